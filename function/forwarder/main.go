@@ -1,0 +1,20 @@
+// Forwarder is the Lambda function that takes the events of CloudWatch Logs
+// subscriptions to Sumo Logic.
+package main
+
+import (
+	"log"
+	"os"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"sumoship/function"
+)
+
+func main() {
+	f, err := function.NewForwarder(function.Env{Getenv: os.Getenv, Out: os.Stdout})
+	if err != nil {
+		log.Fatalf("forwarder: the configuration is wrong:\n%v", err)
+	}
+	lambda.Start(f)
+}

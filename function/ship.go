@@ -1,0 +1,237 @@
+package function
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"sumoship/dlq"
+	"sumoship/sumo"
+	"sumoship/transform"
+)
+
+// Env is the world around a function.
+type Env struct {
+	Getenv  func(string) string
+	Out     io.Writer    // log lines and metrics
+	HTTP    *http.Client // nil means the network
+	Secrets Secrets      // nil means SSM and Secrets Manager
+	Queue   Queue        // nil means none: what is not confirmed goes back to Lambda
+}
+
+// Queue is the dead-letter queue, as far as the way of an event goes.
+type Queue interface {
+	// Limit is the size of the largest event that the queue takes, in bytes.
+	Limit(ctx context.Context) (int, error)
+	// Put adds letters. Those with the returned numbers did not get in.
+	Put(ctx context.Context, letters []dlq.Letter) (failed []int, err error)
+}
+
+// classes of trouble besides those of package sumo.
+const undecodable = "undecodable"
+
+// shipper is the way of an event from CloudWatch Logs to Sumo Logic, which all
+// functions that ship share.
+type shipper struct {
+	config
+	report    *reporter
+	endpoints *endpoints
+	client    *sumo.Client
+	queue     Queue
+	decoders  sync.Pool
+}
+
+func newShipper(env Env, clientName string) (*shipper, error) {
+	c, err := readConfig(env.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	s := &shipper{config: c, report: newReporter(env.Out, c.functionName), queue: env.Queue}
+	secrets := env.Secrets
+	if secrets == nil {
+		secrets = awsSecrets{}
+	}
+	s.endpoints = &endpoints{endpoint: c.endpoint, token: c.token, secrets: secrets}
+	s.client = &sumo.Client{
+		HTTP: env.HTTP, Log: s.report.log, Name: cmp.Or(c.clientName, clientName), Plain: c.plain, Level: c.level,
+		MaxBody: c.maxBody, InFlight: c.inFlight, Attempts: c.attempts, Pause: c.pause, Timeout: c.timeout,
+	}
+	s.decoders.New = func() any { return new(transform.Decoder) }
+	for _, name := range c.ignored {
+		s.report.log.Warn("this variable has no effect yet: records go without what it asks for", "variable", name)
+	}
+	return s, nil
+}
+
+// maxReserve is how much of a function's time is kept for parking, at most; of
+// a short time it is a quarter.
+const maxReserve = 5 * time.Second
+
+// sending is ctx with the end of the time in which sending is allowed.
+func (s *shipper) sending(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	reserve := s.reserve
+	if reserve == 0 {
+		reserve = min(maxReserve, time.Until(deadline)/4)
+	}
+	return context.WithDeadline(ctx, deadline.Add(-reserve))
+}
+
+// ship takes one event all the way: what Sumo Logic does not confirm is parked.
+// The report says what became of it; Report.Lost is not 0 if something is
+// neither confirmed nor parked, and then the error says why.
+func (s *shipper) ship(ctx context.Context, event []byte) (Report, error) {
+	start := time.Now()
+	r := Report{Left: -1}
+	decoder := s.decoders.Get().(*transform.Decoder)
+	defer s.decoders.Put(decoder)
+	rest := s.send(ctx, decoder, event, &r)
+	err := s.park(ctx, rest, &r)
+	r.Millis = time.Since(start).Milliseconds()
+	if deadline, ok := ctx.Deadline(); ok {
+		r.Left = max(0, time.Until(deadline).Milliseconds())
+	}
+	return r, err
+}
+
+// rest is what of an event is not confirmed.
+type rest struct {
+	event  []byte           // as it came
+	events int              // log events that are left; 1 if it could not be decoded
+	batch  *transform.Batch // nil if it could not be decoded
+	left   []int            // which of the batch's they are
+	part   bool             // others were confirmed
+	cause  dlq.Cause
+}
+
+// send decodes an event and delivers its records.
+func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []byte, r *Report) rest {
+	rest := rest{event: event}
+	fail := func(class string, err error) {
+		r.failed(class, err)
+		rest.cause = dlq.Cause{Class: class, Message: err.Error(), FirstFailure: time.Now().UTC(), LogGroup: r.LogGroup, Attempts: 1}
+	}
+	batch, err := decoder.Decode(event, s.limit)
+	if err != nil {
+		r.Events, rest.events = 1, 1
+		fail(undecodable, err)
+		return rest
+	}
+	rest.batch = batch
+	r.LogGroup, r.LogStream, r.Events, r.PayloadBytes = batch.LogGroup, batch.LogStream, batch.Len(), batch.Size()
+	if batch.Len() == 0 {
+		return rest
+	}
+	ctx, cancel := s.sending(ctx)
+	defer cancel()
+	endpoint, err := s.endpoints.get(ctx)
+	if err != nil {
+		for rec := range s.records.Records(batch) {
+			if rec.Dropped != transform.Kept {
+				r.filter(rec.Dropped.String())
+			} else {
+				rest.left = append(rest.left, rec.Event)
+			}
+		}
+		r.Records, rest.events = len(rest.left), len(rest.left)
+		if rest.events > 0 {
+			fail(string(sumo.Misconfigured), err)
+		}
+		return rest
+	}
+	delivery := s.client.Begin(ctx, endpoint)
+	for rec := range s.records.Records(batch) {
+		if rec.Dropped != transform.Kept {
+			r.filter(rec.Dropped.String())
+			continue
+		}
+		delivery.Add(sumo.Source(rec.Source), rec.Event, rec.Line)
+	}
+	outcome := delivery.Wait()
+	r.delivered(outcome)
+	if len(outcome.Unconfirmed) == 0 {
+		return rest
+	}
+	class := sumo.ClassOf(outcome.Err)
+	if class == sumo.Misconfigured {
+		s.endpoints.forget()
+	}
+	rest.events, rest.left, rest.part = len(outcome.Unconfirmed), outcome.Unconfirmed, outcome.Confirmed > 0
+	fail(string(class), outcome.Err)
+	return rest
+}
+
+// LostError tells that log events reached neither Sumo Logic nor the
+// dead-letter queue. Lambda then tries the event again and, after its tries,
+// hands it to the function's own dead-letter setting. Lambda reports an error
+// by the name of its type, so an alarm can watch for this one.
+type LostError struct {
+	Events int
+	Err    error
+}
+
+func (e *LostError) Error() string {
+	return fmt.Sprintf("%d log events reached neither Sumo Logic nor the dead-letter queue: %v", e.Events, e.Err)
+}
+
+func (e *LostError) Unwrap() error { return e.Err }
+
+var errNoQueue = errors.New("there is no dead-letter queue")
+
+// park puts what is left of an event into the dead-letter queue: the event as
+// it came if nothing of it was confirmed and it fits, else events of what is
+// left.
+func (s *shipper) park(ctx context.Context, rest rest, r *Report) error {
+	if rest.events == 0 {
+		return nil
+	}
+	why := errors.New(rest.cause.Class + ": " + r.Error)
+	lost := func(n int, err error) error {
+		r.Lost += n
+		return &LostError{n, errors.Join(why, err)}
+	}
+	if s.queue == nil {
+		return lost(rest.events, errNoQueue)
+	}
+	limit, err := s.queue.Limit(ctx)
+	if err != nil {
+		return lost(rest.events, err)
+	}
+	parts := []transform.Part{{Event: rest.event, Events: rest.events}}
+	unfit := 0
+	switch {
+	case rest.batch != nil && (rest.part || len(rest.event) > limit):
+		parts, unfit = rest.batch.Rebuild(func(event int) bool {
+			_, found := slices.BinarySearch(rest.left, event)
+			return found
+		}, limit)
+	case len(rest.event) > limit:
+		parts, unfit = nil, rest.events
+	}
+	letters := make([]dlq.Letter, len(parts))
+	for i, p := range parts {
+		letters[i] = dlq.Letter{Event: p.Event, Cause: rest.cause}
+		r.Parked += p.Events
+	}
+	failed, err := s.queue.Put(ctx, letters)
+	for _, i := range failed {
+		r.Parked -= parts[i].Events
+		unfit += parts[i].Events
+	}
+	if unfit == 0 {
+		return nil
+	}
+	if err == nil {
+		err = fmt.Errorf("the queue takes no more than %d bytes", limit)
+	}
+	return lost(unfit, err)
+}

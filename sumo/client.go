@@ -1,0 +1,208 @@
+package sumo
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/klauspost/compress/gzip"
+)
+
+// Client sends records to an HTTP Source. Its fields are not changed after
+// first use; it may be used by several goroutines.
+type Client struct {
+	HTTP *http.Client // nil means one that NewHTTP makes
+	Log  *slog.Logger // nil means none; told of warnings in answers
+
+	Name     string        // X-Sumo-Client
+	Plain    bool          // send bodies without gzip
+	Level    int           // of gzip, 1 to 9; 0 means DefaultLevel
+	MaxBody  int           // of a body before gzip, in bytes; 0 means DefaultMaxBody
+	InFlight int           // bodies on their way at once in one delivery; 0 means DefaultInFlight
+	Attempts int           // requests per body; 0 means DefaultAttempts
+	Pause    time.Duration // before the second request, doubled for each further one; 0 means DefaultPause
+	Timeout  time.Duration // of one request; 0 means DefaultTimeout
+
+	once  sync.Once
+	zips  sync.Pool // *gzip.Writer
+	boxes sync.Pool // *body
+}
+
+// Defaults of Client.
+const (
+	DefaultLevel    = 2
+	DefaultMaxBody  = 1_000_000 // Sumo Logic recommends 100 KB to 1 MB
+	DefaultInFlight = 4         // an HTTP Source is not made for many connections
+	DefaultAttempts = 6
+	DefaultPause    = 250 * time.Millisecond
+	DefaultTimeout  = 25 * time.Second // Sumo Logic itself gives up after 30 s
+)
+
+const maxPause = 10 * time.Second
+
+// NewHTTP makes the HTTP client that suits a Client: it keeps one connection
+// for each body in flight and follows no redirect, which would turn a POST
+// into a GET and its 200 into a lie.
+func NewHTTP(inFlight int) *http.Client {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConnsPerHost, t.MaxConnsPerHost = inFlight, inFlight
+	t.ForceAttemptHTTP2, t.TLSNextProto = false, nil
+	return &http.Client{
+		Transport:     t,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+func (c *Client) init() {
+	c.once.Do(func() {
+		set := func(v *int, d int) {
+			if *v == 0 {
+				*v = d
+			}
+		}
+		set(&c.Level, DefaultLevel)
+		set(&c.MaxBody, DefaultMaxBody)
+		set(&c.InFlight, DefaultInFlight)
+		set(&c.Attempts, DefaultAttempts)
+		if c.Pause == 0 {
+			c.Pause = DefaultPause
+		}
+		if c.Timeout == 0 {
+			c.Timeout = DefaultTimeout
+		}
+		if c.HTTP == nil {
+			c.HTTP = NewHTTP(c.InFlight)
+		}
+		if c.Log == nil {
+			c.Log = slog.New(slog.DiscardHandler)
+		}
+	})
+}
+
+// compress appends the gzip form of b to dst.
+func (c *Client) compress(dst, b []byte) []byte {
+	out := bytes.NewBuffer(dst)
+	w, ok := c.zips.Get().(*gzip.Writer)
+	if !ok {
+		w, _ = gzip.NewWriterLevel(out, c.Level) // the level was checked with the configuration
+	}
+	w.Reset(out)
+	w.Write(b) // a bytes.Buffer takes everything
+	w.Close()
+	c.zips.Put(w)
+	return out.Bytes()
+}
+
+// pauses is the pace of the attempts at one body: exponential with jitter, not
+// before the time that the source asked for, and only while there is time for
+// one more attempt.
+type pauses struct {
+	backoff.ExponentialBackOff
+	left  int // attempts
+	ctx   context.Context
+	after time.Duration // what Retry-After of the last answer said
+}
+
+func (c *Client) pauses(ctx context.Context) *pauses {
+	return &pauses{
+		ExponentialBackOff: *backoff.NewExponentialBackOff(
+			backoff.WithInitialInterval(c.Pause), backoff.WithMultiplier(2), backoff.WithRandomizationFactor(0.5),
+			backoff.WithMaxInterval(maxPause), backoff.WithMaxElapsedTime(0)),
+		left: c.Attempts,
+		ctx:  ctx,
+	}
+}
+
+func (p *pauses) NextBackOff() time.Duration {
+	if p.left--; p.left <= 0 {
+		return backoff.Stop
+	}
+	d := max(p.ExponentialBackOff.NextBackOff(), p.after)
+	p.after = 0
+	if deadline, ok := p.ctx.Deadline(); ok && time.Until(deadline) <= d {
+		return backoff.Stop
+	}
+	return d
+}
+
+// retryAfter reads the header of that name: seconds or a date.
+func retryAfter(h http.Header) time.Duration {
+	v := h.Get("Retry-After")
+	if s, err := strconv.Atoi(v); err == nil && s > 0 {
+		return time.Duration(min(s, 86400)) * time.Second
+	}
+	if t, err := http.ParseTime(v); err == nil {
+		return max(0, time.Until(t))
+	}
+	return 0
+}
+
+// post sends a body once.
+func (c *Client) post(ctx context.Context, ep Endpoint, header http.Header, payload []byte) (after time.Duration, failure *SendError) {
+	attempt, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	req := (&http.Request{
+		Method:        http.MethodPost,
+		URL:           ep.url,
+		Host:          ep.url.Host,
+		Header:        header,
+		Body:          io.NopCloser(bytes.NewReader(payload)),
+		ContentLength: int64(len(payload)),
+		GetBody:       func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(payload)), nil },
+	}).WithContext(attempt)
+	resp, err := c.HTTP.Do(req)
+	if err != nil {
+		switch {
+		case ctx.Err() != nil:
+			return 0, &SendError{Class: OutOfTime, Err: errors.New("no answer before the time was up")}
+		case attempt.Err() != nil:
+			return 0, &SendError{Class: Unavailable, Err: fmt.Errorf("no answer within %s", c.Timeout)}
+		}
+		if ue, ok := errors.AsType[*url.Error](err); ok {
+			err = ue.Err // the rest of its text is the URL
+		}
+		return 0, &SendError{Class: Unavailable, Err: errors.New(ep.redact(err.Error()))}
+	}
+	defer resp.Body.Close()
+	// The status has decided; what goes wrong with the rest does not matter.
+	answer, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
+	if failure = statusError(resp.StatusCode); failure != nil {
+		return retryAfter(resp.Header), failure
+	}
+	c.warn(ep, resp.StatusCode, answer)
+	return 0, nil
+}
+
+// warn logs what an answer of success says against its data.
+func (c *Client) warn(ep Endpoint, status int, answer []byte) {
+	answer = bytes.TrimSpace(answer)
+	if len(answer) == 0 || answer[0] != '{' {
+		return
+	}
+	var w struct {
+		ID, Code, Message string
+		Errors            []struct{ Code, Message string }
+	}
+	if json.Unmarshal(answer, &w) != nil {
+		return
+	}
+	if w.Code == "" && len(w.Errors) > 0 {
+		w.Code, w.Message = w.Errors[0].Code, w.Errors[0].Message
+	}
+	if w.Code == "" && w.Message == "" {
+		return
+	}
+	message, _ := clip(clean(ep.redact(w.Message)), 200)
+	code, _ := clip(clean(ep.redact(w.Code)), 100)
+	c.Log.Warn("the source took the data with a warning", "status", status, "code", code, "warning", message)
+}

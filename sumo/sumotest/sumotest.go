@@ -1,0 +1,246 @@
+// Package sumotest is an HTTP Source of Sumo Logic that answers by a script: for
+// tests, and for people who want to see what their logs would look like there.
+package sumotest
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Step is how the source treats one request.
+type Step struct {
+	Kind       Kind
+	Status     int    // of Answer
+	RetryAfter string // header of Answer
+	Body       string // of Answer
+	Over       int    // of Limit: bytes before gzip that the source takes
+}
+
+// Kind is the kind of a Step.
+type Kind string
+
+const (
+	Answer Kind = ""      // Status
+	Reset  Kind = "reset" // the connection breaks before the data was taken
+	Lost   Kind = "lost"  // the data is taken, then the connection breaks
+	Hang   Kind = "hang"  // no answer until the client gives up
+	Limit  Kind = "limit" // 413 if the body is over Over, else 200; for ever
+)
+
+// ParseScript reads steps such as 503x3,429,reset,hang: statuses, reset, lost
+// and hang, each with x and how often where that is not once.
+func ParseScript(script string) ([]Step, error) {
+	var steps []Step
+	for word := range strings.SplitSeq(script, ",") {
+		if word = strings.TrimSpace(word); word == "" {
+			continue
+		}
+		what, times, repeated := strings.Cut(word, "x")
+		n := 1
+		if repeated {
+			var err error
+			if n, err = strconv.Atoi(times); err != nil || n < 1 || n > 1_000_000 {
+				return nil, fmt.Errorf("step %q: after x comes how often, 1 to 1000000", word)
+			}
+		}
+		var step Step
+		switch k := Kind(what); k {
+		case Reset, Lost, Hang:
+			step.Kind = k
+		default:
+			status, err := strconv.Atoi(what)
+			if err != nil || status < 200 || status > 599 {
+				return nil, fmt.Errorf("step %q: want a status from 200 to 599, reset, lost or hang, perhaps with x3 for three times", word)
+			}
+			step.Status = status
+		}
+		for range n {
+			steps = append(steps, step)
+		}
+	}
+	return steps, nil
+}
+
+// Statuses are steps that answer with these statuses.
+func Statuses(codes ...int) []Step {
+	steps := make([]Step, len(codes))
+	for i, c := range codes {
+		steps[i].Status = c
+	}
+	return steps
+}
+
+// Request is one POST that the source has seen.
+type Request struct {
+	Header http.Header
+	URI    string
+	Body   []byte // without its Content-Encoding
+	Wire   int    // bytes of the body as it came
+	Status int    // what was answered; 0 if nothing
+	Taken  bool   // the source has stored the data
+}
+
+// Lines are the records in the body.
+func (r Request) Lines() []string {
+	if len(r.Body) == 0 {
+		return nil
+	}
+	return strings.Split(string(r.Body), "\n")
+}
+
+// Source is a scripted HTTP Source. Each request takes the next step of the
+// script; after the last, all are answered 200. It serves as an http.Handler,
+// and as an http.RoundTripper where there is to be no network.
+type Source struct {
+	mu    sync.Mutex
+	steps []Step
+	reqs  []Request
+	done  chan struct{}
+}
+
+// New makes a source with that script.
+func New(steps ...Step) *Source { return &Source{steps: steps, done: make(chan struct{})} }
+
+// Close ends the requests that hang.
+func (s *Source) Close() { close(s.done) }
+
+// Requests are the requests so far, in the order in which they came.
+func (s *Source) Requests() []Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]Request(nil), s.reqs...)
+}
+
+// Taken are the records that the source has stored, in order.
+func (s *Source) Taken() []string {
+	var lines []string
+	for _, r := range s.Requests() {
+		if r.Taken {
+			lines = append(lines, r.Lines()...)
+		}
+	}
+	return lines
+}
+
+// take records a request and says how to treat it.
+func (s *Source) take(r *http.Request) (Step, error) {
+	wire, err := io.ReadAll(r.Body)
+	if err != nil {
+		return Step{}, err
+	}
+	body := wire
+	if r.Header.Get("Content-Encoding") == "gzip" {
+		zr, err := gzip.NewReader(bytes.NewReader(wire))
+		if err != nil {
+			return Step{}, err
+		}
+		if body, err = io.ReadAll(zr); err != nil {
+			return Step{}, err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	step := Step{Status: http.StatusOK}
+	if len(s.steps) > 0 {
+		if step = s.steps[0]; step.Kind != Limit {
+			s.steps = s.steps[1:]
+		}
+	}
+	if step.Kind == Limit {
+		step = Step{Status: http.StatusOK, Over: step.Over}
+		if len(body) > step.Over {
+			step.Status = http.StatusRequestEntityTooLarge
+		}
+	}
+	s.reqs = append(s.reqs, Request{
+		Header: r.Header.Clone(), URI: r.URL.RequestURI(), Body: body, Wire: len(wire), Status: step.Status,
+		Taken: step.Kind == Lost || step.Status/100 == 2,
+	})
+	return step, nil
+}
+
+func (s *Source) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	step, err := s.take(r)
+	if err != nil {
+		http.Error(w, "the body cannot be read", http.StatusBadRequest)
+		return
+	}
+	switch step.Kind {
+	case Hang:
+		select {
+		case <-r.Context().Done():
+		case <-s.done:
+		}
+		panic(http.ErrAbortHandler)
+	case Reset, Lost:
+		reset(w)
+		return
+	}
+	if step.RetryAfter != "" {
+		w.Header().Set("Retry-After", step.RetryAfter)
+	}
+	w.WriteHeader(step.Status)
+	io.WriteString(w, step.Body)
+}
+
+// reset breaks a connection without a word.
+func reset(w http.ResponseWriter) {
+	if hj, ok := w.(http.Hijacker); ok {
+		if conn, _, err := hj.Hijack(); err == nil {
+			if tcp, ok := conn.(*net.TCPConn); ok {
+				tcp.SetLinger(0)
+			}
+			conn.Close()
+			return
+		}
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// RoundTrip answers a request without a network.
+func (s *Source) RoundTrip(r *http.Request) (*http.Response, error) {
+	step, err := s.take(r)
+	if err != nil {
+		return nil, err
+	}
+	switch step.Kind {
+	case Hang:
+		select {
+		case <-r.Context().Done():
+			return nil, r.Context().Err()
+		case <-s.done:
+			return nil, io.ErrUnexpectedEOF
+		}
+	case Reset, Lost:
+		return nil, &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
+	}
+	h := http.Header{}
+	if step.RetryAfter != "" {
+		h.Set("Retry-After", step.RetryAfter)
+	}
+	return &http.Response{
+		Status: strconv.Itoa(step.Status), StatusCode: step.Status, Header: h, Request: r,
+		ProtoMajor: 1, ProtoMinor: 1, Body: io.NopCloser(strings.NewReader(step.Body)),
+	}, nil
+}
+
+// Serve listens on a free port of the loopback interface until stop is called
+// and returns the URL of the source.
+func (s *Source) Serve() (url string, stop func(), err error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	srv := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+	go srv.Serve(ln)
+	return "http://" + ln.Addr().String() + "/receiver/v1/http/local", func() { s.Close(); srv.Close() }, nil
+}

@@ -1,0 +1,372 @@
+// Package transform turns the payload that CloudWatch Logs sends to a Lambda
+// function into records for a Sumo Logic HTTP Source, and back into a payload
+// of some of its events. It does no I/O and knows no AWS SDK.
+//
+// The record format is that of Sumo's function cloudwatchlogs-with-dlq, less
+// its flaws, so that searches keep working.
+package transform
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"unicode/utf8"
+
+	"github.com/klauspost/compress/gzip"
+)
+
+// DefaultLimit is the usual bound of a decompressed payload, in bytes. A
+// payload of Lambda's greatest request, 6 MB, inflates to about 31 MB of logs.
+const DefaultLimit = 64 << 20
+
+// The stages of Decode, as DecodeError names them.
+const (
+	StageEvent    = "event"    // the Lambda event is {"awslogs":{"data":"…"}}
+	StageBase64   = "base64"   // data is base64
+	StageGzip     = "gzip"     // that is gzip, whole, under the limit
+	StageDocument = "document" // that is one JSON document of CloudWatch Logs
+)
+
+// ErrTooLarge is wrapped by the DecodeError of a payload that inflates to more
+// than the limit.
+var ErrTooLarge = errors.New("payload is larger than the limit")
+
+// DecodeError tells that an event cannot be read. Its text holds nothing of
+// the event's content. Trying again cannot help.
+type DecodeError struct {
+	Stage string // one of the Stage constants
+	Err   error
+}
+
+func (e *DecodeError) Error() string { return "decode " + e.Stage + ": " + e.Err.Error() }
+func (e *DecodeError) Unwrap() error { return e.Err }
+
+func failed(stage, format string, args ...any) error {
+	return &DecodeError{stage, fmt.Errorf(format, args...)}
+}
+
+// Batch is one decoded payload: the events of one log stream. It is valid
+// until the next Decode with the same Decoder.
+type Batch struct {
+	Control   bool   // a CONTROL_MESSAGE: CloudWatch Logs tests whether we are there
+	LogGroup  string // "" if the payload names none
+	LogStream string // "" if the payload names none
+
+	doc      []byte // the document, valid JSON in valid UTF-8
+	from, to int    // where its array of events lies, brackets included
+	n        int    // events in it
+}
+
+// Len is the number of log events.
+func (b *Batch) Len() int { return b.n }
+
+// Size is the length of the decompressed document in bytes.
+func (b *Batch) Size() int { return len(b.doc) }
+
+// Decoder decodes payloads, one at a time, in buffers that it keeps. The zero
+// value is ready.
+type Decoder struct {
+	packed []byte // base64 decoded
+	doc    []byte
+	gz     *gzip.Reader
+}
+
+// keepCap is how large a buffer may be, in bytes, to be kept for the next
+// payload.
+const keepCap = 16 << 20
+
+// Decode unpacks a Lambda event of CloudWatch Logs, {"awslogs":{"data":"…"}}:
+// base64, then gzip (of any number of members), then exactly one JSON
+// document. limit bounds the decompressed size in bytes; a longer payload
+// fails without being read whole.
+//
+// The gzip trailer is checked, so a payload that was cut short is an error.
+// Keys that are not known pass. Bytes that are no UTF-8 become U+FFFD. A
+// CONTROL_MESSAGE sets Batch.Control and has no events.
+//
+// Errors: *DecodeError, which wraps ErrTooLarge when the limit was exceeded.
+// All are permanent, and none holds text of the payload.
+//
+// Source: AWS Lambda Developer Guide, "Using Lambda with CloudWatch Logs".
+func (d *Decoder) Decode(event []byte, limit int64) (*Batch, error) {
+	data, err := payloadOf(event)
+	if err != nil {
+		return nil, err
+	}
+	if d.packed, err = appendBase64(d.packed[:0], data); err != nil {
+		return nil, &DecodeError{StageBase64, err}
+	}
+	if cap(d.doc) > keepCap {
+		d.doc = nil
+	}
+	if d.doc, err = d.inflate(d.doc[:0], d.packed, limit); err != nil {
+		return nil, &DecodeError{StageGzip, err}
+	}
+	doc := d.doc
+	if !utf8.Valid(doc) {
+		doc = validUTF8(doc)
+	}
+	return parse(doc)
+}
+
+// Decode is Decoder.Decode with a Decoder of its own.
+func Decode(event []byte, limit int64) (*Batch, error) { return new(Decoder).Decode(event, limit) }
+
+// payloadOf finds awslogs.data in a Lambda event: what is between its quotes.
+func payloadOf(event []byte) ([]byte, error) {
+	start := scanSpace(event, 0)
+	if start == len(event) {
+		return nil, failed(StageEvent, "the event is empty")
+	}
+	end, _ := scanValue(event, start, 0)
+	if end < 0 || scanSpace(event, end) != len(event) {
+		return nil, failed(StageEvent, "the event is not one JSON document")
+	}
+	logs, ok := find(event[start:end], "awslogs")
+	switch {
+	case !ok:
+		return nil, failed(StageEvent, "the event is not an object")
+	case logs == nil:
+		return nil, failed(StageEvent, `the event has no "awslogs": it did not come from CloudWatch Logs`)
+	}
+	data, ok := find(logs, "data")
+	switch {
+	case !ok:
+		return nil, failed(StageEvent, `"awslogs" is not an object`)
+	case data == nil:
+		return nil, failed(StageEvent, `"awslogs" has no "data"`)
+	}
+	_, flags := scanString(data, 0)
+	if data[0] != '"' {
+		return nil, failed(StageEvent, `"awslogs.data" is not a string`)
+	}
+	data = data[1 : len(data)-1]
+	if flags&hasEscape != 0 {
+		data = appendUnescaped(nil, data)
+	}
+	return data, nil
+}
+
+// find returns the value of the last member of that name in valid JSON, nil if
+// there is none. ok is false if the JSON is not an object.
+func find(object []byte, name string) (value []byte, ok bool) {
+	end := scanObject(object, 0, func(key []byte, i int) int {
+		end, _ := scanValue(object, i, 0)
+		if end >= 0 && keyIs(key, name) {
+			value = object[i:end]
+		}
+		return end
+	})
+	return value, end >= 0
+}
+
+// appendBase64 decodes base64 in any of its usual spellings: either alphabet,
+// padded or not, with line breaks.
+func appendBase64(dst, src []byte) ([]byte, error) {
+	if len(src) == 0 {
+		return nil, errors.New("data is empty")
+	}
+	if cap(dst) < len(src) {
+		dst = make([]byte, len(src))
+	}
+	dst = dst[:len(src)]
+	n, err := base64.StdEncoding.Decode(dst, src)
+	if err == nil {
+		return dst[:n], nil
+	}
+	plain := make([]byte, 0, len(src))
+	for _, c := range bytes.TrimRight(src, "= \t\r\n") {
+		switch c {
+		case '-':
+			c = '+'
+		case '_':
+			c = '/'
+		case ' ', '\t', '\r', '\n':
+			continue
+		}
+		plain = append(plain, c)
+	}
+	n, err = base64.RawStdEncoding.Decode(dst, plain)
+	return dst[:n], err
+}
+
+// inflate appends the content of all gzip members of packed.
+func (d *Decoder) inflate(dst, packed []byte, limit int64) ([]byte, error) {
+	in := bytes.NewReader(packed)
+	for member := 0; ; member++ {
+		if member > 0 && zeros(packed[len(packed)-in.Len():]) {
+			return dst, nil // the end, or the padding that gzip permits
+		}
+		var err error
+		if d.gz == nil {
+			d.gz, err = gzip.NewReader(in)
+		} else {
+			err = d.gz.Reset(in)
+		}
+		if err != nil {
+			return dst, truncated(err)
+		}
+		d.gz.Multistream(false)
+		if dst, err = d.read(dst, packed, limit); err != nil {
+			return dst, truncated(err)
+		}
+	}
+}
+
+// read appends the content of one member. The last four bytes of a member tell
+// its size, so a buffer of the right size can be had at once; as they cannot
+// be trusted, the buffer is never larger than what deflate can make of packed.
+func (d *Decoder) read(dst, packed []byte, limit int64) ([]byte, error) {
+	const most = 1032 // the greatest ratio of deflate
+	hint := int64(binary.LittleEndian.Uint32(packed[len(packed)-4:]))
+	hint = min(hint, int64(len(packed))*most, limit)
+	if free := int64(cap(dst) - len(dst)); free <= hint {
+		grown := make([]byte, len(dst), int64(len(dst))+hint+1)
+		dst = grown[:copy(grown[:cap(grown)], dst)]
+	}
+	for {
+		if int64(len(dst)) > limit {
+			return dst, fmt.Errorf("%w of %d bytes", ErrTooLarge, limit)
+		}
+		if len(dst) == cap(dst) {
+			dst = append(dst, 0)[:len(dst)]
+		}
+		n, err := d.gz.Read(dst[len(dst):min(int64(cap(dst)), limit+1)])
+		dst = dst[:len(dst)+n]
+		if err == io.EOF {
+			if int64(len(dst)) > limit {
+				return dst, fmt.Errorf("%w of %d bytes", ErrTooLarge, limit)
+			}
+			return dst, nil
+		}
+		if err != nil {
+			return dst, err
+		}
+	}
+}
+
+func truncated(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("the data ends too early")
+	}
+	return err
+}
+
+func zeros(b []byte) bool { return len(bytes.Trim(b, "\x00")) == 0 }
+
+// validUTF8 replaces what is no UTF-8 by U+FFFD the way decoders of the web do:
+// one for each longest beginning of a character, or else for each byte.
+// Source: The Unicode Standard, "U+FFFD Substitution of Maximal Subparts".
+func validUTF8(b []byte) []byte {
+	out := make([]byte, 0, len(b)+len(b)/8)
+	for len(b) > 0 {
+		r, n := utf8.DecodeRune(b)
+		if r == utf8.RuneError && n == 1 {
+			n = subpart(b)
+		}
+		out = utf8.AppendRune(out, r)
+		b = b[n:]
+	}
+	return out
+}
+
+// subpart is the length of the longest beginning of a character at the start
+// of b, which does not start with a whole one; at least 1.
+func subpart(b []byte) int {
+	want, low, high := 0, byte(0x80), byte(0xbf)
+	switch c := b[0]; {
+	case 0xc2 <= c && c <= 0xdf:
+		want = 2
+	case 0xe0 <= c && c <= 0xef:
+		want = 3
+	case 0xf0 <= c && c <= 0xf4:
+		want = 4
+	}
+	switch b[0] { // what may follow these is narrower
+	case 0xe0:
+		low = 0xa0
+	case 0xed:
+		high = 0x9f
+	case 0xf0:
+		low = 0x90
+	case 0xf4:
+		high = 0x8f
+	}
+	n := 1
+	for n < want && n < len(b) && low <= b[n] && b[n] <= high {
+		low, high = 0x80, 0xbf
+		n++
+	}
+	return n
+}
+
+// parse reads the document of CloudWatch Logs.
+func parse(doc []byte) (*Batch, error) {
+	b := &Batch{doc: doc}
+	var kind []byte
+	shape := ""
+	start := scanSpace(doc, 0)
+	end := scanObject(doc, start, func(key []byte, i int) int {
+		if keyIs(key, "logEvents") && i < len(doc) && doc[i] == '[' {
+			b.n = 0
+			end := scanArray(doc, i, func(i int) int {
+				if i < len(doc) && doc[i] != '{' && shape == "" {
+					shape = fmt.Sprintf("logEvents[%d] is not an object", b.n)
+				}
+				b.n++
+				end, _ := scanValue(doc, i, 2)
+				return end
+			})
+			b.from, b.to = i, end
+			return end
+		}
+		end, _ := scanValue(doc, i, 1)
+		if end < 0 {
+			return end
+		}
+		switch value := doc[i:end]; {
+		case keyIs(key, "messageType"):
+			kind = value
+		case keyIs(key, "logGroup"):
+			b.LogGroup = text(value)
+		case keyIs(key, "logStream"):
+			b.LogStream = text(value)
+		case keyIs(key, "logEvents"):
+			b.from, b.to = 0, 0
+		}
+		return end
+	})
+	if end < 0 || scanSpace(doc, end) != len(doc) {
+		if _, _, _, ok := isJSON(doc); ok {
+			return nil, failed(StageDocument, "it is not an object")
+		}
+		return nil, failed(StageDocument, "it is not exactly one JSON document")
+	}
+	switch string(kind) {
+	case `"CONTROL_MESSAGE"`:
+		return &Batch{Control: true, LogGroup: b.LogGroup, LogStream: b.LogStream, doc: doc}, nil
+	case `"DATA_MESSAGE"`, "", "null": // without a type it can only be data
+	default:
+		return nil, failed(StageDocument, "its messageType is neither DATA_MESSAGE nor CONTROL_MESSAGE")
+	}
+	switch {
+	case b.to == 0:
+		return nil, failed(StageDocument, "it has no array logEvents")
+	case shape != "":
+		return nil, failed(StageDocument, "%s", shape)
+	}
+	return b, nil
+}
+
+// text is the content of a JSON string, "" of any other value.
+func text(value []byte) string {
+	if value[0] != '"' {
+		return ""
+	}
+	s := appendUnescaped(nil, value[1:len(value)-1])
+	replaceHalves(s)
+	return string(s)
+}

@@ -1,0 +1,84 @@
+package transform
+
+import "strings"
+
+// Source is what Sumo Logic stores with the records of one request: the values
+// of its X-Sumo headers. Where one is empty, the HTTP Source's own setting
+// applies.
+type Source struct {
+	Name     string // _sourceName
+	Category string // _sourceCategory
+	Host     string // _sourceHost
+	Fields   string // comma-separated key=value pairs
+}
+
+// metadataKey is the member of a JSON message that overrides the source of its
+// record. It is never part of the record.
+const metadataKey = "_sumo_metadata"
+
+// unlessNone is value, or nothing where it is the word that says so.
+func unlessNone(value string) string {
+	if strings.EqualFold(strings.TrimSpace(value), "none") {
+		return ""
+	}
+	return value
+}
+
+// override is s with what the value of a _sumo_metadata member sets. What is
+// neither text nor a number, a boolean or a list of such is passed over.
+func (s Source) override(metadata []byte) Source {
+	if len(metadata) == 0 || metadata[0] != '{' {
+		return s
+	}
+	scanObject(metadata, 0, func(key []byte, i int) int {
+		end, _ := scanValue(metadata, i, 0)
+		if field := s.field(text(key)); field != nil {
+			if v, ok := plain(metadata[i:end]); ok {
+				*field = unlessNone(v)
+			}
+		}
+		return end
+	})
+	return s
+}
+
+// field is the field that a key of _sumo_metadata means: in the spelling of
+// cloudwatchlogs-with-dlq, of Sumo's older functions, or the header itself.
+func (s *Source) field(key string) *string {
+	switch key {
+	case "sourceName", "source", "X-Sumo-Name":
+		return &s.Name
+	case "category", "X-Sumo-Category":
+		return &s.Category
+	case "sourceHost", "host", "X-Sumo-Host":
+		return &s.Host
+	case "sourceFieldsOverride", "X-Sumo-Fields":
+		return &s.Fields
+	}
+	return nil
+}
+
+// plain is a JSON value as the text of a header. A list is joined by commas.
+func plain(value []byte) (string, bool) {
+	switch value[0] {
+	case '"':
+		return text(value), true
+	case '{', 'n': // null leaves what there is
+		return "", false
+	case '[':
+		var list []string
+		ok := true
+		scanArray(value, 0, func(i int) int {
+			end, _ := scanValue(value, i, 0)
+			v, isPlain := "", false
+			if value[i] != '[' {
+				v, isPlain = plain(value[i:end])
+			}
+			ok = ok && isPlain
+			list = append(list, v)
+			return end
+		})
+		return strings.Join(list, ","), ok
+	}
+	return string(value), true
+}

@@ -1,0 +1,89 @@
+package transform
+
+import (
+	"bytes"
+	"encoding/base64"
+
+	"github.com/klauspost/compress/gzip"
+)
+
+// Part is a payload of some of the events of a batch.
+type Part struct {
+	Event  []byte // {"awslogs":{"data":"…"}}
+	Events int    // how many it holds
+}
+
+// Rebuild makes payloads of the events for which keep is true, each of at most
+// limit bytes, in order. unfit counts the events that are too large even alone;
+// they are in no part.
+//
+// The document around the events stays as it was, and so does each event, but
+// for the request id that it has taken over from an earlier line: that line may
+// be in another part, so the id is written beside the message. An event that
+// has none, after a line with one whose REPORT line is not kept, says so with
+// null. Records of the parts are therefore the records of the batch.
+func (b *Batch) Rebuild(keep func(event int) bool, limit int) (parts []Part, unfit int) {
+	var (
+		e       event
+		carried ids    // as the batch has them
+		rebuilt ids    // as its kept events alone would have them
+		kept    []byte // the kept events, with a comma after each
+		ends    = []int{0}
+		i       int
+	)
+	scanArray(b.doc, b.from, func(at int) int {
+		end := e.read(b.doc, at)
+		id := carried.of(e.own, e.preset, e.report)
+		i++
+		if !keep(i - 1) {
+			return end
+		}
+		kept = append(kept, bytes.TrimRight(b.doc[at:end-1], " \t\r\n")...)
+		switch {
+		case e.own != nil || e.preset != nil:
+			rebuilt.of(e.own, e.preset, e.report)
+		case id != nil:
+			kept = appendQuoted(append(comma(kept), `"requestID":`...), id)
+		case rebuilt.known:
+			kept = append(comma(kept), `"requestID":null`...)
+			rebuilt.known = false
+		}
+		kept = append(kept, '}', ',')
+		ends = append(ends, len(kept))
+		return end
+	})
+	var split func(from, to int)
+	split = func(from, to int) {
+		if from == to {
+			return
+		}
+		doc := append(append([]byte{}, b.doc[:b.from]...), '[')
+		doc = append(doc, kept[ends[from]:ends[to]-1]...)
+		doc = append(append(doc, ']'), b.doc[b.to:]...)
+		event := Pack(doc)
+		switch {
+		case len(event) <= limit:
+			parts = append(parts, Part{event, to - from})
+		case to-from == 1:
+			unfit++
+		default:
+			half := from + (to-from)/2
+			split(from, half)
+			split(half, to)
+		}
+	}
+	split(0, len(ends)-1)
+	return parts, unfit
+}
+
+// Pack makes the Lambda event of a document of CloudWatch Logs.
+func Pack(doc []byte) []byte {
+	var zipped bytes.Buffer
+	w := gzip.NewWriter(&zipped)
+	w.Write(doc) // a bytes.Buffer takes everything
+	w.Close()
+	const head, tail = `{"awslogs":{"data":"`, `"}}`
+	out := make([]byte, 0, len(head)+base64.StdEncoding.EncodedLen(zipped.Len())+len(tail))
+	out = base64.StdEncoding.AppendEncode(append(out, head...), zipped.Bytes())
+	return append(out, tail...)
+}

@@ -1,0 +1,358 @@
+package transform
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Format is the form of a record.
+type Format uint8
+
+const (
+	// Others is {"timestamp":…,"message":…} and what else is known of the
+	// event. A message that is JSON is embedded as it is written, less the
+	// white space between its tokens; any other is a string, trimmed.
+	Others Format = iota
+	// VPCJSON is Others without the timestamp, for VPC flow logs.
+	VPCJSON
+	// VPCRaw is the message alone, trimmed; of a JSON string its content.
+	VPCRaw
+	// Raw is the message alone as it is, less one newline at its end.
+	Raw
+)
+
+// ParseFormat reads a value of LOG_FORMAT. Any other name that begins with VPC
+// is VPC-JSON, as in Sumo's function; the case of letters matters.
+func ParseFormat(name string) (Format, error) {
+	switch name {
+	case "", "Others":
+		return Others, nil
+	case "VPC-RAW":
+		return VPCRaw, nil
+	case "RAW":
+		return Raw, nil
+	}
+	if strings.HasPrefix(name, "VPC") {
+		return VPCJSON, nil
+	}
+	return Others, fmt.Errorf("%q is none of Others, VPC-JSON, VPC-RAW and RAW (the case of letters matters)", name)
+}
+
+func (f Format) vpc() bool { return f == VPCJSON || f == VPCRaw }
+
+// Options say how records are made. The zero value makes what Sumo's function
+// makes when none of its variables is set.
+type Options struct {
+	Format         Format
+	LogInfo        bool      // add logStream and logGroup to each record
+	EventID        bool      // keep the id of the log event in each record
+	StreamPrefixes []string  // ship only log streams that begin with one of these; none means all
+	Internal       []Network // VPC formats: drop flow records between these
+	Source         Source    // overrides log stream (Name) and log group (Host); "none" omits the header
+}
+
+// Reason tells why an event makes no record.
+type Reason uint8
+
+const (
+	Kept        Reason = iota
+	Blank              // its message is empty or white space
+	OtherStream        // its log stream is not among Options.StreamPrefixes
+	InternalVPC        // a flow record between Options.Internal
+)
+
+func (r Reason) String() string {
+	return [...]string{"kept", "blank", "stream", "vpc_internal"}[r]
+}
+
+// Record is one log event on its way to Sumo Logic.
+type Record struct {
+	Event   int    // which event of the batch
+	Dropped Reason // Kept, or why there is no Line
+	Source  Source
+	Line    []byte // without a newline at its end; valid until the next record
+}
+
+// Records yields a record for each event of the batch, in its order.
+//
+// Source: the record format of SumoLogic/sumologic-aws-lambda,
+// cloudwatchlogs-with-dlq.
+func (o Options) Records(b *Batch) func(yield func(Record) bool) {
+	return func(yield func(Record) bool) {
+		if b.n == 0 {
+			return
+		}
+		w := o.writer(b)
+		matches := o.matches(b.LogStream)
+		i := 0
+		scanArray(b.doc, b.from, func(at int) int {
+			end := w.event.read(b.doc, at)
+			r := Record{Event: i, Source: w.source, Dropped: OtherStream}
+			i++
+			if matches {
+				w.write(&r)
+			}
+			if !yield(r) {
+				return -1
+			}
+			return end
+		})
+	}
+}
+
+func (o Options) matches(stream string) bool {
+	return len(o.StreamPrefixes) == 0 ||
+		slices.ContainsFunc(o.StreamPrefixes, func(p string) bool { return strings.HasPrefix(stream, p) })
+}
+
+// writer makes the records of one batch.
+type writer struct {
+	Options
+	source  Source            // of records without _sumo_metadata
+	sources map[string]Source // of records with it, by its text
+	info    [level + 1][]byte // values of the members that LogInfo sets
+	ids     ids
+	event   event
+	line    []byte
+	json    []byte // scratch
+}
+
+func (o Options) writer(b *Batch) *writer {
+	w := &writer{Options: o, source: Source{Name: b.LogStream, Host: b.LogGroup}}
+	for _, f := range []struct {
+		to   *string
+		from string
+	}{
+		{&w.source.Name, o.Source.Name}, {&w.source.Category, o.Source.Category},
+		{&w.source.Host, o.Source.Host}, {&w.source.Fields, o.Source.Fields},
+	} {
+		if f.from != "" {
+			*f.to = unlessNone(f.from)
+		}
+	}
+	if o.LogInfo {
+		w.info[logStream], w.info[logGroup] = quote(b.LogStream), quote(b.LogGroup)
+	}
+	return w
+}
+
+func quote(s string) []byte {
+	out := []byte{'"'}
+	for _, r := range s {
+		out = appendEscaped(out, r)
+	}
+	return append(out, '"')
+}
+
+// write makes the line of the event that was read last.
+func (w *writer) write(r *Record) {
+	e := &w.event
+	id := w.ids.of(e.own, e.preset, e.report)
+	whole := e.body
+	if w.Format == Raw {
+		whole = cutNewline(e.msg)
+	}
+	body := trim(whole)
+	switch {
+	case e.value == nil && len(body) == 0:
+		r.Dropped = Blank
+		return
+	case w.Format.vpc() && internal(body, w.Internal):
+		r.Dropped = InternalVPC
+		return
+	}
+	value, changed := e.value, false
+	if value == nil && maybeJSON(body) && onlyJSONSpace(whole, body) {
+		value, changed = w.parse(body, r)
+	}
+	switch {
+	case w.Format == Raw && e.value == nil && !changed:
+		w.line = w.appendText(w.line[:0], whole)
+	case w.Format == Raw || w.Format == VPCRaw:
+		w.line = w.appendRaw(w.line[:0], value, body)
+	default:
+		w.line = w.appendRecord(w.line[:0], value, body, id)
+	}
+	if r.Line = w.line; len(w.line) > 0 {
+		r.Dropped = Kept
+	} else {
+		r.Dropped = Blank // the JSON string "", raw
+	}
+}
+
+// parse returns the message, compacted, if it is JSON; else nil. It takes a
+// _sumo_metadata out, which it applies to r, and then changed is true.
+func (w *writer) parse(body []byte, r *Record) (value []byte, changed bool) {
+	w.json = appendUnescaped(w.json[:0], body)
+	from, to, spaced, ok := isJSON(w.json)
+	if !ok {
+		return nil, false
+	}
+	value = w.json[from:to]
+	if spaced {
+		value = appendCompact(value[:0], value)
+	}
+	// A key may be spelled with escapes.
+	if value[0] == '{' && (bytes.Contains(value, []byte(metadataKey)) || bytes.Contains(value, []byte(`\u`))) {
+		value, changed = w.cutMetadata(value, r)
+	}
+	if w.event.halves {
+		value = escapeHalves(nil, value)
+	}
+	return value, changed
+}
+
+// maybeJSON rules out, without unescaping it, most text that is not JSON.
+func maybeJSON(body []byte) bool {
+	first, n := next(body)
+	last := body[len(body)-1]
+	switch first {
+	case '{':
+		return last == '}'
+	case '[':
+		return last == ']'
+	case '"':
+		return last == '"' && len(body) > n
+	case 't', 'f', 'n':
+		return string(body) == "true" || string(body) == "false" || string(body) == "null"
+	}
+	return (first == '-' || first >= '0' && first <= '9') && scanNumber(body, 0) == len(body)
+}
+
+// onlyJSONSpace tells whether what trim has cut off s is what JSON takes for
+// white space: a byte order mark, for one, makes a message a text.
+func onlyJSONSpace(s, trimmed []byte) bool {
+	left := s[:len(s)-len(trimLeft(s))]
+	right := s[len(left)+len(trimmed):]
+	for _, cut := range [][]byte{left, right} {
+		for len(cut) > 0 {
+			r, n := next(cut)
+			if r != ' ' && r != '\t' && r != '\n' && r != '\r' {
+				return false
+			}
+			cut = cut[n:]
+		}
+	}
+	return true
+}
+
+// cutMetadata removes _sumo_metadata from a compact JSON object, in place.
+func (w *writer) cutMetadata(value []byte, r *Record) (out []byte, found bool) {
+	out = value[:1]
+	scanObject(value, 0, func(key []byte, i int) int {
+		end, _ := scanValue(value, i, 0)
+		if keyIs(key, metadataKey) {
+			r.Source, found = w.sourceOf(value[i:end]), true
+			return end
+		}
+		if len(out) > 1 {
+			out = append(out, ',')
+		}
+		out = append(out, value[i-1-len(key):end]...)
+		return end
+	})
+	return append(out, '}'), found
+}
+
+func (w *writer) sourceOf(metadata []byte) Source {
+	s, ok := w.sources[string(metadata)]
+	if !ok {
+		s = w.source.override(metadata)
+		if w.sources == nil {
+			w.sources = map[string]Source{}
+		}
+		w.sources[string(metadata)] = s
+	}
+	return s
+}
+
+// appendRaw appends the message alone: of a JSON string what it says, of other
+// JSON its text, and where value is nil the text body.
+func (w *writer) appendRaw(dst, value, body []byte) []byte {
+	switch {
+	case value == nil:
+		return w.appendText(dst, body)
+	case value[0] == '"':
+		return append(dst, text(value)...)
+	}
+	return appendCompact(dst, value)
+}
+
+func (w *writer) appendText(dst, s []byte) []byte {
+	dst = appendUnescaped(dst, s)
+	if w.event.halves {
+		replaceHalves(dst)
+	}
+	return dst
+}
+
+// appendRecord appends the event as a JSON object: its members in their order,
+// the message as value or, where that is nil, as the text body, and then what
+// is known besides.
+func (w *writer) appendRecord(dst, value, body, id []byte) []byte {
+	e := &w.event
+	var done [level + 1]bool
+	dst = append(dst, '{')
+	for i := range e.members {
+		m := &e.members[i]
+		switch m.kind {
+		case extractedFields:
+			continue
+		case eventID:
+			if !w.EventID {
+				continue
+			}
+		case timestamp:
+			if w.Format.vpc() {
+				continue
+			}
+		case reqID:
+			if id == nil && string(m.value) == "null" {
+				continue
+			}
+		}
+		done[m.kind] = true
+		dst = append(comma(dst), m.key...)
+		dst = append(dst, ':')
+		switch {
+		case m.kind == message && value == nil:
+			dst = appendQuoted(dst, body)
+		case m.kind == message:
+			dst = append(dst, value...)
+		case m.kind == reqID && id != nil:
+			dst = appendQuoted(dst, id)
+		case w.info[m.kind] != nil:
+			dst = append(dst, w.info[m.kind]...)
+		default:
+			dst = appendCompact(dst, m.value)
+		}
+	}
+	if id != nil && !done[reqID] {
+		dst = appendQuoted(append(comma(dst), `"requestID":`...), id)
+	}
+	if e.level != "" && !done[level] {
+		dst = append(append(append(comma(dst), `"level":"`...), e.level...), '"')
+	}
+	if v := w.info[logStream]; v != nil && !done[logStream] {
+		dst = append(append(comma(dst), `"logStream":`...), v...)
+	}
+	if v := w.info[logGroup]; v != nil && !done[logGroup] {
+		dst = append(append(comma(dst), `"logGroup":`...), v...)
+	}
+	return append(dst, '}')
+}
+
+func comma(dst []byte) []byte {
+	if dst[len(dst)-1] != '{' {
+		dst = append(dst, ',')
+	}
+	return dst
+}
+
+func appendQuoted(dst, s []byte) []byte {
+	dst = append(dst, '"')
+	dst = append(dst, s...)
+	return append(dst, '"')
+}

@@ -1,0 +1,226 @@
+package transform
+
+import (
+	"bytes"
+	"unicode/utf8"
+)
+
+// A message stays as it was written in the payload, the inside of a JSON
+// string, from there into the record: most messages are never unescaped. The
+// functions here work on such escaped text in its canonical form, the one
+// that JSON.stringify writes: two-character escapes where there are any,
+// \u00xx for other control characters, \udxxx for a lone surrogate, and every
+// other character as itself.
+
+// appendCanonical appends escaped text in its canonical form. halves tells
+// whether it holds half a surrogate pair.
+func appendCanonical(dst, s []byte) (out []byte, halves bool) {
+	for {
+		i := bytes.IndexByte(s, '\\')
+		if i < 0 {
+			return append(dst, s...), halves
+		}
+		dst = append(dst, s[:i]...)
+		r, n := unescape(s[i:])
+		halves = halves || isSurrogate(r)
+		dst = appendEscaped(dst, r)
+		s = s[i+n:]
+	}
+}
+
+const hexDigits = "0123456789abcdef"
+
+func appendEscaped(dst []byte, r rune) []byte {
+	switch {
+	case r == '"' || r == '\\':
+		return append(dst, '\\', byte(r))
+	case r == '\b':
+		return append(dst, `\b`...)
+	case r == '\f':
+		return append(dst, `\f`...)
+	case r == '\n':
+		return append(dst, `\n`...)
+	case r == '\r':
+		return append(dst, `\r`...)
+	case r == '\t':
+		return append(dst, `\t`...)
+	case r < 0x20 || isSurrogate(r):
+		return append(dst, '\\', 'u', hexDigits[r>>12], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
+	}
+	return utf8.AppendRune(dst, r)
+}
+
+func isSurrogate(r rune) bool { return 0xd800 <= r && r <= 0xdfff }
+
+// unescape reads the escape at the start of s (valid JSON). A pair of
+// surrogates is one character; half a pair is returned as it is.
+func unescape(s []byte) (r rune, n int) {
+	switch s[1] {
+	case 'b':
+		return '\b', 2
+	case 'f':
+		return '\f', 2
+	case 'n':
+		return '\n', 2
+	case 'r':
+		return '\r', 2
+	case 't':
+		return '\t', 2
+	case 'u':
+		r, _ = hex4(s, 2)
+		if r >= 0xd800 && r <= 0xdbff && len(s) >= 12 && s[6] == '\\' && s[7] == 'u' {
+			if low, _ := hex4(s, 8); low >= 0xdc00 && low <= 0xdfff {
+				return (r-0xd800)<<10 | (low - 0xdc00) + 0x10000, 12
+			}
+		}
+		return r, 6
+	}
+	return rune(s[1]), 2
+}
+
+// appendUnescaped appends the characters of escaped text. Half a surrogate
+// pair, which UTF-8 has no form for, takes three bytes as if it had one; what
+// becomes of it is for replaceHalves or escapeHalves to do.
+func appendUnescaped(dst, s []byte) []byte {
+	for {
+		i := bytes.IndexByte(s, '\\')
+		if i < 0 {
+			return append(dst, s...)
+		}
+		dst = append(dst, s[:i]...)
+		// Embedded JSON is mostly \": skip the general case for it.
+		if c := s[i+1]; c == '"' || c == '\\' {
+			dst = append(dst, c)
+			s = s[i+2:]
+			continue
+		}
+		r, n := unescape(s[i:])
+		if isSurrogate(r) {
+			dst = append(dst, 0xe0|byte(r>>12), 0x80|byte(r>>6&0x3f), 0x80|byte(r&0x3f))
+		} else {
+			dst = utf8.AppendRune(dst, r)
+		}
+		s = s[i+n:]
+	}
+}
+
+// half finds the first half of a surrogate pair that appendUnescaped left.
+func half(b []byte) (at int, r rune) {
+	for i := 0; i+2 < len(b); i++ {
+		if b[i] == 0xed && b[i+1] >= 0xa0 {
+			return i, 0xd000 | rune(b[i+1]&0x3f)<<6 | rune(b[i+2]&0x3f)
+		}
+	}
+	return -1, 0
+}
+
+// replaceHalves makes halves of surrogate pairs U+FFFD, as an encoder of UTF-8
+// does.
+func replaceHalves(b []byte) {
+	for {
+		i, _ := half(b)
+		if i < 0 {
+			return
+		}
+		b = b[i+copy(b[i:], "\ufffd"):]
+	}
+}
+
+// escapeHalves appends JSON in which halves of surrogate pairs are escapes.
+func escapeHalves(dst, b []byte) []byte {
+	for {
+		i, r := half(b)
+		if i < 0 {
+			return append(dst, b...)
+		}
+		dst = appendEscaped(append(dst, b[:i]...), r)
+		b = b[i+3:]
+	}
+}
+
+// next is the first character of canonical text and its width; -1 at the end.
+func next(s []byte) (r rune, width int) {
+	switch {
+	case len(s) == 0:
+		return -1, 0
+	case s[0] == '\\':
+		return unescape(s)
+	case s[0] < utf8.RuneSelf:
+		return rune(s[0]), 1
+	}
+	return utf8.DecodeRune(s)
+}
+
+// isSpace is JavaScript's \s and trim: unlike unicode.IsSpace it holds U+FEFF
+// and not U+0085. Searches written for Sumo's function rely on its trimming.
+func isSpace(r rune) bool {
+	switch r {
+	case '\t', '\n', '\v', '\f', '\r', ' ', 0xa0, 0x1680, 0x2028, 0x2029, 0x202f, 0x205f, 0x3000, 0xfeff:
+		return true
+	}
+	return 0x2000 <= r && r <= 0x200a
+}
+
+func trimLeft(s []byte) []byte {
+	for {
+		r, n := next(s)
+		if n == 0 || !isSpace(r) {
+			return s
+		}
+		s = s[n:]
+	}
+}
+
+// trim cuts white space off both ends of canonical text.
+func trim(s []byte) []byte {
+	s = trimLeft(s)
+	for len(s) > 0 {
+		n := lastSpace(s)
+		if n == 0 {
+			break
+		}
+		s = s[:len(s)-n]
+	}
+	return s
+}
+
+// lastSpace is the width of the white space character at the end of canonical
+// text, or 0 if there is none.
+func lastSpace(s []byte) int {
+	c := s[len(s)-1]
+	switch {
+	case c >= utf8.RuneSelf:
+		if r, n := utf8.DecodeLastRune(s); isSpace(r) {
+			return n
+		}
+	case c == ' ':
+		return 1
+	case c == 'n' || c == 't' || c == 'r' || c == 'f':
+		if escapedAt(s, len(s)-2) {
+			return 2
+		}
+	case c == 'b':
+		if n := len(s) - len(`\u000b`); n >= 0 && string(s[n:]) == `\u000b` && escapedAt(s, n) {
+			return len(s) - n
+		}
+	}
+	return 0
+}
+
+// escapedAt tells whether an escape starts at s[i]: a backslash that no other
+// backslash has escaped.
+func escapedAt(s []byte, i int) bool {
+	n := 0
+	for ; i >= 0 && s[i] == '\\'; i-- {
+		n++
+	}
+	return n%2 == 1
+}
+
+// cutNewline removes one newline from the end of canonical text.
+func cutNewline(s []byte) []byte {
+	if n := len(s) - 2; n >= 0 && s[n+1] == 'n' && escapedAt(s, n) {
+		return s[:n]
+	}
+	return s
+}
