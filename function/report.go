@@ -47,11 +47,35 @@ func (r *Report) FilteredTotal() int {
 	return n
 }
 
-func (r *Report) filter(reason string) {
+// Add adds the counts of another report.
+func (r *Report) Add(o Report) {
+	r.Events += o.Events
+	for reason, n := range o.Filtered {
+		r.filter(reason, n)
+	}
+	r.Confirmed += o.Confirmed
+	r.Parked += o.Parked
+	r.Lost += o.Lost
+	r.Records += o.Records
+	r.Bodies += o.Bodies
+	r.PayloadBytes += o.PayloadBytes
+	r.RawBytes += o.RawBytes
+	r.SentBytes += o.SentBytes
+	for class, n := range o.Attempts {
+		if r.Attempts == nil {
+			r.Attempts = map[string]int{}
+		}
+		r.Attempts[class] += n
+	}
+	r.Clipped += o.Clipped
+	r.Millis += o.Millis
+}
+
+func (r *Report) filter(reason string, n int) {
 	if r.Filtered == nil {
 		r.Filtered = map[string]int{}
 	}
-	r.Filtered[reason]++
+	r.Filtered[reason] += n
 }
 
 func (r *Report) delivered(o sumo.Outcome) {

@@ -33,8 +33,9 @@ type Queue interface {
 	Put(ctx context.Context, letters []dlq.Letter) (failed []int, err error)
 }
 
-// classes of trouble besides those of package sumo.
-const undecodable = "undecodable"
+// Undecodable is the class of an event that is none of CloudWatch Logs, besides
+// the classes of package sumo.
+const Undecodable = "undecodable"
 
 // shipper is the way of an event from CloudWatch Logs to Sumo Logic, which all
 // functions that ship share.
@@ -123,7 +124,7 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 	batch, err := decoder.Decode(event, s.limit)
 	if err != nil {
 		r.Events, rest.events = 1, 1
-		fail(undecodable, err)
+		fail(Undecodable, err)
 		return rest
 	}
 	rest.batch = batch
@@ -137,7 +138,7 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 	if err != nil {
 		for rec := range s.records.Records(batch) {
 			if rec.Dropped != transform.Kept {
-				r.filter(rec.Dropped.String())
+				r.filter(rec.Dropped.String(), 1)
 			} else {
 				rest.left = append(rest.left, rec.Event)
 			}
@@ -151,7 +152,7 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 	delivery := s.client.Begin(ctx, endpoint)
 	for rec := range s.records.Records(batch) {
 		if rec.Dropped != transform.Kept {
-			r.filter(rec.Dropped.String())
+			r.filter(rec.Dropped.String(), 1)
 			continue
 		}
 		delivery.Add(sumo.Source(rec.Source), rec.Event, rec.Line)

@@ -1,0 +1,348 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"compress/gzip"
+	"context"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"sumoship/dlq/dlqtest"
+	"sumoship/function"
+	"sumoship/sumo"
+	"sumoship/sumo/sumotest"
+	"sumoship/transform"
+)
+
+//go:embed samples/*.json
+var samples embed.FS
+
+// localCmd runs the very forwarder that Lambda runs.
+type localCmd struct {
+	Events   []string `arg:"" optional:"" help:"Files with Lambda events, decoded payloads or the output of aws logs filter-log-events; - is standard input. Without any: the sample events."`
+	Endpoint string   `help:"Send to this HTTP Source, a URL or the ARN of an SSM parameter or secret, instead of the source that is built in." placeholder:"URL|ARN"`
+	Fail     string   `help:"Script of the built-in source: statuses, reset (before the data is taken), lost (after), hang; each with xN for N times, as in 503x3,429,reset. After it: 200." placeholder:"SCRIPT"`
+	LogGroup string   `help:"Log group of filter-log-events output, which does not name it." default:"local"`
+	Records  int      `help:"Records to show of each request; -1 shows all." default:"10"`
+	Logs     bool     `help:"Write the forwarder's own log lines and metrics to standard error."`
+	Output   string   `help:"How to write the result: text or json." enum:"text,json" default:"text"`
+}
+
+func (c *localCmd) Help() string {
+	return `The variables of the Lambda function work here too, for example
+  LOG_FORMAT=RAW sumoship local
+  aws logs filter-log-events --log-group-name G | sumoship local - --log-group G
+
+The built-in source is tried again after 20 ms (RETRY_INTERVAL) and given up
+after 2 s (REQUEST_TIMEOUT) unless these variables say otherwise. What it does
+not take goes to a dead-letter queue in memory.
+
+Exit status: 0 if nothing was lost, 1 if something was or is left in the queue
+of a real endpoint, 2 if the command or its input is wrong.`
+}
+
+func (c *localCmd) Run(ctx context.Context, s streams) error {
+	events, err := c.read(s.in)
+	if err != nil {
+		return err
+	}
+	script, err := sumotest.ParseScript(c.Fail)
+	if err != nil {
+		return usage("--fail: %w", err)
+	}
+	if c.Endpoint != "" && c.Fail != "" {
+		return usage("--fail scripts the built-in source and --endpoint replaces it: give one of them")
+	}
+	variables := map[string]string{"SUMO_ENDPOINT": c.Endpoint}
+	if c.Endpoint == "" {
+		source := sumotest.New(script...)
+		address, stop, err := source.Serve()
+		if err != nil {
+			return fmt.Errorf("cannot listen on the loopback interface: %w", err)
+		}
+		defer stop()
+		variables = map[string]string{
+			"SUMO_ENDPOINT":   address,
+			"SUMO_TOKEN":      "", // of a real source
+			"RETRY_INTERVAL":  cmp.Or(s.getenv("RETRY_INTERVAL"), "20"),
+			"REQUEST_TIMEOUT": cmp.Or(s.getenv("REQUEST_TIMEOUT"), "2000"),
+		}
+	}
+	getenv := func(name string) string {
+		if v, ok := variables[name]; ok {
+			return v
+		}
+		return s.getenv(name)
+	}
+	view := &view{localCmd: c, out: s.out}
+	view.bar = c.progress(len(events), s.err)
+	logs := io.Discard
+	if c.Logs {
+		logs = s.err
+	}
+	client := sumo.NewHTTP(sumo.DefaultInFlight)
+	client.Transport = &observer{next: client.Transport, see: view.post}
+	queue := new(dlqtest.Queue)
+	forwarder, err := function.NewForwarder(function.Env{Getenv: getenv, Out: logs, HTTP: client, Queue: queue})
+	if err != nil {
+		return usage("the configuration is wrong:\n%w", err)
+	}
+	view.begin()
+	total := function.Report{Left: -1}
+	broken := false
+	for _, event := range events {
+		r, err := forwarder.Ship(ctx, event)
+		total.Add(r)
+		broken = broken || r.Class == function.Undecodable
+		view.event(r, err)
+	}
+	view.end(total, queue)
+	switch {
+	case total.Lost > 0:
+		return exit{status: exitFound}
+	case broken:
+		return exit{status: exitUsage}
+	case c.Endpoint != "" && total.Parked > 0:
+		return exit{exitFound, fmt.Errorf("%d log events were not delivered, and the queue in memory ends here: run the command again", total.Parked)}
+	}
+	return nil
+}
+
+// read gathers the events.
+func (c *localCmd) read(stdin io.Reader) ([][]byte, error) {
+	var events [][]byte
+	if len(c.Events) == 0 {
+		files, err := samples.ReadDir("samples")
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range files {
+			b, err := samples.ReadFile("samples/" + f.Name())
+			if err != nil {
+				return nil, err
+			}
+			events = append(events, transform.ReadInput(b, c.LogGroup)...)
+		}
+		return events, nil
+	}
+	for _, name := range c.Events {
+		var b []byte
+		var err error
+		if name == "-" {
+			b, err = io.ReadAll(stdin)
+		} else {
+			b, err = os.ReadFile(name)
+		}
+		if err != nil {
+			return nil, exit{exitUsage, err}
+		}
+		events = append(events, transform.ReadInput(b, c.LogGroup)...)
+	}
+	return events, nil
+}
+
+// manyEvents is from how many events on a person wants to see progress.
+const manyEvents = 20
+
+func (c *localCmd) progress(events int, w io.Writer) *progressbar.ProgressBar {
+	f, ok := w.(*os.File)
+	if !ok || events < manyEvents || !term.IsTerminal(int(f.Fd())) {
+		return progressbar.DefaultSilent(int64(events))
+	}
+	return progressbar.NewOptions(events, progressbar.OptionSetWriter(w), progressbar.OptionSetDescription("shipping"),
+		progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())
+}
+
+// post is one request to the source and its answer.
+type post struct {
+	Status    int               `json:"status"` // 0: no answer
+	Error     string            `json:"error,omitempty"`
+	Headers   map[string]string `json:"headers"`
+	RawBytes  int               `json:"rawBytes"`
+	SentBytes int               `json:"sentBytes"`
+	Records   []string          `json:"records"`
+}
+
+// observer shows each request that goes through it. It never shows the address.
+type observer struct {
+	next http.RoundTripper
+	see  func(post)
+}
+
+func (o *observer) RoundTrip(r *http.Request) (*http.Response, error) {
+	sent, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	r = r.Clone(r.Context())
+	r.Body = io.NopCloser(bytes.NewReader(sent))
+	p := post{Headers: map[string]string{}, SentBytes: len(sent)}
+	for name := range r.Header {
+		if name != "X-Sumo-Token" {
+			p.Headers[name] = r.Header.Get(name)
+		}
+	}
+	resp, err := o.next.RoundTrip(r)
+	if err != nil {
+		p.Error = reason(err)
+	} else {
+		p.Status = resp.StatusCode
+	}
+	raw := sent
+	if r.Header.Get("Content-Encoding") == "gzip" {
+		if zr, zerr := gzip.NewReader(bytes.NewReader(sent)); zerr == nil {
+			raw, _ = io.ReadAll(zr) // our own gzip
+		}
+	}
+	p.RawBytes, p.Records = len(raw), strings.Split(string(raw), "\n")
+	o.see(p)
+	return resp, err
+}
+
+func reason(err error) string {
+	if ue, ok := errors.AsType[*url.Error](err); ok {
+		err = ue.Err
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return "no answer in time"
+	}
+	return err.Error()
+}
+
+// view writes what happens, as text or as one JSON document.
+type view struct {
+	*localCmd
+	out io.Writer
+	bar *progressbar.ProgressBar
+
+	mu    sync.Mutex
+	posts int
+	json  *json.Encoder
+}
+
+func (v *view) begin() {
+	if v.Output == "json" {
+		v.json = json.NewEncoder(v.out)
+		v.json.SetEscapeHTML(false)
+		fmt.Fprint(v.out, `{"posts":[`)
+	}
+}
+
+func (v *view) post(p post) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.bar.Clear()
+	v.posts++
+	if v.json != nil {
+		if v.posts > 1 {
+			fmt.Fprint(v.out, ",")
+		}
+		v.json.Encode(p)
+		return
+	}
+	answer := cmp.Or(p.Error, fmt.Sprintf("%d %s", p.Status, http.StatusText(p.Status)))
+	packed := ""
+	if p.Headers["Content-Encoding"] != "" {
+		packed = fmt.Sprintf(", %s %s", size(p.SentBytes), p.Headers["Content-Encoding"])
+	}
+	fmt.Fprintf(v.out, "POST %d  %d records, %s%s  → %s\n", v.posts, len(p.Records), size(p.RawBytes), packed, answer)
+	if p.Status/100 != 2 {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Headers)) {
+		if strings.HasPrefix(name, "X-Sumo-") {
+			fmt.Fprintf(v.out, "    %s: %s\n", name, p.Headers[name])
+		}
+	}
+	for i, r := range p.Records {
+		if v.Records >= 0 && i == v.Records {
+			fmt.Fprintf(v.out, "    … and %d more (--records -1 shows all)\n", len(p.Records)-i)
+			break
+		}
+		fmt.Fprintf(v.out, "    %s\n", r)
+	}
+}
+
+func size(n int) string {
+	switch {
+	case n < 10_000:
+		return fmt.Sprintf("%d B", n)
+	case n < 10_000_000:
+		return fmt.Sprintf("%d kB", n/1000)
+	}
+	return fmt.Sprintf("%d MB", n/1_000_000)
+}
+
+// event tells what became of one event, if not all is well.
+func (v *view) event(r function.Report, err error) {
+	v.bar.Add(1)
+	if v.json != nil {
+		return
+	}
+	group := cmp.Or(r.LogGroup, "an event")
+	if r.Parked > 0 {
+		fmt.Fprintf(v.out, "PARKED  %d log events of %s in the dead-letter queue: %s\n", r.Parked, group, r.Error)
+	}
+	if err != nil {
+		fmt.Fprintf(v.out, "LOST  %s: %v\n", group, err)
+	}
+}
+
+func (v *view) end(total function.Report, queue *dlqtest.Queue) {
+	v.bar.Finish()
+	letters := queue.Letters()
+	if v.json != nil {
+		type letter struct {
+			LogGroup string `json:"logGroup,omitempty"`
+			Class    string `json:"class"`
+			Message  string `json:"message"`
+			Bytes    int    `json:"bytes"`
+		}
+		left := []letter{}
+		for _, l := range letters {
+			left = append(left, letter{l.Cause.LogGroup, l.Cause.Class, l.Cause.Message, len(l.Event)})
+		}
+		fmt.Fprint(v.out, `],"deadLetters":`)
+		v.json.Encode(left)
+		fmt.Fprint(v.out, `,"total":`)
+		v.json.Encode(total)
+		fmt.Fprint(v.out, "}\n")
+		return
+	}
+	var reasons []string
+	for _, r := range slices.Sorted(maps.Keys(total.Filtered)) {
+		reasons = append(reasons, fmt.Sprintf("%s %d", r, total.Filtered[r]))
+	}
+	requests := []string{}
+	for _, class := range slices.Sorted(maps.Keys(total.Attempts)) {
+		requests = append(requests, fmt.Sprintf("%s %d", class, total.Attempts[class]))
+	}
+	note := ""
+	if len(letters) > 0 {
+		note = fmt.Sprintf("in %d messages of the dead-letter queue", len(letters))
+	}
+	row := func(name string, n int, note string) {
+		fmt.Fprintln(v.out, strings.TrimRight(fmt.Sprintf("%-14s%8d   %s", name, n, note), " "))
+	}
+	fmt.Fprintln(v.out)
+	row("log events in", total.Events, "")
+	row("confirmed", total.Confirmed, fmt.Sprintf("in %d bodies; requests: %s", total.Bodies, cmp.Or(strings.Join(requests, ", "), "none")))
+	row("filtered", total.FilteredTotal(), strings.Join(reasons, ", "))
+	row("parked", total.Parked, note)
+	row("lost", total.Lost, "")
+	fmt.Fprintf(v.out, "%d = %d + %d + %d + %d\n", total.Events, total.Confirmed, total.FilteredTotal(), total.Parked, total.Lost)
+}
