@@ -198,7 +198,7 @@ func (s *shipper) park(ctx context.Context, rest rest, r *Report) error {
 	why := errors.New(rest.cause.Class + ": " + r.Error)
 	lost := func(n int, err error) error {
 		r.Lost += n
-		return &LostError{n, errors.Join(why, err)}
+		return &LostError{n, fmt.Errorf("%w; %w", why, err)}
 	}
 	if s.queue == nil {
 		return lost(rest.events, errNoQueue)

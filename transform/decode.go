@@ -58,6 +58,8 @@ type Batch struct {
 	doc      []byte // the document, valid JSON in valid UTF-8
 	from, to int    // where its array of events lies, brackets included
 	n        int    // events in it
+
+	named struct{ group, stream bool } // the document names them
 }
 
 // Len is the number of log events.
@@ -331,9 +333,9 @@ func parse(doc []byte) (*Batch, error) {
 		case keyIs(key, "messageType"):
 			kind = value
 		case keyIs(key, "logGroup"):
-			b.LogGroup = text(value)
+			b.LogGroup, b.named.group = text(value), value[0] == '"'
 		case keyIs(key, "logStream"):
-			b.LogStream = text(value)
+			b.LogStream, b.named.stream = text(value), value[0] == '"'
 		case keyIs(key, "logEvents"):
 			b.from, b.to = 0, 0
 		}

@@ -1,6 +1,9 @@
 package transform
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Source is what Sumo Logic stores with the records of one request: the values
 // of its X-Sumo headers. Where one is empty, the HTTP Source's own setting
@@ -30,15 +33,30 @@ func (s Source) override(metadata []byte) Source {
 	if len(metadata) == 0 || metadata[0] != '{' {
 		return s
 	}
+	// Of two keys for one field the later wins. A key that is there twice
+	// counts where it stands first, with what it says last, as in JSON.parse.
+	type setting struct {
+		key   string
+		value []byte
+	}
+	var settings []setting
 	scanObject(metadata, 0, func(key []byte, i int) int {
 		end, _ := scanValue(metadata, i, 0)
-		if field := s.field(text(key)); field != nil {
-			if v, ok := plain(metadata[i:end]); ok {
-				*field = unlessNone(v)
-			}
+		this := setting{text(key), metadata[i:end]}
+		if n := slices.IndexFunc(settings, func(s setting) bool { return s.key == this.key }); n >= 0 {
+			settings[n] = this
+		} else {
+			settings = append(settings, this)
 		}
 		return end
 	})
+	for _, this := range settings {
+		if field := s.field(this.key); field != nil {
+			if v, ok := plain(this.value); ok {
+				*field = unlessNone(v)
+			}
+		}
+	}
 	return s
 }
 

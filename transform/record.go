@@ -132,8 +132,11 @@ func (o Options) writer(b *Batch) *writer {
 			*f.to = unlessNone(f.from)
 		}
 	}
-	if o.LogInfo {
-		w.info[logStream], w.info[logGroup] = quote(b.LogStream), quote(b.LogGroup)
+	if o.LogInfo && b.named.stream {
+		w.info[logStream] = quote(b.LogStream)
+	}
+	if o.LogInfo && b.named.group {
+		w.info[logGroup] = quote(b.LogGroup)
 	}
 	return w
 }
