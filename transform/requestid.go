@@ -1,6 +1,9 @@
 package transform
 
-import "bytes"
+import (
+	"bytes"
+	"unicode"
+)
 
 // AWS Lambda writes the request id into its platform lines (START, END,
 // REPORT) and, for some runtimes, in front of every line:
@@ -80,17 +83,17 @@ func requestID(s []byte) []byte {
 var levels = []string{"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"}
 
 // cutConsole cuts the prefix of a Lambda console line off canonical text: time,
-// request id and, where it is one of levels, level. Without such a prefix ok
+// request id and, where a whole word is one of levels, level. Without such a prefix ok
 // is false.
 func cutConsole(s []byte) (id []byte, level string, rest []byte, ok bool) {
-	// Only the separator of the milliseconds may be any character: some
-	// loggers write a comma.
+	// Only the separator of the milliseconds may be any character (of the
+	// basic plane, as in JavaScript): some loggers write a comma.
 	const date, millis = "dddd-dd-ddTdd:dd:dd", "dddZ"
 	if !shaped(s, date) {
 		return nil, "", s, false
 	}
 	r, n := next(s[len(date):])
-	if n == 0 || r == '\n' || r == '\r' || r == 0x2028 || r == 0x2029 {
+	if n == 0 || r == '\n' || r == '\r' || r == 0x2028 || r == 0x2029 || r > 0xffff {
 		return nil, "", s, false
 	}
 	rest = s[len(date)+n:]
@@ -111,7 +114,7 @@ func cutConsole(s []byte) (id []byte, level string, rest []byte, ok bool) {
 	rest = rest[n:]
 	for _, l := range levels {
 		if after, found := bytes.CutPrefix(rest, []byte(l)); found {
-			if r, n := next(after); n == 0 || isSpace(r) {
+			if r, _ := next(after); r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) {
 				return id, l, after, true
 			}
 		}
