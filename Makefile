@@ -1,17 +1,37 @@
-# One rule builds every function: SAM (BuildMethod: makefile) and CI both run it.
-ARTIFACTS_DIR ?= dist
+# Rules for SAM (build-…), for CI and for people.
+
+ARTIFACTS_DIR   ?= dist
 FUNCTION_GOARCH ?= arm64
+FUZZTIME        ?= 10s
 
-.PHONY: build test lint bench fuzz
+.PHONY: build test lint fuzz bench
 
-build:
-	$(MAKE) build-Forwarder ARTIFACTS_DIR=dist/forwarder
+build: ## the command and the functions, in dist/
 	go build -trimpath -o dist/sumoship ./cmd/sumoship
+	$(MAKE) build-Forwarder ARTIFACTS_DIR=dist/forwarder
 
+# One rule builds every function. SAM runs it for each AWS::Serverless::Function
+# with BuildMethod makefile, so what CI builds is what is deployed.
 build-Forwarder: main = forwarder
 build-%:
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(FUNCTION_GOARCH) \
 	go build -trimpath -tags lambda.norpc -ldflags '-s -w' -o $(ARTIFACTS_DIR)/bootstrap ./function/$(main)
 
 test:
-	go test -race ./...
+	go test ./...
+
+lint: ## gofmt, go vet, staticcheck
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'gofmt would change these'; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+
+fuzz: ## each fuzz target for FUZZTIME
+	@go list ./... | while read -r pkg; do \
+	  go test -list '^Fuzz' $$pkg | grep '^Fuzz' | while read -r target; do \
+	    echo "fuzz $$pkg $$target"; \
+	    go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg </dev/null || exit 1; \
+	  done || exit 1; \
+	done
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./...

@@ -117,7 +117,7 @@ func (c *localCmd) Run(ctx context.Context, s streams) error {
 	case broken:
 		return exit{status: exitUsage}
 	case c.Endpoint != "" && total.Parked > 0:
-		return exit{exitFound, fmt.Errorf("%d log events were not delivered, and the queue in memory ends here: run the command again", total.Parked)}
+		return exit{exitFound, fmt.Errorf("%s not delivered, and the queue in memory ends here: run the command again", count(total.Parked, "log event"))}
 	}
 	return nil
 }
@@ -259,7 +259,7 @@ func (v *view) post(p post) {
 	if p.Headers["Content-Encoding"] != "" {
 		packed = fmt.Sprintf(", %s %s", size(p.SentBytes), p.Headers["Content-Encoding"])
 	}
-	fmt.Fprintf(v.out, "POST %d  %d records, %s%s  → %s\n", v.posts, len(p.Records), size(p.RawBytes), packed, answer)
+	fmt.Fprintf(v.out, "POST %d  %s, %s%s  → %s\n", v.posts, count(len(p.Records), "record"), size(p.RawBytes), packed, answer)
 	if p.Status/100 != 2 {
 		return
 	}
@@ -275,6 +275,13 @@ func (v *view) post(p post) {
 		}
 		fmt.Fprintf(v.out, "    %s\n", r)
 	}
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func size(n int) string {
@@ -295,7 +302,7 @@ func (v *view) event(r function.Report, err error) {
 	}
 	group := cmp.Or(r.LogGroup, "an event")
 	if r.Parked > 0 {
-		fmt.Fprintf(v.out, "PARKED  %d log events of %s in the dead-letter queue: %s\n", r.Parked, group, r.Error)
+		fmt.Fprintf(v.out, "PARKED  %s of %s in the dead-letter queue: %s\n", count(r.Parked, "log event"), group, r.Error)
 	}
 	if err != nil {
 		fmt.Fprintf(v.out, "LOST  %s: %v\n", group, err)
@@ -333,7 +340,7 @@ func (v *view) end(total function.Report, queue *dlqtest.Queue) {
 	}
 	note := ""
 	if len(letters) > 0 {
-		note = fmt.Sprintf("in %d messages of the dead-letter queue", len(letters))
+		note = fmt.Sprintf("in %s of the dead-letter queue", count(len(letters), "message"))
 	}
 	row := func(name string, n int, note string) {
 		fmt.Fprintln(v.out, strings.TrimRight(fmt.Sprintf("%-14s%8d   %s", name, n, note), " "))
