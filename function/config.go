@@ -3,10 +3,12 @@ package function
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
+	"sumoship/dlq"
 	"sumoship/sumo"
 	"sumoship/transform"
 )
@@ -28,6 +30,11 @@ type config struct {
 	pause      time.Duration
 	timeout    time.Duration
 	reserve    time.Duration // 0: by the time there is
+
+	queue   string        // TASK_QUEUE_URL: the dead-letter queue
+	parking string        // PARKING_QUEUE_URL: where what cannot be read is put
+	delay   time.Duration // before a letter is first seen
+	workers int
 
 	functionName string
 	ignored      []string // variables that are set and have no effect
@@ -61,6 +68,10 @@ func readConfig(getenv func(string) string) (config, error) {
 		pause:        e.millis("RETRY_INTERVAL", sumo.DefaultPause, time.Millisecond, time.Minute),
 		timeout:      e.millis("REQUEST_TIMEOUT", sumo.DefaultTimeout, time.Millisecond, 30*time.Second),
 		reserve:      e.millis("DEADLINE_RESERVE", 0, 0, 10*time.Minute),
+		queue:        e.url("TASK_QUEUE_URL"),
+		parking:      e.url("PARKING_QUEUE_URL"),
+		delay:        e.millis("DEAD_LETTER_DELAY", dlq.DefaultDelay, 0, 10*time.Minute),
+		workers:      e.number("NUM_OF_WORKERS", 4, 1, 64),
 		functionName: e.text("AWS_LAMBDA_FUNCTION_NAME"),
 	}
 	var err error
@@ -142,6 +153,16 @@ func (e *environment) list(name string) []string {
 		e.fail(name, fmt.Errorf("%q is a list without an entry; leave it empty to ship all", v))
 	}
 	return out
+}
+
+// url reads the URL of a queue.
+func (e *environment) url(name string) string {
+	v := e.text(name)
+	u, err := url.Parse(v)
+	if v != "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || strings.Count(strings.Trim(u.Path, "/"), "/") != 1) {
+		e.fail(name, fmt.Errorf("%q is not the URL of a queue (https://sqs.REGION.amazonaws.com/ACCOUNT/NAME)", v))
+	}
+	return v
 }
 
 func (e *environment) secret(name string) secret {

@@ -32,10 +32,22 @@ type Report struct {
 	Attempts     map[string]int `json:"attempts,omitempty"`
 	Clipped      int            `json:"clippedMetadata,omitempty"` // bodies whose metadata was over Sumo Logic's limits
 
+	Messages *Messages `json:"messages,omitempty"` // of a replay
+
 	Millis int64  `json:"ms"`
 	Left   int64  `json:"msLeft"` // until the function's deadline; -1 if it has none
 	Class  string `json:"class,omitempty"`
 	Error  string `json:"error,omitempty"` // why something was not confirmed
+}
+
+// Messages counts what became of the messages of the dead-letter queue.
+type Messages struct {
+	Received int `json:"received"`
+	Done     int `json:"done"`    // deleted: all of it was confirmed, filtered or put back
+	PutBack  int `json:"putBack"` // of these, messages whose unconfirmed rest was put back as new ones
+	Poison   int `json:"poison"`  // cannot be read; put into the parking queue, or left for the redrive policy
+	Kept     int `json:"kept"`    // failed; comes back later
+	Untried  int `json:"untried"` // given back without trying: Sumo Logic was not to be reached or time was short
 }
 
 // FilteredTotal is the number of events that a rule kept back.
@@ -69,6 +81,14 @@ func (r *Report) Add(o Report) {
 	}
 	r.Clipped += o.Clipped
 	r.Millis += o.Millis
+}
+
+// took notes how long an invocation took and what time was left of it.
+func (r *Report) took(ctx context.Context, start time.Time) {
+	r.Millis, r.Left = time.Since(start).Milliseconds(), -1
+	if deadline, ok := ctx.Deadline(); ok {
+		r.Left = max(0, time.Until(deadline).Milliseconds())
+	}
 }
 
 func (r *Report) filter(reason string, n int) {
@@ -118,6 +138,9 @@ func (p *reporter) write(ctx context.Context, requestID string, r *Report) {
 	if r.Clipped > 0 {
 		attrs = append(attrs, slog.Int("clippedMetadata", r.Clipped))
 	}
+	if r.Messages != nil {
+		attrs = append(attrs, slog.Any("messages", r.Messages))
+	}
 	if r.Error != "" {
 		attrs = append(attrs, slog.String("class", r.Class), slog.String("error", r.Error))
 	}
@@ -139,6 +162,10 @@ func (p *reporter) metrics(r *Report) {
 	}
 	for class, n := range r.Attempts {
 		counts["Attempts_"+class] = n
+	}
+	if m := r.Messages; m != nil {
+		counts["Messages"], counts["MessagesDone"], counts["MessagesPoison"] = m.Received, m.Done, m.Poison
+		counts["MessagesKept"] = m.Kept + m.Untried
 	}
 	sizes := map[string]int64{"PayloadBytes": int64(r.PayloadBytes), "RawBytes": r.RawBytes, "SentBytes": r.SentBytes}
 	times := map[string]int64{"Duration": r.Millis}

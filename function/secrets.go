@@ -3,26 +3,46 @@ package function
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
 
-// awsSecrets reads SSM and Secrets Manager. It makes a client when one is
-// needed, which is not in every run of the function.
-type awsSecrets struct{}
+// Clients of AWS are made when they are needed, which is not in every run of a
+// function.
 
-func (awsSecrets) config(ctx context.Context, region string) (aws.Config, error) {
+func loadConfig(ctx context.Context, region string) (aws.Config, error) {
 	if region == "" {
 		return awsconfig.LoadDefaultConfig(ctx)
 	}
 	return awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRegion(region))
 }
 
-func (s awsSecrets) Parameter(ctx context.Context, region, name string) (string, error) {
-	cfg, err := s.config(ctx, region)
+// openSQS makes the client for the queue with that URL, in the Region of the
+// queue.
+func openSQS(queue string) func(context.Context) (*sqs.Client, error) {
+	return func(ctx context.Context) (*sqs.Client, error) {
+		region := ""
+		if host, _, ok := strings.Cut(strings.TrimPrefix(queue, "https://sqs."), ".amazonaws.com"); ok && !strings.Contains(host, "/") {
+			region = host
+		}
+		cfg, err := loadConfig(ctx, region)
+		if err != nil {
+			return nil, err
+		}
+		return sqs.NewFromConfig(cfg), nil
+	}
+}
+
+// awsSecrets reads SSM and Secrets Manager.
+type awsSecrets struct{}
+
+func (awsSecrets) Parameter(ctx context.Context, region, name string) (string, error) {
+	cfg, err := loadConfig(ctx, region)
 	if err != nil {
 		return "", err
 	}
@@ -33,8 +53,8 @@ func (s awsSecrets) Parameter(ctx context.Context, region, name string) (string,
 	return aws.ToString(out.Parameter.Value), nil
 }
 
-func (s awsSecrets) Secret(ctx context.Context, region, arn string) (string, error) {
-	cfg, err := s.config(ctx, region)
+func (awsSecrets) Secret(ctx context.Context, region, arn string) (string, error) {
+	cfg, err := loadConfig(ctx, region)
 	if err != nil {
 		return "", err
 	}

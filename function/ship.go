@@ -22,7 +22,9 @@ type Env struct {
 	Out     io.Writer    // log lines and metrics
 	HTTP    *http.Client // nil means the network
 	Secrets Secrets      // nil means SSM and Secrets Manager
-	Queue   Queue        // nil means none: what is not confirmed goes back to Lambda
+	Queue   Queue        // nil means that of TASK_QUEUE_URL; without one, what is not confirmed goes back to Lambda
+	Inbox   Inbox        // of a Replayer; nil means that of TASK_QUEUE_URL
+	Parking Queue        // of a Replayer; nil means that of PARKING_QUEUE_URL, if any
 }
 
 // Queue is the dead-letter queue, as far as the way of an event goes.
@@ -58,6 +60,9 @@ func newShipper(env Env, clientName string) (*shipper, error) {
 	if secrets == nil {
 		secrets = awsSecrets{}
 	}
+	if s.queue == nil && c.queue != "" {
+		s.queue = dlq.New(c.queue, c.delay, openSQS(c.queue))
+	}
 	s.endpoints = &endpoints{endpoint: c.endpoint, token: c.token, secrets: secrets}
 	s.client = &sumo.Client{
 		HTTP: env.HTTP, Log: s.report.log, Name: cmp.Or(c.clientName, clientName), Plain: c.plain, Level: c.level,
@@ -74,7 +79,8 @@ func newShipper(env Env, clientName string) (*shipper, error) {
 // a short time it is a quarter.
 const maxReserve = 5 * time.Second
 
-// sending is ctx with the end of the time in which sending is allowed.
+// sending is ctx with the end of the time in which sending is allowed. It is for
+// the whole of an invocation.
 func (s *shipper) sending(ctx context.Context) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -95,12 +101,11 @@ func (s *shipper) ship(ctx context.Context, event []byte) (Report, error) {
 	r := Report{Left: -1}
 	decoder := s.decoders.Get().(*transform.Decoder)
 	defer s.decoders.Put(decoder)
-	rest := s.send(ctx, decoder, event, &r)
+	sending, cancel := s.sending(ctx)
+	defer cancel()
+	rest := s.send(sending, decoder, event, &r)
 	err := s.park(ctx, rest, &r)
-	r.Millis = time.Since(start).Milliseconds()
-	if deadline, ok := ctx.Deadline(); ok {
-		r.Left = max(0, time.Until(deadline).Milliseconds())
-	}
+	r.took(ctx, start)
 	return r, err
 }
 
@@ -114,7 +119,7 @@ type rest struct {
 	cause  dlq.Cause
 }
 
-// send decodes an event and delivers its records.
+// send decodes an event and delivers its records, until ctx is done.
 func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []byte, r *Report) rest {
 	rest := rest{event: event}
 	fail := func(class string, err error) {
@@ -132,8 +137,6 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 	if batch.Len() == 0 {
 		return rest
 	}
-	ctx, cancel := s.sending(ctx)
-	defer cancel()
 	endpoint, err := s.endpoints.get(ctx)
 	if err != nil {
 		for rec := range s.records.Records(batch) {

@@ -19,7 +19,6 @@ import (
 	"sync"
 
 	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 
 	"sumoship/dlq/dlqtest"
 	"sumoship/function"
@@ -36,6 +35,7 @@ type localCmd struct {
 	Events   []string `arg:"" optional:"" help:"Files with Lambda events, decoded payloads or the output of aws logs filter-log-events; - is standard input. Without any: the sample events."`
 	Endpoint string   `help:"Send to this HTTP Source, a URL or the ARN of an SSM parameter or secret, instead of the source that is built in." placeholder:"URL|ARN"`
 	Fail     string   `help:"Script of the built-in source: statuses, reset (before the data is taken), lost (after), hang; each with xN for N times, as in 503x3,429,reset. After it: 200." placeholder:"SCRIPT"`
+	Replay   bool     `help:"Then drain the dead-letter queue with the replay function, as often as it gets anywhere."`
 	LogGroup string   `help:"Log group of filter-log-events output, which does not name it." default:"local"`
 	Records  int      `help:"Records to show of each request; -1 shows all." default:"10"`
 	Logs     bool     `help:"Write the forwarder's own log lines and metrics to standard error."`
@@ -89,7 +89,10 @@ func (c *localCmd) Run(ctx context.Context, s streams) error {
 		return s.getenv(name)
 	}
 	view := &view{localCmd: c, out: s.out}
-	view.bar = c.progress(len(events), s.err)
+	view.bar = progressbar.DefaultSilent(int64(len(events)))
+	if len(events) >= manyEvents {
+		view.bar = newBar(len(events), "shipping", s.err)
+	}
 	logs := io.Discard
 	if c.Logs {
 		logs = s.err
@@ -97,9 +100,14 @@ func (c *localCmd) Run(ctx context.Context, s streams) error {
 	client := sumo.NewHTTP(sumo.DefaultInFlight)
 	client.Transport = &observer{next: client.Transport, see: view.post}
 	queue := new(dlqtest.Queue)
-	forwarder, err := function.NewForwarder(function.Env{Getenv: getenv, Out: logs, HTTP: client, Queue: queue})
+	env := function.Env{Getenv: getenv, Out: logs, HTTP: client, Queue: queue, Inbox: queue, Parking: new(dlqtest.Queue)}
+	forwarder, err := function.NewForwarder(env)
 	if err != nil {
 		return usage("the configuration is wrong:\n%w", err)
+	}
+	replayer, err := function.NewReplayer(env)
+	if err != nil {
+		return err
 	}
 	view.begin()
 	total := function.Report{Left: -1}
@@ -110,6 +118,11 @@ func (c *localCmd) Run(ctx context.Context, s streams) error {
 		broken = broken || r.Class == function.Undecodable
 		view.event(r, err)
 	}
+	if c.Replay {
+		if err := replay(ctx, replayer, queue, view, &total); err != nil {
+			return err
+		}
+	}
 	view.end(total, queue)
 	switch {
 	case total.Lost > 0:
@@ -118,6 +131,29 @@ func (c *localCmd) Run(ctx context.Context, s streams) error {
 		return exit{status: exitUsage}
 	case c.Endpoint != "" && total.Parked > 0:
 		return exit{exitFound, fmt.Errorf("%s not delivered, and the queue in memory ends here: run the command again", count(total.Parked, "log event"))}
+	}
+	return nil
+}
+
+// maxRounds is how often the dead-letter queue is drained at most. A source that
+// fails by a script that long is not worth the wait.
+const maxRounds = 100
+
+// replay drains the queue until it is empty or draining it gets nowhere.
+func replay(ctx context.Context, r *function.Replayer, queue *dlqtest.Queue, view *view, total *function.Report) error {
+	for round := 0; round < maxRounds && len(queue.Letters()) > 0 && ctx.Err() == nil; round++ {
+		queue.Wake() // as if the time had passed after which they come back
+		report, err := r.Drain(ctx)
+		if err != nil {
+			return err
+		}
+		view.drained(report)
+		total.Parked -= report.Confirmed
+		report.Events, report.Filtered, report.Parked = 0, nil, 0 // they have been counted
+		total.Add(report)
+		if report.Confirmed == 0 && sumo.Class(report.Class) != sumo.Unavailable {
+			break // what is refused now will be refused again
+		}
 	}
 	return nil
 }
@@ -157,15 +193,6 @@ func (c *localCmd) read(stdin io.Reader) ([][]byte, error) {
 
 // manyEvents is from how many events on a person wants to see progress.
 const manyEvents = 20
-
-func (c *localCmd) progress(events int, w io.Writer) *progressbar.ProgressBar {
-	f, ok := w.(*os.File)
-	if !ok || events < manyEvents || !term.IsTerminal(int(f.Fd())) {
-		return progressbar.DefaultSilent(int64(events))
-	}
-	return progressbar.NewOptions(events, progressbar.OptionSetWriter(w), progressbar.OptionSetDescription("shipping"),
-		progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())
-}
 
 // post is one request to the source and its answer.
 type post struct {
@@ -307,6 +334,16 @@ func (v *view) event(r function.Report, err error) {
 	if err != nil {
 		fmt.Fprintf(v.out, "LOST  %s: %v\n", group, err)
 	}
+}
+
+// drained tells what a round of replay did.
+func (v *view) drained(r function.Report) {
+	if v.json != nil || r.Messages.Received == 0 {
+		return
+	}
+	fmt.Fprintf(v.out, "REPLAY  %s: %d done, %d put back in part, %d kept, %d untried, %d poison; %s confirmed\n",
+		count(r.Messages.Received, "message"), r.Messages.Done, r.Messages.PutBack, r.Messages.Kept, r.Messages.Untried, r.Messages.Poison,
+		count(r.Confirmed, "log event"))
 }
 
 func (v *view) end(total function.Report, queue *dlqtest.Queue) {

@@ -18,6 +18,7 @@ const (
 	exitOK    = 0
 	exitFound = 1 // it ran, and what it found is not good
 	exitUsage = 2 // it was called wrongly, or its input cannot be read
+	exitAWS   = 3 // AWS refused, or was not to be reached
 )
 
 // exit ends a verb with a status. Its error, if any, has not been printed yet.
@@ -45,6 +46,7 @@ type streams struct {
 
 type cli struct {
 	Local localCmd `cmd:"" help:"Run the forwarder here, on sample events or your own, and show what Sumo Logic would receive."`
+	DLQ   dlqCmd   `cmd:"" name:"dlq" help:"Look after the dead-letter queue."`
 }
 
 func main() {

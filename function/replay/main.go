@@ -1,0 +1,20 @@
+// Replay is the Lambda function that takes what lies in the dead-letter queue
+// to Sumo Logic.
+package main
+
+import (
+	"log"
+	"os"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"sumoship/function"
+)
+
+func main() {
+	r, err := function.NewReplayer(function.Env{Getenv: os.Getenv, Out: os.Stdout})
+	if err != nil {
+		log.Fatalf("replay: the configuration is wrong:\n%v", err)
+	}
+	lambda.Start(r)
+}
