@@ -95,9 +95,10 @@ func (q *Queue) Limit(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.limit > 0 {
-		return q.limit, nil
+	limit := q.limit
+	q.mu.Unlock()
+	if limit > 0 {
+		return limit, nil
 	}
 	out, err := c.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 		QueueUrl: &q.url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameMaximumMessageSize},
@@ -109,6 +110,8 @@ func (q *Queue) Limit(ctx context.Context) (int, error) {
 	if err != nil || n <= attributeRoom {
 		return oldMaxMessage - attributeRoom, nil
 	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	q.limit = n - attributeRoom
 	return q.limit, nil
 }
@@ -332,5 +335,5 @@ const (
 func (m Message) RetryAfter() time.Duration {
 	d := firstRetry << min(max(m.Receives-1, 0), 5)
 	d = min(d, lastRetry)
-	return d/2 + rand.N(d/2) + time.Second
+	return d/2 + rand.N(d/2)
 }
