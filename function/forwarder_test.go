@@ -26,13 +26,14 @@ const endpoint = "https://collectors.example.com/receiver/v1/http/SECRETPATH"
 type world struct {
 	source  *sumotest.Source
 	queue   *dlqtest.Queue
+	parking *dlqtest.Queue
 	log     bytes.Buffer
 	vars    map[string]string
 	secrets function.Secrets
 }
 
 func newWorld(steps ...sumotest.Step) *world {
-	return &world{source: sumotest.New(steps...), queue: new(dlqtest.Queue), vars: map[string]string{"SUMO_ENDPOINT": endpoint}}
+	return &world{source: sumotest.New(steps...), queue: new(dlqtest.Queue), parking: new(dlqtest.Queue), vars: map[string]string{"SUMO_ENDPOINT": endpoint}}
 }
 
 func (w *world) env() function.Env {

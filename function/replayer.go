@@ -1,6 +1,7 @@
 package function
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -117,7 +118,8 @@ const (
 )
 
 // Drain sends what is in the queue until there is nothing left to be seen, time
-// is short, or Sumo Logic does not take it. The error is that of the queue.
+// is short, or Sumo Logic does not take it. The error is of the queue: the first
+// of those that its workers got.
 func (r *Replayer) Drain(ctx context.Context) (Report, error) {
 	run, end := r.begin(ctx)
 	var wg sync.WaitGroup
@@ -126,7 +128,7 @@ func (r *Replayer) Drain(ctx context.Context) (Report, error) {
 		wg.Go(func() { errs[i] = run.work() })
 	}
 	wg.Wait()
-	return end(), errors.Join(errs...)
+	return end(), cmp.Or(errs...)
 }
 
 // Preview tells what a replay of an event would send, and sends nothing:

@@ -198,7 +198,7 @@ func (s *shipper) park(ctx context.Context, rest rest, r *Report) error {
 	if rest.events == 0 {
 		return nil
 	}
-	why := errors.New(rest.cause.Class + ": " + r.Error)
+	why := errors.New(r.Error)
 	lost := func(n int, err error) error {
 		r.Lost += n
 		return &LostError{n, fmt.Errorf("%w; %w", why, err)}

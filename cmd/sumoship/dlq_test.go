@@ -1,0 +1,199 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"sumoship/dlq/sqstest"
+	"sumoship/function"
+	"sumoship/sumo/sumotest"
+	"sumoship/transform"
+)
+
+// account is an AWS account with a dead-letter queue, as the command finds it.
+func account(t *testing.T) *sqstest.Server {
+	t.Helper()
+	server := sqstest.New()
+	server.Add(sqstest.Config{Name: "parking"})
+	server.Add(sqstest.Config{Name: "dead", DeadLetter: "parking", MaxReceives: 100})
+	api := httptest.NewServer(server)
+	t.Cleanup(api.Close)
+	for name, value := range map[string]string{"AWS_ENDPOINT_URL_SQS": api.URL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret",
+		"AWS_CONFIG_FILE": "/nowhere", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere", "AWS_PROFILE": ""} {
+		t.Setenv(name, value)
+	}
+	return server
+}
+
+func send(t *testing.T, server *sqstest.Server, queue, body string, attributes map[string]string) {
+	t.Helper()
+	url := "http://sqs/123456789012/" + queue
+	in := &sqs.SendMessageInput{QueueUrl: &url, MessageBody: &body, MessageAttributes: map[string]types.MessageAttributeValue{}}
+	for name, value := range attributes {
+		in.MessageAttributes[name] = types.MessageAttributeValue{DataType: aws.String("String"), StringValue: aws.String(value)}
+	}
+	if _, err := server.Client().SendMessage(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func letter(group string, lines ...string) string {
+	var events []map[string]any
+	for i, l := range lines {
+		events = append(events, map[string]any{"id": fmt.Sprint(i), "timestamp": i, "message": l})
+	}
+	doc, _ := json.Marshal(map[string]any{"messageType": "DATA_MESSAGE", "logGroup": group, "logStream": "s", "logEvents": events})
+	return string(transform.Pack(doc))
+}
+
+// command runs sumoship and returns what it wrote.
+func command(t *testing.T, variables map[string]string, args ...string) (status int, out, errs string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	status = run(t.Context(), args, streams{strings.NewReader(""), &o, &e, func(name string) string { return variables[name] }})
+	return status, o.String(), e.String()
+}
+
+func TestDLQStatusPeekAndDryRunLeaveTheQueueAsItIs(t *testing.T) {
+	server := account(t)
+	send(t, server, "dead", letter("/ecs/shop", "a", " ", "b"), map[string]string{"ErrorClass": "unavailable", "ErrorMessage": "unavailable: the source answered 503", "Attempts": "2"})
+	send(t, server, "dead", "garbage", nil)
+	send(t, server, "parking", "garbage", nil)
+
+	status, out, errs := command(t, nil, "dlq", "status", "--queue", "dead")
+	if status != 0 || !strings.Contains(out, "depth    2   2 can be seen") || !strings.Contains(out, "parking  1   in parking, after 100 receives") || !strings.Contains(out, "of 2 messages looked at") {
+		t.Errorf("status %d\n%s%s", status, out, errs)
+	}
+	status, out, errs = command(t, map[string]string{"TASK_QUEUE_URL": "http://sqs/123456789012/dead"}, "dlq", "status", "--output", "json")
+	var s struct{ Depth, ParkingDepth int }
+	if err := json.Unmarshal([]byte(out), &s); err != nil || status != 0 || s.Depth != 2 || s.ParkingDepth != 1 {
+		t.Errorf("status %d: %v %s%s", status, err, out, errs)
+	}
+	status, out, errs = command(t, nil, "dlq", "peek", "--queue", "dead", "-n", "5")
+	if status != 0 || !strings.Contains(out, "/ecs/shop  3 ") || !strings.Contains(out, "unavailable the source answered 503") || !strings.Contains(out, "undecodable decode event") {
+		t.Errorf("status %d\n%s%s", status, out, errs)
+	}
+	status, out, _ = command(t, nil, "dlq", "peek", "--queue", "dead", "-n", "1", "--output", "json")
+	var rows []struct {
+		LogGroup         string
+		Events, Attempts int
+	}
+	if err := json.Unmarshal([]byte(out), &rows); err != nil || status != 0 || len(rows) != 1 || rows[0].Events != 3 || rows[0].Attempts != 2 {
+		t.Errorf("status %d: %v %s", status, err, out)
+	}
+	status, out, errs = command(t, map[string]string{"SUMO_ENDPOINT": "https://example.com/SECRET"}, "dlq", "replay", "--queue", "dead", "--dry-run")
+	if status != 0 || !strings.Contains(out, "/ecs/shop  3       2 ") || !strings.Contains(out, "1 message would be sent, 1 unreadable would be parked. Nothing was sent.") {
+		t.Errorf("status %d\n%s%s", status, out, errs)
+	}
+	if n := len(server.Messages("dead")); n != 2 {
+		t.Errorf("%d messages are left of 2", n)
+	}
+	for _, m := range server.Messages("dead") { // all can be seen again at once
+		if m.VisibleAt.After(m.Sent.Add(20_000_000_000)) {
+			t.Errorf("message %s is away until %v", m.ID, m.VisibleAt)
+		}
+	}
+}
+
+func TestDLQReplayDeliversAndParks(t *testing.T) {
+	server := account(t)
+	source := sumotest.New()
+	url, stop, err := source.Serve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	for i := range 30 {
+		send(t, server, "dead", letter("/ecs/shop", fmt.Sprint("line ", i)), nil)
+	}
+	send(t, server, "dead", "garbage", nil)
+	status, out, errs := command(t, nil, "dlq", "replay", "--queue", "dead", "--endpoint", url)
+	if status != 0 || !strings.Contains(out, "31 done") || !strings.Contains(out, "30 confirmed") {
+		t.Errorf("status %d\n%s%s", status, out, errs)
+	}
+	if len(source.Taken()) != 30 || len(server.Messages("dead")) != 0 || len(server.Messages("parking")) != 1 {
+		t.Errorf("%d taken, %d left, %d parked", len(source.Taken()), len(server.Messages("dead")), len(server.Messages("parking")))
+	}
+
+	// Back from the parking queue, once it is known why.
+	status, out, errs = command(t, nil, "dlq", "redrive", "--queue", "dead")
+	if status != 0 || out != "1 message from parking to dead.\n" || len(server.Messages("dead")) != 1 {
+		t.Errorf("status %d\n%s%s", status, out, errs)
+	}
+}
+
+// While Sumo Logic is down a replay gives up soon, says so, and loses nothing.
+func TestDLQReplayDuringAnOutage(t *testing.T) {
+	server := account(t)
+	for range 5 {
+		send(t, server, "dead", letter("/ecs/shop", "a"), nil)
+	}
+	variables := map[string]string{"NUMBER_OF_RETRIES": "0", "SUMO_ENDPOINT": "http://127.0.0.1:1/SECRET"}
+	status, out, errs := command(t, variables, "dlq", "replay", "--queue", "dead", "--workers", "1", "--output", "json")
+	var report function.Report
+	if err := json.Unmarshal([]byte(out), &report); err != nil || status != exitFound || report.Messages.Kept != 1 || report.Class != "unavailable" {
+		t.Errorf("status %d: %v %s%s", status, err, out, errs)
+	}
+	if strings.Contains(out+errs, "SECRET") || len(server.Messages("dead")) != 5 {
+		t.Errorf("%d messages left\n%s%s", len(server.Messages("dead")), out, errs)
+	}
+}
+
+// Ctrl-C stops cleanly: what was not sent is in the queue.
+func TestDLQReplayInterrupted(t *testing.T) {
+	server := account(t)
+	source := sumotest.New(sumotest.Step{Kind: sumotest.Hang})
+	url, stop, err := source.Serve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	send(t, server, "dead", letter("/ecs/shop", "a"), nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		for len(source.Requests()) == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+	}()
+	var out, errs bytes.Buffer
+	status := run(ctx, []string{"dlq", "replay", "--queue", "dead", "--endpoint", url}, streams{strings.NewReader(""), &out, &errs, func(string) string { return "" }})
+	if status != exitFound || len(server.Messages("dead")) != 1 {
+		t.Errorf("status %d, %d left\n%s%s", status, len(server.Messages("dead")), out.String(), errs.String())
+	}
+}
+
+func TestDLQWrongCalls(t *testing.T) {
+	server := account(t)
+	for want, c := range map[string]struct {
+		status int
+		args   []string
+	}{
+		"which queue?":             {exitUsage, []string{"dlq", "status"}},
+		"queue nowhere: find":      {exitAWS, []string{"dlq", "status", "--queue", "nowhere"}},
+		"queue gone: status":       {exitAWS, []string{"dlq", "status", "--queue", "http://sqs/123456789012/gone"}},
+		"has no redrive policy":    {exitUsage, []string{"dlq", "redrive", "--queue", "parking"}},
+		"not a number of messages": {exitUsage, []string{"dlq", "peek", "--queue", "dead", "-n", "0"}},
+		"SUMO_ENDPOINT: is http":   {exitUsage, []string{"dlq", "replay", "--queue", "dead", "--endpoint", "http://example.com/SECRET"}},
+		"NUM_OF_WORKERS":           {exitUsage, []string{"dlq", "replay", "--queue", "dead", "--workers", "0"}},
+	} {
+		status, out, errs := command(t, nil, c.args...)
+		if status != c.status || !strings.Contains(errs, want) || out != "" || strings.Contains(errs, "SECRET") {
+			t.Errorf("%v: status %d, want %d\n%s%s", c.args, status, c.status, out, errs)
+		}
+	}
+	server.OnRequest(func(sqstest.Call) sqstest.Fault { return sqstest.Fault{Code: "AccessDenied"} })
+	if status, _, errs := command(t, nil, "dlq", "peek", "--queue", "dead"); status != exitAWS || !strings.Contains(errs, "queue dead: find: AccessDenied") {
+		t.Errorf("status %d: %s", status, errs)
+	}
+}
