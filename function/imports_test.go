@@ -22,7 +22,8 @@ var mayImport = map[string]struct {
 	"sumo":          {},
 	"sumo/sumotest": {},
 	"dlq":           {sdk: true},
-	"dlq/dlqtest":   {siblings: []string{"dlq"}, sdk: true},
+	"dlq/dlqtest":   {siblings: []string{"dlq"}},
+	"dlq/sqstest":   {sdk: true},
 	"function":      {siblings: []string{"transform", "sumo", "dlq"}, sdk: true},
 	"deploy":        {},
 }
