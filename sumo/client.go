@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -56,7 +57,11 @@ const maxPause = 10 * time.Second
 func NewHTTP(inFlight int) *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConnsPerHost, t.MaxConnsPerHost = inFlight, inFlight
-	t.ForceAttemptHTTP2, t.TLSNextProto = false, nil
+	// HTTP/2 would put all requests on one connection, which a single loss holds
+	// up, and brings nothing to a few large requests.
+	t.Protocols = new(http.Protocols)
+	t.Protocols.SetHTTP1(true)
+	t.ForceAttemptHTTP2, t.TLSNextProto, t.TLSClientConfig = false, nil, nil
 	return &http.Client{
 		Transport:     t,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -127,7 +132,7 @@ func (p *pauses) NextBackOff() time.Duration {
 	if p.left--; p.left <= 0 {
 		return backoff.Stop
 	}
-	d := max(p.ExponentialBackOff.NextBackOff(), p.after)
+	d := max(min(p.ExponentialBackOff.NextBackOff(), maxPause), p.after)
 	p.after = 0
 	if deadline, ok := p.ctx.Deadline(); ok && time.Until(deadline) <= d {
 		return backoff.Stop
@@ -147,18 +152,39 @@ func retryAfter(h http.Header) time.Duration {
 	return 0
 }
 
-// post sends a body once.
-func (c *Client) post(ctx context.Context, ep Endpoint, header http.Header, payload []byte) (after time.Duration, failure *SendError) {
+// reading is a payload that the HTTP client reads. It may do so even after it
+// has returned an answer, until it closes the reader.
+type reading struct {
+	bytes.Reader
+	readers *atomic.Int32 // not closed yet
+	once    sync.Once
+}
+
+func read(payload []byte, readers *atomic.Int32) *reading {
+	r := &reading{readers: readers}
+	r.Reset(payload)
+	readers.Add(1)
+	return r
+}
+
+func (r *reading) Close() error {
+	r.once.Do(func() { r.readers.Add(-1) })
+	return nil
+}
+
+// post sends a payload once. While readers is not 0 it is still being read.
+func (c *Client) post(ctx context.Context, ep Endpoint, header http.Header, payload []byte, readers *atomic.Int32) (after time.Duration, failure *SendError) {
 	attempt, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
+	address := ep.secret().url
 	req := (&http.Request{
 		Method:        http.MethodPost,
-		URL:           ep.url,
-		Host:          ep.url.Host,
+		URL:           address,
+		Host:          address.Host,
 		Header:        header,
-		Body:          io.NopCloser(bytes.NewReader(payload)),
+		Body:          read(payload, readers),
 		ContentLength: int64(len(payload)),
-		GetBody:       func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(payload)), nil },
+		GetBody:       func() (io.ReadCloser, error) { return read(payload, readers), nil },
 	}).WithContext(attempt)
 	resp, err := c.HTTP.Do(req)
 	if err != nil {
@@ -190,8 +216,8 @@ func (c *Client) warn(ep Endpoint, status int, answer []byte) {
 		return
 	}
 	var w struct {
-		ID, Code, Message string
-		Errors            []struct{ Code, Message string }
+		Code, Message string
+		Errors        []struct{ Code, Message string }
 	}
 	if json.Unmarshal(answer, &w) != nil {
 		return

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cenkalti/backoff/v4"
 )
@@ -55,6 +56,8 @@ type body struct {
 	ends   []int // where each record ends in text, without its newline
 	events []int
 	zipped []byte
+
+	readers atomic.Int32 // HTTP requests that may still read text or zipped
 }
 
 // Begin starts a delivery. When ctx is done nothing more is sent; what is on
@@ -169,11 +172,11 @@ func (d *Delivery) stopped() error {
 func (d *Delivery) deliver(b *body) {
 	header := http.Header{"User-Agent": {"sumoship"}}
 	clipped := b.source.header(header)
-	if d.c.Name != "" {
-		header[headerClient] = []string{d.c.Name}
+	if name := clean(d.c.Name); name != "" {
+		header[headerClient] = []string{name}
 	}
-	if d.ep.token != "" {
-		header[headerToken] = []string{d.ep.token}
+	if token := d.ep.secret().token; token != "" {
+		header[headerToken] = []string{token}
 	}
 	payload := b.text
 	if !d.c.Plain {
@@ -181,13 +184,23 @@ func (d *Delivery) deliver(b *body) {
 		b.zipped = d.c.compress(b.zipped[:0], b.text)
 		payload = b.zipped
 	}
-	err := d.try(header, payload)
+	err := d.try(header, payload, &b.readers)
 	if err != nil && err.Status == http.StatusRequestEntityTooLarge && len(b.ends) > 1 {
 		for _, half := range b.split() {
-			d.deliver(half)
+			if err := d.stopped(); err != nil {
+				d.giveUp(half, err)
+			} else {
+				d.deliver(half)
+			}
+			b.readers.Add(half.readers.Load()) // it is a part of b's buffers
 		}
 		return
 	}
+	d.mu.Lock()
+	if clipped {
+		d.out.Clipped++
+	}
+	d.mu.Unlock()
 	if err != nil {
 		d.giveUp(b, err)
 		if err.Class != Rejected {
@@ -201,17 +214,14 @@ func (d *Delivery) deliver(b *body) {
 	d.out.Confirmed += len(b.events)
 	d.out.RawBytes += int64(len(b.text))
 	d.out.SentBytes += int64(len(payload))
-	if clipped {
-		d.out.Clipped++
-	}
 }
 
 // try posts a payload until it is confirmed or there is no use in trying.
-func (d *Delivery) try(header http.Header, payload []byte) *SendError {
+func (d *Delivery) try(header http.Header, payload []byte, readers *atomic.Int32) *SendError {
 	var last *SendError
 	pauses := d.c.pauses(d.ctx)
 	err := backoff.Retry(func() error {
-		after, failure := d.c.post(d.ctx, d.ep, header, payload)
+		after, failure := d.c.post(d.ctx, d.ep, header, payload, readers)
 		d.count(failure)
 		if last = failure; failure == nil {
 			return nil
@@ -263,11 +273,12 @@ func (b *body) split() [2]*body {
 	return [2]*body{{source: b.source, text: b.text[:cut], ends: b.ends[:n], events: b.events[:n]}, right}
 }
 
-// recycle keeps the buffers of a body for another one.
+// recycle keeps the buffers of a body for another one, unless they are large or
+// an HTTP request has not let go of them.
 func (c *Client) recycle(b *body) {
-	if cap(b.text) > 2*c.MaxBody {
+	if cap(b.text) > 2*c.MaxBody || b.readers.Load() != 0 {
 		return
 	}
-	*b = body{text: b.text[:0], ends: b.ends[:0], events: b.events[:0], zipped: b.zipped[:0]}
+	b.source, b.text, b.ends, b.events, b.zipped = Source{}, b.text[:0], b.ends[:0], b.events[:0], b.zipped[:0]
 	c.boxes.Put(b)
 }

@@ -11,12 +11,19 @@ import (
 	"log/slog"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 )
 
 // Endpoint is the address of an HTTP Source. Its path and its token are
 // secrets: whoever has them can send logs. It prints as scheme and host only.
 type Endpoint struct {
+	// Behind a function they stay secret even where somebody prints a struct that
+	// holds an Endpoint, so that its methods are not asked.
+	secret func() address
+}
+
+type address struct {
 	url   *url.URL
 	token string
 }
@@ -30,7 +37,7 @@ func ParseEndpoint(raw, token string) (Endpoint, error) {
 		return Endpoint{}, errors.New("not a URL; it is to be https://… as Sumo Logic shows it for the HTTP Source")
 	}
 	switch {
-	case u.Scheme == "" || u.Host == "":
+	case u.Scheme == "" || u.Hostname() == "":
 		return Endpoint{}, errors.New("not an absolute URL; it is to be https://… as Sumo Logic shows it for the HTTP Source")
 	case u.User != nil:
 		return Endpoint{}, errors.New("has a user or password in it, which an HTTP Source does not take")
@@ -45,7 +52,7 @@ func ParseEndpoint(raw, token string) (Endpoint, error) {
 		}
 	}
 	u.Fragment = ""
-	return Endpoint{u, token}, nil
+	return Endpoint{func() address { return address{u, token} }}, nil
 }
 
 func loopback(host string) bool {
@@ -57,13 +64,14 @@ func loopback(host string) bool {
 }
 
 // IsZero tells whether e is no endpoint at all.
-func (e Endpoint) IsZero() bool { return e.url == nil }
+func (e Endpoint) IsZero() bool { return e.secret == nil }
 
 func (e Endpoint) String() string {
-	if e.url == nil {
+	if e.secret == nil {
 		return "no endpoint"
 	}
-	return e.url.Scheme + "://" + e.url.Host + "/…"
+	u := e.secret().url
+	return u.Scheme + "://" + u.Host + "/…"
 }
 
 // GoString keeps the secret out of %#v.
@@ -72,14 +80,28 @@ func (e Endpoint) GoString() string { return "sumo.Endpoint(" + e.String() + ")"
 // LogValue keeps the secret out of logs.
 func (e Endpoint) LogValue() slog.Value { return slog.StringValue(e.String()) }
 
-// redact takes the secrets out of a text of somebody else's.
+// redact takes the secrets out of a text of somebody else's: the token, the
+// parts of the path that Sumo Logic does not give to every source, the query.
 func (e Endpoint) redact(s string) string {
-	for _, secret := range []string{e.token, e.url.RequestURI(), strings.Trim(e.url.Path, "/"), lastSegment(e.url.Path), e.url.RawQuery} {
+	a := e.secret()
+	secrets := []string{a.token, a.url.RawQuery}
+	for _, path := range []string{a.url.Path, a.url.EscapedPath()} {
+		for part := range strings.SplitSeq(path, "/") {
+			if part != "receiver" && part != "http" {
+				secrets = append(secrets, part)
+			}
+		}
+	}
+	for pair := range strings.SplitSeq(a.url.RawQuery, "&") {
+		_, value, _ := strings.Cut(pair, "=")
+		plain, _ := url.QueryUnescape(value)
+		secrets = append(secrets, value, plain)
+	}
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) }) // the whole before its parts
+	for _, secret := range secrets {
 		if len(secret) > 3 {
 			s = strings.ReplaceAll(s, secret, "…")
 		}
 	}
 	return s
 }
-
-func lastSegment(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }

@@ -66,7 +66,10 @@ func clean(value string) string {
 	return strings.Trim(value, " \t")
 }
 
-func clipText(s string) (string, bool) { return clip(s, maxMetadata) }
+func clipText(s string) (string, bool) {
+	s, clipped := clip(s, maxMetadata)
+	return strings.TrimRight(s, " \t"), clipped
+}
 
 func clip(s string, limit int) (string, bool) {
 	if len(s) <= limit || utf8.RuneCountInString(s) <= limit {
@@ -101,5 +104,5 @@ func clipFields(s string) (string, bool) {
 		}
 		kept = append(kept, pair)
 	}
-	return strings.Join(kept, ","), clipped
+	return strings.TrimRight(strings.Join(kept, ","), " \t"), clipped
 }

@@ -13,6 +13,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/klauspost/compress/gzip"
@@ -198,6 +200,7 @@ func appendBase64(dst, src []byte) ([]byte, error) {
 // inflate appends the content of all gzip members of packed.
 func (d *Decoder) inflate(dst, packed []byte, limit int64) ([]byte, error) {
 	in := bytes.NewReader(packed)
+	limit = min(max(limit, 0), math.MaxInt-1) // one more is read, to see that it is exceeded
 	for member := 0; ; member++ {
 		if member > 0 && zeros(packed[len(packed)-in.Len():]) {
 			return dst, nil // the end, or the padding that gzip permits
@@ -225,10 +228,7 @@ func (d *Decoder) read(dst, packed []byte, limit int64) ([]byte, error) {
 	const most = 1032 // the greatest ratio of deflate
 	hint := int64(binary.LittleEndian.Uint32(packed[len(packed)-4:]))
 	hint = min(hint, int64(len(packed))*most, limit)
-	if free := int64(cap(dst) - len(dst)); free <= hint {
-		grown := make([]byte, len(dst), int64(len(dst))+hint+1)
-		dst = grown[:copy(grown[:cap(grown)], dst)]
-	}
+	dst = slices.Grow(dst, int(hint)+1)
 	for {
 		if int64(len(dst)) > limit {
 			return dst, fmt.Errorf("%w of %d bytes", ErrTooLarge, limit)
@@ -313,7 +313,7 @@ func parse(doc []byte) (*Batch, error) {
 	start := scanSpace(doc, 0)
 	end := scanObject(doc, start, func(key []byte, i int) int {
 		if keyIs(key, "logEvents") && i < len(doc) && doc[i] == '[' {
-			b.n = 0
+			b.n, shape = 0, ""
 			end := scanArray(doc, i, func(i int) int {
 				if i < len(doc) && doc[i] != '{' && shape == "" {
 					shape = fmt.Sprintf("logEvents[%d] is not an object", b.n)

@@ -24,10 +24,10 @@ const chunk = 10_000
 func ReadInput(input []byte, group string) [][]byte {
 	var out [][]byte
 	dec := json.NewDecoder(bytes.NewReader(input))
-	for {
+	for n := 0; ; n++ {
 		var doc json.RawMessage
 		from := dec.InputOffset()
-		if err := dec.Decode(&doc); err == io.EOF && out != nil {
+		if err := dec.Decode(&doc); err == io.EOF && n > 0 {
 			return out
 		} else if err != nil {
 			return append(out, bytes.TrimSpace(input[from:]))

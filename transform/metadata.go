@@ -43,6 +43,9 @@ func (s Source) override(metadata []byte) Source {
 	scanObject(metadata, 0, func(key []byte, i int) int {
 		end, _ := scanValue(metadata, i, 0)
 		this := setting{text(key), metadata[i:end]}
+		if s.field(this.key) == nil {
+			return end
+		}
 		if n := slices.IndexFunc(settings, func(s setting) bool { return s.key == this.key }); n >= 0 {
 			settings[n] = this
 		} else {
@@ -51,10 +54,8 @@ func (s Source) override(metadata []byte) Source {
 		return end
 	})
 	for _, this := range settings {
-		if field := s.field(this.key); field != nil {
-			if v, ok := plain(this.value); ok {
-				*field = unlessNone(v)
-			}
+		if v, ok := plain(this.value); ok {
+			*s.field(this.key) = unlessNone(v)
 		}
 	}
 	return s

@@ -166,8 +166,12 @@ func (w *writer) write(r *Record) {
 		r.Dropped = InternalVPC
 		return
 	}
-	value, changed := e.value, false
-	if value == nil && maybeJSON(body) && onlyJSONSpace(whole, body) {
+	var value []byte
+	changed := false
+	if e.value != nil {
+		w.json = appendCompact(w.json[:0], e.value)
+		value = w.json
+	} else if maybeJSON(body) && onlyJSONSpace(whole, body) {
 		value, changed = w.parse(body, r)
 	}
 	switch {
@@ -280,7 +284,7 @@ func (w *writer) appendRaw(dst, value, body []byte) []byte {
 	case value[0] == '"':
 		return append(dst, text(value)...)
 	}
-	return appendCompact(dst, value)
+	return append(dst, value...)
 }
 
 func (w *writer) appendText(dst, s []byte) []byte {

@@ -10,9 +10,10 @@ import (
 // read, or -1 when the text there is not valid JSON. They do not check UTF-8;
 // Decode has done that for the whole document.
 
-// maxDepth bounds nesting, and with it the stack. encoding/json has the same
-// limit; a message that is nested deeper is shipped as text.
-const maxDepth = 10_000
+// maxDepth bounds nesting, and with it the stack. A message that is nested
+// deeper is shipped as text. encoding/json reads one level more, which is that
+// of the record around the message.
+const maxDepth = 9_999
 
 // What a scanned string holds besides plain characters.
 const (

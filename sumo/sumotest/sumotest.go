@@ -209,6 +209,7 @@ func reset(w http.ResponseWriter) {
 // RoundTrip answers a request without a network.
 func (s *Source) RoundTrip(r *http.Request) (*http.Response, error) {
 	step, err := s.take(r)
+	r.Body.Close() // as http.RoundTripper promises
 	if err != nil {
 		return nil, err
 	}

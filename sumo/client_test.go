@@ -1,0 +1,449 @@
+package sumo_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/iotest"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sumoship/sumo"
+	"sumoship/sumo/sumotest"
+)
+
+const address = "https://collectors.example.com/receiver/v1/http/S3CRET"
+
+func endpoint(t testing.TB, address, token string) sumo.Endpoint {
+	t.Helper()
+	ep, err := sumo.ParseEndpoint(address, token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ep
+}
+
+func over(rt http.RoundTripper) *http.Client { return &http.Client{Transport: rt} }
+
+// deliver sends records of one source, numbered from 0.
+func deliver(ctx context.Context, t testing.TB, c *sumo.Client, records ...string) sumo.Outcome {
+	t.Helper()
+	d := c.Begin(ctx, endpoint(t, address, ""))
+	for i, r := range records {
+		d.Add(sumo.Source{}, i, []byte(r))
+	}
+	return d.Wait()
+}
+
+// roundTripper answers requests without a network.
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// stopwatch notes when each request starts.
+type stopwatch struct {
+	http.RoundTripper
+	mu sync.Mutex
+	at []time.Time
+}
+
+func (s *stopwatch) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.mu.Lock()
+	s.at = append(s.at, time.Now())
+	s.mu.Unlock()
+	return s.RoundTripper.RoundTrip(r)
+}
+
+func (s *stopwatch) pauses() []time.Duration {
+	var out []time.Duration
+	for i := 1; i < len(s.at); i++ {
+		out = append(out, s.at[i].Sub(s.at[i-1]))
+	}
+	return out
+}
+
+// endless is a script that is long enough for any test.
+func endless(step sumotest.Step) []sumotest.Step {
+	steps := make([]sumotest.Step, 1000)
+	for i := range steps {
+		steps[i] = step
+	}
+	return steps
+}
+
+func TestTransientTroubleIsTriedAgain(t *testing.T) {
+	for _, tt := range []struct {
+		step  sumotest.Step
+		class string
+	}{
+		{sumotest.Step{Status: 408}, "4xx"},
+		{sumotest.Step{Status: 429}, "4xx"},
+		{sumotest.Step{Status: 500}, "5xx"},
+		{sumotest.Step{Status: 502}, "5xx"},
+		{sumotest.Step{Status: 503}, "5xx"},
+		{sumotest.Step{Status: 504}, "5xx"},
+		{sumotest.Step{Kind: sumotest.Reset}, "none"},
+		{sumotest.Step{Kind: sumotest.Lost}, "none"},
+		{sumotest.Step{Kind: sumotest.Hang}, "none"},
+	} {
+		t.Run(fmt.Sprint(tt.step.Kind, tt.step.Status), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				source := sumotest.New(tt.step, tt.step)
+				c := &sumo.Client{HTTP: over(source), Timeout: 3 * time.Second, Pause: time.Millisecond}
+				o := deliver(t.Context(), t, c, "a")
+				if o.Confirmed != 1 || o.Err != nil || o.Bodies != 1 {
+					t.Errorf("%+v", o)
+				}
+				if d := cmp.Diff(map[string]int{tt.class: 2, "2xx": 1}, o.Attempts); d != "" {
+					t.Error(d)
+				}
+				// A request that hangs is given up after Timeout, the others at once.
+				took, hung := time.Since(start).Truncate(time.Second), tt.step.Kind == sumotest.Hang
+				if hung && took != 6*time.Second || !hung && took != 0 {
+					t.Errorf("took %s", took)
+				}
+				for i, r := range source.Requests() {
+					if string(r.Body) != "a" {
+						t.Errorf("request %d has the body %q", i, r.Body)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestFinalAnswersAreNotTriedAgain(t *testing.T) {
+	for status, class := range map[int]sumo.Class{
+		301: sumo.Misconfigured, 302: sumo.Misconfigured, 307: sumo.Misconfigured, 308: sumo.Misconfigured,
+		401: sumo.Misconfigured, 403: sumo.Misconfigured, 404: sumo.Misconfigured,
+		400: sumo.Rejected, 405: sumo.Rejected, 410: sumo.Rejected, 413: sumo.Rejected,
+	} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				source := sumotest.New(sumotest.Statuses(status)...)
+				o := deliver(t.Context(), t, &sumo.Client{HTTP: over(source)}, "a")
+				if n := len(source.Requests()); n != 1 || time.Since(start) != 0 {
+					t.Errorf("%d requests in %s, want 1 at once", n, time.Since(start))
+				}
+				se, ok := errors.AsType[*sumo.SendError](o.Err)
+				if !ok || se.Class != class || se.Status != status || sumo.ClassOf(fmt.Errorf("x: %w", o.Err)) != class {
+					t.Errorf("Err is %#v, want class %s and status %d", o.Err, class, status)
+				}
+				if d := cmp.Diff([]int{0}, o.Unconfirmed); d != "" || o.Confirmed != 0 {
+					t.Errorf("%+v", o)
+				}
+			})
+		})
+	}
+}
+
+func TestAttemptsBoundsTheRequestsOfABody(t *testing.T) {
+	for attempts, want := range map[int]int{1: 1, 2: 2, 9: 9, 0: sumo.DefaultAttempts} {
+		for name, step := range map[string]sumotest.Step{"503": {Status: 503}, "reset": {Kind: sumotest.Reset}, "hang": {Kind: sumotest.Hang}} {
+			synctest.Test(t, func(t *testing.T) {
+				source := sumotest.New(endless(step)...)
+				o := deliver(t.Context(), t, &sumo.Client{HTTP: over(source), Attempts: attempts}, "a")
+				if n := len(source.Requests()); n != want {
+					t.Errorf("%s, Attempts %d: %d requests, want %d", name, attempts, n, want)
+				}
+				if se, ok := errors.AsType[*sumo.SendError](o.Err); !ok || se.Class != sumo.Unavailable || se.Status != step.Status {
+					t.Errorf("%s: Err is %v", name, o.Err)
+				}
+				if want := "no answer within 25s"; step.Kind == sumotest.Hang && !strings.Contains(o.Err.Error(), want) {
+					t.Errorf("Err is %v, want %q in it", o.Err, want)
+				}
+			})
+		}
+	}
+}
+
+func TestPausesDoubleWithJitter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		seen := map[time.Duration]bool{}
+		for range 50 {
+			watch := &stopwatch{RoundTripper: sumotest.New(endless(sumotest.Step{Status: 503})...)}
+			deliver(t.Context(), t, &sumo.Client{HTTP: over(watch), Pause: 100 * time.Millisecond, Attempts: 6}, "a")
+			want := 100 * time.Millisecond
+			for i, pause := range watch.pauses() {
+				if pause < want/2 || pause > want*3/2+1 { // backoff rounds up by a nanosecond
+					t.Errorf("pause %d is %s, want %s give or take half", i, pause, want)
+				}
+				want *= 2
+			}
+			seen[watch.pauses()[0]] = true
+		}
+		if len(seen) < 40 {
+			t.Errorf("50 clients made only %d different pauses: they would come back together", len(seen))
+		}
+	})
+}
+
+func TestNoPauseIsOver10Seconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		watch := &stopwatch{RoundTripper: sumotest.New(endless(sumotest.Step{Status: 503})...)}
+		deliver(t.Context(), t, &sumo.Client{HTTP: over(watch), Attempts: 50}, "a")
+		seen := map[time.Duration]bool{}
+		for i, pause := range watch.pauses() {
+			if pause > 10*time.Second {
+				t.Fatalf("pause %d is %s", i, pause)
+			}
+			if i > 6 && pause < 3*time.Second {
+				t.Errorf("pause %d is %s: they shrink again", i, pause)
+			}
+			seen[pause] = true
+		}
+		if len(seen) < 20 {
+			t.Errorf("49 pauses of only %d lengths: no jitter is left", len(seen))
+		}
+	})
+}
+
+func TestRetryAfterIsHonoured(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, status := range []int{429, 503} {
+			for _, tt := range []struct {
+				name, header string
+				least, most  time.Duration
+			}{
+				{"seconds", "7", 7 * time.Second, 7 * time.Second},
+				{"date", "+7", 7 * time.Second, 7 * time.Second},
+				{"shorter than the pause", "1", 2 * time.Second, 6*time.Second + 1},
+				{"zero", "0", 2 * time.Second, 6*time.Second + 1},
+				{"negative", "-7", 2 * time.Second, 6*time.Second + 1},
+				{"date gone by", "+-7", 2 * time.Second, 6*time.Second + 1},
+				{"neither", "soon", 2 * time.Second, 6*time.Second + 1},
+			} {
+				if seconds, ok := strings.CutPrefix(tt.header, "+"); ok {
+					d, _ := time.ParseDuration(seconds + "s")
+					time.Sleep(time.Until(time.Now().Add(time.Second).Truncate(time.Second))) // HTTP dates have whole seconds
+					tt.header = time.Now().Add(d).UTC().Format(http.TimeFormat)
+				}
+				watch := &stopwatch{RoundTripper: sumotest.New(sumotest.Step{Status: status, RetryAfter: tt.header})}
+				deliver(t.Context(), t, &sumo.Client{HTTP: over(watch), Pause: 4 * time.Second}, "a")
+				if p := watch.pauses(); len(p) != 1 || p[0] < tt.least || p[0] > tt.most {
+					t.Errorf("%d, %s: paused %v, want %s to %s", status, tt.name, p, tt.least, tt.most)
+				}
+			}
+		}
+	})
+}
+
+func TestRetryAfterCountsForTheNextAttemptOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		watch := &stopwatch{RoundTripper: sumotest.New(sumotest.Step{Status: 429, RetryAfter: "60"}, sumotest.Step{Status: 503})}
+		deliver(t.Context(), t, &sumo.Client{HTTP: over(watch), Pause: time.Millisecond}, "a")
+		if p := watch.pauses(); len(p) != 2 || p[0] != time.Minute || p[1] > time.Second {
+			t.Errorf("paused %v", p)
+		}
+	})
+}
+
+func TestRetryAfterBeyondTheDeadlineEndsTheTries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, after := range []string{"60", "10", time.Now().Add(time.Minute).UTC().Format(http.TimeFormat)} {
+			start := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			source := sumotest.New(sumotest.Step{Status: 429, RetryAfter: after})
+			o := deliver(ctx, t, &sumo.Client{HTTP: over(source)}, "a")
+			cancel()
+			if n := len(source.Requests()); n != 1 || time.Since(start) != 0 || len(o.Unconfirmed) != 1 {
+				t.Errorf("Retry-After %s: %d requests in %s: %+v", after, n, time.Since(start), o)
+			}
+		}
+	})
+}
+
+func TestNoAttemptStartsAfterTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for range 30 { // the jitter differs each time
+			start := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			watch := &stopwatch{RoundTripper: sumotest.New(endless(sumotest.Step{Status: 503})...)}
+			o := deliver(ctx, t, &sumo.Client{HTTP: over(watch), Attempts: 100, MaxBody: 1, InFlight: 2}, "a", "b", "c", "d")
+			cancel()
+			if took := time.Since(start); took > 5*time.Second {
+				t.Errorf("took %s", took)
+			}
+			if len(watch.at) < 4 {
+				t.Errorf("only %d attempts in 5 s", len(watch.at))
+			}
+			for _, at := range watch.at {
+				if at.Sub(start) >= 5*time.Second {
+					t.Errorf("an attempt after %s", at.Sub(start))
+				}
+			}
+			if d := cmp.Diff([]int{0, 1, 2, 3}, o.Unconfirmed); d != "" {
+				t.Error(d)
+			}
+		}
+	})
+}
+
+func TestHangingSourceIsLeftAtTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		source := sumotest.New(endless(sumotest.Step{Kind: sumotest.Hang})...)
+		o := deliver(ctx, t, &sumo.Client{HTTP: over(source), MaxBody: 1, InFlight: 2}, "a", "b", "c", "d", "e")
+		if took := time.Since(start); took != 2*time.Second {
+			t.Errorf("took %s, want 2s", took)
+		}
+		if sumo.ClassOf(o.Err) != sumo.OutOfTime || len(o.Unconfirmed) != 5 || o.Bodies != 5 {
+			t.Errorf("%+v", o)
+		}
+		if n := len(source.Requests()); n != 2 {
+			t.Errorf("%d requests, want the 2 that were in flight", n)
+		}
+	})
+}
+
+func TestNothingIsSentAfterTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		source := sumotest.New()
+		d := (&sumo.Client{HTTP: over(source), MaxBody: 1}).Begin(ctx, endpoint(t, address, ""))
+		time.Sleep(2 * time.Second)
+		for i := range 20 {
+			d.Add(sumo.Source{}, i, []byte("a"))
+		}
+		o := d.Wait()
+		if n := len(source.Requests()); n != 0 || len(o.Unconfirmed) != 20 || sumo.ClassOf(o.Err) != sumo.OutOfTime {
+			t.Errorf("%d requests: %+v", n, o)
+		}
+	})
+}
+
+func TestCancellingEndsThePauses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer time.AfterFunc(time.Second, cancel).Stop()
+		source := sumotest.New(sumotest.Step{Status: 429, RetryAfter: "3600"})
+		o := deliver(ctx, t, &sumo.Client{HTTP: over(source)}, "a")
+		if n := len(source.Requests()); n != 1 || time.Since(start) != time.Second || len(o.Unconfirmed) != 1 {
+			t.Errorf("%d requests in %s: %+v", n, time.Since(start), o)
+		}
+	})
+}
+
+// What a 2xx says against the data is logged and changes nothing else.
+func TestWarningsInAnswersAreLogged(t *testing.T) {
+	type warning struct {
+		Status  int    `json:"status"`
+		Code    string `json:"code"`
+		Warning string `json:"warning"`
+	}
+	for _, tt := range []struct {
+		name   string
+		status int
+		body   string
+		want   *warning
+	}{
+		{"code and message", 200, `{"id":"A","code":"budget","message":"over it"}`, &warning{200, "budget", "over it"}},
+		{"message alone", 200, `{"message":"over it"}`, &warning{200, "", "over it"}},
+		{"errors", 200, ` {"id":"A","errors":[{"code":"budget","message":"over it"}]}` + "\n", &warning{200, "budget", "over it"}},
+		{"with a status", 200, `{"status":200,"id":"A","code":"budget","message":"over it"}`, &warning{200, "budget", "over it"}},
+		{"with a number as id", 200, `{"id":7,"code":"budget","message":"over it"}`, &warning{200, "budget", "over it"}},
+		{"202", 202, `{"code":"budget","message":"over it"}`, &warning{202, "budget", "over it"}},
+		{"control characters", 200, `{"code":"a\nb","message":"c\r\nd\u0000\u007f"}`, &warning{200, "a b", "c  d"}},
+		{"a long one", 200, `{"code":"` + strings.Repeat("c", 101) + `","message":"` + strings.Repeat("é", 201) + `"}`,
+			&warning{200, strings.Repeat("c", 100), strings.Repeat("é", 200)}},
+		{"empty", 200, "", nil},
+		{"204", 204, "", nil},
+		{"text", 200, "OK {}", nil},
+		{"HTML", 200, "<html><body>code: message</body></html>", nil},
+		{"empty object", 200, "{}", nil},
+		{"no errors", 200, `{"id":"A","errors":[]}`, nil},
+		{"array", 200, `[{"code":"a","message":"b"}]`, nil},
+		{"broken", 200, `{"code":"a","message":"b"`, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var log bytes.Buffer
+			source := sumotest.New(sumotest.Step{Status: tt.status, Body: tt.body})
+			c := &sumo.Client{HTTP: over(source), Log: slog.New(slog.NewJSONHandler(&log, nil))}
+			if o := deliver(t.Context(), t, c, "a"); o.Confirmed != 1 || o.Err != nil || o.Attempts["2xx"] != 1 {
+				t.Errorf("%+v", o)
+			}
+			var got *warning
+			if log.Len() > 0 {
+				got = new(warning)
+				if err := json.Unmarshal(log.Bytes(), got); err != nil {
+					t.Fatalf("not one line of JSON: %v\n%s", err, &log)
+				}
+			}
+			if d := cmp.Diff(tt.want, got); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+// The data is in when the status says so; sending it again would double it.
+func TestStatus200CountsWhateverBecomesOfItsBody(t *testing.T) {
+	for name, body := range map[string]func(context.Context) io.Reader{
+		"breaks off": func(context.Context) io.Reader {
+			return io.MultiReader(strings.NewReader(`{"code":`), iotest.ErrReader(io.ErrUnexpectedEOF))
+		},
+		"hangs": func(ctx context.Context) io.Reader {
+			return readerFunc(func([]byte) (int, error) { <-ctx.Done(); return 0, ctx.Err() })
+		},
+		"has no end": func(context.Context) io.Reader {
+			return readerFunc(func(p []byte) (int, error) { return len(p), nil })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				requests := 0
+				c := &sumo.Client{HTTP: over(roundTripper(func(r *http.Request) (*http.Response, error) {
+					requests++
+					r.Body.Close()
+					return &http.Response{StatusCode: 200, Body: io.NopCloser(body(r.Context()))}, nil
+				}))}
+				if o := deliver(t.Context(), t, c, "a"); o.Confirmed != 1 || o.Err != nil || requests != 1 {
+					t.Errorf("%d requests: %+v", requests, o)
+				}
+			})
+		})
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+func TestClientNameAndTokenAreSent(t *testing.T) {
+	for _, tt := range []struct{ name, token string }{{"", ""}, {"sumoship", ""}, {"", "S3CRET"}, {"sumoship", "S3CRET"}} {
+		source := sumotest.New()
+		d := (&sumo.Client{HTTP: over(source), Name: tt.name}).Begin(t.Context(), endpoint(t, "https://collectors.example.com/receiver/v1/http?a=b#c", tt.token))
+		d.Add(sumo.Source{}, 0, []byte("a"))
+		d.Wait()
+		want := map[string]string{}
+		if tt.name != "" {
+			want["X-Sumo-Client"] = tt.name
+		}
+		if tt.token != "" {
+			want["X-Sumo-Token"] = tt.token
+		}
+		r := source.Requests()[0]
+		if d := cmp.Diff(want, sumoHeaders(r.Header)); d != "" {
+			t.Error(d)
+		}
+		if r.URI != "/receiver/v1/http?a=b" {
+			t.Errorf("posted to %s", r.URI)
+		}
+	}
+}

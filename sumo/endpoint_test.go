@@ -1,0 +1,275 @@
+package sumo_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"sumoship/sumo"
+	"sumoship/sumo/sumotest"
+)
+
+func TestParseEndpoint(t *testing.T) {
+	for _, tt := range []struct {
+		address, token string
+		want           string // "" if it is refused
+	}{
+		{"https://collectors.example.com/receiver/v1/http/S3CRET==", "", "https://collectors.example.com/…"},
+		{" https://collectors.example.com/S3CRET\n", "", "https://collectors.example.com/…"},
+		{"HTTPS://collectors.example.com:8443/S3CRET?a=S3CRET#S3CRET", "", "https://collectors.example.com:8443/…"},
+		{"https://collectors.example.com/receiver/v1/http", "S3CRET/+=~!", "https://collectors.example.com/…"},
+		{"http://localhost:8080/S3CRET", "", "http://localhost:8080/…"},
+		{"http://LocalHost/S3CRET", "", "http://LocalHost/…"},
+		{"http://127.0.0.1:1/S3CRET", "", "http://127.0.0.1:1/…"},
+		{"http://127.9.8.7/S3CRET", "", "http://127.9.8.7/…"},
+		{"http://[::1]:8080/S3CRET", "", "http://[::1]:8080/…"},
+
+		{"http://collectors.example.com/S3CRET", "", ""},
+		{"http://127.0.0.1.example.com/S3CRET", "", ""},
+		{"http://localhost.example.com/S3CRET", "", ""},
+		{"http://10.0.0.1/S3CRET", "", ""},
+		{"http://0.0.0.0/S3CRET", "", ""},
+		{"http://[::2]/S3CRET", "", ""},
+		{"https://S3CRET@collectors.example.com/", "", ""},
+		{"https://user:S3CRET@collectors.example.com/", "", ""},
+		{"ftp://collectors.example.com/S3CRET", "", ""},
+		{"collectors.example.com/S3CRET", "", ""},
+		{"//collectors.example.com/S3CRET", "", ""},
+		{"/S3CRET", "", ""},
+		{"S3CRET", "", ""},
+		{"S3CRET:S3CRET", "", ""},
+		{"https:S3CRET", "", ""},
+		{"https:///S3CRET", "", ""},
+		{"https://:443/S3CRET", "", ""},
+		{"https://collectors.example.com:S3CRET/", "", ""},
+		{"https://[::1/S3CRET", "", ""},
+		{"https://collectors.example.com/%zzS3CRET", "", ""},
+		{"https://collectors.example.com/\x00S3CRET", "", ""},
+		{"https://collectors.example.com/a\nS3CRET", "", ""},
+		{"", "", ""},
+		{"https://", "", ""},
+		{"https://collectors.example.com/", "S3CRET\r\nX-Sumo-Host: a", ""},
+		{"https://collectors.example.com/", "S3CRET ", ""},
+		{"https://collectors.example.com/", "S3CRET\x7f", ""},
+		{"https://collectors.example.com/", "S3CRETé", ""},
+		{"https://collectors.example.com/", "S3CRET\xff", ""},
+	} {
+		ep, err := sumo.ParseEndpoint(tt.address, tt.token)
+		switch {
+		case tt.want == "":
+			if err == nil || !ep.IsZero() {
+				t.Errorf("%q with the token %q is taken: %s", tt.address, tt.token, ep)
+			} else if strings.Contains(err.Error(), "S3CRET") || strings.Contains(err.Error(), "example") {
+				t.Errorf("the error holds something of the value: %v", err)
+			}
+		case err != nil || ep.String() != tt.want || ep.IsZero():
+			t.Errorf("%q is %s, %v, want %s", tt.address, ep, err, tt.want)
+		}
+	}
+	if zero := (sumo.Endpoint{}); !zero.IsZero() || zero.String() != "no endpoint" {
+		t.Errorf("the zero endpoint is %s", zero)
+	}
+}
+
+// checkSecret puts v into texts in all the usual ways.
+func checkSecret(t *testing.T, what string, v any) {
+	t.Helper()
+	var text, doc bytes.Buffer
+	slog.New(slog.NewTextHandler(&text, nil)).Info("", "v", v)
+	slog.New(slog.NewJSONHandler(&doc, nil)).Info("", "v", v)
+	marshalled, _ := json.Marshal(v) // fails on some, which is as good
+	texts := []string{text.String(), doc.String(), string(marshalled)}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%q", "%s", "%x", "%d"} {
+		texts = append(texts, verb+": "+fmt.Sprintf(verb, v))
+	}
+	for _, text := range texts {
+		if strings.Contains(text, "S3CRET") {
+			t.Errorf("%s: %s", what, text)
+			return // the others look alike
+		}
+	}
+}
+
+func TestEndpointPrintsNoSecret(t *testing.T) {
+	ep := endpoint(t, "https://collectors.example.com/receiver/S3CRET?k=S3CRET", "S3CRET")
+	for name, v := range map[string]any{
+		"value":               ep,
+		"pointer":             &ep,
+		"slice":               []sumo.Endpoint{ep},
+		"exported field":      struct{ Endpoint sumo.Endpoint }{ep},
+		"unexported field":    struct{ endpoint sumo.Endpoint }{ep}, // fmt calls no method of such a field
+		"unexported, pointer": &struct{ endpoint sumo.Endpoint }{ep},
+		"delivery":            (&sumo.Client{HTTP: over(sumotest.New())}).Begin(t.Context(), ep),
+	} {
+		checkSecret(t, name, v)
+	}
+}
+
+// leaks sends a record to address and looks for the secret in all that comes of it.
+func leaks(t *testing.T, address string) (err error, logged string) {
+	t.Helper()
+	var log bytes.Buffer
+	h := sumo.NewHTTP(1)
+	defer h.CloseIdleConnections()
+	c := &sumo.Client{HTTP: h, Attempts: 1, Timeout: 5 * time.Second, Log: slog.New(slog.NewJSONHandler(&log, nil))}
+	d := c.Begin(t.Context(), endpoint(t, address, "S3CRET-token"))
+	d.Add(sumo.Source{}, 0, []byte("a"))
+	o := d.Wait()
+	for err := o.Err; err != nil; err = errors.Unwrap(err) {
+		checkSecret(t, "the error", err)
+	}
+	if strings.Contains(log.String(), "S3CRET") {
+		t.Errorf("logged: %s", &log)
+	}
+	return o.Err, log.String()
+}
+
+// paths are what the address of a source looks like after its host.
+var paths = []string{
+	"/receiver/v1/http/S3CRET-path==",
+	"/receiver/v1/http/S3CRET-path==/",
+	"/receiver/v1/http/S3CRET-path==?k=S3CRET-query",
+	"/receiver/v1/http/S3CRET%2Bpath%3D%3D",
+	"/S3CRET-path",
+}
+
+func TestErrorsHoldNoSecret(t *testing.T) {
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+	quiet := log.New(io.Discard, "", 0)
+	untrusted := httptest.NewUnstartedServer(sumotest.New())
+	untrusted.Config.ErrorLog = quiet
+	untrusted.StartTLS()
+	defer untrusted.Close()
+	plain := httptest.NewServer(sumotest.New())
+	defer plain.Close()
+	reset := httptest.NewServer(sumotest.New(endless(sumotest.Step{Kind: sumotest.Reset})...))
+	defer reset.Close()
+	redirect := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Location", "http://"+r.Host+r.URL.String())
+		w.WriteHeader(http.StatusTemporaryRedirect)
+	}))
+	defer redirect.Close()
+	refused := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Error(w, "not "+r.URL.String()+" "+r.Header.Get("X-Sumo-Token"), http.StatusBadRequest)
+	}))
+	defer refused.Close()
+
+	for _, path := range paths {
+		for name, base := range map[string]string{
+			"dial": "https://" + closed.Addr().String(), "certificate": untrusted.URL, "no TLS": strings.Replace(plain.URL, "http", "https", 1),
+			"reset": reset.URL, "redirect": redirect.URL, "refused": refused.URL,
+		} {
+			t.Run(name+path, func(t *testing.T) {
+				if err, _ := leaks(t, base+path); err == nil {
+					t.Error("no error")
+				}
+			})
+		}
+	}
+}
+
+// parts are the pieces of a request that a server could send back.
+func parts(r *http.Request) map[string]string {
+	out := map[string]string{
+		"URL": "http://" + r.Host + r.RequestURI, "URI": r.RequestURI, "path": r.URL.Path, "escaped path": r.URL.EscapedPath(),
+		"query": r.URL.RawQuery, "query value": r.URL.Query().Get("k"), "token": r.Header.Get("X-Sumo-Token"),
+	}
+	for i, segment := range strings.Split(r.URL.EscapedPath(), "/") {
+		out[fmt.Sprint("escaped segment ", i)] = segment
+		out[fmt.Sprint("segment ", i)], _ = url.PathUnescape(segment)
+	}
+	return out
+}
+
+// net/http quotes what it could not read, which may be what we sent.
+func TestErrorsHoldNoSecretThatTheSourceEchoes(t *testing.T) {
+	for _, path := range paths {
+		r := httptest.NewRequest(http.MethodPost, path, nil)
+		r.Header.Set("X-Sumo-Token", "S3CRET-token")
+		for part, echo := range parts(r) {
+			if !strings.Contains(echo, "S3CRET") {
+				continue
+			}
+			t.Run(part+" of "+path, func(t *testing.T) {
+				for _, answer := range []string{
+					echo + "\r\n\r\n",
+					"HTTP/1.1 " + echo + " OK\r\n\r\n",
+					echo + " 200 OK\r\n\r\n",
+					"HTTP/1.1 200 OK\r\n " + echo + "\r\n\r\n",
+					"HTTP/1.1 200 OK\r\nContent-Length: " + echo + "\r\n\r\n",
+					"HTTP/1.1 200 OK\r\nTransfer-Encoding: " + echo + "\r\n\r\n",
+				} {
+					ln, err := net.Listen("tcp", "127.0.0.1:0")
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer ln.Close()
+					go func() {
+						conn, err := ln.Accept()
+						if err != nil {
+							return
+						}
+						defer conn.Close()
+						if req, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+							io.Copy(io.Discard, req.Body)
+							io.WriteString(conn, answer)
+						}
+					}()
+					if err, _ := leaks(t, "http://"+ln.Addr().String()+path); err == nil {
+						t.Errorf("%q is no error", answer)
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestWarningsHoldNoSecretThatTheSourceEchoes(t *testing.T) {
+	for _, path := range paths {
+		r := httptest.NewRequest(http.MethodPost, path, nil)
+		r.Header.Set("X-Sumo-Token", "S3CRET-token")
+		for part, echo := range parts(r) {
+			if !strings.Contains(echo, "S3CRET") {
+				continue
+			}
+			t.Run(part+" of "+path, func(t *testing.T) {
+				body, err := json.Marshal(map[string]string{"code": "code " + echo, "message": "message " + echo})
+				if err != nil {
+					t.Fatal(err)
+				}
+				server := httptest.NewServer(sumotest.New(sumotest.Step{Status: 200, Body: string(body)}))
+				defer server.Close()
+				if err, logged := leaks(t, server.URL+path); err != nil || !strings.Contains(logged, "message ") {
+					t.Errorf("%v, logged %q", err, logged)
+				}
+			})
+		}
+	}
+}
+
+// With a token in its header the address of a source ends in "http", which
+// errors need.
+func TestErrorsStayReadableWithAToken(t *testing.T) {
+	plain := httptest.NewServer(sumotest.New())
+	defer plain.Close()
+	err, _ := leaks(t, strings.Replace(plain.URL, "http", "https", 1)+"/receiver/v1/http")
+	if err == nil || !strings.Contains(err.Error(), "HTTP") || strings.Contains(err.Error(), "…") {
+		t.Errorf("the error is %v", err)
+	}
+}

@@ -1,0 +1,267 @@
+package transform
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestPackIsWhatLambdaSends(t *testing.T) {
+	var event struct {
+		AWSLogs struct{ Data string } `json:"awslogs"`
+	}
+	if err := json.Unmarshal(Pack([]byte(small)), &event); err != nil {
+		t.Fatal(err)
+	}
+	packed, err := base64.StdEncoding.DecodeString(event.AWSLogs.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(r); err != nil || string(got) != small {
+		t.Errorf("%s, %v; want %s", got, err, small)
+	}
+}
+
+// A line keeps the request id it had, and one that had none gets none.
+func TestRebuildKeepsRequestIDs(t *testing.T) {
+	const (
+		start  = `{"message":"START RequestId: ` + id + `"}`
+		report = `{"message":"REPORT RequestId: ` + id + `"}`
+		text   = `{"message":"text"}`
+		withID = `{"message":"text","requestID":"` + id + `"}`
+		noID   = `{"message":"text","requestID":null}`
+	)
+	for _, tt := range []struct {
+		name   string
+		events []string
+		keep   []int
+		want   []string
+	}{
+		{"all", []string{start, text, report, text}, []int{0, 1, 2, 3}, []string{start, withID, report, text}},
+		{"none", []string{start, text}, nil, nil},
+		{"without the line that has the id", []string{start, text, text}, []int{1, 2}, []string{withID, withID}},
+		{"without the report", []string{start, text, report, text, text}, []int{0, 1, 3, 4}, []string{start, withID, noID, text}},
+		{"after a report", []string{start, report, text}, []int{2}, []string{text}},
+		{"before any id", []string{text, start, text}, []int{0, 2}, []string{text, withID}},
+		{"rebuilt before", []string{start, withID, noID, text}, []int{0, 1, 2, 3}, []string{start, withID, noID, text}},
+		{"rebuilt before, without what ends it", []string{start, noID, text}, []int{0, 2}, []string{start, noID}},
+		{"an id of its own and another", []string{`{"requestID":"x","message":"Z ` + id2 + `"}`, text}, []int{0, 1}, []string{`{"requestID":"x","message":"Z ` + id2 + `"}`, strings.Replace(withID, id, id2, 1)}},
+		{"white space", []string{start, "{ \"message\" : \"text\"\r\n\t }", "{ }"}, []int{1, 2}, []string{`{ "message" : "text","requestID":"` + id + `"}`, `{"requestID":"` + id + `"}`}},
+		{"as it was written", []string{`{"message":"\u0041\/\ud800","n":1.0,"n":1e3}`}, []int{0}, []string{`{"message":"\u0041\/\ud800","n":1.0,"n":1e3}`}},
+	} {
+		parts, unfit := decode(t, document(tt.events...)).Rebuild(func(i int) bool { return slices.Contains(tt.keep, i) }, 1<<20)
+		if unfit != 0 || len(parts) != min(1, len(tt.want)) {
+			t.Errorf("%s: %d parts, %d unfit", tt.name, len(parts), unfit)
+			continue
+		}
+		for _, p := range parts {
+			b, err := Decode(p.Event, DefaultLimit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(document(tt.want...), string(b.doc)); diff != "" || p.Events != len(tt.want) {
+				t.Errorf("%s: %d events: %s", tt.name, p.Events, diff)
+			}
+		}
+	}
+}
+
+func TestRebuildKeepsTheDocument(t *testing.T) {
+	const head, tail = ` {"owner" : "1", "logEvents":7, "x":{"logEvents":[{}]}, "logEvents" : `, ` ,"logGroup":"\u0067","policyLevel":"ACCOUNT_LEVEL_POLICY", "n":1e3 }` + "\n"
+	b := decode(t, head+`[ {"message":"a"} , {"message":"b"} ]`+tail)
+	parts, _ := b.Rebuild(func(i int) bool { return i == 1 }, 1<<20)
+	rebuilt, err := Decode(parts[0].Event, DefaultLimit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := head + `[{"message":"b"}]` + tail; string(rebuilt.doc) != want {
+		t.Errorf("document %s, want %s", rebuilt.doc, want)
+	}
+}
+
+func TestRebuildOfNoEvents(t *testing.T) {
+	for _, doc := range []string{`{"messageType":"CONTROL_MESSAGE","logEvents":[{}]}`, `{"logEvents":[]}`} {
+		parts, unfit := decode(t, doc).Rebuild(func(int) bool { return true }, 1<<20)
+		if len(parts) != 0 || unfit != 0 {
+			t.Errorf("%s: %d parts, %d unfit", doc, len(parts), unfit)
+		}
+	}
+}
+
+func TestRebuildSplitsAtTheLimit(t *testing.T) {
+	all := func(int) bool { return true }
+	b := decode(t, withMessages("a", "b"))
+	whole, _ := b.Rebuild(all, 1<<20)
+	size := len(whole[0].Event)
+	for limit, want := range map[int]int{size: 1, size - 1: 2, 10: 0, 0: 0, -1: 0} {
+		if parts, unfit := b.Rebuild(all, limit); len(parts) != want || unfit != 2 && want == 0 || unfit != 0 && want > 0 {
+			t.Errorf("limit %d of %d bytes: %d parts, %d unfit; want %d parts", limit, size, len(parts), unfit, want)
+		}
+	}
+}
+
+// randomBatch has events of all kinds; each tells its number in n.
+func randomBatch(r *rand.Rand) string {
+	uuids := []string{id, id2, "00000000-0000-0000-0000-000000000000"}
+	noise := func() string {
+		b := make([]byte, r.IntN(200))
+		for i := range b {
+			b[i] = "abcdefghijklmnopqrstuvwxyz0123456789 .:-"[r.IntN(40)]
+		}
+		return string(b)
+	}
+	space := func() string { return []string{"", "", " ", "\n\t", "\r\n"}[r.IntN(5)] }
+	var events []string
+	for n := range r.IntN(30) {
+		u := uuids[r.IntN(len(uuids))]
+		event := []string{
+			`"message":"START RequestId: ` + u + `\n"`,
+			`"message":"` + stamp + `\t` + u + `\tWARN\t` + noise() + `\n"`,
+			`"message":"` + noise() + `"`,
+			`"message":"` + noise() + `"`,
+			`"message":"END RequestId: ` + u + `"`,
+			`"message":"REPORT RequestId: ` + u + `\tDuration: 1 ms"`,
+			`"message":"REPORT RequestId: unknown"`,
+			`"message":"{ \"a\" : 1.0, \"b\":\"` + noise() + `\" }"`,
+			`"message":"{\"_sumo_metadata\":{\"category\":\"` + u + `\"}}"`,
+			`"message":"\u005a ` + u + ` \ud800"`,
+			`"message":"text","requestID":"` + u + `"`,
+			`"message":"text","requestID" : null `,
+			`"message":"Z ` + u + `","request\u0049D":"preset"`,
+			`"requestID":7,"message":"text"`,
+			`"message":"REPORT RequestId: ` + u + `","requestID":"` + u + `"`,
+			`"message":"REPORT RequestId: x","requestID":"` + u + `"`,
+			`"message":null`,
+			`"message":{ "a" : [ ] }`,
+			`"message":"\n"`,
+			`"x":{"message":"y"} , "level":1`,
+			`"message":"text","logStream":"s","level":"l"`,
+		}[r.IntN(21)]
+		events = append(events, space()+"{"+space()+fmt.Sprintf(`"id":"%d","n":%[1]d,`, n)+event+space()+"}"+space())
+	}
+	return `{"messageType":"DATA_MESSAGE","owner":"1","logStream":"s","logEvents":` + space() + `[` + strings.Join(events, ",") + `]` + space() + `,"logGroup":"g","later":[1.0, {}]}`
+}
+
+// numbers are the numbers of the events in a document, and its other members.
+func numbers(t *testing.T, doc []byte) (n []int, rest map[string]json.RawMessage) {
+	t.Helper()
+	if err := json.Unmarshal(doc, &rest); err != nil {
+		t.Fatal(err)
+	}
+	var events []struct{ N int }
+	if err := json.Unmarshal(rest["logEvents"], &events); err != nil {
+		t.Fatal(err)
+	}
+	delete(rest, "logEvents")
+	for _, e := range events {
+		n = append(n, e.N)
+	}
+	return n, rest
+}
+
+// checkRebuild rebuilds a batch of some of its events and checks that nothing
+// of them is lost, moved or changed.
+func checkRebuild(t *testing.T, r *rand.Rand, b *Batch) (parts []Part) {
+	t.Helper()
+	keep := make([]bool, b.Len())
+	p := []float64{0, 0.2, 0.5, 0.9, 1}[r.IntN(5)]
+	for i := range keep {
+		keep[i] = r.Float64() < p
+	}
+	limit := []int{1 << 20, 700, 450, 330, 100}[r.IntN(5)]
+	all, members := numbers(t, b.doc)
+	parts, unfit := b.Rebuild(func(i int) bool { return keep[i] }, limit)
+
+	options := []Options{{LogInfo: true, EventID: true}, {}, {Format: VPCJSON}, {Format: Raw}}
+	got := make([][]Record, len(options))
+	var there []int
+	for _, p := range parts {
+		part, err := Decode(p.Event, DefaultLimit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, m := numbers(t, part.doc)
+		if len(p.Event) > limit || len(n) != p.Events || part.Len() != p.Events {
+			t.Fatalf("a part of %d bytes under the limit of %d with %d events, said to be %d", len(p.Event), limit, len(n), p.Events)
+		}
+		if diff := cmp.Diff(members, m); diff != "" {
+			t.Fatal("other members: ", diff)
+		}
+		there = append(there, n...)
+		for i, o := range options {
+			got[i] = append(got[i], records(o, part)...)
+		}
+	}
+
+	// Each kept event is there once, in order, or counted as unfit.
+	var indices []int
+	missing, next := 0, 0
+	for i := range keep {
+		switch {
+		case next < len(there) && there[next] == all[i] && keep[i]:
+			indices = append(indices, i)
+			next++
+		case keep[i]:
+			if missing++; missing > 1 {
+				continue
+			}
+			alone, _ := b.Rebuild(func(j int) bool { return j == i }, 1<<20)
+			if size := len(alone[0].Event); size < limit-50 { // what null takes
+				t.Fatalf("event %d, unfit, is of %d bytes under the limit of %d", i, size, limit)
+			}
+		}
+	}
+	if next != len(there) || missing != unfit {
+		t.Fatalf("events %v of %v are in the parts, %d of them in order; %d are missing, %d unfit", there, keep, next, missing, unfit)
+	}
+
+	for i, o := range options {
+		whole := records(o, b)
+		for j, index := range indices {
+			want, have := whole[index], got[i][j]
+			want.Event, have.Event = 0, 0
+			if diff := cmp.Diff(want, have); diff != "" {
+				t.Fatalf("%+v: the record of event %d of\n%s\nkeep %v, limit %d: %s", o, index, b.doc, keep, limit, diff)
+			}
+		}
+	}
+	return parts
+}
+
+func TestRebuildLosesAndChangesNothing(t *testing.T) {
+	split, left := 0, 0
+	for seed := range uint64(40) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		b := decode(t, randomBatch(r))
+		parts := checkRebuild(t, r, b)
+		if len(parts) > 1 {
+			split++
+		}
+		for _, p := range parts { // what is left of a part may be rebuilt again
+			again, err := Decode(p.Event, DefaultLimit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			left += len(checkRebuild(t, r, again))
+		}
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+	if split < 5 || left < 20 { // or the property was not tried
+		t.Errorf("%d batches were split, %d parts rebuilt again", split, left)
+	}
+}
