@@ -70,7 +70,7 @@ func readConfig(getenv func(string) string) (config, error) {
 		reserve:      e.millis("DEADLINE_RESERVE", 0, 0, 10*time.Minute),
 		queue:        e.url("TASK_QUEUE_URL"),
 		parking:      e.url("PARKING_QUEUE_URL"),
-		delay:        e.millis("DEAD_LETTER_DELAY", dlq.DefaultDelay, 0, 10*time.Minute),
+		delay:        e.millis("DEAD_LETTER_DELAY", dlq.DefaultDelay, 0, 15*time.Minute),
 		workers:      e.number("NUM_OF_WORKERS", 4, 1, 64),
 		functionName: e.text("AWS_LAMBDA_FUNCTION_NAME"),
 	}

@@ -155,7 +155,7 @@ func (r *Replayer) Preview(event []byte) Report {
 // run is one invocation of a replayer.
 type run struct {
 	r       *Replayer
-	ctx     context.Context // all the time there is
+	ctx     context.Context // for the queues
 	sending context.Context // the part of it in which sending is allowed
 
 	mu     sync.Mutex
@@ -165,16 +165,10 @@ type run struct {
 
 func (r *Replayer) begin(ctx context.Context) (x *run, end func() Report) {
 	start := time.Now()
-	sending, cancel := r.sending(ctx)
-	// Who is interrupted stops sending, and still gives back what it holds.
-	held, release := context.WithoutCancel(ctx), func() {}
-	if deadline, ok := ctx.Deadline(); ok {
-		held, release = context.WithDeadline(held, deadline)
-	}
-	x = &run{r: r, ctx: held, sending: sending}
+	sending, parking, release := r.spend(ctx)
+	x = &run{r: r, ctx: parking, sending: sending}
 	x.report.Messages = new(Messages)
 	return x, func() Report {
-		cancel()
 		release()
 		x.report.took(ctx, start)
 		r.report.write(ctx, requestID(ctx), &x.report)

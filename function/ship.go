@@ -79,18 +79,23 @@ func newShipper(env Env, clientName string) (*shipper, error) {
 // a short time it is a quarter.
 const maxReserve = 5 * time.Second
 
-// sending is ctx with the end of the time in which sending is allowed. It is for
-// the whole of an invocation.
-func (s *shipper) sending(ctx context.Context) (context.Context, context.CancelFunc) {
+// spend divides the time of an invocation: until the end of sending records are
+// sent, until the end of parking what is left is put into queues, and then there
+// is still time to say what became of it.
+func (s *shipper) spend(ctx context.Context) (sending, parking context.Context, end context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
-		return context.WithCancel(ctx)
+		sending, end = context.WithCancel(ctx)
+		return sending, context.WithoutCancel(ctx), end
 	}
 	reserve := s.reserve
 	if reserve == 0 {
 		reserve = min(maxReserve, time.Until(deadline)/4)
 	}
-	return context.WithDeadline(ctx, deadline.Add(-reserve))
+	sending, endSending := context.WithDeadline(ctx, deadline.Add(-reserve))
+	// Who is interrupted stops sending, and still gives back what it holds.
+	parking, endParking := context.WithDeadline(context.WithoutCancel(ctx), deadline.Add(-reserve/5))
+	return sending, parking, func() { endSending(); endParking() }
 }
 
 // ship takes one event all the way: what Sumo Logic does not confirm is parked.
@@ -101,10 +106,10 @@ func (s *shipper) ship(ctx context.Context, event []byte) (Report, error) {
 	r := Report{Left: -1}
 	decoder := s.decoders.Get().(*transform.Decoder)
 	defer s.decoders.Put(decoder)
-	sending, cancel := s.sending(ctx)
-	defer cancel()
+	sending, parking, end := s.spend(ctx)
+	defer end()
 	rest := s.send(sending, decoder, event, &r)
-	err := s.park(ctx, rest, &r)
+	err := s.park(parking, rest, &r)
 	r.took(ctx, start)
 	return r, err
 }
