@@ -118,7 +118,7 @@ func TestEndpointPrintsNoSecret(t *testing.T) {
 }
 
 // leaks sends a record to address and looks for the secret in all that comes of it.
-func leaks(t *testing.T, address string) (err error, logged string) {
+func leaks(t *testing.T, address string) (logged string, err error) {
 	t.Helper()
 	var log bytes.Buffer
 	h := sumo.NewHTTP(1)
@@ -133,7 +133,7 @@ func leaks(t *testing.T, address string) (err error, logged string) {
 	if strings.Contains(log.String(), "S3CRET") {
 		t.Errorf("logged: %s", &log)
 	}
-	return o.Err, log.String()
+	return log.String(), o.Err
 }
 
 // paths are what the address of a source looks like after its host.
@@ -176,7 +176,7 @@ func TestErrorsHoldNoSecret(t *testing.T) {
 			"reset": reset.URL, "redirect": redirect.URL, "refused": refused.URL,
 		} {
 			t.Run(name+path, func(t *testing.T) {
-				if err, _ := leaks(t, base+path); err == nil {
+				if _, err := leaks(t, base+path); err == nil {
 					t.Error("no error")
 				}
 			})
@@ -231,7 +231,7 @@ func TestErrorsHoldNoSecretThatTheSourceEchoes(t *testing.T) {
 							io.WriteString(conn, answer)
 						}
 					}()
-					if err, _ := leaks(t, "http://"+ln.Addr().String()+path); err == nil {
+					if _, err := leaks(t, "http://"+ln.Addr().String()+path); err == nil {
 						t.Errorf("%q is no error", answer)
 					}
 				}
@@ -255,7 +255,7 @@ func TestWarningsHoldNoSecretThatTheSourceEchoes(t *testing.T) {
 				}
 				server := httptest.NewServer(sumotest.New(sumotest.Step{Status: 200, Body: string(body)}))
 				defer server.Close()
-				if err, logged := leaks(t, server.URL+path); err != nil || !strings.Contains(logged, "message ") {
+				if logged, err := leaks(t, server.URL+path); err != nil || !strings.Contains(logged, "message ") {
 					t.Errorf("%v, logged %q", err, logged)
 				}
 			})
@@ -268,7 +268,7 @@ func TestWarningsHoldNoSecretThatTheSourceEchoes(t *testing.T) {
 func TestErrorsStayReadableWithAToken(t *testing.T) {
 	plain := httptest.NewServer(sumotest.New())
 	defer plain.Close()
-	err, _ := leaks(t, strings.Replace(plain.URL, "http", "https", 1)+"/receiver/v1/http")
+	_, err := leaks(t, strings.Replace(plain.URL, "http", "https", 1)+"/receiver/v1/http")
 	if err == nil || !strings.Contains(err.Error(), "HTTP") || strings.Contains(err.Error(), "…") {
 		t.Errorf("the error is %v", err)
 	}

@@ -210,22 +210,20 @@ func TestHangLastsUntilTheClientOrTheSourceEndsIt(t *testing.T) {
 		}
 	})
 	source := sumotest.New(hang, hang)
-	url, stop, err := source.Serve()
-	if err != nil {
-		t.Fatal(err)
-	}
+	server := httptest.NewServer(source)
+	defer server.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if _, err := post(ctx, t, http.DefaultClient, url, "", "a"); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := post(ctx, t, server.Client(), server.URL, "", "a"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("over a network: %v", err)
 	}
-	time.AfterFunc(20*time.Millisecond, stop)
-	if _, err := post(t.Context(), t, http.DefaultClient, url, "", "a"); err == nil {
-		t.Error("an answer of a source that was stopped")
+	time.AfterFunc(20*time.Millisecond, source.Close)
+	if _, err := post(t.Context(), t, server.Client(), server.URL, "", "a"); err == nil {
+		t.Error("an answer of a source that was closed")
 	}
 }
 
-// The client waits for it before it uses the buffer again.
+// A client uses its buffer again once the body is closed.
 func TestRoundTripClosesTheBody(t *testing.T) {
 	for _, step := range []sumotest.Step{{Status: 200}, {Status: 503}, {Kind: sumotest.Reset}, {Kind: sumotest.Lost}} {
 		body := &closer{Reader: strings.NewReader("a")}
