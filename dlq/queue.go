@@ -216,12 +216,13 @@ func (q *Queue) send(ctx context.Context, c *sqs.Client, batch []types.SendMessa
 		left = again
 		return last
 	}, pace)
-	if err != nil {
-		why = append(why, err)
-	} else {
-		left = nil
+	if err == nil {
+		return refused, errors.Join(why...)
 	}
-	return append(left, refused...), errors.Join(why...)
+	if _, named := errors.AsType[*Error](err); !named { // the time was up
+		err = q.failed("put", err)
+	}
+	return append(left, refused...), errors.Join(append(why, err)...)
 }
 
 // permanent tells whether SQS would say the same again.

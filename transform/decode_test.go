@@ -83,15 +83,17 @@ func lines(o Options, b *Batch) []string {
 	return out
 }
 
-func wantRefused(t *testing.T, event []byte, limit int64, stage string) {
+func wantRefused(t *testing.T, event []byte, limit int64, stage string) (text string) {
 	t.Helper()
 	b, err := Decode(event, limit)
 	var de *DecodeError
 	if b != nil || !errors.As(err, &de) || de.Stage != stage {
 		t.Errorf("Decode = %v, %v; want no batch and a DecodeError of stage %s", b, err, stage)
+		return ""
 	} else if strings.Contains(err.Error(), secret) {
 		t.Errorf("the error holds content of the event: %v", err)
 	}
+	return err.Error()
 }
 
 func TestDecodeRefusesWithStageAndWithoutContent(t *testing.T) {
@@ -152,6 +154,9 @@ func TestDecodeRefusesWithStageAndWithoutContent(t *testing.T) {
 		{"document white space", doc(" \n"), StageDocument},
 		{"document not JSON", doc(secret), StageDocument},
 		{"document cut short", doc(small[:len(small)-1]), StageDocument},
+		{"document cut before the events", doc(`{"logEvents":`), StageDocument},
+		{"document cut among the events", doc(`{"logEvents":[`), StageDocument},
+		{"document cut in a character", doc(small + "\xf0\x9f"), StageDocument},
 		{"two documents", doc(small + small), StageDocument},
 		{"two documents on two lines", doc(small + "\n" + `{"` + secret + `":1}`), StageDocument},
 		{"byte order mark before the document", doc("\ufeff" + small), StageDocument},
@@ -191,7 +196,9 @@ func TestDecodeNamesTheEventThatIsNoObject(t *testing.T) {
 func TestDecodeRefusesEveryTruncation(t *testing.T) {
 	packed := zip(small)
 	for n := 1; n < len(packed); n++ {
-		wantRefused(t, lambdaEvent(packed[:n]), DefaultLimit, StageGzip)
+		if text := wantRefused(t, lambdaEvent(packed[:n]), DefaultLimit, StageGzip); !strings.HasSuffix(text, "the data ends too early") {
+			t.Errorf("cut at %d: %s", n, text)
+		}
 	}
 	data := base64.StdEncoding.EncodeToString(packed)
 	for n := 1; n < len(strings.TrimRight(data, "=")); n++ {
@@ -235,6 +242,19 @@ func TestDecodeTakesEveryLimit(t *testing.T) {
 	}
 	if _, err := Decode(Pack([]byte(small)), math.MaxInt64); err != nil {
 		t.Error(err)
+	}
+}
+
+// The reader may hand out the last bytes and their end apart or together.
+func TestDecodeLimitIsExactWhereTheWindowEnds(t *testing.T) {
+	for size := 32<<10 - 2; size <= 32<<10+2; size++ {
+		doc := small + strings.Repeat(" ", size-len(small))
+		if _, err := Decode(lambdaEvent(zip(doc)), int64(size)); err != nil {
+			t.Errorf("%d bytes under the limit of as many: %v", size, err)
+		}
+		if _, err := Decode(lambdaEvent(zip(doc)), int64(size)-1); !errors.Is(err, ErrTooLarge) {
+			t.Errorf("%d bytes under a limit of one less: %v", size, err)
+		}
 	}
 }
 
@@ -423,6 +443,10 @@ func TestDecodeReplacesWhatIsNoUTF8(t *testing.T) {
 		{"\xf4\x91\x92\x93\xffA\x80\xbfB", r + r + r + r + r + "A" + r + r + "B"},
 		{"\xe1\x80\xe2\xf0\x91\x92\xf1\xbfA", r + r + r + r + "A"},
 		{"a\xf1\x80\x80\xe1\x80\xc2b\x80c\x80\xbfd", "a" + r + r + r + "b" + r + "c" + r + r + "d"},
+		{"\xf4\x90\x80\x80", r + r + r + r},
+		{"\xf1\xc0\x80\xf1\x80\xc0\xe1\xc0A", r + r + r + r + r + r + r + "A"},
+		{"\xc2\xc2\xdf\xe0", r + r + r + r},
+		{"\xef\xbf\xe1\x80\xf1\x80\x80", r + r + r},
 		{"\xe0\xa0", r},
 		{"\xe0\x9f", r + r},
 		{"\xed\x9f", r},
@@ -497,9 +521,15 @@ func FuzzDecode(f *testing.F) {
 	} {
 		f.Add([]byte(doc), true)
 	}
+	var packed bytes.Buffer
+	w, _ := gzip.NewWriterLevel(&packed, gzip.NoCompression) // one for all: this makes it ten times as fast
 	f.Fuzz(func(t *testing.T, event []byte, pack bool) {
 		if pack {
-			event = Pack(event)
+			packed.Reset()
+			w.Reset(&packed)
+			w.Write(event)
+			w.Close()
+			event = lambdaEvent(packed.Bytes())
 		}
 		b, err := Decode(event, 1<<20)
 		if err != nil {

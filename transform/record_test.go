@@ -568,6 +568,7 @@ func TestRawFormatsKeepTheMessageAlone(t *testing.T) {
 		{`""`, "", `""`},
 		{"\ufeff1", "1", "\ufeff1"},
 		{" 1.0 ", "1.0", " 1.0 "},
+		{" {oops} ", "{oops}", " {oops} "},
 		{`{"_sumo_metadata":{"category":"c"}, "a":1}`, `{"a":1}`, `{"a":1}`},
 		{`{"_sumo_metadata":{}}`, `{}`, `{}`},
 		{stamp + " " + id + " INFO x", "x", stamp + " " + id + " INFO x"},

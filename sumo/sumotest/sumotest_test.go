@@ -37,23 +37,23 @@ func TestParseScript(t *testing.T) {
 		}
 	}
 	for script, want := range map[string]string{
-		"what":            "want a status",
-		"199":             "want a status",
-		"600":             "want a status",
-		"-503":            "want a status",
-		"limit":           "want a status", // it has no place for its size
-		"Reset":           "want a status",
-		"x3":              "want a status",
-		"503 429":         "want a status",
-		"503 x3":          "want a status",
-		"503x":            "how often",
-		"503x0":           "how often",
-		"503x-1":          "how often",
-		"503x1.5":         "how often",
-		"503x3x3":         "how often",
-		"resetxx":         "how often",
-		"503x1000001":     "how often",
-		"503x99999999999": "how often",
+		"what":                     "want a status",
+		"199":                      "want a status",
+		"600":                      "want a status",
+		"-503":                     "want a status",
+		"limit":                    "want a status", // it has no place for its size
+		"Reset":                    "want a status",
+		"x3":                       "want a status",
+		"503 429":                  "want a status",
+		"503 x3":                   "want a status",
+		"503x":                     "how often",
+		"503x0":                    "how often",
+		"503x-1":                   "how often",
+		"503x1.5":                  "how often",
+		"503x3x3":                  "how often",
+		"resetxx":                  "how often",
+		"503x1000001":              "how often",
+		"503x99999999999999999999": "how often",
 	} {
 		steps, err := sumotest.ParseScript("200," + script + ",200")
 		if err == nil || steps != nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), `"`+script+`"`) {
@@ -218,8 +218,10 @@ func TestHangLastsUntilTheClientOrTheSourceEndsIt(t *testing.T) {
 		t.Errorf("over a network: %v", err)
 	}
 	time.AfterFunc(20*time.Millisecond, source.Close)
-	if _, err := post(t.Context(), t, server.Client(), server.URL, "", "a"); err == nil {
-		t.Error("an answer of a source that was closed")
+	ctx, cancel = context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if _, err := post(ctx, t, server.Client(), server.URL, "", "a"); err == nil || errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("of a source that was closed: %v", err)
 	}
 }
 
