@@ -44,7 +44,8 @@ type Queue struct {
 }
 
 // New makes a queue of its URL. client is called when the queue is first used.
-// Letters are first seen after about delay; 0 means at once.
+// Letters are first seen after about delay; 0 means after the queue's own delay,
+// which is 0 too unless somebody has set it.
 func New(url string, delay time.Duration, client func(context.Context) (*sqs.Client, error)) *Queue {
 	return &Queue{url: url, delay: delay, client: client}
 }
@@ -56,7 +57,7 @@ func (q *Queue) Name() string { return q.url[strings.LastIndexByte(q.url, '/')+1
 type Error struct {
 	Queue string // its name
 	Op    string
-	Class string // of SQS: QueueDoesNotExist, AccessDenied, … ; "" if SQS did not answer
+	Class string // SQS's code: AccessDenied, AWS.SimpleQueueService.NonExistentQueue, …; "" if it did not answer
 	Err   error
 }
 
@@ -107,8 +108,11 @@ func (q *Queue) Limit(ctx context.Context) (int, error) {
 		return oldMaxMessage - attributeRoom, nil
 	}
 	n, err := strconv.Atoi(out.Attributes[string(types.QueueAttributeNameMaximumMessageSize)])
-	if err != nil || n <= attributeRoom {
+	if err != nil {
 		return oldMaxMessage - attributeRoom, nil
+	}
+	if n <= attributeRoom {
+		return 0, q.failed("limit", fmt.Errorf("it takes messages of only %d bytes; set its MaximumMessageSize to 1048576", n))
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()

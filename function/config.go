@@ -65,7 +65,7 @@ func readConfig(getenv func(string) string) (config, error) {
 		maxBody:      e.number("MAX_BODY_BYTES", sumo.DefaultMaxBody, 1, 1<<20),
 		inFlight:     e.number("MAX_IN_FLIGHT", sumo.DefaultInFlight, 1, 64),
 		attempts:     e.number("NUMBER_OF_RETRIES", sumo.DefaultAttempts-1, 0, 100) + 1,
-		pause:        e.millis("RETRY_INTERVAL", sumo.DefaultPause, time.Millisecond, time.Minute),
+		pause:        e.millis("RETRY_INTERVAL", sumo.DefaultPause, time.Millisecond, 10*time.Second),
 		timeout:      e.millis("REQUEST_TIMEOUT", sumo.DefaultTimeout, time.Millisecond, 30*time.Second),
 		reserve:      e.millis("DEADLINE_RESERVE", 0, 0, 10*time.Minute),
 		queue:        e.url("TASK_QUEUE_URL"),

@@ -428,7 +428,7 @@ func TestEveryWrongVariableIsNamedAtOnce(t *testing.T) {
 		"MAX_IN_FLIGHT":     {"0", "from 1 to 64"},
 		"MAX_PAYLOAD_BYTES": {"64MB", "whole number"},
 		"NUMBER_OF_RETRIES": {"-1", "from 0 to 100"},
-		"RETRY_INTERVAL":    {"5s", "from 1 to 60000"},
+		"RETRY_INTERVAL":    {"5s", "from 1 to 10000"},
 		"REQUEST_TIMEOUT":   {"31000", "to 30000"},
 		"DEADLINE_RESERVE":  {"soon", "whole number"},
 		"VPC_CIDR_PREFIX":   {"10.0.0.0/33", "CIDR"},

@@ -2,7 +2,6 @@ package function_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -144,11 +143,8 @@ func (m *model) callSQS(r *http.Request) (*http.Response, error) {
 
 // callSumo is the network and Sumo Logic.
 func (m *model) callSumo(r *http.Request) (*http.Response, error) {
-	zr, err := gzip.NewReader(r.Body)
-	if err != nil {
-		return nil, err
-	}
-	body, err := io.ReadAll(zr)
+	body, err := io.ReadAll(r.Body)
+	r.Body.Close()
 	if err != nil {
 		return nil, err
 	}
@@ -209,7 +205,7 @@ func (m *model) callSumo(r *http.Request) (*http.Response, error) {
 
 func (m *model) env() function.Env {
 	vars := map[string]string{
-		"SUMO_ENDPOINT": endpoint, "INCLUDE_EVENT_ID": "true", "MAX_BODY_BYTES": fmt.Sprint(50 + m.rng.IntN(1000)),
+		"SUMO_ENDPOINT": endpoint, "INCLUDE_EVENT_ID": "true", "COMPRESS_DATA": "false", "MAX_BODY_BYTES": fmt.Sprint(50 + m.rng.IntN(1000)),
 		"MAX_IN_FLIGHT": fmt.Sprint(1 + m.rng.IntN(4)), "NUMBER_OF_RETRIES": fmt.Sprint(m.rng.IntN(4)), "NUM_OF_WORKERS": fmt.Sprint(1 + m.rng.IntN(3)),
 	}
 	env := function.Env{Getenv: func(name string) string { return vars[name] }, Out: io.Discard, HTTP: &http.Client{Transport: doer(m.callSumo)},

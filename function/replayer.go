@@ -42,9 +42,7 @@ func NewReplayer(env Env) (*Replayer, error) {
 		return nil, err
 	}
 	s.client.Name = "dlq-aws-lambda" // whatever SUMO_CLIENT_HEADER says, as with Sumo's function
-	if s.client.HTTP == nil {
-		s.client.HTTP = sumo.NewHTTP(max(s.inFlight, s.workers))
-	}
+	s.client.Together = max(s.inFlight, s.workers)
 	r := &Replayer{shipper: s, inbox: env.Inbox, parking: env.Parking}
 	if r.inbox == nil {
 		if s.config.queue == "" {
@@ -123,8 +121,14 @@ const (
 func (r *Replayer) Drain(ctx context.Context) (Report, error) {
 	run, end := r.begin(ctx)
 	var wg sync.WaitGroup
-	errs := make([]error, r.workers)
-	for i := range r.workers {
+	// So many requests are under way at once as there are workers. Some more
+	// workers get the next messages ready meanwhile.
+	workers := r.workers
+	if workers >= r.inFlight {
+		workers += workers / 2
+	}
+	errs := make([]error, workers)
+	for i := range workers {
 		wg.Go(func() { errs[i] = run.work() })
 	}
 	wg.Wait()

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -30,13 +31,15 @@ type Client struct {
 	Level    int           // of gzip, 1 to 9; 0 means DefaultLevel
 	MaxBody  int           // of a body before gzip, in bytes; 0 means DefaultMaxBody
 	InFlight int           // bodies on their way at once in one delivery; 0 means DefaultInFlight
+	Together int           // requests at once in all deliveries; 0 means no bound but InFlight of each
 	Attempts int           // requests per body; 0 means DefaultAttempts
-	Pause    time.Duration // before the second request, doubled for each further one; 0 means DefaultPause
+	Pause    time.Duration // before the second request, doubled for each further one up to 10 s; 0 means DefaultPause
 	Timeout  time.Duration // of one request; 0 means DefaultTimeout
 
 	once  sync.Once
-	zips  sync.Pool // *gzip.Writer
-	boxes sync.Pool // *body
+	slots chan struct{} // one for each request, if Together is set
+	zips  sync.Pool     // *gzip.Writer
+	boxes sync.Pool     // *body
 }
 
 // Defaults of Client.
@@ -86,7 +89,10 @@ func (c *Client) init() {
 			c.Timeout = DefaultTimeout
 		}
 		if c.HTTP == nil {
-			c.HTTP = NewHTTP(c.InFlight)
+			c.HTTP = NewHTTP(max(c.InFlight, c.Together))
+		}
+		if c.Together > 0 {
+			c.slots = make(chan struct{}, c.Together)
 		}
 		if c.Log == nil {
 			c.Log = slog.New(slog.DiscardHandler)
@@ -122,7 +128,7 @@ func (c *Client) pauses(ctx context.Context) *pauses {
 	return &pauses{
 		ExponentialBackOff: *backoff.NewExponentialBackOff(
 			backoff.WithInitialInterval(c.Pause), backoff.WithMultiplier(2), backoff.WithRandomizationFactor(0.5),
-			backoff.WithMaxInterval(maxPause), backoff.WithMaxElapsedTime(0)),
+			backoff.WithMaxInterval(maxPause*2/3), backoff.WithMaxElapsedTime(0)),
 		left: c.Attempts,
 		ctx:  ctx,
 	}
@@ -133,7 +139,6 @@ func (p *pauses) NextBackOff() time.Duration {
 		return backoff.Stop
 	}
 	d := max(min(p.ExponentialBackOff.NextBackOff(), maxPause), p.after)
-	p.after = 0
 	if deadline, ok := p.ctx.Deadline(); ok && time.Until(deadline) <= d {
 		return backoff.Stop
 	}
@@ -174,15 +179,29 @@ func (r *reading) Close() error {
 
 // post sends a payload once. While readers is not 0 it is still being read.
 func (c *Client) post(ctx context.Context, ep Endpoint, header http.Header, payload []byte, readers *atomic.Int32) (after time.Duration, failure *SendError) {
+	if c.slots != nil {
+		select {
+		case c.slots <- struct{}{}:
+			defer func() {
+				<-c.slots
+				runtime.Gosched() // whoever waits for the slot goes first
+			}()
+		case <-ctx.Done():
+		}
+	}
 	attempt, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	address := ep.secret().url
+	var body io.ReadCloser = http.NoBody
+	if len(payload) > 0 {
+		body = read(payload, readers)
+	}
 	req := (&http.Request{
 		Method:        http.MethodPost,
 		URL:           address,
 		Host:          address.Host,
 		Header:        header,
-		Body:          read(payload, readers),
+		Body:          body,
 		ContentLength: int64(len(payload)),
 		GetBody:       func() (io.ReadCloser, error) { return read(payload, readers), nil },
 	}).WithContext(attempt)

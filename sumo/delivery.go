@@ -41,7 +41,7 @@ type Outcome struct {
 	Records     int            // taken
 	Confirmed   int            // that the source answered 2xx for
 	Unconfirmed []int          // events of the others, in ascending order
-	Err         error          // why there are such: the first *SendError
+	Err         error          // why there are such: the first *SendError, but a Misconfigured one before a Rejected one
 	Bodies      int            // confirmed or given up; a body split after a 413 counts by its parts
 	RawBytes    int64          // of confirmed bodies before gzip
 	SentBytes   int64          // of confirmed bodies as they were sent
@@ -147,8 +147,8 @@ func (d *Delivery) flush(b *body) {
 
 // Wait sends what is left and tells what became of everything.
 func (d *Delivery) Wait() Outcome {
-	for len(d.open) > 0 {
-		d.flush(d.largest())
+	for _, b := range d.open {
+		d.flush(b)
 	}
 	d.wg.Wait()
 	d.stop(nil)
@@ -257,7 +257,8 @@ func (d *Delivery) giveUp(b *body, err error) {
 	defer d.mu.Unlock()
 	d.out.Bodies++
 	d.out.Unconfirmed = append(d.out.Unconfirmed, b.events...)
-	if d.out.Err == nil {
+	// A wrong endpoint concerns all that comes after, a refused body itself alone.
+	if d.out.Err == nil || ClassOf(d.out.Err) == Rejected && ClassOf(err) == Misconfigured {
 		d.out.Err = err
 	}
 }

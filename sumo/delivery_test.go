@@ -365,10 +365,11 @@ func TestRejectedBodyDoesNotStopTheOthers(t *testing.T) {
 	}
 }
 
-func TestErrIsTheFirst(t *testing.T) {
+// A wrong endpoint is to be known even if a body was refused before it.
+func TestErrIsTheFirstButForAWrongEndpoint(t *testing.T) {
 	source := sumotest.New(sumotest.Statuses(400, 403)...)
 	o := deliver(t.Context(), t, &sumo.Client{HTTP: over(source), MaxBody: 1, InFlight: 1}, "a", "b", "c")
-	if se, ok := errors.AsType[*sumo.SendError](o.Err); !ok || se.Status != 400 || len(o.Unconfirmed) != 3 {
+	if se, ok := errors.AsType[*sumo.SendError](o.Err); !ok || se.Status != 403 || len(o.Unconfirmed) != 3 {
 		t.Errorf("%+v", o)
 	}
 }
@@ -376,35 +377,44 @@ func TestErrIsTheFirst(t *testing.T) {
 // A RoundTripper may read a body after it has answered, until it closes it. So
 // does net/http where an answer comes before the whole body was written.
 func TestBodyIsNotReusedWhileItIsRead(t *testing.T) {
-	for _, plain := range []bool{false, true} {
+	for _, tt := range []struct {
+		status, perBody int
+		plain           bool
+	}{{400, 1, false}, {400, 1, true}, {413, 4, false}, {413, 4, true}} { // after 413 it is the parts that are read late
 		synctest.Test(t, func(t *testing.T) {
 			var mu sync.Mutex
 			var read []string
 			var readers sync.WaitGroup
-			c := &sumo.Client{MaxBody: 100, InFlight: 1, Plain: plain, HTTP: over(roundTripper(func(r *http.Request) (*http.Response, error) {
+			c := &sumo.Client{MaxBody: 100 * tt.perBody, InFlight: 1, Plain: tt.plain, HTTP: over(roundTripper(func(r *http.Request) (*http.Response, error) {
+				now, late := r.Clone(r.Context()), r.Clone(context.Background())
+				now.Body, _ = r.GetBody()
+				source := sumotest.New()
+				source.RoundTrip(now)
+				if len(source.Taken()) > 1 {
+					r.Body.Close()
+					return &http.Response{StatusCode: tt.status, Body: http.NoBody}, nil
+				}
 				readers.Go(func() {
-					defer r.Body.Close()
 					time.Sleep(time.Second)
-					late := sumotest.New()
-					if _, err := late.RoundTrip(r); err != nil {
+					source := sumotest.New()
+					if _, err := source.RoundTrip(late); err != nil { // it closes the body
 						t.Error(err)
-						return
 					}
 					mu.Lock()
 					defer mu.Unlock()
-					read = append(read, bodies(late)...)
+					read = append(read, source.Taken()...)
 				})
-				return &http.Response{StatusCode: 400, Body: http.NoBody}, nil
+				return &http.Response{StatusCode: tt.status, Body: http.NoBody}, nil
 			}))}
 			var records []string
 			for i := range 20 {
-				records = append(records, fmt.Sprintf("%090d", i)) // one in each body
+				records = append(records, fmt.Sprintf("%090d", i))
 			}
 			deliver(t.Context(), t, c, records...)
 			readers.Wait()
 			slices.Sort(read)
 			if d := cmp.Diff(records, read); d != "" {
-				t.Errorf("plain %t: %s", plain, d)
+				t.Errorf("%+v: %s", tt, d)
 			}
 		})
 	}

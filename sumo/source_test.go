@@ -64,6 +64,7 @@ func TestMetadataBecomesHeaders(t *testing.T) {
 		{"key alone too long", sumo.Source{Fields: "k" + key}, map[string]string{}, true},
 		{"value at the limit", sumo.Source{Fields: "a=" + value}, map[string]string{"Fields": "a=" + value}, false},
 		{"value cut", sumo.Source{Fields: "a=" + value + "ü,b=3"}, map[string]string{"Fields": "a=" + value + ",b=3"}, true},
+		{"value cut at a space", sumo.Source{Fields: "a=" + value[2:] + "  b"}, map[string]string{"Fields": "a=" + value[2:]}, true},
 		{"value with an equals sign", sumo.Source{Fields: "a=b=c"}, map[string]string{"Fields": "a=b=c"}, false},
 		{"a long key makes room", sumo.Source{Fields: "k" + key + "=1," + pairs(30, "k%d=v")}, map[string]string{"Fields": pairs(30, "k%d=v")}, true},
 	} {

@@ -105,13 +105,14 @@ type Source struct {
 	steps []Step
 	reqs  []Request
 	done  chan struct{}
+	close sync.Once
 }
 
 // New makes a source with that script.
 func New(steps ...Step) *Source { return &Source{steps: steps, done: make(chan struct{})} }
 
 // Close ends the requests that hang.
-func (s *Source) Close() { close(s.done) }
+func (s *Source) Close() { s.close.Do(func() { close(s.done) }) }
 
 // Requests are the requests so far, in the order in which they came.
 func (s *Source) Requests() []Request {
