@@ -327,7 +327,7 @@ func (v *view) event(r function.Report, err error) {
 	if v.json != nil {
 		return
 	}
-	group := cmp.Or(r.LogGroup, "an event")
+	group := cmp.Or(r.LogGroup, "an unknown log group")
 	if r.Parked > 0 {
 		fmt.Fprintf(v.out, "PARKED  %s of %s in the dead-letter queue: %s\n", count(r.Parked, "log event"), group, r.Error)
 	}
