@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"slices"
 	"unicode/utf8"
 
 	"github.com/klauspost/compress/gzip"
@@ -228,7 +227,14 @@ func (d *Decoder) read(dst, packed []byte, limit int64) ([]byte, error) {
 	const most = 1032 // the greatest ratio of deflate
 	hint := int64(binary.LittleEndian.Uint32(packed[len(packed)-4:]))
 	hint = min(hint, int64(len(packed))*most, limit)
-	dst = slices.Grow(dst, int(hint)+1)
+	if need := len(dst) + int(hint) + 1; cap(dst) < need {
+		if len(dst) > 0 { // many members are not to grow it a little each
+			need = max(need, 2*cap(dst))
+		}
+		grown := make([]byte, len(dst), need)
+		copy(grown, dst)
+		dst = grown
+	}
 	for {
 		if int64(len(dst)) > limit {
 			return dst, fmt.Errorf("%w of %d bytes", ErrTooLarge, limit)
