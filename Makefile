@@ -4,7 +4,7 @@ ARTIFACTS_DIR   ?= dist
 FUNCTION_GOARCH ?= arm64
 FUZZTIME        ?= 10s
 
-.PHONY: build test lint fuzz bench
+.PHONY: build test lint fuzz bench bench-compare
 
 build: ## the command and the functions, in dist/
 	go build -trimpath -o dist/sumoship ./cmd/sumoship
@@ -35,5 +35,17 @@ fuzz: ## each fuzz target for FUZZTIME, a time or a count such as 20000x
 	  done || exit 1; \
 	done
 
-bench:
-	go test -run '^$$' -bench . -benchmem ./...
+BENCH ?= .
+COUNT ?= 6
+
+bench: ## all benchmarks, or those that BENCH matches
+	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+bench-compare: ## COUNT runs of the benchmarks that BENCH matches, at the revision OLD and here, in turn
+	@test -n "$(OLD)" || { echo 'which revision? make bench-compare OLD=main~1 BENCH=Invocation'; exit 2; }
+	rm -rf dist/bench && mkdir -p dist/bench/tree && git archive $(OLD) | tar -x -C dist/bench/tree
+	for i in $$(seq $(COUNT)); do \
+	  (cd dist/bench/tree && go test -run '^$$' -bench '$(BENCH)' -benchmem ./...) >>dist/bench/old.txt || exit 1; \
+	  go test -run '^$$' -bench '$(BENCH)' -benchmem ./... >>dist/bench/new.txt || exit 1; \
+	done
+	go tool benchstat dist/bench/old.txt dist/bench/new.txt

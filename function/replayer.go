@@ -48,10 +48,10 @@ func NewReplayer(env Env) (*Replayer, error) {
 		if s.config.queue == "" {
 			return nil, errors.New("TASK_QUEUE_URL: is not set; it is to be the URL of the dead-letter queue")
 		}
-		r.inbox = dlq.New(s.config.queue, s.delay, openSQS(s.config.queue))
+		r.inbox = dlq.New(s.config.queue, s.delay, s.aws.openSQS(s.config.queue))
 	}
 	if r.parking == nil && s.config.parking != "" {
-		r.parking = dlq.New(s.config.parking, 0, openSQS(s.config.parking))
+		r.parking = dlq.New(s.config.parking, 0, s.aws.openSQS(s.config.parking))
 	}
 	return r, nil
 }
@@ -278,8 +278,8 @@ func (x *run) release(m dlq.Message) {
 
 // try sends the event of a message.
 func (x *run) try(m dlq.Message, report *Report, count *Messages) (done bool) {
-	decoder := x.r.decoders.Get().(*transform.Decoder)
-	defer x.r.decoders.Put(decoder)
+	decoder := x.r.decoder()
+	defer x.r.keep(decoder)
 	rest := x.r.send(x.sending, decoder, m.Letter.Event, report)
 	if rest.events == 0 {
 		return true

@@ -5,8 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
-	"maps"
-	"slices"
+	"strconv"
 	"time"
 
 	"sumoship/sumo"
@@ -113,13 +112,14 @@ func (r *Report) failed(class string, err error) {
 // reporter writes reports: a line for people and one that CloudWatch turns into
 // metrics.
 type reporter struct {
-	out      io.Writer
-	log      *slog.Logger
-	function string
+	out       io.Writer
+	log       *slog.Logger
+	dimension []byte // the JSON of the function's name
 }
 
 func newReporter(out io.Writer, function string) *reporter {
-	return &reporter{out: out, log: slog.New(slog.NewJSONHandler(out, nil)), function: function}
+	name, _ := json.Marshal(function) // a string always has JSON
+	return &reporter{out: out, log: slog.New(slog.NewJSONHandler(out, nil)), dimension: name}
 }
 
 func (p *reporter) write(ctx context.Context, requestID string, r *Report) {
@@ -155,48 +155,52 @@ const Namespace = "sumoship"
 //
 // Source: Amazon CloudWatch User Guide, "Specification: Embedded metric format".
 func (p *reporter) metrics(r *Report) {
-	type metric struct{ Name, Unit string }
-	counts := map[string]int{
-		"Events": r.Events, "Filtered": r.FilteredTotal(), "Confirmed": r.Confirmed, "Parked": r.Parked, "Lost": r.Lost,
-		"Bodies": r.Bodies,
-	}
+	m := make([]metric, 0, 24)
+	count := func(name string, n int) { m = append(m, metric{name, "Count", int64(n)}) }
+	count("Events", r.Events)
+	count("Filtered", r.FilteredTotal())
+	count("Confirmed", r.Confirmed)
+	count("Parked", r.Parked)
+	count("Lost", r.Lost)
+	count("Bodies", r.Bodies)
 	for class, n := range r.Attempts {
-		counts["Attempts_"+class] = n
+		count("Attempts_"+class, n)
 	}
-	if m := r.Messages; m != nil {
-		counts["Messages"], counts["MessagesDone"], counts["MessagesPoison"] = m.Received, m.Done, m.Poison
-		counts["MessagesKept"] = m.Kept + m.Untried
+	if in := r.Messages; in != nil {
+		count("Messages", in.Received)
+		count("MessagesDone", in.Done)
+		count("MessagesPoison", in.Poison)
+		count("MessagesKept", in.Kept+in.Untried)
 	}
-	sizes := map[string]int64{"PayloadBytes": int64(r.PayloadBytes), "RawBytes": r.RawBytes, "SentBytes": r.SentBytes}
-	times := map[string]int64{"Duration": r.Millis}
+	m = append(m, metric{"PayloadBytes", "Bytes", int64(r.PayloadBytes)}, metric{"RawBytes", "Bytes", r.RawBytes},
+		metric{"SentBytes", "Bytes", r.SentBytes}, metric{"Duration", "Milliseconds", r.Millis})
 	if r.Left >= 0 {
-		times["TimeLeft"] = r.Left
+		m = append(m, metric{"TimeLeft", "Milliseconds", r.Left})
 	}
-	line := map[string]any{"function": p.function}
-	var list []metric
-	add := func(name, unit string, value any) {
-		list = append(list, metric{name, unit})
-		line[name] = value
+	p.out.Write(appendMetrics(make([]byte, 0, 2048), p.dimension, m, time.Now()))
+}
+
+type metric struct {
+	name, unit string // as they are written, without need of escapes
+	value      int64
+}
+
+// appendMetrics is written by hand because it is a good part of what a small
+// invocation costs. function is the JSON of the function's name.
+func appendMetrics(b, function []byte, metrics []metric, now time.Time) []byte {
+	b = append(append(b, `{"function":`...), function...)
+	for _, m := range metrics {
+		b = append(append(append(b, `,"`...), m.name...), `":`...)
+		b = strconv.AppendInt(b, m.value, 10)
 	}
-	for _, name := range slices.Sorted(maps.Keys(counts)) {
-		add(name, "Count", counts[name])
+	b = strconv.AppendInt(append(b, `,"_aws":{"Timestamp":`...), now.UnixMilli(), 10)
+	b = append(b, `,"CloudWatchMetrics":[{"Namespace":"`+Namespace+`","Dimensions":[["function"]],"Metrics":[`...)
+	for i, m := range metrics {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(append(b, `{"Name":"`...), m.name...)
+		b = append(append(append(b, `","Unit":"`...), m.unit...), `"}`...)
 	}
-	for _, name := range slices.Sorted(maps.Keys(sizes)) {
-		add(name, "Bytes", sizes[name])
-	}
-	for _, name := range slices.Sorted(maps.Keys(times)) {
-		add(name, "Milliseconds", times[name])
-	}
-	line["_aws"] = map[string]any{
-		"Timestamp": time.Now().UnixMilli(),
-		"CloudWatchMetrics": []any{map[string]any{
-			"Namespace": Namespace, "Dimensions": [][]string{{"function"}}, "Metrics": list,
-		}},
-	}
-	b, err := json.Marshal(line)
-	if err != nil {
-		p.log.Error("metrics", "error", err)
-		return
-	}
-	p.out.Write(append(b, '\n'))
+	return append(b, "]}]}}\n"...)
 }

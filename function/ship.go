@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"sumoship/dlq"
@@ -21,6 +20,7 @@ type Env struct {
 	Getenv  func(string) string
 	Out     io.Writer    // log lines and metrics
 	HTTP    *http.Client // nil means the network
+	AWS     AWS          // nil means what Lambda puts into the environment
 	Secrets Secrets      // nil means SSM and Secrets Manager
 	Queue   Queue        // nil means that of TASK_QUEUE_URL; without one, what is not confirmed goes back to Lambda
 	Inbox   Inbox        // of a Replayer; nil means that of TASK_QUEUE_URL
@@ -43,11 +43,12 @@ const Undecodable = "undecodable"
 // functions that ship share.
 type shipper struct {
 	config
+	aws       AWS
 	report    *reporter
 	endpoints *endpoints
 	client    *sumo.Client
 	queue     Queue
-	decoders  sync.Pool
+	decoders  chan *transform.Decoder // kept for their buffers
 }
 
 func newShipper(env Env, clientName string) (*shipper, error) {
@@ -55,20 +56,23 @@ func newShipper(env Env, clientName string) (*shipper, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &shipper{config: c, report: newReporter(env.Out, c.functionName), queue: env.Queue}
+	s := &shipper{config: c, aws: env.AWS, report: newReporter(env.Out, c.functionName), queue: env.Queue}
+	if s.aws == nil {
+		s.aws = awsOf(env.Getenv)
+	}
 	secrets := env.Secrets
 	if secrets == nil {
-		secrets = awsSecrets{}
+		secrets = s.aws
 	}
 	if s.queue == nil && c.queue != "" {
-		s.queue = dlq.New(c.queue, c.delay, openSQS(c.queue))
+		s.queue = dlq.New(c.queue, c.delay, s.aws.openSQS(c.queue))
 	}
 	s.endpoints = &endpoints{endpoint: c.endpoint, token: c.token, secrets: secrets}
 	s.client = &sumo.Client{
 		HTTP: env.HTTP, Log: s.report.log, Name: cmp.Or(c.clientName, clientName), Plain: c.plain, Level: c.level,
 		MaxBody: c.maxBody, InFlight: c.inFlight, Attempts: c.attempts, Pause: c.pause, Timeout: c.timeout,
 	}
-	s.decoders.New = func() any { return new(transform.Decoder) }
+	s.decoders = make(chan *transform.Decoder, 2*c.workers)
 	for _, name := range c.ignored {
 		s.report.log.Warn("this variable has no effect yet: records go without what it asks for", "variable", name)
 	}
@@ -104,14 +108,33 @@ func (s *shipper) spend(ctx context.Context) (sending, parking context.Context, 
 func (s *shipper) ship(ctx context.Context, event []byte) (Report, error) {
 	start := time.Now()
 	r := Report{Left: -1}
-	decoder := s.decoders.Get().(*transform.Decoder)
-	defer s.decoders.Put(decoder)
+	decoder := s.decoder()
+	defer s.keep(decoder)
 	sending, parking, end := s.spend(ctx)
 	defer end()
 	rest := s.send(sending, decoder, event, &r)
 	err := s.park(parking, rest, &r)
 	r.took(ctx, start)
 	return r, err
+}
+
+// decoder is one that was kept, or a new one.
+func (s *shipper) decoder() *transform.Decoder {
+	select {
+	case d := <-s.decoders:
+		return d
+	default:
+		return new(transform.Decoder)
+	}
+}
+
+// keep keeps a decoder for its buffers, for which a sync.Pool is no place: it
+// gives them up at every other garbage collection.
+func (s *shipper) keep(d *transform.Decoder) {
+	select {
+	case s.decoders <- d:
+	default:
+	}
 }
 
 // rest is what of an event is not confirmed.

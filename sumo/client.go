@@ -38,13 +38,18 @@ type Client struct {
 
 	once  sync.Once
 	slots chan struct{} // one for each request, if Together is set
-	zips  sync.Pool     // *gzip.Writer
-	boxes sync.Pool     // *body
+
+	// What is kept for its next use. It is kept over garbage collections, unlike
+	// in a sync.Pool: making a writer anew costs more than compressing a small
+	// body does.
+	zips  chan *gzip.Writer
+	boxes chan *body
+	texts chan []byte // of bodies that were compressed
 }
 
 // Defaults of Client.
 const (
-	DefaultLevel    = 2
+	DefaultLevel    = 6         // the cheapest, see docs/performance.md
 	DefaultMaxBody  = 1_000_000 // Sumo Logic recommends 100 KB to 1 MB
 	DefaultInFlight = 4         // an HTTP Source is not made for many connections
 	DefaultAttempts = 6
@@ -94,24 +99,50 @@ func (c *Client) init() {
 		if c.Together > 0 {
 			c.slots = make(chan struct{}, c.Together)
 		}
+		bodies := max(c.InFlight, c.Together) + 1
+		c.zips, c.boxes, c.texts = make(chan *gzip.Writer, bodies), make(chan *body, bodies), make(chan []byte, bodies)
 		if c.Log == nil {
 			c.Log = slog.New(slog.DiscardHandler)
 		}
 	})
 }
 
-// compress appends the gzip form of b to dst.
-func (c *Client) compress(dst, b []byte) []byte {
-	out := bytes.NewBuffer(dst)
-	w, ok := c.zips.Get().(*gzip.Writer)
-	if !ok {
+// zip compresses the text of a body, which then is nil.
+func (c *Client) zip(b *body) {
+	out := bytes.NewBuffer(b.zipped[:0])
+	var w *gzip.Writer
+	select {
+	case w = <-c.zips:
+		w.Reset(out)
+	default:
 		w, _ = gzip.NewWriterLevel(out, c.Level) // the level was checked with the configuration
 	}
-	w.Reset(out)
-	w.Write(b) // a bytes.Buffer takes everything
+	w.Write(b.text) // a bytes.Buffer takes everything
 	w.Close()
-	c.zips.Put(w)
-	return out.Bytes()
+	select {
+	case c.zips <- w:
+	default:
+	}
+	if cap(b.text) <= 2*c.MaxBody {
+		select {
+		case c.texts <- b.text[:0]:
+		default:
+		}
+	}
+	b.text, b.zipped = nil, out.Bytes()
+}
+
+// unzip is the text of size bytes that zip has compressed.
+func unzip(zipped []byte, size int) []byte {
+	text := make([]byte, size)
+	r, err := gzip.NewReader(bytes.NewReader(zipped))
+	if err == nil {
+		_, err = io.ReadFull(r, text)
+	}
+	if err != nil {
+		panic(fmt.Sprintf("what was compressed here is not gzip: %v", err))
+	}
+	return text
 }
 
 // pauses is the pace of the attempts at one body: exponential with jitter, not

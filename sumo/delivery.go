@@ -1,9 +1,11 @@
 package sumo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -52,13 +54,16 @@ type Outcome struct {
 // body is the records of one request.
 type body struct {
 	source Source
-	text   []byte
-	ends   []int // where each record ends in text, without its newline
+	text   []byte // nil once it has been compressed
+	ends   []int  // where each record ends in text, without its newline
 	events []int
 	zipped []byte
 
 	readers atomic.Int32 // HTTP requests that may still read text or zipped
 }
+
+// size of the body before gzip, in bytes.
+func (b *body) size() int { return b.ends[len(b.ends)-1] }
 
 // Begin starts a delivery. When ctx is done nothing more is sent; what is on
 // its way then is not confirmed.
@@ -100,10 +105,7 @@ func (d *Delivery) body(source Source) *body {
 	}
 	b := d.open[source]
 	if b == nil {
-		b, _ = d.c.boxes.Get().(*body)
-		if b == nil {
-			b = new(body)
-		}
+		b = d.c.empty()
 		b.source = source
 		d.open[source] = b
 	}
@@ -121,11 +123,16 @@ func (d *Delivery) largest() *body {
 	return most
 }
 
-// flush hands an open body over to be sent.
+// flush hands an open body over to be sent. It compresses the body before it
+// waits until it may go, so that what is on its way takes no more memory than
+// it has to.
 func (d *Delivery) flush(b *body) {
 	delete(d.open, b.source)
 	d.last = nil
 	d.pending -= len(b.text) + 1
+	if d.stopped() == nil && !d.c.Plain {
+		d.c.zip(b)
+	}
 	select {
 	case d.slots <- struct{}{}:
 	case <-d.ctx.Done():
@@ -147,7 +154,8 @@ func (d *Delivery) flush(b *body) {
 
 // Wait sends what is left and tells what became of everything.
 func (d *Delivery) Wait() Outcome {
-	for _, b := range d.open {
+	left := slices.SortedFunc(maps.Values(d.open), func(a, b *body) int { return cmp.Compare(a.events[0], b.events[0]) })
+	for _, b := range left {
 		d.flush(b)
 	}
 	d.wg.Wait()
@@ -181,18 +189,17 @@ func (d *Delivery) deliver(b *body) {
 	payload := b.text
 	if !d.c.Plain {
 		header["Content-Encoding"] = []string{"gzip"}
-		b.zipped = d.c.compress(b.zipped[:0], b.text)
 		payload = b.zipped
 	}
 	err := d.try(header, payload, &b.readers)
 	if err != nil && err.Status == http.StatusRequestEntityTooLarge && len(b.ends) > 1 {
-		for _, half := range b.split() {
+		for _, half := range d.c.split(b) {
 			if err := d.stopped(); err != nil {
 				d.giveUp(half, err)
 			} else {
 				d.deliver(half)
 			}
-			b.readers.Add(half.readers.Load()) // it is a part of b's buffers
+			b.readers.Add(half.readers.Load()) // it may be a part of b's buffers
 		}
 		return
 	}
@@ -212,7 +219,7 @@ func (d *Delivery) deliver(b *body) {
 	defer d.mu.Unlock()
 	d.out.Bodies++
 	d.out.Confirmed += len(b.events)
-	d.out.RawBytes += int64(len(b.text))
+	d.out.RawBytes += int64(b.size())
 	d.out.SentBytes += int64(len(payload))
 }
 
@@ -263,23 +270,53 @@ func (d *Delivery) giveUp(b *body, err error) {
 	}
 }
 
-// split is b in two, each with half of its records.
-func (b *body) split() [2]*body {
+// split is b in two, each with half of its records. That a source refuses a
+// body for its size is rare enough for taking its text out of gzip again.
+func (c *Client) split(b *body) [2]*body {
+	text := b.text
+	if !c.Plain {
+		text = unzip(b.zipped, b.size())
+	}
 	n := len(b.ends) / 2
 	cut := b.ends[n-1]
-	right := &body{source: b.source, text: b.text[cut+1:], events: b.events[n:]}
+	left := &body{source: b.source, text: text[:cut:cut], ends: b.ends[:n], events: b.events[:n]}
+	right := &body{source: b.source, text: text[cut+1:], events: b.events[n:]}
 	for _, end := range b.ends[n:] {
 		right.ends = append(right.ends, end-cut-1)
 	}
-	return [2]*body{{source: b.source, text: b.text[:cut], ends: b.ends[:n], events: b.events[:n]}, right}
+	if !c.Plain {
+		c.zip(left)
+		c.zip(right)
+	}
+	return [2]*body{left, right}
+}
+
+// empty is a body to be filled, in buffers of earlier ones.
+func (c *Client) empty() *body {
+	var b *body
+	select {
+	case b = <-c.boxes:
+	default:
+		b = new(body)
+	}
+	if b.text == nil {
+		select {
+		case b.text = <-c.texts:
+		default:
+		}
+	}
+	return b
 }
 
 // recycle keeps the buffers of a body for another one, unless they are large or
 // an HTTP request has not let go of them.
 func (c *Client) recycle(b *body) {
-	if cap(b.text) > 2*c.MaxBody || b.readers.Load() != 0 {
+	if max(cap(b.text), cap(b.zipped)) > 2*c.MaxBody || b.readers.Load() != 0 {
 		return
 	}
 	b.source, b.text, b.ends, b.events, b.zipped = Source{}, b.text[:0], b.ends[:0], b.events[:0], b.zipped[:0]
-	c.boxes.Put(b)
+	select {
+	case c.boxes <- b:
+	default:
+	}
 }

@@ -7,6 +7,7 @@
 package transform
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/base64"
 	"encoding/binary"
@@ -59,6 +60,7 @@ type Batch struct {
 	doc      []byte // the document, valid JSON in valid UTF-8
 	from, to int    // where its array of events lies, brackets included
 	n        int    // events in it
+	marks    []mark // where the first of them have their members
 
 	named struct{ group, stream bool } // the document names them
 }
@@ -72,9 +74,10 @@ func (b *Batch) Size() int { return len(b.doc) }
 // Decoder decodes payloads, one at a time, in buffers that it keeps. The zero
 // value is ready.
 type Decoder struct {
-	packed []byte // base64 decoded
-	doc    []byte
-	gz     *gzip.Reader
+	doc   []byte
+	marks []mark
+	in    bufio.Reader // of gz
+	gz    gzip.Reader
 }
 
 // keepCap is how large a buffer may be, in bytes, to be kept for the next
@@ -99,20 +102,28 @@ func (d *Decoder) Decode(event []byte, limit int64) (*Batch, error) {
 	if err != nil {
 		return nil, err
 	}
-	if d.packed, err = appendBase64(d.packed[:0], data); err != nil {
-		return nil, &DecodeError{StageBase64, err}
-	}
 	if cap(d.doc) > keepCap {
 		d.doc = nil
 	}
-	if d.doc, err = d.inflate(d.doc[:0], d.packed, limit); err != nil {
+	d.doc, err = d.inflate(d.doc[:0], &unpacking{src: data}, len(data), limit)
+	if _, corrupt := errors.AsType[base64.CorruptInputError](err); corrupt || len(data) == 0 {
+		if data, err = plainBase64(data); err != nil {
+			return nil, &DecodeError{StageBase64, err}
+		}
+		d.doc, err = d.inflate(d.doc[:0], &unpacking{src: data}, len(data), limit)
+	}
+	if err != nil {
 		return nil, &DecodeError{StageGzip, err}
 	}
 	doc := d.doc
 	if !utf8.Valid(doc) {
 		doc = validUTF8(doc)
 	}
-	return parse(doc)
+	b, err := parse(doc, d.marks[:0])
+	if err == nil {
+		d.marks = b.marks
+	}
+	return b, err
 }
 
 // Decode is Decoder.Decode with a Decoder of its own.
@@ -120,6 +131,9 @@ func Decode(event []byte, limit int64) (*Batch, error) { return new(Decoder).Dec
 
 // payloadOf finds awslogs.data in a Lambda event: what is between its quotes.
 func payloadOf(event []byte) ([]byte, error) {
+	if data, ok := payloadAsSent(event); ok {
+		return data, nil
+	}
 	start := scanSpace(event, 0)
 	if start == len(event) {
 		return nil, failed(StageEvent, "the event is empty")
@@ -153,6 +167,19 @@ func payloadOf(event []byte) ([]byte, error) {
 	return data, nil
 }
 
+// payloadAsSent is payloadOf of an event just as CloudWatch Logs writes it.
+func payloadAsSent(event []byte) (data []byte, ok bool) {
+	const head, tail = `{"awslogs":{"data":`, `}}`
+	if !bytes.HasPrefix(event, []byte(head)) {
+		return nil, false
+	}
+	end, flags := scanString(event, len(head))
+	if end < 0 || flags != 0 || string(bytes.TrimRight(event[end:], " \t\r\n")) != tail {
+		return nil, false
+	}
+	return event[len(head)+1 : end-1], true
+}
+
 // find returns the value of the last member of that name in valid JSON, nil if
 // there is none. ok is false if the JSON is not an object.
 func find(object []byte, name string) (value []byte, ok bool) {
@@ -166,21 +193,26 @@ func find(object []byte, name string) (value []byte, ok bool) {
 	return value, end >= 0
 }
 
-// appendBase64 decodes base64 in any of its usual spellings: either alphabet,
-// padded or not, with line breaks.
-func appendBase64(dst, src []byte) ([]byte, error) {
+// unpacking reads what is in base64, without line breaks, of which it decodes
+// as much at a time as is wanted.
+type unpacking struct{ src []byte }
+
+func (u *unpacking) Read(p []byte) (int, error) {
+	if len(u.src) == 0 {
+		return 0, io.EOF
+	}
+	n, err := base64.StdEncoding.Decode(p, u.src[:min(len(p)/3*4, len(u.src))])
+	u.src = u.src[min(len(p)/3*4, len(u.src)):]
+	return n, err
+}
+
+// plainBase64 makes base64 of any of its usual spellings - either alphabet,
+// padded or not, with line breaks - that which unpacking reads.
+func plainBase64(src []byte) ([]byte, error) {
 	if len(src) == 0 {
 		return nil, errors.New("data is empty")
 	}
-	if cap(dst) < len(src) {
-		dst = make([]byte, len(src))
-	}
-	dst = dst[:len(src)]
-	n, err := base64.StdEncoding.Decode(dst, src)
-	if err == nil {
-		return dst[:n], nil
-	}
-	plain := make([]byte, 0, len(src))
+	plain := make([]byte, 0, len(src)+3)
 	for _, c := range bytes.TrimRight(src, "= \t\r\n") {
 		switch c {
 		case '-':
@@ -192,41 +224,67 @@ func appendBase64(dst, src []byte) ([]byte, error) {
 		}
 		plain = append(plain, c)
 	}
-	n, err = base64.RawStdEncoding.Decode(dst, plain)
-	return dst[:n], err
+	if _, err := base64.RawStdEncoding.Decode(make([]byte, len(plain)), plain); err != nil {
+		return nil, err
+	}
+	for len(plain)%4 != 0 {
+		plain = append(plain, '=')
+	}
+	return plain, nil
 }
 
-// inflate appends the content of all gzip members of packed.
-func (d *Decoder) inflate(dst, packed []byte, limit int64) ([]byte, error) {
-	in := bytes.NewReader(packed)
+// inflate appends the content of all gzip members that are in size characters
+// of base64.
+func (d *Decoder) inflate(dst []byte, packed *unpacking, size int, limit int64) ([]byte, error) {
 	limit = min(max(limit, 0), math.MaxInt-1) // one more is read, to see that it is exceeded
-	for member := 0; ; member++ {
-		if member > 0 && zeros(packed[len(packed)-in.Len():]) {
-			return dst, nil // the end, or the padding that gzip permits
-		}
-		var err error
-		if d.gz == nil {
-			d.gz, err = gzip.NewReader(in)
-		} else {
-			err = d.gz.Reset(in)
-		}
-		if err != nil {
+	var end [8]byte
+	n, _ := base64.StdEncoding.Decode(end[:], packed.src[max(0, size-8):])
+	d.in.Reset(packed)
+	for {
+		if err := d.gz.Reset(&d.in); err != nil {
 			return dst, truncated(err)
 		}
 		d.gz.Multistream(false)
-		if dst, err = d.read(dst, packed, limit); err != nil {
+		var err error
+		if dst, err = d.read(dst, end[:n], size, limit); err != nil {
 			return dst, truncated(err)
+		}
+		if more, err := d.more(); err != nil || !more {
+			return dst, err
+		}
+	}
+}
+
+// more tells whether another member follows. There may be zeros after the last
+// one, which gzip permits as padding.
+func (d *Decoder) more() (bool, error) {
+	for padded := false; ; padded = true {
+		c, err := d.in.ReadByte()
+		switch {
+		case err == io.EOF:
+			return false, nil
+		case err != nil:
+			return false, err
+		case c == 0:
+		case padded:
+			return false, gzip.ErrHeader
+		default:
+			return true, d.in.UnreadByte()
 		}
 	}
 }
 
 // read appends the content of one member. The last four bytes of a member tell
 // its size, so a buffer of the right size can be had at once; as they cannot
-// be trusted, the buffer is never larger than what deflate can make of packed.
-func (d *Decoder) read(dst, packed []byte, limit int64) ([]byte, error) {
+// be trusted, the buffer is never larger than what deflate can make of the size
+// characters of base64 that there are. end is the end of them all, decoded.
+func (d *Decoder) read(dst, end []byte, size int, limit int64) ([]byte, error) {
 	const most = 1032 // the greatest ratio of deflate
-	hint := int64(binary.LittleEndian.Uint32(packed[len(packed)-4:]))
-	hint = min(hint, int64(len(packed))*most, limit)
+	hint := int64(0)
+	if len(end) >= 4 {
+		hint = int64(binary.LittleEndian.Uint32(end[len(end)-4:]))
+	}
+	hint = min(hint, int64(size)*most, limit)
 	if need := len(dst) + int(hint) + 1; cap(dst) < need {
 		if len(dst) > 0 { // many members are not to grow it a little each
 			need = max(need, 2*cap(dst))
@@ -262,8 +320,6 @@ func truncated(err error) error {
 	}
 	return err
 }
-
-func zeros(b []byte) bool { return len(bytes.Trim(b, "\x00")) == 0 }
 
 // validUTF8 replaces what is no UTF-8 by U+FFFD the way decoders of the web do:
 // one for each longest beginning of a character, or else for each byte.
@@ -311,16 +367,25 @@ func subpart(b []byte) int {
 	return n
 }
 
-// parse reads the document of CloudWatch Logs.
-func parse(doc []byte) (*Batch, error) {
-	b := &Batch{doc: doc}
+// parse reads the document of CloudWatch Logs. The batch has its marks appended
+// to marks.
+func parse(doc []byte, marks []mark) (*Batch, error) {
+	b := &Batch{doc: doc, marks: marks}
 	var kind []byte
 	shape := ""
 	start := scanSpace(doc, 0)
 	end := scanObject(doc, start, func(key []byte, i int) int {
 		if keyIs(key, "logEvents") && i < len(doc) && doc[i] == '[' {
-			b.n, shape = 0, ""
+			b.n, b.marks, shape = 0, marks, ""
 			end := scanArray(doc, i, func(i int) int {
+				m := markOf(doc, i)
+				if len(b.marks) == b.n && b.n < maxMarks {
+					b.marks = append(b.marks, m)
+				}
+				if m.end != 0 {
+					b.n++
+					return int(m.end)
+				}
 				if i < len(doc) && doc[i] != '{' && shape == "" {
 					shape = fmt.Sprintf("logEvents[%d] is not an object", b.n)
 				}

@@ -1,6 +1,9 @@
 package transform
 
-import "bytes"
+import (
+	"bytes"
+	"math"
+)
 
 // kind tells which member of a log event it is. An event of CloudWatch Logs has
 // id, timestamp and message, and extractedFields where the subscription filter
@@ -51,6 +54,50 @@ type member struct {
 	flags      int // of value, if it is a string
 }
 
+// mark tells where an event has its members if it is written just as CloudWatch
+// Logs writes it:
+//
+//	{"id":"…","timestamp":…,"message":"…"}
+//
+// Reading an event takes half the time where its strings have been scanned
+// before. The zero mark is that of any other event.
+type mark struct {
+	id      uint32 // end of the value of id
+	message uint32 // start of the message, at its quote
+	end     uint32 // of the event
+	flags   int32  // of the message
+}
+
+// maxMarks bounds the marks of a batch: they are 1 MB then. Of events beyond
+// there is none.
+const maxMarks = 1 << 16
+
+const beforeID, beforeTime, beforeMessage = `{"id":`, `,"timestamp":`, `,"message":`
+
+// markOf is the mark of the event that starts at b[i].
+func markOf(b []byte, i int) mark {
+	at := func(s string) bool { return i >= 0 && len(b)-i > len(s) && string(b[i:i+len(s)]) == s }
+	var m mark
+	if len(b) > math.MaxUint32 || !at(beforeID) {
+		return mark{}
+	}
+	if i, _ = scanString(b, i+len(beforeID)); !at(beforeTime) {
+		return mark{}
+	}
+	m.id = uint32(i)
+	if i = scanNumber(b, i+len(beforeTime)); !at(beforeMessage) {
+		return mark{}
+	}
+	i += len(beforeMessage)
+	m.message = uint32(i)
+	end, flags := scanString(b, i)
+	if i = end; !at("}") {
+		return mark{}
+	}
+	m.end, m.flags = uint32(i+1), int32(flags)
+	return m
+}
+
 // event is what is known of a log event before it becomes a record.
 type event struct {
 	members []member
@@ -67,9 +114,21 @@ type event struct {
 	body  []byte // msg without the newline at its end and that prefix
 }
 
-// read takes the log event that starts at b[i] apart and returns where it ends.
-func (e *event) read(b []byte, i int) int {
+// read takes the event with number n of a batch apart, which starts at doc[i],
+// and returns where it ends.
+func (e *event) read(batch *Batch, n, i int) int {
+	b := batch.doc
 	*e = event{members: e.members[:0], scratch: e.scratch[:0]}
+	if n < len(batch.marks) && batch.marks[n].end != 0 {
+		m := batch.marks[n]
+		id, text, end := int(m.id), int(m.message), int(m.end)-1
+		e.members = append(e.members,
+			member{eventID, b[i+1 : i+len(beforeID)-1], b[i+len(beforeID) : id], 0},
+			member{timestamp, b[id+1 : id+len(beforeTime)-1], b[id+len(beforeTime) : text-len(beforeMessage)], 0},
+			member{message, b[text-len(beforeMessage)+1 : text-1], b[text:end], int(m.flags)})
+		e.setMessage(e.members[2])
+		return end + 1
+	}
 	end := scanObject(b, i, func(key []byte, i int) int {
 		m := member{kind: kindOf(key), key: key}
 		var end int

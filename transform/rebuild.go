@@ -32,7 +32,7 @@ func (b *Batch) Rebuild(keep func(event int) bool, limit int) (parts []Part, unf
 		i       int
 	)
 	scanArray(b.doc, b.from, func(at int) int {
-		end := e.read(b.doc, at)
+		end := e.read(b, i, at)
 		id := carried.of(e.own, e.preset, e.report)
 		i++
 		if !keep(i - 1) {

@@ -88,7 +88,7 @@ func (o Options) Records(b *Batch) func(yield func(Record) bool) {
 		matches := o.matches(b.LogStream)
 		i := 0
 		scanArray(b.doc, b.from, func(at int) int {
-			end := w.event.read(b.doc, at)
+			end := w.event.read(b, i, at)
 			r := Record{Event: i, Source: w.source, Dropped: OtherStream}
 			i++
 			if matches {

@@ -2,6 +2,9 @@ package transform
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math/bits"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -82,26 +85,45 @@ func unescape(s []byte) (r rune, n int) {
 // pair, which UTF-8 has no form for, takes three bytes as if it had one; what
 // becomes of it is for replaceHalves or escapeHalves to do.
 func appendUnescaped(dst, s []byte) []byte {
-	for {
-		i := bytes.IndexByte(s, '\\')
-		if i < 0 {
-			return append(dst, s...)
+	dst = slices.Grow(dst, len(s)+8)
+	d := dst[len(dst):cap(dst)]
+	i, j := 0, 0
+	for i < len(s) {
+		// Eight bytes at a time, and then from the backslash among them on again:
+		// what is copied from behind it is overwritten.
+		if i+8 <= len(s) {
+			x := binary.LittleEndian.Uint64(s[i:])
+			binary.LittleEndian.PutUint64(d[j:], x)
+			m := (x ^ lows*'\\' - lows) & ^(x ^ lows*'\\') & highs
+			n := bits.TrailingZeros64(m) / 8 // 8 if there is none
+			i += n
+			j += n
+			if n == 8 {
+				continue
+			}
+		} else if s[i] != '\\' {
+			d[j] = s[i]
+			i++
+			j++
+			continue
 		}
-		dst = append(dst, s[:i]...)
 		// Embedded JSON is mostly \": skip the general case for it.
 		if c := s[i+1]; c == '"' || c == '\\' {
-			dst = append(dst, c)
-			s = s[i+2:]
+			d[j] = c
+			i += 2
+			j++
 			continue
 		}
 		r, n := unescape(s[i:])
 		if isSurrogate(r) {
-			dst = append(dst, 0xe0|byte(r>>12), 0x80|byte(r>>6&0x3f), 0x80|byte(r&0x3f))
+			d[j], d[j+1], d[j+2] = 0xe0|byte(r>>12), 0x80|byte(r>>6&0x3f), 0x80|byte(r&0x3f)
+			j += 3
 		} else {
-			dst = utf8.AppendRune(dst, r)
+			j += utf8.EncodeRune(d[j:], r)
 		}
-		s = s[i+n:]
+		i += n
 	}
+	return dst[:len(dst)+j]
 }
 
 // half finds the first half of a surrogate pair that appendUnescaped left.

@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/schollz/progressbar/v3"
@@ -38,20 +39,19 @@ type queueFlags struct {
 	Output  string `help:"How to write the result: text or json." enum:"text,json" default:"text"`
 }
 
+// aws reads the AWS configuration of who calls.
+func (f *queueFlags) aws(ctx context.Context, region string) (aws.Config, error) {
+	return awsconfig.LoadDefaultConfig(ctx,
+		awsconfig.WithRegion(cmp.Or(region, f.Region)), awsconfig.WithSharedConfigProfile(f.Profile))
+}
+
 // open finds the queue.
 func (f *queueFlags) open(ctx context.Context, s streams) (url string, q *dlq.Queue, err error) {
 	name := cmp.Or(f.Queue, s.getenv("TASK_QUEUE_URL"))
 	if name == "" {
 		return "", nil, usage("which queue? Give --queue or set TASK_QUEUE_URL")
 	}
-	var options []func(*awsconfig.LoadOptions) error
-	if f.Region != "" {
-		options = append(options, awsconfig.WithRegion(f.Region))
-	}
-	if f.Profile != "" {
-		options = append(options, awsconfig.WithSharedConfigProfile(f.Profile))
-	}
-	cfg, err := awsconfig.LoadDefaultConfig(ctx, options...)
+	cfg, err := f.aws(ctx, "")
 	if err != nil {
 		return "", nil, exit{exitAWS, fmt.Errorf("the AWS configuration cannot be read: %w", err)}
 	}
@@ -244,7 +244,7 @@ func (c *dlqReplayCmd) Run(ctx context.Context, s streams) error {
 	if c.Endpoint != "" {
 		variables["SUMO_ENDPOINT"] = c.Endpoint
 	}
-	env := function.Env{Queue: q, Inbox: q, Out: io.Discard, Getenv: func(name string) string {
+	env := function.Env{AWS: c.aws, Queue: q, Inbox: q, Out: io.Discard, Getenv: func(name string) string {
 		if v, ok := variables[name]; ok {
 			return v
 		}

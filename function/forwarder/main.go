@@ -12,6 +12,7 @@ import (
 )
 
 func main() {
+	function.FitMemory(os.Getenv)
 	f, err := function.NewForwarder(function.Env{Getenv: os.Getenv, Out: os.Stdout})
 	if err != nil {
 		log.Fatalf("forwarder: the configuration is wrong:\n%v", err)

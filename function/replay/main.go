@@ -12,6 +12,7 @@ import (
 )
 
 func main() {
+	function.FitMemory(os.Getenv)
 	r, err := function.NewReplayer(function.Env{Getenv: os.Getenv, Out: os.Stdout})
 	if err != nil {
 		log.Fatalf("replay: the configuration is wrong:\n%v", err)

@@ -1,0 +1,111 @@
+package function
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+)
+
+// AWS gives the configuration for clients of AWS in a Region, the usual one if
+// region is "". Clients are made when they are needed, which is not in every
+// run of a function.
+type AWS func(ctx context.Context, region string) (aws.Config, error)
+
+// awsOf is the configuration that Lambda puts into the environment of a
+// function. The SDK's config module would find it too, but it brings four more
+// services along, and their tables are built at every cold start.
+func awsOf(getenv func(string) string) AWS {
+	return func(_ context.Context, region string) (aws.Config, error) {
+		key, secret := getenv("AWS_ACCESS_KEY_ID"), getenv("AWS_SECRET_ACCESS_KEY")
+		if key == "" || secret == "" {
+			return aws.Config{}, errors.New("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set: Lambda sets them")
+		}
+		cfg := aws.Config{
+			Region:        cmp.Or(region, getenv("AWS_REGION"), getenv("AWS_DEFAULT_REGION")),
+			Credentials:   credentials.NewStaticCredentialsProvider(key, secret, getenv("AWS_SESSION_TOKEN")),
+			ConfigSources: []any{endpointsOf(getenv)},
+		}
+		if url := getenv("AWS_ENDPOINT_URL"); url != "" {
+			cfg.BaseEndpoint = &url
+		}
+		return cfg, nil
+	}
+}
+
+// endpointsOf answers what the SDK's clients ask a configuration about their
+// endpoints.
+//
+// Source: AWS SDKs and Tools Reference Guide, "Service-specific endpoints",
+// "Dual-stack and FIPS endpoints".
+type endpointsOf func(string) string
+
+func (e endpointsOf) GetServiceBaseEndpoint(_ context.Context, sdkID string) (string, bool, error) {
+	url := e("AWS_ENDPOINT_URL_" + strings.ToUpper(strings.ReplaceAll(sdkID, " ", "_")))
+	return url, url != "", nil
+}
+
+func (e endpointsOf) GetUseFIPSEndpoint(context.Context) (aws.FIPSEndpointState, bool, error) {
+	if strings.EqualFold(e("AWS_USE_FIPS_ENDPOINT"), "true") {
+		return aws.FIPSEndpointStateEnabled, true, nil
+	}
+	return aws.FIPSEndpointStateUnset, false, nil
+}
+
+func (e endpointsOf) GetUseDualStackEndpoint(context.Context) (aws.DualStackEndpointState, bool, error) {
+	if strings.EqualFold(e("AWS_USE_DUALSTACK_ENDPOINT"), "true") {
+		return aws.DualStackEndpointStateEnabled, true, nil
+	}
+	return aws.DualStackEndpointStateUnset, false, nil
+}
+
+// openSQS makes the client for the queue with that URL, in the Region of the
+// queue.
+func (a AWS) openSQS(queue string) func(context.Context) (*sqs.Client, error) {
+	return func(ctx context.Context) (*sqs.Client, error) {
+		region := ""
+		if host, _, ok := strings.Cut(strings.TrimPrefix(queue, "https://sqs."), ".amazonaws.com"); ok && !strings.Contains(host, "/") {
+			region = host
+		}
+		cfg, err := a(ctx, region)
+		if err != nil {
+			return nil, err
+		}
+		return sqs.NewFromConfig(cfg), nil
+	}
+}
+
+// Parameter and Secret make AWS the usual Secrets.
+
+func (a AWS) Parameter(ctx context.Context, region, name string) (string, error) {
+	cfg, err := a(ctx, region)
+	if err != nil {
+		return "", err
+	}
+	out, err := ssm.NewFromConfig(cfg).GetParameter(ctx, &ssm.GetParameterInput{Name: &name, WithDecryption: aws.Bool(true)})
+	if err != nil {
+		return "", err
+	}
+	return aws.ToString(out.Parameter.Value), nil
+}
+
+func (a AWS) Secret(ctx context.Context, region, arn string) (string, error) {
+	cfg, err := a(ctx, region)
+	if err != nil {
+		return "", err
+	}
+	out, err := secretsmanager.NewFromConfig(cfg).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &arn})
+	if err != nil {
+		return "", err
+	}
+	if out.SecretString == nil {
+		return "", errors.New("the secret is binary; it is to be a string")
+	}
+	return *out.SecretString, nil
+}
