@@ -227,6 +227,9 @@ func (x *run) handle(m dlq.Message) (done bool) {
 	var report Report
 	var count Messages
 	count.Received = 1
+	if !m.Sent.IsZero() {
+		count.Age = max(0, int(time.Since(m.Sent).Seconds()))
+	}
 	switch {
 	case x.stopped():
 		x.release(m)
@@ -260,6 +263,7 @@ func (m *Messages) add(o Messages) {
 	m.Poison += o.Poison
 	m.Kept += o.Kept
 	m.Untried += o.Untried
+	m.Age = max(m.Age, o.Age)
 }
 
 func (x *run) stopped() bool {

@@ -108,6 +108,24 @@ func sqsEvent(bodies ...string) []byte {
 	return e
 }
 
+// An alarm asks for the age of the oldest message that was received.
+func TestReplayTellsTheAgeOfTheOldestMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		old, recent := event("old"), event("recent")
+		w.put(old)
+		time.Sleep(2 * time.Hour)
+		w.put(recent)
+		report, err := w.replayer(t, false).Drain(t.Context())
+		if err != nil || report.Messages.Received != 2 || report.Messages.Age != 7200 {
+			t.Errorf("%+v, %v", report.Messages, err)
+		}
+		if !strings.Contains(w.log.String(), `"MessageAge":7200`) {
+			t.Errorf("no metric in %s", w.log.String())
+		}
+	})
+}
+
 // released notes for how long messages were given back.
 type released struct {
 	*dlqtest.Queue

@@ -47,6 +47,7 @@ type Messages struct {
 	Poison   int `json:"poison"`  // cannot be read; put into the parking queue, or left for the redrive policy
 	Kept     int `json:"kept"`    // failed; comes back later
 	Untried  int `json:"untried"` // given back without trying: Sumo Logic was not to be reached or time was short
+	Age      int `json:"age"`     // of the oldest, in seconds since it was put into the queue
 }
 
 // FilteredTotal is the number of events that a rule kept back.
@@ -176,6 +177,11 @@ func (p *reporter) metrics(r *Report) {
 		metric{"SentBytes", "Bytes", r.SentBytes}, metric{"Duration", "Milliseconds", r.Millis})
 	if r.Left >= 0 {
 		m = append(m, metric{"TimeLeft", "Milliseconds", r.Left})
+	}
+	if in := r.Messages; in != nil && in.Received > 0 {
+		// SQS's own age of the oldest message leaves out those that were received
+		// more than three times: all that matter in an outage.
+		m = append(m, metric{"MessageAge", "Seconds", in.Age})
 	}
 	p.out.Write(appendMetrics(make([]byte, 0, 2048), p.dimension, m, time.Now()))
 }
