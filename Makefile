@@ -4,7 +4,7 @@ ARTIFACTS_DIR   ?= dist
 FUNCTION_GOARCH ?= arm64
 FUZZTIME        ?= 10s
 
-.PHONY: build test lint fuzz bench bench-compare
+.PHONY: build test lint lint-template deploy fuzz bench bench-compare
 
 build: ## the command and the functions, in dist/
 	go build -trimpath -o dist/sumoship ./cmd/sumoship
@@ -26,6 +26,13 @@ lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'gofmt would change these'; exit 1; }
 	go vet ./...
 	go tool staticcheck ./...
+
+lint-template: ## cfn-lint, for a Region of every partition that matters
+	cfn-lint -r us-east-1 eu-west-1 us-gov-west-1 cn-north-1 -- template.yaml
+
+deploy: ## SAM builds and deploys template.yaml, with the settings of samconfig.toml
+	sam build
+	sam deploy
 
 fuzz: ## each fuzz target for FUZZTIME, a time or a count such as 20000x
 	@go list ./... | while read -r pkg; do \

@@ -206,7 +206,7 @@ func TestStackOnMoto(t *testing.T) {
 		p.Condition["ArnLike"]["AWS:SourceArn"] != "arn:aws:logs:us-east-1:123456789012:log-group:*" {
 		t.Errorf("permission %+v", p)
 	}
-	if diff := cmp.Diff(map[string]int{"/sumoship/ship/forwarder": 7, "/sumoship/ship/replay": 7}, d.LogGroups); diff != "" {
+	if diff := cmp.Diff(map[string]int{"/sumoship/sumoship/forwarder": 7, "/sumoship/sumoship/replay": 7}, d.LogGroups); diff != "" {
 		t.Error(diff)
 	}
 	outputs := slices.Sorted(maps.Keys(s.section("Outputs")))

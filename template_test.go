@@ -242,6 +242,43 @@ func TestDefaultsAreThoseOfTheReadme(t *testing.T) {
 	}
 }
 
+// The README lists the parameters that are no variables, with their defaults.
+func TestParametersAreThoseOfTheReadme(t *testing.T) {
+	tmpl := readTemplate(t)
+	b, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	variables := slices.Collect(maps.Values(parametersOf(t, tmpl)))
+	listed := map[string]bool{}
+	word := regexp.MustCompile("`([^`]+)`")
+	for _, m := range regexp.MustCompile("(?m)^\\| (`[A-Z][a-z][^|]*)\\|([^|]*)\\|").FindAllStringSubmatch(string(b), -1) {
+		names, defaults := word.FindAllStringSubmatch(m[1], -1), word.FindAllStringSubmatch(m[2], -1)
+		for i, n := range names {
+			p := tmpl.section("Parameters")[n[1]]
+			if p == nil {
+				t.Errorf("the README has the parameter %s", n[1])
+				continue
+			}
+			listed[n[1]] = true
+			got, want := fmt.Sprint(get(p, "Default")), ""
+			if len(defaults) == len(names) {
+				want = defaults[i][1]
+			} else if len(defaults) > 0 {
+				t.Errorf("%s has %d defaults", m[1], len(defaults))
+			}
+			if got != want {
+				t.Errorf("%s: default %q, in the README %q", n[1], got, want)
+			}
+		}
+	}
+	for name := range tmpl.section("Parameters") {
+		if !listed[name] && !slices.Contains(variables, name) {
+			t.Errorf("%s is not in the README", name)
+		}
+	}
+}
+
 // What cannot work is refused by a pattern or a rule, which names it.
 func TestBadParametersAreRefused(t *testing.T) {
 	tmpl := readTemplate(t)

@@ -181,7 +181,7 @@ func (p *reporter) metrics(r *Report) {
 	if in := r.Messages; in != nil && in.Received > 0 {
 		// SQS's own age of the oldest message leaves out those that were received
 		// more than three times: all that matter in an outage.
-		m = append(m, metric{"MessageAge", "Seconds", in.Age})
+		m = append(m, metric{"MessageAge", "Seconds", int64(in.Age)})
 	}
 	p.out.Write(appendMetrics(make([]byte, 0, 2048), p.dimension, m, time.Now()))
 }
