@@ -25,9 +25,9 @@ for name, value in {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_REGION": "us-east-1",
     "AWS_EC2_METADATA_DISABLED": "true",
-    # What a developer's shell may hold is not to meet moto.
-    "AWS_CONFIG_FILE": os.devnull,
-    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    # Files that are not there: what a developer has set up is not to meet moto.
+    "AWS_CONFIG_FILE": os.path.join(os.path.dirname(__file__), "no-config"),
+    "AWS_SHARED_CREDENTIALS_FILE": os.path.join(os.path.dirname(__file__), "no-credentials"),
 }.items():
     os.environ[name] = value
 os.environ.pop("AWS_PROFILE", None)
