@@ -26,7 +26,7 @@ func FitMemory(getenv func(string) string) {
 		debug.SetMemoryLimit(memory * 2 / 3)
 	}
 	if getenv("GOGC") == "" {
-		afterEachCollection(&pace{room: memory / 32})
+		afterEachCollection(&pace{room: memory / 48})
 	}
 }
 

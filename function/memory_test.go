@@ -23,7 +23,7 @@ func TestFitMemory(t *testing.T) {
 			if got := debug.SetMemoryLimit(-1); got != 128<<20*2/3 {
 				t.Errorf("memory limit is %d", got)
 			}
-			held := make([]byte, 40<<20) // 4 MB, the room, are a tenth of it
+			held := make([]byte, 40<<20) // the room is less than a tenth of it
 			defer runtime.KeepAlive(held)
 			for range 200 {
 				runtime.GC()

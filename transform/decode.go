@@ -288,6 +288,8 @@ func (d *Decoder) read(dst, end []byte, size int, limit int64) ([]byte, error) {
 	if need := len(dst) + int(hint) + 1; cap(dst) < need {
 		if len(dst) > 0 { // many members are not to grow it a little each
 			need = max(need, 2*cap(dst))
+		} else {
+			dst, d.doc = nil, nil // so that nothing holds the old one beside the new one
 		}
 		grown := make([]byte, len(dst), need)
 		copy(grown, dst)
