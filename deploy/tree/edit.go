@@ -1,0 +1,293 @@
+package tree
+
+import "strconv"
+
+// Member is a member of an object to be made.
+type Member struct {
+	Name  string
+	Value *Node
+}
+
+// NewString returns a new string.
+func NewString(s string) *Node { return scalar(String, s) }
+
+// NewInt returns a new number.
+func NewInt(i int64) *Node { return scalar(Number, strconv.FormatInt(i, 10)) }
+
+// NewBool returns a new boolean.
+func NewBool(b bool) *Node { return scalar(Bool, strconv.FormatBool(b)) }
+
+// NewNull returns a new null.
+func NewNull() *Node { return scalar(Null, "null") }
+
+// NewArray returns a new array of copies of the values.
+func NewArray(values ...*Node) *Node {
+	n := &Node{kind: Array, made: true, edited: true}
+	for _, v := range values {
+		n.add(v.copy(nil))
+	}
+	return n
+}
+
+// NewObject returns a new object with copies of the values, in this order. Names
+// are those of the ECS API, in camelCase; where the object is put decides how
+// they are written.
+func NewObject(members ...Member) *Node {
+	n := &Node{kind: Object, made: true, edited: true}
+	for _, m := range members {
+		n.put(m.Name, m.Value.copy(nil))
+	}
+	return n
+}
+
+// Wrap returns an object that stands around a document: it holds the members of
+// before, and then the document itself under the key name. The pointers of
+// what the document holds remain those of the document.
+func Wrap(document *Node, name string, before ...Member) *Node {
+	n := NewObject(before...)
+	n.virtual = true
+	n.put(name, document)
+	return n
+}
+
+func scalar(kind Kind, text string) *Node {
+	return &Node{kind: kind, text: text, made: true, edited: true}
+}
+
+// put appends a member to an object, add an element to an array. The value
+// becomes theirs.
+func (n *Node) put(name string, v *Node) {
+	v.parent, v.name = n, name
+	n.fields = append(n.fields, field{name: name, value: v})
+}
+
+func (n *Node) add(v *Node) {
+	v.parent, v.index = n, n.next
+	n.next++
+	n.items = append(n.items, v)
+}
+
+// copy returns the value as a made one, detached, with its names spelt by
+// respell. A nil respell leaves them. A nil value is a null.
+func (n *Node) copy(respell func(name, parent string) string) *Node {
+	return n.copyIn(respell, n.Name())
+}
+
+// copyIn is copy of a value whose own name is, or will be, parent.
+func (n *Node) copyIn(respell func(name, parent string) string, parent string) *Node {
+	if n == nil {
+		return NewNull()
+	}
+	c := &Node{kind: n.kind, text: n.text, made: true, edited: true, tag: n.tag}
+	if respell != nil && (IsMap(parent) || n.Opaque()) {
+		respell = nil
+	}
+	for _, f := range n.fields {
+		name := f.name
+		if respell != nil {
+			name = respell(name, parent)
+		}
+		c.put(name, f.value.copyIn(respell, f.name))
+	}
+	for _, item := range n.items {
+		c.add(item.copyIn(respell, parent))
+	}
+	return c
+}
+
+// adopt returns a copy of v to be put below n as the member name: with its names
+// in the case of the names around it.
+func (n *Node) adopt(name string, v *Node) *Node {
+	if inMap(n) {
+		return v.copy(nil)
+	}
+	upper := pascal(n)
+	return v.copyIn(func(name, parent string) string { return spell(name, parent, upper) }, name)
+}
+
+// touch notes that the value, or one below it, changed.
+func (n *Node) touch() {
+	for ; n != nil; n = n.parent {
+		n.edited = true
+	}
+}
+
+// SetField gives the member that the schema calls name the value v. A member
+// that is there keeps its place and its key; otherwise one is appended, its key
+// in the case of those around it. It returns the node in the document: v itself
+// is copied. n must be an object.
+func (n *Node) SetField(name string, v *Node) *Node {
+	if i := n.fieldIndex(name); i >= 0 {
+		return n.fields[i].value.Replace(v)
+	}
+	if !inMap(n) {
+		v, name = n.adopt(name, v), spell(name, n.schemaName(), pascal(n))
+		return n.insert(name, v)
+	}
+	return n.insert(name, v.copy(nil))
+}
+
+// SetKey gives the member with exactly this key the value v, which is copied
+// with its names as they are. n must be an object.
+func (n *Node) SetKey(name string, v *Node) *Node {
+	if i := n.keyIndex(name); i >= 0 {
+		return n.fields[i].value.replace(v.copy(nil))
+	}
+	return n.insert(name, v.copy(nil))
+}
+
+func (n *Node) insert(name string, v *Node) *Node {
+	n.must(Object)
+	n.put(name, v)
+	n.touch()
+	return v
+}
+
+// DeleteField deletes the member that the schema calls name, if there is one.
+func (n *Node) DeleteField(name string) { n.deleteAt(n.fieldIndex(name)) }
+
+// DeleteKey deletes the member with exactly this key, if there is one.
+func (n *Node) DeleteKey(name string) { n.deleteAt(n.keyIndex(name)) }
+
+func (n *Node) deleteAt(i int) {
+	if i < 0 {
+		return
+	}
+	fields := make([]field, 0, len(n.fields)-1)
+	n.fields = append(append(fields, n.fields[:i]...), n.fields[i+1:]...)
+	n.touch()
+}
+
+// Append adds a copy of v to the end of an array, and returns it. Its names are
+// written in the case of those around it.
+func (n *Node) Append(v *Node) *Node {
+	n.must(Array)
+	v = n.adopt(n.schemaName(), v)
+	n.add(v)
+	n.touch()
+	return v
+}
+
+// Remove takes an element out of an array. An element of another array stays
+// where it is.
+func (n *Node) Remove(child *Node) {
+	if n == nil {
+		return
+	}
+	for i, item := range n.items {
+		if item == child {
+			items := make([]*Node, 0, len(n.items)-1)
+			n.items = append(append(items, n.items[:i]...), n.items[i+1:]...)
+			n.touch()
+			return
+		}
+	}
+}
+
+// Replace gives n the value of v, which is copied, its names in the case of
+// those around n. Key, place, pointer and position of n stay. Replacing a value
+// by the same value is no edit.
+func (n *Node) Replace(v *Node) *Node {
+	if n == nil {
+		return nil
+	}
+	if n.parent == nil {
+		return n.replace(v.copy(nil))
+	}
+	return n.replace(n.parent.adopt(n.schemaName(), v))
+}
+
+func (n *Node) replace(v *Node) *Node {
+	if Equal(n, v) {
+		return n
+	}
+	n.kind, n.text, n.fields, n.items, n.next, n.tag = v.kind, v.text, v.fields, v.items, v.next, v.tag
+	for _, f := range n.fields {
+		f.value.parent = n
+	}
+	for _, item := range n.items {
+		item.parent = n
+	}
+	n.made = true
+	n.touch()
+	return n
+}
+
+// schemaName is the name of the member that n is, or of the array it is an
+// element of.
+func (n *Node) schemaName() string {
+	for ; n != nil; n = n.parent {
+		if n.name != "" {
+			return n.name
+		}
+	}
+	return ""
+}
+
+// must panics for an edit of a value that cannot have it: a mistake of the
+// program, never of a document, since rules look at kinds before they edit.
+func (n *Node) must(kind Kind) {
+	if n.Kind() != kind {
+		panic("tree: edit of " + n.Kind().String() + " as of " + kind.String())
+	}
+}
+
+// Equal reports whether two values are the same: same kinds, same members in the
+// same order, numbers and strings with the same text.
+func Equal(a, b *Node) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	if a.kind != b.kind || a.text != b.text || a.tag != b.tag || len(a.fields) != len(b.fields) || len(a.items) != len(b.items) {
+		return false
+	}
+	for i := range a.fields {
+		if a.fields[i].name != b.fields[i].name || !Equal(a.fields[i].value, b.fields[i].value) {
+			return false
+		}
+	}
+	for i := range a.items {
+		if !Equal(a.items[i], b.items[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// Clone returns a copy of the whole document that n is in, and in it the
+// counterpart of n.
+func (n *Node) Clone() *Node {
+	if n == nil {
+		return nil
+	}
+	root := n
+	for root.parent != nil {
+		root = root.parent
+	}
+	var found *Node
+	var clone func(old, parent *Node) *Node
+	clone = func(old, parent *Node) *Node {
+		c := *old
+		c.parent = parent
+		if old == n {
+			found = &c
+		}
+		c.fields = append([]field(nil), old.fields...)
+		for i := range c.fields {
+			c.fields[i].value = clone(c.fields[i].value, &c)
+		}
+		c.items = append([]*Node(nil), old.items...)
+		for i := range c.items {
+			c.items[i] = clone(c.items[i], &c)
+		}
+		return &c
+	}
+	clone(root, nil)
+	return found
+}
+
+// Recase returns a copy of the value, which no document holds, with its names in
+// PascalCase or camelCase. The keys of maps and of intrinsic functions stay.
+func (n *Node) Recase(upper bool) *Node {
+	return n.copy(func(name, parent string) string { return spell(name, parent, upper) })
+}

@@ -1,0 +1,18 @@
+package tree
+
+// Spliced is Bytes without the reading again that catches its mistakes.
+func (n *Node) Spliced() []byte {
+	if n.src != nil && n.src.yaml != nil {
+		return n.spliced()
+	}
+	return n.Bytes()
+}
+
+// Raw returns the text of a value in the source, "" for one that has no text of
+// its own there, and whether the value is as in the source.
+func (n *Node) Raw() (text string, untouched bool) {
+	if n.src == nil || n.edited || n.yaml != nil && n.yaml.alias {
+		return "", false
+	}
+	return n.src.text[n.start:n.end], true
+}

@@ -1,0 +1,508 @@
+package tree
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// splice replaces a span of the source.
+type splice struct {
+	start, end int
+	text       string
+}
+
+// yamlBytes returns a value of a YAML document: the source with the edits. The
+// result is read again; should it say something else, for a construct of YAML
+// that splicing does not understand, the value is laid out anew.
+func (n *Node) yamlBytes() []byte {
+	out := n.spliced()
+	if !n.edited && (n.parent == nil || n.parent.virtual) {
+		return out
+	}
+	if again, err := ParseYAML(out); err == nil && Equal(n, again) {
+		return out
+	}
+	w := &yamlWriter{y: n.src.yaml, newline: n.src.style.newline}
+	if n.kind >= Array && n.Len() > 0 {
+		return []byte(w.block(n, 0, w.y.compact) + w.newline)
+	}
+	return []byte(w.inline(n, 0) + w.newline)
+}
+
+// spliced returns the source of a value with what was edited in it.
+func (n *Node) spliced() []byte {
+	w := &yamlWriter{text: n.src.text, y: n.src.yaml, newline: n.src.style.newline, anchors: map[int]bool{}}
+	begin, end := 0, len(w.text)
+	document := n.parent == nil || n.parent.virtual
+	if !document {
+		begin, end = n.yaml.body, n.end
+		if comment := strings.TrimLeft(w.text[end:lineEnd(w.text, end)], " \t"); strings.HasPrefix(comment, "#") && !n.yaml.flow {
+			end = lineEnd(w.text, end)
+		}
+		if n.yaml.short || n.yaml.alias || n.tag != "" {
+			begin = n.start
+		}
+	}
+	w.root = begin
+	w.survey(n)
+	w.value(n)
+	out := w.apply(begin, end)
+	if document {
+		return []byte(out)
+	}
+	out = shift(out, strings.Repeat(" ", column(w.text, begin)), "")
+	return []byte(strings.TrimRight(out, "\r\n") + w.newline)
+}
+
+type yamlWriter struct {
+	text    string
+	y       *yamlSource
+	newline string
+	root    int          // offset of what is written
+	anchors map[int]bool // offsets of anchored values that stand as they were
+	splices []splice
+}
+
+// survey finds the anchored values that aliases can go on to repeat.
+func (w *yamlWriter) survey(n *Node) {
+	if n.yaml == nil || n.yaml.alias {
+		return
+	}
+	if n.yaml.anchor && !n.edited && n.start >= w.root {
+		w.anchors[n.start] = true
+	}
+	for v := range n.values() {
+		w.survey(v)
+	}
+}
+
+func (w *yamlWriter) splice(start, end int, text string) {
+	w.splices = append(w.splices, splice{start, end, text})
+}
+
+// apply returns a span of the source with the splices, which do not overlap.
+func (w *yamlWriter) apply(begin, end int) string {
+	slices.SortStableFunc(w.splices, func(a, b splice) int {
+		if a.start != b.start {
+			return a.start - b.start
+		}
+		return a.end - b.end
+	})
+	var b strings.Builder
+	for _, s := range w.splices {
+		b.WriteString(w.text[begin:max(begin, s.start)])
+		b.WriteString(s.text)
+		begin = max(begin, s.end)
+	}
+	b.WriteString(w.text[min(begin, max(begin, end)):max(begin, end)])
+	return b.String()
+}
+
+// value splices what was edited in a value.
+func (w *yamlWriter) value(n *Node) {
+	switch {
+	case n.yaml == nil: // below an alias
+	case n.yaml.alias:
+		if n.edited || !w.anchors[n.yaml.of] {
+			w.replace(n)
+		}
+	case n.made:
+		w.replace(n)
+	case n.yaml.short && (len(n.fields) != 1 || n.fields[0].value.yaml == nil || n.fields[0].value.made):
+		w.replace(n)
+	case n.edited && n.kind >= Array && !n.yaml.short:
+		w.collection(n)
+	default:
+		for v := range n.values() {
+			w.value(v)
+		}
+	}
+}
+
+// replace writes a value in the place of the one that the source has.
+func (w *yamlWriter) replace(n *Node) {
+	start, end := n.start, n.end
+	around := n.parent
+	for around != nil && around.yaml != nil && around.yaml.short {
+		around = around.parent
+	}
+	quote := quoteOf(w.text, n)
+	if around == nil || around.virtual || around.yaml.flow || n.parent != around {
+		if quote == 0 && around != nil && !around.virtual {
+			quote = keyQuote(w.text, n)
+		}
+		text := w.inline(n, quote)
+		if n.kind >= Array && n.Len() > 0 && (around == nil || around.virtual) {
+			text = w.block(n, column(w.text, start), w.y.compact)
+		}
+		w.put(start, end, text)
+		return
+	}
+	// In a block, what follows the colon or the dash is written.
+	from, compact := -1, w.y.compact
+	for _, e := range around.yaml.entries {
+		if e.valueStart == start {
+			from = e.start + 1 // the dash
+			if around.kind == Object {
+				from = w.colon(around, e.start) + 1
+			}
+		}
+	}
+	column := column(w.text, around.yaml.body)
+	if n.yaml.body > start || n.yaml.body < end && n.yaml.entries != nil {
+		compact = compactAt(w.text, n, column, compact)
+	}
+	value := w.after(n, column, around.kind == Array, compact, quote, w.flat(n))
+	old := w.text[from:start]
+	comment := "" // behind the key or the value
+	if i := strings.IndexByte(old, '#'); i >= 0 {
+		comment = " " + old[i:lineEnd(old, i)]
+	}
+	if strings.Contains(value, "\n") {
+		rest := w.text[end:lineEnd(w.text, end)]
+		if strings.HasPrefix(strings.TrimLeft(rest, " \t"), "#") {
+			end, comment = end+len(rest), comment+rest
+		}
+		if head, body, ok := strings.Cut(value, w.newline); ok && comment != "" && (head == "" || strings.HasPrefix(head, " |")) {
+			value = head + comment + w.newline + body
+		} else if comment != "" {
+			value = comment + w.newline + strings.Repeat(" ", column+2) + value[1:]
+		}
+	} else {
+		if !strings.ContainsAny(old, "\r\n") && old != "" {
+			w.put(start, end, value[1:])
+			return
+		}
+		value += comment
+	}
+	if quote == '|' && end == len(w.text) {
+		value += w.newline // the last line of a text ends, too
+	}
+	w.put(from, end, value)
+}
+
+// put splices a value, apart from what stands around it.
+func (w *yamlWriter) put(start, end int, value string) {
+	if before := w.text[:start]; before != "" && before != bom && !strings.ContainsAny(before[len(before)-1:], " \t\r\n[{") && !strings.ContainsAny(value[:1], " \r\n") {
+		value = " " + value
+	}
+	if after := w.text[end:]; after != "" && !strings.ContainsAny(after[:1], " \t\r\n,]}") {
+		value += " "
+	}
+	w.splice(start, end, value)
+}
+
+// compactAt tells how the dashes of a list that is in the source are set.
+func compactAt(text string, n *Node, parent int, other bool) bool {
+	if len(n.yaml.entries) == 0 || n.yaml.flow {
+		return other
+	}
+	return column(text, n.yaml.entries[0].start) == parent
+}
+
+// colon returns the offset of the colon behind the key at an offset.
+func (w *yamlWriter) colon(n *Node, key int) int {
+	for _, f := range n.fields {
+		if f.keyStart == key && f.keyEnd > f.keyStart {
+			return f.keyEnd + strings.IndexByte(w.text[f.keyEnd:], ':')
+		}
+	}
+	return key
+}
+
+// collection splices what was edited in an object or array of the source.
+func (w *yamlWriter) collection(n *Node) {
+	stays := make(map[int]*Node, n.Len()) // by the start of its entry's value
+	var added []part
+	for _, f := range n.fields {
+		if f.keyEnd > f.keyStart {
+			stays[f.value.start] = f.value
+		} else {
+			added = append(added, part{key: f.name, value: f.value})
+		}
+	}
+	for _, item := range n.items {
+		if item.src != nil {
+			stays[item.start] = item
+		} else {
+			added = append(added, part{value: item})
+		}
+	}
+	if len(stays) == 0 {
+		w.replace(n)
+		return
+	}
+	var last entry
+	any := false
+	for i, e := range n.yaml.entries {
+		child := stays[e.valueStart]
+		switch {
+		case child != nil:
+			w.value(child)
+			last, any = e, true
+		case n.yaml.flow && any:
+			w.splice(n.yaml.entries[i-1].end, e.end, "")
+		case n.yaml.flow:
+			w.splice(e.start, n.yaml.entries[i+1].start, "")
+		default:
+			w.deleteLines(n, i, any)
+		}
+	}
+	if len(added) == 0 {
+		return
+	}
+	if n.yaml.flow {
+		separator := ", "
+		if gap := w.text[n.yaml.body+1 : n.yaml.entries[0].start]; strings.Contains(gap, "\n") {
+			separator = "," + w.newline + strings.Repeat(" ", column(w.text, n.yaml.entries[0].start))
+		}
+		for _, p := range added {
+			text := separator
+			if n.kind == Object {
+				text += w.key(p.key, w.text[last.start]) + ": "
+			}
+			w.splice(last.end, last.end, text+w.inline(p.value, w.text[last.start]))
+		}
+		return
+	}
+	at, indent := lineEnd(w.text, last.end), column(w.text, n.yaml.body)
+	if at == len(w.text) {
+		w.seal(stays[last.valueStart])
+	}
+	for _, p := range added {
+		text := w.newline + strings.Repeat(" ", indent)
+		if n.kind == Object {
+			text += w.key(p.key, w.text[last.start]) + ":"
+		} else {
+			text += "-"
+		}
+		w.splice(at, at, text+w.after(p.value, indent, n.kind == Array, w.y.compact, 0, w.flat(p.value)))
+	}
+}
+
+// deleteLines deletes an entry of a block with its lines. Comments above it stay.
+func (w *yamlWriter) deleteLines(n *Node, i int, kept bool) {
+	e := n.yaml.entries[i]
+	first := n.yaml.entries[0].start
+	line := lineStart(w.text, first)
+	behindDash := strings.TrimLeft(w.text[line:first], " ") != ""
+	if !kept && (behindDash || w.text[:line] == "" || w.text[:line] == bom) {
+		w.splice(e.start, n.yaml.entries[i+1].start, "")
+		return
+	}
+	begin := lineStart(w.text, e.start) - 1
+	if begin > 0 && w.text[begin] == '\n' && w.text[begin-1] == '\r' {
+		begin--
+	}
+	end := lineEnd(w.text, e.end)
+	if end == len(w.text) && begin >= 0 { // what comes before still ends in a line break
+		begin += breakSize(w.text, begin)
+	}
+	w.splice(begin, end, "")
+}
+
+// seal sees to it that a text in lines at the very end of the document, without a
+// last line break, does not gain one when something follows it.
+func (w *yamlWriter) seal(n *Node) {
+	for n.Len() > 0 && n.yaml != nil && !n.yaml.alias {
+		if n.kind == Array {
+			n = n.items[len(n.items)-1]
+		} else {
+			n = n.fields[len(n.fields)-1].value
+		}
+	}
+	if n.yaml == nil || n.made || n.end < len(w.text) || n.yaml.body >= n.end || !strings.ContainsAny(w.text[n.yaml.body:n.yaml.body+1], "|>") || isBreak(w.text, len(w.text)-1) {
+		return
+	}
+	begin := n.yaml.body + 1
+	end := begin
+	for end < len(w.text) && strings.ContainsAny(w.text[end:end+1], "+-123456789") {
+		end++
+	}
+	header := strings.Trim(w.text[begin:end], "+-")
+	w.splice(begin, end, header+"-")
+}
+
+// flat reports whether a new list is written on one line.
+func (w *yamlWriter) flat(n *Node) bool {
+	if n.yaml != nil && n.yaml.flow {
+		return true
+	}
+	old := n.yaml != nil && len(n.yaml.entries) > 0
+	return !old && n.kind == Array && leaf(n) && w.y.flatArrays
+}
+
+// after returns what stands behind a key's colon or a dash: a space and a value,
+// or a line end and a block. The column is that of the key or dash.
+func (w *yamlWriter) after(n *Node, column int, inArray, compact bool, quote byte, flat bool) string {
+	if n.kind < Array || n.Len() == 0 || flat {
+		if n.kind == String && quote == '|' && literal(n.text) {
+			return w.literal(n.text, column+w.y.unit)
+		}
+		return " " + w.inline(n, quote)
+	}
+	if n.tag != "" {
+		return " " + w.inline(n, quote)
+	}
+	if inArray {
+		return " " + w.block(n, column+2, compact)
+	}
+	if n.kind == Object || !compact {
+		column += w.y.unit
+	}
+	return w.newline + strings.Repeat(" ", column) + w.block(n, column, compact)
+}
+
+// block returns a list or object in lines, the first of which begins at column.
+func (w *yamlWriter) block(n *Node, column int, compact bool) string {
+	var b strings.Builder
+	between := ""
+	for _, f := range n.fields {
+		b.WriteString(between + w.key(f.name, 0) + ":")
+		b.WriteString(w.after(f.value, column, false, compact, 0, w.flat(f.value)))
+		between = w.newline + strings.Repeat(" ", column)
+	}
+	for _, item := range n.items {
+		b.WriteString(between + "-")
+		b.WriteString(w.after(item, column, true, compact, 0, w.flat(item)))
+		between = w.newline + strings.Repeat(" ", column)
+	}
+	return b.String()
+}
+
+// inline returns a value on one line.
+func (w *yamlWriter) inline(n *Node, quote byte) string {
+	var b strings.Builder
+	if n.tag != "" {
+		b.WriteString(n.tag + " ")
+	}
+	switch n.kind {
+	case String:
+		b.WriteString(w.scalar(n.text, quote))
+	case Array:
+		b.WriteByte('[')
+		for i, item := range n.items {
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			b.WriteString(w.inline(item, quote))
+		}
+		b.WriteByte(']')
+	case Object:
+		b.WriteByte('{')
+		for i, f := range n.fields {
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			b.WriteString(w.key(f.name, quote) + ": " + w.inline(f.value, quote))
+		}
+		b.WriteByte('}')
+	default:
+		b.WriteString(n.text)
+	}
+	return b.String()
+}
+
+// key returns a key, quoted like another that begins with like.
+func (w *yamlWriter) key(name string, like byte) string { return w.scalar(name, like) }
+
+// plain is text that YAML takes without quotes everywhere, if it is not a word
+// for something else.
+var plain = regexp.MustCompile(`^[A-Za-z0-9_/.$(](?:[A-Za-z0-9_/.$()+=@%^~;-]|:[A-Za-z0-9_/.$()-]| [A-Za-z0-9_/.$(+=])*$`)
+
+// words are those that some version of YAML reads as booleans, and numbers to
+// the base of 60.
+var words = regexp.MustCompile(`^(?i:y|n|yes|no|on|off|true|false|null|~|[-+0-9:._]+)$`)
+
+// scalar returns a string, with the quotes that like is one of if it is.
+func (w *yamlWriter) scalar(s string, like byte) string {
+	switch {
+	case like != '"' && like != '\'' && plain.MatchString(s) && !words.MatchString(s) && (&yaml.Node{Kind: yaml.ScalarNode, Value: s}).ShortTag() == "!!str":
+		return s
+	case (like == '\'' || like != '"' && w.y.single) && printable(s):
+		return "'" + strings.ReplaceAll(s, "'", "''") + "'"
+	}
+	b := appendString(nil, s)
+	for _, r := range s { // breaks of lines, in YAML, and what it does not print
+		if r >= 0x80 && !printable(string(r)) {
+			b = bytes.ReplaceAll(b, []byte(string(r)), fmt.Appendf(nil, "\\u%04x", r))
+		}
+	}
+	return string(b)
+}
+
+// printable reports whether a string can stand between single quotes.
+func printable(s string) bool {
+	for _, r := range s {
+		if r < 0x20 || 0x7f <= r && r < 0xa0 || r == 0x2028 || r == 0x2029 || r == 0xfeff || r == 0xfffe || r == 0xffff {
+			return false
+		}
+	}
+	return true
+}
+
+// literal reports whether text of several lines can be written as it is, and
+// literal writes it so.
+func literal(s string) bool {
+	body := strings.TrimSuffix(s, "\n")
+	if !strings.Contains(body, "\n") || strings.HasSuffix(body, "\n") || strings.TrimLeft(s, " \n") != s {
+		return false
+	}
+	for line := range strings.SplitSeq(body, "\n") {
+		if !printable(line) {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *yamlWriter) literal(s string, column int) string {
+	body, ended := strings.CutSuffix(s, "\n")
+	b := " |"
+	if !ended {
+		b += "-"
+	}
+	for line := range strings.SplitSeq(body, "\n") {
+		b += w.newline
+		if line != "" {
+			b += strings.Repeat(" ", column) + line
+		}
+	}
+	return b
+}
+
+// keyQuote returns the quote of the key that a value in flow stands behind, 0 if
+// it has none.
+func keyQuote(text string, n *Node) byte {
+	for ; n.parent != nil; n = n.parent {
+		for _, f := range n.parent.fields {
+			if f.value == n && f.keyEnd > f.keyStart && (text[f.keyStart] == '"' || text[f.keyStart] == '\'') {
+				return text[f.keyStart]
+			}
+		}
+		if n.parent.kind == Object {
+			break
+		}
+	}
+	return 0
+}
+
+// quoteOf returns how the old value of a node is written: a quote, | for a text
+// in lines, or 0.
+func quoteOf(text string, n *Node) byte {
+	if n.yaml == nil || n.yaml.alias || n.yaml.short || n.yaml.body >= len(text) || n.end == n.start {
+		return 0
+	}
+	switch c := text[n.yaml.body]; c {
+	case '"', '\'', '|':
+		return c
+	case '>':
+		return '|'
+	}
+	return 0
+}
