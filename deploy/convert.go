@@ -1,0 +1,206 @@
+package deploy
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"sumoship/deploy/tree"
+)
+
+// Options are what a conversion cannot know from the definition. The zero value
+// asks for nothing: what a definition lacks is then an error finding.
+type Options struct {
+	Region        string            // of log groups, such as "us-east-1", where the definition names none
+	ExecutionRole string            // name or ARN, for a definition without one
+	TaskRole      string            // name or ARN, for a definition without one
+	LogGroup      string            // of containers without one; "" is /ecs/ and the family
+	Arch          string            // CPU of images where the definition does not say: "", "x86_64" or "arm64"
+	FamilySuffix  string            // appended to the family, such as "-fargate"
+	KeepEC2       bool              // the definition stays valid for EC2 as well
+	MemoryBasis   string            // what is added up for the size: "" or "limit", or "reservation"
+	RewriteLinks  string            // where aliases of links become 127.0.0.1: "" or "env", "all" (commands too) or "none"
+	Volumes       map[string]string // by name of a volume of the instance: "ephemeral", "efs:fs-ID", "efs:fs-ID:/DIR" or "efs:fs-ID:fsap-ID"
+	Fluentd       string            // where logs of the fluentd driver go: "" or "awslogs", or "firelens"
+	Shm           string            // what becomes of sharedMemorySize: "" (refused) or "tmpfs"
+	Allow         []string          // IDs of refusals that are lifted; see [Rule.Allow]
+}
+
+// OptionError is an option that cannot be meant.
+type OptionError struct {
+	Option string // field of [Options]
+	Value  string
+	Want   string
+}
+
+func (e *OptionError) Error() string {
+	return fmt.Sprintf("option %s: %q: want %s", e.Option, e.Value, e.Want)
+}
+
+// Convert edits d into its Fargate version and returns what it found, by place.
+// All findings come at once. While one of them is of severity error, d is not
+// to be used: what it should be, a person has to say.
+//
+// Converting a converted definition edits nothing.
+//
+// Errors: *OptionError.
+//
+// Source: Amazon ECS Developer Guide, "Task definition differences for Fargate";
+// Rules names the source of each finding.
+func Convert(d *Document, o Options) ([]Finding, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	return convert(d.Definition(), d.Shape(), false, o), nil
+}
+
+// Check returns what Convert would find, and edits nothing. In a definition that
+// claims to be for Fargate, what ECS refuses is of severity error, also where
+// Convert mends it.
+//
+// Errors: *OptionError.
+func Check(d *Document, o Options) ([]Finding, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	return convert(d.Definition().Clone(), d.Shape(), true, o), nil
+}
+
+func convert(def *tree.Node, shape Shape, check bool, o Options) []Finding {
+	c := &converter{
+		Options:  o,
+		def:      def,
+		template: shape == Template,
+		list:     shape == List,
+		check:    check,
+		allowed:  map[string]bool{},
+		names:    map[*tree.Node]string{},
+		byName:   map[string]*tree.Node{},
+		said:     map[*tree.Node]bool{},
+		findings: make([]placedFinding, 0, 16+8*field(def, "containerDefinitions").Len()),
+	}
+	for _, id := range o.Allow {
+		c.allowed[id] = true
+	}
+	c.read()
+	c.validate(def, definition)
+	c.family()
+	c.compatibilities()
+	c.platform()
+	c.network()
+	c.namespaces()
+	c.volumes()
+	c.eachContainer()
+	c.ports()
+	c.links()
+	c.logs()
+	c.roles()
+	c.size()
+	c.scan()
+	return c.sorted()
+}
+
+// read finds the containers and what the definition claims.
+func (c *converter) read() {
+	c.fargate = c.claims("FARGATE")
+	if n := field(c.def, "networkMode"); !n.Opaque() {
+		c.mode, _ = n.Text()
+	}
+	containers := field(c.def, "containerDefinitions")
+	c.containersUnknown = containers.Opaque()
+	for _, n := range containers.Elements() {
+		switch {
+		case n.Opaque():
+			c.containersUnknown = true
+		case n.Kind() == tree.Object:
+			c.containers = append(c.containers, n)
+			if name := identity(field(n, "name")); name != "" {
+				c.names[n] = name
+				if c.byName[name] == nil {
+					c.byName[name] = n
+				}
+			}
+		}
+	}
+}
+
+// identity is what two nodes that name the same thing have in common, also when
+// the name is known only when it is deployed.
+func identity(n *tree.Node) string {
+	if s, ok := n.Text(); ok {
+		return s
+	}
+	if n.Opaque() || n.Kind() == tree.Number || n.Kind() == tree.Bool {
+		return n.Source()
+	}
+	return ""
+}
+
+// claims reports whether requiresCompatibilities has a value.
+func (c *converter) claims(value string) bool {
+	for _, n := range field(c.def, "requiresCompatibilities").Elements() {
+		if s, _ := n.Text(); s == value {
+			return true
+		}
+	}
+	return false
+}
+
+var (
+	regionName = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d+$`)
+	roleName   = regexp.MustCompile(`^(arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]+|[\w+=,.@-]{1,64})$`)
+	groupName  = regexp.MustCompile(`^[\w./#-]{1,512}$`)
+	suffixName = regexp.MustCompile(`^[\w-]{1,200}$`)
+	efsVolume  = regexp.MustCompile(`^efs:(fs-[0-9a-f]{8,40})(?::(/.*|fsap-[0-9a-f]{8,40}))?$`)
+)
+
+// validate returns the first option that cannot be meant.
+func (o Options) validate() error {
+	for _, v := range []struct {
+		option, value string
+		pattern       *regexp.Regexp
+		want          string
+	}{
+		{"Region", o.Region, regionName, "a region, such as us-east-1"},
+		{"ExecutionRole", o.ExecutionRole, roleName, "the name or ARN of a role"},
+		{"TaskRole", o.TaskRole, roleName, "the name or ARN of a role"},
+		{"LogGroup", o.LogGroup, groupName, "the name of a log group: letters, digits and _ - / . #"},
+		{"FamilySuffix", o.FamilySuffix, suffixName, "letters, digits, _ and -"},
+	} {
+		if v.value != "" && !v.pattern.MatchString(v.value) && !placeholder(v.value) {
+			return &OptionError{v.option, v.value, v.want}
+		}
+	}
+	for _, v := range []struct {
+		option, value string
+		choice        []string
+	}{
+		{"Arch", o.Arch, []string{"x86_64", "arm64"}},
+		{"MemoryBasis", o.MemoryBasis, []string{"limit", "reservation"}},
+		{"RewriteLinks", o.RewriteLinks, []string{"env", "all", "none"}},
+		{"Fluentd", o.Fluentd, []string{"awslogs", "firelens"}},
+		{"Shm", o.Shm, []string{"tmpfs"}},
+	} {
+		if v.value != "" && !slices.Contains(v.choice, v.value) {
+			return &OptionError{v.option, v.value, strings.Join(v.choice, " or ")}
+		}
+	}
+	for name, v := range o.Volumes {
+		if v != "ephemeral" && !efsVolume.MatchString(v) {
+			return &OptionError{"Volumes", name + "=" + v, "ephemeral, efs:fs-ID, efs:fs-ID:/DIR or efs:fs-ID:fsap-ID"}
+		}
+	}
+	for _, id := range o.Allow {
+		rule, ok := lookup(id)
+		if !ok {
+			return &OptionError{"Allow", id, "the ID of a finding"}
+		}
+		if rule.Allow == "" {
+			return &OptionError{"Allow", id, "the ID of a refusal that can be lifted; this finding has to be mended"}
+		}
+	}
+	return nil
+}
+
+func placeholder(s string) bool { return tree.NewString(s).Opaque() }

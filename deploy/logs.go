@@ -1,0 +1,327 @@
+package deploy
+
+import (
+	"net"
+	"regexp"
+	"strings"
+
+	"sumoship/deploy/tree"
+)
+
+// awslogsOptions are the options that ECS takes for awslogs; it refuses others,
+// though Docker has some.
+// Source: Amazon ECS Developer Guide, "Using the awslogs log driver".
+var awslogsOptions = map[string]bool{
+	"awslogs-group": true, "awslogs-region": true, "awslogs-stream-prefix": true,
+	"awslogs-create-group": true, "awslogs-datetime-format": true, "awslogs-multiline-pattern": true,
+	"mode": true, "max-buffer-size": true,
+}
+
+// logs gives each container a destination of its logs. The stream of awslogs on
+// Fargate is prefix/container/task-id.
+func (c *converter) logs() {
+	router, wanted := c.router(), false
+	for _, container := range c.containers {
+		configuration := field(container, "logConfiguration")
+		if configuration == nil {
+			c.set("log-destination-added", container, "logConfiguration", c.awslogs(container), "")
+			continue
+		}
+		if c.unknown(configuration) || configuration.Kind() != tree.Object {
+			continue
+		}
+		driver := field(configuration, "logDriver")
+		if driver == nil || c.unknown(driver) || driver.Kind() != tree.String {
+			continue
+		}
+		switch name := c.text(driver); name {
+		case "awslogs":
+			c.completeAwslogs(container, configuration)
+		case "splunk":
+		case "awsfirelens":
+			switch {
+			case c.windows:
+				if c.refuse("windows-firelens", configuration, "") {
+					c.replaceDriver("windows-firelens", container, configuration, "")
+				}
+			case field(container, "firelensConfiguration") != nil:
+				c.replaceDriver("log-router-own-logs", container, configuration, "")
+			case router == nil && !c.containersUnknown:
+				c.fail("log-router-missing", configuration, "")
+			}
+		case "fluentd", "gelf", "syslog", "logentries":
+			if name == "fluentd" && c.Fluentd == "firelens" && field(container, "firelensConfiguration") == nil && c.forward(configuration, router) {
+				wanted = true
+				continue
+			}
+			c.replaceDriver("log-destination-lost", container, configuration, "where "+name+" sent the logs they arrive no more")
+		default:
+			c.replaceDriver("log-driver-replaced", container, configuration, "Fargate has no log driver "+name)
+		}
+	}
+	if wanted && router == nil {
+		c.addRouter()
+	}
+}
+
+// router returns the container that routes the logs of awsfirelens, if any.
+func (c *converter) router() *tree.Node {
+	for _, container := range c.containers {
+		if field(container, "firelensConfiguration") != nil {
+			return container
+		}
+	}
+	return nil
+}
+
+// awslogs returns the logConfiguration of a container that had another driver,
+// or none. Docker's own drivers wait for their destination rather than drop
+// lines, and so does this.
+func (c *converter) awslogs(container *tree.Node) *tree.Node {
+	var options []tree.Member
+	add := func(name string, v *tree.Node) {
+		if v != nil {
+			options = append(options, tree.Member{Name: name, Value: v})
+		}
+	}
+	add("awslogs-group", c.group(container))
+	add("awslogs-region", c.region(container))
+	if name := field(container, "name"); name.Kind() == tree.Object { // known when it is deployed
+		add("awslogs-stream-prefix", name)
+	} else {
+		add("awslogs-stream-prefix", tree.NewString(c.names[container]))
+	}
+	if !c.fargate {
+		add("mode", tree.NewString("blocking"))
+	}
+	return tree.NewObject(
+		tree.Member{Name: "logDriver", Value: tree.NewString("awslogs")},
+		tree.Member{Name: "options", Value: tree.NewObject(options...)})
+}
+
+// replaceDriver gives a container awslogs in the place of another driver, and
+// names what goes with that.
+func (c *converter) replaceDriver(id string, container, configuration *tree.Node, why string) {
+	c.dropSecrets(configuration)
+	if why == "" {
+		why = strings.TrimSuffix(ruleOf(id).Summary, ".")
+	}
+	if lost := keys(field(configuration, "options")); lost != "" {
+		why += "; its options go: " + lost
+	}
+	to := c.awslogs(container)
+	c.rewrite(id, configuration, to, shown(configuration), to.Source(), "%s", why)
+}
+
+func (c *converter) dropSecrets(configuration *tree.Node) {
+	if n := field(configuration, "secretOptions"); n.Len() > 0 {
+		c.drop("log-secrets-dropped", n, "")
+	}
+}
+
+func keys(n *tree.Node) string {
+	var all []string
+	for key := range n.Members() {
+		all = append(all, key)
+	}
+	return strings.Join(all, ", ")
+}
+
+// completeAwslogs gives awslogs the options that Fargate wants, and drops those
+// that ECS does not take.
+func (c *converter) completeAwslogs(container, configuration *tree.Node) {
+	options := field(configuration, "options")
+	if options == nil {
+		to := c.awslogs(container)
+		c.rewrite("log-options-set", configuration, to, shown(configuration), to.Source(), "")
+		return
+	}
+	if c.unknown(options) || options.Kind() != tree.Object {
+		return
+	}
+	for key, n := range options.Members() {
+		if !awslogsOptions[key] {
+			c.drop("log-option-dropped", n, "ECS takes no option %s of awslogs", key)
+		}
+	}
+	has := func(key string) bool {
+		n := options.Key(key)
+		return n != nil && n.Kind() != tree.Null && (n.Kind() != tree.String || identity(n) != "")
+	}
+	if !has("awslogs-group") {
+		if group := c.group(container); group != nil {
+			c.setOption("log-group-set", options, "awslogs-group", group, "")
+		}
+	}
+	if !has("awslogs-region") {
+		if region := c.region(container); region != nil {
+			c.setOption("log-region-set", options, "awslogs-region", region, "")
+		}
+	}
+	if !has("awslogs-stream-prefix") {
+		c.setOption("log-stream-prefix-set", options, "awslogs-stream-prefix", tree.NewString("ecs"), "")
+	}
+	switch mode := options.Key("mode"); {
+	case has("mode"):
+		if v := c.text(mode); !mode.Opaque() && v != "blocking" && v != "non-blocking" {
+			c.fail("value-invalid", mode, "%q is none of blocking, non-blocking", v)
+		}
+	case !c.fargate:
+		c.setOption("log-mode-set", options, "mode", tree.NewString("blocking"), "")
+	}
+	if has("awslogs-datetime-format") && has("awslogs-multiline-pattern") {
+		c.fail("log-multiline-conflict", options, "")
+	}
+}
+
+// group returns the log group of a container that names none, nil if there is no
+// telling.
+func (c *converter) group(container *tree.Node) *tree.Node {
+	if c.LogGroup != "" {
+		return tree.NewString(c.LogGroup)
+	}
+	if s, ok := field(c.def, "family").Text(); ok && s != "" {
+		return tree.NewString("/ecs/" + s)
+	}
+	if c.template {
+		return tree.NewObject(tree.Member{Name: "Fn::Sub", Value: tree.NewString("/ecs/${AWS::StackName}")})
+	}
+	c.failOnce("log-group-unknown", container)
+	return nil
+}
+
+var (
+	arnRegion   = regexp.MustCompile(`^arn:[a-z-]+:[a-z0-9-]+:([a-z]{2}(?:-[a-z]+)+-\d+):`)
+	imageRegion = regexp.MustCompile(`^\d{12}\.dkr[.-]ecr(?:-fips)?\.([a-z]{2}(?:-[a-z]+)+-\d+)\.`)
+)
+
+// region returns the region of the log group of a container that names none: of
+// the options, of another container, of the stack, or of what the definition
+// says of itself, its secrets and images; nil if there is no telling.
+func (c *converter) region(container *tree.Node) *tree.Node {
+	if c.Region != "" {
+		return tree.NewString(c.Region)
+	}
+	for _, other := range c.containers {
+		n := field(field(other, "logConfiguration"), "options").Key("awslogs-region")
+		if s, ok := n.Text(); ok && s != "" || n.Opaque() {
+			return n
+		}
+	}
+	if c.template {
+		return tree.NewObject(tree.Member{Name: "Ref", Value: tree.NewString("AWS::Region")})
+	}
+	if r := submatch(arnRegion, field(c.def, "taskDefinitionArn")); r != "" {
+		return tree.NewString(r)
+	}
+	for _, other := range c.containers {
+		if r := submatch(imageRegion, field(other, "image")); r != "" {
+			return tree.NewString(r)
+		}
+		for _, secret := range field(other, "secrets").Elements() {
+			if r := submatch(arnRegion, field(secret, "valueFrom")); r != "" {
+				return tree.NewString(r)
+			}
+		}
+	}
+	c.failOnce("log-region-unknown", container)
+	return nil
+}
+
+func submatch(pattern *regexp.Regexp, n *tree.Node) string {
+	s, _ := n.Text()
+	if m := pattern.FindStringSubmatch(s); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+// forward turns the fluentd driver into awsfirelens with Fluent Bit's forward
+// output, which speaks to the same server. It reports whether it could.
+//
+// Source: Fluent Bit manual, "Forward"; Docker documentation, "Fluentd logging
+// driver".
+func (c *converter) forward(configuration, router *tree.Node) bool {
+	if c.windows || router != nil && identity(field(field(router, "firelensConfiguration"), "type")) != "fluentbit" {
+		return false
+	}
+	options := field(configuration, "options")
+	address, _ := options.Key("fluentd-address").Text()
+	if placeholder(address) {
+		return false
+	}
+	scheme, hostport, found := strings.Cut(address, "://")
+	if !found {
+		scheme, hostport = "tcp", address
+	}
+	host, port, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host, port = hostport, "24224"
+	}
+	switch host {
+	case "", "localhost", loopback, "::1", "172.17.0.1", "host.docker.internal":
+		return false // an agent of the instance
+	}
+	to := []tree.Member{
+		{Name: "Name", Value: tree.NewString("forward")},
+		{Name: "Host", Value: tree.NewString(host)},
+		{Name: "Port", Value: tree.NewString(port)},
+	}
+	switch scheme {
+	case "tcp":
+	case "tls":
+		to = append(to, tree.Member{Name: "tls", Value: tree.NewString("on")})
+	default:
+		return false
+	}
+	kept := map[string]bool{"fluentd-address": true}
+	if tag := options.Key("tag"); tag != nil && !tag.Opaque() { // Docker fills {{.Name}} in, Fluent Bit does not
+		kept["tag"] = true
+		to = append(to, tree.Member{Name: "Tag", Value: tag})
+	}
+	var lost []string
+	for key := range options.Members() {
+		if !kept[key] {
+			lost = append(lost, key)
+		}
+	}
+	why := "the log router sends to the same server by the forward protocol"
+	if len(lost) > 0 {
+		why += "; these options go: " + strings.Join(lost, ", ")
+	}
+	v := tree.NewObject(
+		tree.Member{Name: "logDriver", Value: tree.NewString("awsfirelens")},
+		tree.Member{Name: "options", Value: tree.NewObject(to...)})
+	c.dropSecrets(configuration)
+	c.rewrite("log-fluentd-firelens", configuration, v, shown(configuration), v.Source(), "%s", why)
+	return true
+}
+
+// routerImage is Fluent Bit as AWS builds it.
+// Source: Amazon ECS Developer Guide, "Using Fluent Bit images".
+const routerImage = "public.ecr.aws/aws-observability/aws-for-fluent-bit:stable"
+
+// addRouter adds the container that awsfirelens hands the logs to. It logs to
+// awslogs itself.
+func (c *converter) addRouter() {
+	if len(c.containers) >= maxContainers {
+		c.fail("containers-too-many", c.def, "with the log router there are %d containers; ECS takes %d", len(c.containers)+1, maxContainers)
+		return
+	}
+	name := "log_router"
+	for c.byName[name] != nil {
+		name += "_"
+	}
+	router := tree.NewObject()
+	c.names[router] = name
+	logs := c.awslogs(router)
+	router = c.put("log-router-added", field(c.def, "containerDefinitions"), tree.NewObject(
+		tree.Member{Name: "name", Value: tree.NewString(name)},
+		tree.Member{Name: "image", Value: tree.NewString(routerImage)},
+		tree.Member{Name: "essential", Value: tree.NewBool(true)},
+		tree.Member{Name: "memoryReservation", Value: tree.NewInt(50)},
+		tree.Member{Name: "firelensConfiguration", Value: tree.NewObject(tree.Member{Name: "type", Value: tree.NewString("fluentbit")})},
+		tree.Member{Name: "logConfiguration", Value: logs}), "")
+	c.containers = append(c.containers, router)
+	c.names[router], c.byName[name] = name, router
+}

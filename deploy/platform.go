@@ -1,0 +1,221 @@
+package deploy
+
+import (
+	"regexp"
+	"strings"
+
+	"sumoship/deploy/tree"
+)
+
+// Source: Amazon ECS Query Language, "Cluster query language"; the attributes of
+// container instances.
+var (
+	armConstraint      = regexp.MustCompile(`(?i)ecs\.cpu-architecture\s*(==|=~)\s*"?(arm64|aarch64)`)
+	x86Constraint      = regexp.MustCompile(`(?i)ecs\.cpu-architecture\s*(==|=~)\s*"?(x86_64|amd64)`)
+	windowsConstraint  = regexp.MustCompile(`(?i)ecs\.os-type\s*(==|=~)\s*"?windows|ecs\.os-family\s*(==|=~)\s*"?windows`)
+	linuxConstraint    = regexp.MustCompile(`(?i)ecs\.os-type\s*(==|=~)\s*"?linux`)
+	zoneConstraint     = regexp.MustCompile(`(?i)ecs\.availability-zone`)
+	instanceConstraint = regexp.MustCompile(`(?i)ecs\.instance-type`)
+
+	// Graviton families end in g, or in g and what they have besides: t4g, c7gn, m6gd.
+	graviton = regexp.MustCompile(`\b([a-z]+\d+g[a-z]*|a1)\b(\.|\*|-)`)
+	armImage = regexp.MustCompile(`(?i)(arm64|aarch64)`)
+
+	windowsImage = regexp.MustCompile(`(?i)(^|[/:_.-])(windows|windowsservercore|servercore|nanoserver|iis)([/:_.-]|$)`)
+	windowsPath  = regexp.MustCompile(`^[A-Za-z]:[\\/]`)
+	windowsShell = regexp.MustCompile(`(?i)^([a-z]:\\.*\\)?(powershell|cmd)(\.exe)?$`)
+	windows2019  = regexp.MustCompile(`(?i)(ltsc2019|1809|17763)`)
+	windows2022  = regexp.MustCompile(`(?i)(ltsc2022|20348)`)
+)
+
+// onFargate are the values of operatingSystemFamily that Fargate has.
+// Source: Amazon ECS API Reference, RuntimePlatform; Amazon ECS Developer Guide,
+// "Windows containers on Fargate considerations".
+var onFargate = map[string]bool{
+	"LINUX":                    true,
+	"WINDOWS_SERVER_2019_FULL": true, "WINDOWS_SERVER_2019_CORE": true,
+	"WINDOWS_SERVER_2022_FULL": true, "WINDOWS_SERVER_2022_CORE": true,
+}
+
+// platform names the operating system and CPU of the task. On EC2 those of the
+// instance counted; placement constraints may tell what they are.
+func (c *converter) platform() {
+	says := c.constraints()
+	runtime := field(c.def, "runtimePlatform")
+	if c.unknown(runtime) {
+		return
+	}
+	osNode, archNode := field(runtime, "operatingSystemFamily"), field(runtime, "cpuArchitecture")
+	os, arch := c.text(osNode), c.text(archNode)
+	given := os // by the definition
+	c.windows = strings.HasPrefix(os, "WINDOWS")
+	if osNode == nil {
+		os, c.windows = c.impliedOS(says)
+	}
+	if given != "" && !onFargate[given] {
+		if strings.HasPrefix(given, "WINDOWS_") {
+			c.fail("windows-version", osNode, "%s is no operating system of Fargate", given)
+		} else {
+			c.fail("value-invalid", osNode, "%q is no operating system of Fargate", given)
+		}
+	}
+	if archNode == nil {
+		arch = says.arch
+		if choice := map[string]string{"arm64": "ARM64", "x86_64": "X86_64"}[c.Arch]; choice != "" && !c.fargate {
+			arch = choice
+		}
+		if arch == "" && !c.windows {
+			c.maybeGraviton(says)
+		}
+	}
+	if c.windows && arch == "ARM64" {
+		n := archNode
+		if n == nil {
+			n = c.def
+		}
+		c.fail("windows-arm64", n, "")
+		return
+	}
+	if os == "" || c.fargate && !(archNode == nil && arch == "ARM64") {
+		return // it stays as Fargate has it by default, or is not known
+	}
+	if arch == "" {
+		arch = "X86_64"
+	}
+	id := "runtime-platform"
+	if c.windows {
+		id = "runtime-platform-windows"
+	}
+	switch {
+	case runtime == nil:
+		c.set(id, c.def, "runtimePlatform", tree.NewObject(
+			tree.Member{Name: "cpuArchitecture", Value: tree.NewString(arch)},
+			tree.Member{Name: "operatingSystemFamily", Value: tree.NewString(os)}), "")
+	default:
+		if archNode == nil {
+			c.set(id, runtime, "cpuArchitecture", tree.NewString(arch), "")
+		}
+		if osNode == nil {
+			c.set(id, runtime, "operatingSystemFamily", tree.NewString(os), "")
+		}
+	}
+}
+
+// placement is what placement constraints tell of the instances.
+type placement struct {
+	arch     string
+	windows  bool
+	linux    bool
+	graviton bool
+}
+
+// constraints reads the placement constraints before it drops them.
+func (c *converter) constraints() (says placement) {
+	all := field(c.def, "placementConstraints")
+	if all.Kind() == tree.Array && all.Len() == 0 && (c.template || !c.fargate) {
+		c.drop("same-meaning-dropped", all, "no placement constraints are what Fargate has; ECS takes an empty list, CloudFormation's checks do not")
+	}
+	for _, n := range c.items(all) {
+		expression := c.text(field(n, "expression"))
+		why := "Fargate has no instances to choose from"
+		switch {
+		case armConstraint.MatchString(expression):
+			says.arch = "ARM64"
+			why += "; that they are arm64 becomes runtimePlatform ARM64"
+		case x86Constraint.MatchString(expression):
+			says.arch = "X86_64"
+			why += "; that they are x86_64 becomes runtimePlatform X86_64"
+		}
+		if windowsConstraint.MatchString(expression) {
+			says.windows = true
+			why += "; that they run Windows becomes runtimePlatform"
+		}
+		if linuxConstraint.MatchString(expression) {
+			says.linux = true
+		}
+		if zoneConstraint.MatchString(expression) {
+			why += "; choose the Availability Zones by the subnets of the service"
+		}
+		if instanceConstraint.MatchString(expression) {
+			says.graviton = says.graviton || graviton.MatchString(expression)
+			why += "; an instance type says nothing to Fargate, only CPU and memory of the task do"
+		}
+		c.drop("placement-constraint", n, "%s", why)
+	}
+	return says
+}
+
+// impliedOS returns the operating system of a definition that names none, "" if
+// that is for a person to say.
+func (c *converter) impliedOS(says placement) (os string, windows bool) {
+	evidence, what := c.windowsEvidence()
+	if says.windows {
+		evidence, what = c.def, "a placement constraint"
+	}
+	if evidence == nil || says.linux || c.fargate { // Fargate takes none as Linux
+		return "LINUX", false
+	}
+	var v2019, v2022 bool
+	for _, container := range c.containers {
+		image, _ := field(container, "image").Text()
+		v2019 = v2019 || windows2019.MatchString(image)
+		v2022 = v2022 || windows2022.MatchString(image)
+	}
+	switch {
+	case v2019 && !v2022:
+		return "WINDOWS_SERVER_2019_CORE", true
+	case v2022 && !v2019:
+		return "WINDOWS_SERVER_2022_CORE", true
+	}
+	if c.refuse("windows-version-unknown", evidence, "%s says that this is Windows, and no image tells which version; on Fargate it has to be that of the images", what) {
+		return "WINDOWS_SERVER_2022_CORE", true
+	}
+	return "", true
+}
+
+// windowsEvidence returns what in the containers tells that they are Windows.
+func (c *converter) windowsEvidence() (n *tree.Node, what string) {
+	for _, container := range c.containers {
+		if image := field(container, "image"); matches(windowsImage, image) {
+			return image, "the image"
+		}
+		if dir := field(container, "workingDirectory"); matches(windowsPath, dir) {
+			return dir, "the working directory"
+		}
+		for _, mount := range field(container, "mountPoints").Elements() {
+			if path := field(mount, "containerPath"); matches(windowsPath, path) {
+				return path, "the path of a mount"
+			}
+		}
+		for _, member := range []string{"entryPoint", "command"} {
+			for i, word := range field(container, member).Elements() {
+				if i == 0 && matches(windowsShell, word) {
+					return word, "the " + member
+				}
+			}
+		}
+	}
+	return nil, ""
+}
+
+func matches(pattern *regexp.Regexp, n *tree.Node) bool {
+	s, ok := n.Text()
+	return ok && pattern.MatchString(s)
+}
+
+// maybeGraviton warns where an image or a constraint tells of arm64.
+func (c *converter) maybeGraviton(says placement) {
+	if c.fargate {
+		return
+	}
+	if says.graviton {
+		c.note("architecture-arm64", c.def, "")
+		return
+	}
+	for _, container := range c.containers {
+		if image := field(container, "image"); matches(armImage, image) {
+			c.note("architecture-arm64", image, "")
+			return
+		}
+	}
+}

@@ -1,0 +1,84 @@
+package deploy
+
+import (
+	"regexp"
+	"strings"
+
+	"sumoship/deploy/tree"
+)
+
+// roles gives the task the roles that the options name, and tells what the
+// execution role has to be allowed.
+func (c *converter) roles() {
+	if c.list {
+		return // they stand in the resource around the list
+	}
+	needs, rights := c.needsOfRole()
+	role := field(c.def, "executionRoleArn")
+	switch {
+	case role != nil && identity(role) != "":
+	case c.ExecutionRole != "":
+		c.set("execution-role-set", c.def, "executionRoleArn", c.role(c.ExecutionRole), "")
+	case len(needs) > 0:
+		c.refuseOrKeep("execution-role-missing", c.def, "Fargate needs an execution role for %s", strings.Join(needs, ", "))
+	}
+	if len(rights) > 0 {
+		c.note("execution-role-rights", c.def, "the execution role needs more than AmazonECSTaskExecutionRolePolicy: %s", strings.Join(rights, "; "))
+	}
+	role = field(c.def, "taskRoleArn")
+	switch {
+	case role != nil && identity(role) != "":
+	case c.TaskRole != "":
+		c.set("task-role-set", c.def, "taskRoleArn", c.role(c.TaskRole), "")
+	case !c.fargate:
+		c.note("task-role-missing", c.def, "")
+	}
+}
+
+// role returns a role as it is named in a definition. CloudFormation wants an ARN.
+func (c *converter) role(name string) *tree.Node {
+	if !c.template || strings.HasPrefix(name, "arn:") || placeholder(name) {
+		return tree.NewString(name)
+	}
+	return tree.NewObject(tree.Member{Name: "Fn::Sub", Value: tree.NewString("arn:${AWS::Partition}:iam::${AWS::AccountId}:role/" + name)})
+}
+
+var privateImage = regexp.MustCompile(`^\d{12}\.dkr\.ecr[.-]`)
+
+// needsOfRole returns why the task needs an execution role, and which rights
+// beyond the managed policy that role needs.
+func (c *converter) needsOfRole() (needs, rights []string) {
+	var awslogs, createGroup, ecr, secrets, files, registry bool
+	for _, container := range c.containers {
+		logs := field(container, "logConfiguration")
+		if driver, _ := field(logs, "logDriver").Text(); driver == "awslogs" {
+			awslogs = true
+		}
+		create, _ := field(logs, "options").Key("awslogs-create-group").Bool()
+		createGroup = createGroup || create
+		image, _ := field(container, "image").Text()
+		ecr = ecr || privateImage.MatchString(image)
+		secrets = secrets || field(container, "secrets").Len() > 0 || field(logs, "secretOptions").Len() > 0
+		files = files || field(container, "environmentFiles").Len() > 0
+		registry = registry || field(container, "repositoryCredentials") != nil
+	}
+	for _, v := range []struct {
+		needed      bool
+		what, right string
+	}{
+		{awslogs, "the log driver awslogs", ""},
+		{createGroup, "", "logs:CreateLogGroup for awslogs-create-group"},
+		{ecr, "images of Amazon ECR", ""},
+		{secrets, "secrets", "ssm:GetParameters, secretsmanager:GetSecretValue and kms:Decrypt for the secrets"},
+		{files, "environmentFiles", "s3:GetObject and s3:GetBucketLocation for the environment files"},
+		{registry, "repositoryCredentials", "secretsmanager:GetSecretValue for the credentials of the registry"},
+	} {
+		if v.needed && v.what != "" {
+			needs = append(needs, v.what)
+		}
+		if v.needed && v.right != "" {
+			rights = append(rights, v.right)
+		}
+	}
+	return needs, rights
+}

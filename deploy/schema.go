@@ -1,0 +1,280 @@
+package deploy
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"sumoship/deploy/tree"
+)
+
+// schema says what a value of a task definition must be. Rules can then read
+// what they need without asking for types: a value of a wrong type is reported
+// here, and reads as absent.
+type schema struct {
+	kind     shape
+	members  map[string]*schema // of a record, by each spelling of their names
+	required []string           // of a record
+	element  *schema            // of a list
+	values   []string           // of a text, none for any
+	min, max int64              // of a whole number
+}
+
+type shape uint8
+
+const (
+	aText shape = iota
+	aWhole
+	aFlag
+	aList
+	aRecord
+	aMap // of texts, with keys of the author's
+)
+
+func (s shape) String() string {
+	return [...]string{"a string", "a whole number", "true or false", "a list", "an object", "an object of strings"}[s]
+}
+
+type member struct {
+	name string // with a ! if it is required
+	*schema
+}
+
+func record(members ...member) *schema {
+	s := &schema{kind: aRecord, members: map[string]*schema{}}
+	for _, m := range members {
+		name, required := strings.CutSuffix(m.name, "!")
+		if required {
+			s.required = append(s.required, name)
+		}
+		s.members[strings.ToLower(name)] = m.schema
+		s.members[name] = m.schema
+		s.members[tree.Pascal(name, "")] = m.schema
+	}
+	return s
+}
+
+func list(element *schema) *schema      { return &schema{kind: aList, element: element} }
+func oneOf(values ...string) *schema    { return &schema{kind: aText, values: values} }
+func between(min, max int64) *schema    { return &schema{kind: aWhole, min: min, max: max} }
+func pairs(names ...member) *schema     { return list(record(names...)) }
+func plain(kind shape) *schema          { return &schema{kind: kind} }
+func atLeast(min int64) *schema         { return between(min, math.MaxInt32) }
+func (s *schema) named(n string) member { return member{n, s} }
+
+// definition is the schema of RegisterTaskDefinition, with the members that
+// DescribeTaskDefinition adds.
+//
+// Source: Amazon ECS API Reference, RegisterTaskDefinition and TaskDefinition;
+// for ranges, the data types HealthCheck, PortMapping, ContainerRestartPolicy,
+// EphemeralStorage, LinuxParameters.
+var definition = func() *schema {
+	text, flag, port := plain(aText), plain(aFlag), between(0, 65535)
+	enabled := oneOf("ENABLED", "DISABLED")
+	container := record(
+		text.named("name!"), text.named("image!"),
+		record(text.named("credentialsParameter!")).named("repositoryCredentials"),
+		atLeast(0).named("cpu"), atLeast(0).named("memory"), atLeast(0).named("memoryReservation"),
+		list(text).named("links"),
+		pairs(port.named("containerPort"), port.named("hostPort"), oneOf("tcp", "udp").named("protocol"),
+			text.named("name"), oneOf("http", "http2", "grpc").named("appProtocol"), text.named("containerPortRange")).named("portMappings"),
+		flag.named("essential"),
+		record(flag.named("enabled!"), list(plain(aWhole).any()).named("ignoredExitCodes"), between(60, 1800).named("restartAttemptPeriod")).named("restartPolicy"),
+		list(text).named("entryPoint"), list(text).named("command"),
+		pairs(text.named("name!"), text.named("value")).named("environment"),
+		pairs(text.named("value!"), text.named("type!")).named("environmentFiles"),
+		pairs(text.named("sourceVolume"), text.named("containerPath"), flag.named("readOnly")).named("mountPoints"),
+		pairs(text.named("sourceContainer"), flag.named("readOnly")).named("volumesFrom"),
+		record(
+			record(list(text).named("add"), list(text).named("drop")).named("capabilities"),
+			pairs(text.named("hostPath!"), text.named("containerPath"), list(oneOf("read", "write", "mknod")).named("permissions")).named("devices"),
+			flag.named("initProcessEnabled"), atLeast(0).named("sharedMemorySize"),
+			pairs(text.named("containerPath!"), atLeast(1).named("size!"), list(text).named("mountOptions")).named("tmpfs"),
+			atLeast(0).named("maxSwap"), between(0, 100).named("swappiness"),
+		).named("linuxParameters"),
+		pairs(text.named("name!"), text.named("valueFrom!")).named("secrets"),
+		pairs(text.named("containerName!"), oneOf("START", "COMPLETE", "SUCCESS", "HEALTHY").named("condition!")).named("dependsOn"),
+		atLeast(0).named("startTimeout"), atLeast(0).named("stopTimeout"),
+		oneOf("enabled", "disabled").named("versionConsistency"),
+		text.named("hostname"), text.named("user"), text.named("workingDirectory"),
+		flag.named("disableNetworking"), flag.named("privileged"), flag.named("readonlyRootFilesystem"),
+		list(text).named("dnsServers"), list(text).named("dnsSearchDomains"),
+		pairs(text.named("hostname!"), text.named("ipAddress!")).named("extraHosts"),
+		list(text).named("dockerSecurityOptions"),
+		flag.named("interactive"), flag.named("pseudoTerminal"),
+		plain(aMap).named("dockerLabels"),
+		pairs(text.named("name!"), plain(aWhole).any().named("softLimit!"), plain(aWhole).any().named("hardLimit!")).named("ulimits"),
+		record(text.named("logDriver!"), plain(aMap).named("options"), pairs(text.named("name!"), text.named("valueFrom!")).named("secretOptions")).named("logConfiguration"),
+		record(list(text).named("command!"), between(5, 300).named("interval"), between(2, 60).named("timeout"),
+			between(1, 10).named("retries"), between(0, 300).named("startPeriod")).named("healthCheck"),
+		pairs(text.named("namespace"), text.named("value")).named("systemControls"),
+		pairs(text.named("value!"), text.named("type!"), text.named("sharingStrategy")).named("resourceRequirements"),
+		record(oneOf("fluentd", "fluentbit").named("type!"), plain(aMap).named("options")).named("firelensConfiguration"),
+		list(text).named("credentialSpecs"),
+	)
+	volume := record(
+		text.named("name!"),
+		record(text.named("sourcePath")).named("host"),
+		record(oneOf("task", "shared").named("scope"), flag.named("autoprovision"), text.named("driver"), plain(aMap).named("driverOpts"), plain(aMap).named("labels")).named("dockerVolumeConfiguration"),
+		record(text.named("fileSystemId!"), text.named("rootDirectory"), enabled.named("transitEncryption"), port.named("transitEncryptionPort"),
+			record(text.named("accessPointId"), enabled.named("iam")).named("authorizationConfig")).named("efsVolumeConfiguration"),
+		record(text.named("fileSystemArn!"), text.named("rootDirectory"), port.named("transitEncryptionPort"), text.named("accessPointArn")).named("s3filesVolumeConfiguration"),
+		record(text.named("fileSystemId!"), text.named("rootDirectory!"),
+			record(text.named("credentialsParameter!"), text.named("domain!")).named("authorizationConfig!")).named("fsxWindowsFileServerVolumeConfiguration"),
+		flag.named("configuredAtLaunch"),
+	)
+	properties := pairs(text.named("name"), text.named("value"))
+	return record(
+		text.named("family"), text.named("taskRoleArn"), text.named("executionRoleArn"),
+		oneOf("", "bridge", "host", "awsvpc", "none", "default", "<default>").named("networkMode"),
+		list(container).named("containerDefinitions!"),
+		list(volume).named("volumes"),
+		pairs(text.named("type"), text.named("expression")).named("placementConstraints"),
+		list(oneOf("EC2", "FARGATE", "EXTERNAL", "MANAGED_INSTANCES")).named("requiresCompatibilities"),
+		text.named("cpu"), text.named("memory"),
+		pairs(text.named("key"), text.named("value")).named("tags"),
+		oneOf("", "host", "task").named("pidMode"), oneOf("", "host", "task", "none", "private").named("ipcMode"),
+		record(text.named("type"), text.named("containerName!"), properties.named("properties"), properties.named("proxyConfigurationProperties")).named("proxyConfiguration"),
+		pairs(text.named("deviceName!"), text.named("deviceType!")).named("inferenceAccelerators"),
+		record(between(21, 200).named("sizeInGiB!")).named("ephemeralStorage"),
+		record(oneOf("", "X86_64", "ARM64").named("cpuArchitecture"), text.named("operatingSystemFamily")).named("runtimePlatform"),
+		flag.named("enableFaultInjection"),
+
+		// Read-only.
+		text.named("taskDefinitionArn"), plain(aWhole).any().named("revision"), text.named("status"),
+		pairs(text.named("name"), text.named("value"), text.named("targetType"), text.named("targetId")).named("requiresAttributes"),
+		list(text).named("compatibilities"), plain(anything).named("registeredAt"), text.named("registeredBy"),
+		plain(anything).named("deregisteredAt"), plain(anything).named("deleteRequestedAt"),
+	)
+}()
+
+// anything is the shape of what nobody reads.
+const anything shape = aMap + 1
+
+func (s *schema) any() *schema {
+	s.min, s.max = math.MinInt64, math.MaxInt64
+	return s
+}
+
+// validate reports what no rule could read: values of wrong types, out of their
+// ranges, missing, or unknown to it; and mends numbers written as strings and
+// strings written as numbers, which the tools of AWS take in templates only.
+func (c *converter) validate(n *tree.Node, s *schema) {
+	if n.Kind() == tree.Null {
+		if n.Parent().Kind() == tree.Array {
+			c.fail("wrong-type", n, "here stands null, where %s belongs", s.kind)
+		}
+		return
+	}
+	switch s.kind {
+	case aRecord, aMap, aList:
+		if c.unknown(n) {
+			return
+		}
+	default:
+		if n.Opaque() {
+			return // who reads it remarks on it
+		}
+	}
+	ok := true
+	switch s.kind {
+	case aRecord:
+		if ok = n.Kind() == tree.Object; ok {
+			c.validateRecord(n, s)
+		}
+	case aMap:
+		if ok = n.Kind() == tree.Object; ok {
+			for _, v := range n.Members() {
+				c.validate(v, anyText)
+			}
+		}
+	case aList:
+		if ok = n.Kind() == tree.Array; ok {
+			for _, v := range n.Elements() {
+				c.validate(v, s.element)
+			}
+		}
+	case aText:
+		ok = c.validateText(n, s)
+	case aWhole:
+		ok = c.validateWhole(n, s)
+	case aFlag:
+		ok = c.validateFlag(n)
+	}
+	if !ok {
+		c.fail("wrong-type", n, "here stands %s, where %s belongs", n.Kind(), s.kind)
+	}
+}
+
+var anyText = plain(aText)
+
+func (c *converter) validateRecord(n *tree.Node, s *schema) {
+	for name, v := range n.Members() {
+		m, known := s.members[name]
+		if !known {
+			m, known = s.members[strings.ToLower(name)]
+		}
+		if !known {
+			c.note("unknown-member", v, "%q is no member that sumoship knows here", name)
+			continue
+		}
+		c.validate(v, m)
+	}
+	for _, name := range s.required {
+		if field(n, name) == nil {
+			c.fail("member-missing", n, "%s is missing here", name)
+		}
+	}
+}
+
+func (c *converter) validateText(n *tree.Node, s *schema) bool {
+	switch n.Kind() {
+	case tree.String:
+		text, _ := n.Text()
+		if len(s.values) > 0 && !slices.Contains(s.values, text) {
+			choice := slices.DeleteFunc(slices.Clone(s.values), func(v string) bool { return v == "" })
+			c.fail("value-invalid", n, "%q is none of %s", text, strings.Join(choice, ", "))
+		}
+	case tree.Number, tree.Bool:
+		if len(s.values) > 0 {
+			return false
+		}
+		if !c.template {
+			c.rewrite("type-mended", n, tree.NewString(n.Source()), "", "", "this has to be a string here; it is put in quotes")
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+func (c *converter) validateWhole(n *tree.Node, s *schema) bool {
+	i, ok := n.Int()
+	if !ok {
+		return false
+	}
+	if i < s.min || i > s.max {
+		limits := fmt.Sprintf("%d to %d", s.min, s.max)
+		if s.max == math.MaxInt32 {
+			limits = fmt.Sprintf("%d or more", s.min)
+		}
+		c.fail("value-out-of-range", n, "%d is out of range: %s", i, limits)
+	}
+	if n.Kind() == tree.String && !c.template {
+		c.unquote(n, tree.NewInt(i))
+	}
+	return true
+}
+
+func (c *converter) validateFlag(n *tree.Node) bool {
+	v, ok := n.Bool()
+	if ok && n.Kind() == tree.String && !c.template {
+		c.unquote(n, tree.NewBool(v))
+	}
+	return ok
+}
+
+func (c *converter) unquote(n, v *tree.Node) {
+	c.rewrite("type-mended", n, v, n.Source(), v.Source(), "this has to be %s without quotes here", v.Kind())
+}

@@ -1,0 +1,218 @@
+package deploy
+
+import (
+	"strings"
+
+	"sumoship/deploy/tree"
+)
+
+// volumeKinds are the members that say what a volume is; it has one of them, or
+// none, and then is empty storage of the task.
+var volumeKinds = []string{
+	"host", "dockerVolumeConfiguration", "efsVolumeConfiguration", "s3filesVolumeConfiguration",
+	"fsxWindowsFileServerVolumeConfiguration", "configuredAtLaunch",
+}
+
+// volumes looks after what the containers mount. What lies on an instance has no
+// place on Fargate.
+func (c *converter) volumes() {
+	seen := map[string]bool{}
+	var atLaunch *tree.Node
+	for _, v := range c.items(field(c.def, "volumes")) {
+		if v.Kind() != tree.Object {
+			continue
+		}
+		name := identity(field(v, "name"))
+		if seen[name] && name != "" {
+			c.fail("volume-name-duplicate", v, "another volume of this task is called %q already", name)
+		}
+		seen[name] = true
+		var kinds []string
+		for _, kind := range volumeKinds {
+			if n := field(v, kind); n != nil && (n.Len() > 0 || kind == "configuredAtLaunch" && c.flag(n)) {
+				kinds = append(kinds, kind)
+			}
+		}
+		if len(kinds) > 1 {
+			c.fail("volume-kinds", v, "a volume is of one kind, and not of %s at once", strings.Join(kinds, " and "))
+			continue
+		}
+		c.hostVolume(v, name)
+		c.dockerVolume(v, name)
+		if n := field(v, "fsxWindowsFileServerVolumeConfiguration"); n != nil && !c.unknown(n) {
+			c.refuseOrMove("volume-fsx", v, n, name, "")
+		}
+		if n := field(v, "efsVolumeConfiguration"); n != nil && !c.unknown(n) {
+			c.efs(v, n, name)
+		}
+		if n := field(v, "s3filesVolumeConfiguration"); n != nil && !c.unknown(n) {
+			if c.windows {
+				c.refuseOrDropVolume("windows-volume", v, n, name, "Windows containers on Fargate cannot mount S3 Files")
+			} else if identity(field(c.def, "taskRoleArn")) == "" && c.TaskRole == "" && !c.list {
+				c.fail("s3files-task-role", n, "")
+			}
+		}
+		if n := field(v, "configuredAtLaunch"); n != nil && c.flag(n) {
+			c.ebs(v, n, name, atLaunch)
+			atLaunch = v
+		}
+	}
+}
+
+func (c *converter) hostVolume(v *tree.Node, name string) {
+	host := field(v, "host")
+	path := field(host, "sourcePath")
+	switch {
+	case host == nil || c.unknown(host) || path == nil:
+	case path.Kind() == tree.String && identity(path) == "":
+		c.drop("same-meaning-dropped", path, "an empty sourcePath asks for empty storage, as none does")
+	default:
+		p, _ := path.Text()
+		c.refuseOrMove("volume-host-path", v, host, name, "volume %q is %s of the instance, and Fargate has no instance: %s", name, path.Source(), advice(p))
+	}
+}
+
+// advice tells what may stand in for a path of an instance.
+func advice(path string) string {
+	p := strings.TrimRight(path, "/")
+	switch {
+	case strings.HasSuffix(p, "docker.sock"):
+		return "there is no Docker to talk to; what does that stays on EC2 as an agent of the instances"
+	case p == "" || under(p, "/proc", "/sys", "/cgroup", "/dev", "/var/lib/docker", "/var/run", "/run", "/var/lib/ecs", "/boot", "/lib/modules"):
+		return "this is an agent of the instances, which has nothing to look at on Fargate; use a sidecar or CloudWatch Container Insights"
+	case under(p, "/etc/localtime", "/etc/timezone", "/etc/ssl", "/etc/pki", "/etc/hosts", "/etc/passwd", "/etc/group", "/usr/share/zoneinfo", "/usr/share/ca-certificates"):
+		return "build what it holds into the image, or set TZ for the time zone"
+	}
+	return "put the data on EFS, EBS or S3 Files, or let it be ephemeral if it may go with the task"
+}
+
+func under(path string, roots ...string) bool {
+	for _, root := range roots {
+		if path == root || strings.HasPrefix(path, root+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *converter) dockerVolume(v *tree.Node, name string) {
+	n := field(v, "dockerVolumeConfiguration")
+	if n == nil || c.unknown(n) {
+		return
+	}
+	scope, driver := field(n, "scope"), field(n, "driver")
+	d := c.text(driver)
+	ofTask := scope == nil || c.text(scope) == "task"
+	if ofTask && !driver.Opaque() && (d == "" || d == "local" || d == "none") && field(n, "driverOpts").Len() == 0 {
+		c.swapFor("volume-docker-task", n, "host", tree.NewObject(), "")
+		return
+	}
+	why := "Fargate has no Docker volumes"
+	if !ofTask {
+		why += "; one that is shared outlives its task on the instance"
+	} else {
+		why += ", and no driver " + orUnknown(d, "with options")
+	}
+	c.refuseOrMove("volume-docker", v, n, name, "%s", why)
+}
+
+// refuseOrMove refuses a volume that cannot be on Fargate, unless an option says
+// what to put in its place. If it is allowed the volume and its mounts go.
+func (c *converter) refuseOrMove(id string, v, kind *tree.Node, name, why string, args ...any) {
+	to := c.Volumes[name]
+	if to == "" {
+		c.refuseOrDropVolume(id, v, kind, name, why, args...)
+		return
+	}
+	if to == "ephemeral" {
+		if kind.Name() == v.Field("host").Name() && kind == v.Field("host") {
+			n := field(kind, "sourcePath")
+			c.drop("volume-ephemeral", n, "volume %q becomes empty storage of the task: what is written there goes with it", name)
+			return
+		}
+		c.swapFor("volume-ephemeral", kind, "host", tree.NewObject(), "volume %q becomes empty storage of the task: what is written there goes with it", name)
+		return
+	}
+	efs := efsVolume.FindStringSubmatch(to)
+	members := []tree.Member{
+		{Name: "fileSystemId", Value: tree.NewString(efs[1])},
+		{Name: "transitEncryption", Value: tree.NewString("ENABLED")},
+	}
+	switch rest := efs[2]; {
+	case strings.HasPrefix(rest, "/"):
+		members = append(members, tree.Member{Name: "rootDirectory", Value: tree.NewString(rest)})
+	case rest != "":
+		members = append(members, tree.Member{Name: "authorizationConfig", Value: tree.NewObject(tree.Member{Name: "accessPointId", Value: tree.NewString(rest)})})
+	}
+	c.swapFor("volume-efs", kind, "efsVolumeConfiguration", tree.NewObject(members...), "volume %q becomes file system %s", name, efs[1])
+}
+
+// refuseOrDropVolume refuses a volume, or drops it and its mounts if that is allowed.
+func (c *converter) refuseOrDropVolume(id string, v, kind *tree.Node, name, why string, args ...any) {
+	if !c.refuse(id, kind, why, args...) {
+		return
+	}
+	c.drop(id, v, why, args...)
+	for _, container := range c.containers {
+		for _, mount := range field(container, "mountPoints").Elements() {
+			if identity(field(mount, "sourceVolume")) == name {
+				c.drop("mount-dropped", mount, "it mounts volume %q, which is dropped", name)
+			}
+		}
+	}
+}
+
+func (c *converter) efs(v, n *tree.Node, name string) {
+	if c.windows {
+		c.refuseOrDropVolume("windows-volume", v, n, name, "Windows containers on Fargate cannot mount EFS")
+		return
+	}
+	auth := field(n, "authorizationConfig")
+	encryption, root := field(n, "transitEncryption"), field(n, "rootDirectory")
+	point, iam := field(auth, "accessPointId"), c.text(field(auth, "iam"))
+	encrypted := encryption.Opaque() || c.text(encryption) == "ENABLED"
+	switch {
+	case identity(point) != "" && !encrypted:
+		c.fail("efs-invalid", n, "an access point needs transitEncryption ENABLED")
+	case iam == "ENABLED" && !encrypted:
+		c.fail("efs-invalid", n, "iam ENABLED needs transitEncryption ENABLED")
+	}
+	if dir := c.text(root); identity(point) != "" && dir != "" && dir != "/" {
+		c.fail("efs-invalid", root, "with an access point rootDirectory has to be / or absent")
+	}
+	c.note("efs-security-group", n, "")
+}
+
+func (c *converter) ebs(v, n *tree.Node, name string, earlier *tree.Node) {
+	if c.windows {
+		c.refuseOrDropVolume("windows-volume", v, n, name, "Windows containers on Fargate cannot mount EBS")
+		return
+	}
+	if earlier != nil {
+		c.fail("ebs-several", n, "")
+	}
+	mounted := c.containersUnknown
+	for _, container := range c.containers {
+		for _, mount := range field(container, "mountPoints").Elements() {
+			mounted = mounted || identity(field(mount, "sourceVolume")) == name || mount.Opaque()
+		}
+	}
+	if !mounted {
+		c.fail("ebs-unmounted", v, "volume %q is configured at launch, and no container mounts it", name)
+	}
+	c.note("ebs-service", n, "")
+}
+
+// hasVolume reports whether there is a volume of a name, or may be.
+func (c *converter) hasVolume(name string) bool {
+	volumes := field(c.def, "volumes")
+	if volumes.Opaque() || c.list {
+		return true
+	}
+	for _, v := range volumes.Elements() {
+		if v.Opaque() || identity(field(v, "name")) == name {
+			return true
+		}
+	}
+	return false
+}
