@@ -45,8 +45,9 @@ type streams struct {
 }
 
 type cli struct {
-	Local localCmd `cmd:"" help:"Run the forwarder here, on sample events or your own, and show what Sumo Logic would receive."`
-	DLQ   dlqCmd   `cmd:"" name:"dlq" help:"Look after the dead-letter queue."`
+	Local   localCmd   `cmd:"" help:"Run the forwarder here, on sample events or your own, and show what Sumo Logic would receive."`
+	DLQ     dlqCmd     `cmd:"" name:"dlq" help:"Look after the dead-letter queue."`
+	Fargate fargateCmd `cmd:"" help:"Move task definitions from EC2 to Fargate, with logs that arrive."`
 }
 
 func main() {
@@ -71,7 +72,7 @@ func run(ctx context.Context, args []string, s streams) (status int) {
 	}()
 	parser, err := kong.New(&c,
 		kong.Name("sumoship"),
-		kong.Description("Ships CloudWatch Logs to Sumo Logic and loses none."),
+		kong.Description("Ships CloudWatch Logs to Sumo Logic and loses none. Moves task definitions of Amazon ECS to Fargate."),
 		kong.UsageOnError(),
 		kong.Writers(s.out, s.err),
 		kong.Exit(func(code int) { panic(done{code}) }),

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sumoship/deploy"
+)
+
+// documented holds what stands between two marks of a page to what the program
+// says. -update writes it.
+func documented(t *testing.T, page, mark, want string) {
+	t.Helper()
+	begin, end := fmt.Sprintf("<!-- %s: go test ./cmd/sumoship -run Documented -update writes this -->\n", mark), fmt.Sprintf("<!-- end of %s -->\n", mark)
+	b, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(b), begin)
+	got, after, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("%s has nothing between %s and %s", page, begin, end)
+	}
+	if *update {
+		if err := os.WriteFile(page, []byte(before+begin+want+end+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s is not up to date (-want +got):\n%s", page, diff)
+	}
+}
+
+func TestDocumentedRulesAreTheRules(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("| Id | Severity | What it says | What to do | With `--allow` | Source |\n|---|---|---|---|---|---|\n")
+	cell := strings.NewReplacer("|", `\|`, "\n", " ", "<", "&lt;")
+	for _, r := range deploy.Rules() {
+		says := r.Summary
+		if r.Refusal != "" {
+			says += " ECS: " + r.Refusal
+		}
+		fmt.Fprintf(&b, "| <a id=\"%s\"></a>`%s` | %s | %s | %s | %s | %s |\n", r.ID, r.ID, r.Severity, cell.Replace(says), cell.Replace(r.Help), cell.Replace(r.Allow), cell.Replace(r.Source))
+	}
+	documented(t, "../../docs/fargate.md", "rules", b.String())
+}
+
+// The README shows what the program writes.
+func TestDocumentedConversionIsTheConversion(t *testing.T) {
+	args := []string{"fargate", "convert", "testdata/taskdefs/shop.json", "--diff", "--show", "warning"}
+	t.Chdir("../..")
+	status, out, errs := command(t, map[string]string{"COLUMNS": "80"}, args...)
+	if status != exitOK {
+		t.Fatalf("status %d\n%s", status, errs)
+	}
+	input, err := os.ReadFile("testdata/taskdefs/shop.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := func(s string) string {
+		var b strings.Builder
+		for line := range strings.Lines(s) {
+			if line != "\n" {
+				line = "    " + line
+			}
+			b.WriteString(line)
+		}
+		return b.String()
+	}
+	documented(t, "README.md", "input", "\n"+block(string(input))+"\n")
+	documented(t, "README.md", "conversion", "\n"+block("$ sumoship "+strings.Join(args, " ")+"\n"+out+errs)+"\n")
+}

@@ -1,0 +1,220 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"sumoship/deploy"
+)
+
+type fargateCheckCmd struct {
+	Paths []string `arg:"" optional:"" help:"Task definitions and templates, and directories of them; - is standard input."`
+	inputFlags
+	ruleFlags
+	reportFlags
+}
+
+func (c *fargateCheckCmd) Help() string {
+	return `On a definition that names FARGATE, errors are what Amazon ECS would refuse; on
+any other, what convert would refuse. Warnings and infos are what convert would
+change, and what would work otherwise on Fargate.
+
+A directory is searched for *.json, *.yaml, *.yml and *.template, but not its
+node_modules and directories whose names begin with a dot. Files in it that hold
+no task definition are skipped and counted. All task definitions of a template
+are checked, unless --resource names one.
+
+  sumoship fargate check shop.json
+  sumoship fargate check deploy/ --findings sarif --report findings.sarif
+
+Exit status: 0 fine, 1 findings at or above --fail-on, 2 the command is wrong or
+an input cannot be read, 3 AWS refused.`
+}
+
+func (c *fargateCheckCmd) Run(ctx context.Context, s streams) error {
+	inputs, err := c.inputs(ctx, s)
+	if err != nil {
+		return err
+	}
+	// Each input is read, checked and forgotten by one worker; only what was
+	// found stays.
+	found := make([]outcome, len(inputs))
+	bar := newBar(len(inputs), "checking", s.err)
+	var workers errgroup.Group
+	workers.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range inputs {
+		workers.Go(func() error {
+			if ctx.Err() == nil {
+				found[i] = c.check(s, inputs[i])
+			}
+			bar.Add(1)
+			return nil
+		})
+	}
+	workers.Wait()
+	bar.Finish()
+	if ctx.Err() != nil {
+		return exit{exitFound, errors.New("interrupted")}
+	}
+	var report deploy.Report
+	for _, o := range found {
+		if o.usage != nil {
+			return o.usage
+		}
+		if o.skipped {
+			report.Skipped++
+		}
+		report.Inputs = append(report.Inputs, o.inputs...)
+	}
+	if err := c.write(s, report, s.out); err != nil {
+		return err
+	}
+	unreadable := 0
+	for _, i := range report.Inputs {
+		if i.Err != nil {
+			unreadable++
+			fmt.Fprintf(s.err, "sumoship: %v\n", i.Err)
+		}
+	}
+	if unreadable > 0 {
+		return exit{status: exitUsage}
+	}
+	return c.status(report)
+}
+
+// candidate is an input that is not read yet.
+type candidate struct {
+	input
+	read  bool // input holds the document
+	maybe bool // found in a directory: it need not be a task definition
+}
+
+// inputs are those that the arguments name, each once, in order.
+func (c *fargateCheckCmd) inputs(ctx context.Context, s streams) ([]candidate, error) {
+	if len(c.Paths) == 0 && c.FromECS == "" {
+		return nil, usage("which task definitions? Give files or directories, - for standard input, or --from-ecs")
+	}
+	var list []candidate
+	seen := map[string]bool{}
+	add := func(name string, maybe bool) {
+		if clean := filepath.Clean(name); !seen[clean] {
+			seen[clean] = true
+			list = append(list, candidate{input: input{name: name}, maybe: maybe})
+		}
+	}
+	for _, path := range c.Paths {
+		info, err := os.Stat(path)
+		switch {
+		case path == stdin && seen[stdin]:
+		case path == stdin:
+			seen[stdin] = true
+			in, err := readInput(s, stdin)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, candidate{input: in, read: true})
+		case err != nil:
+			return nil, exit{exitUsage, err}
+		case info.IsDir():
+			if err := search(path, add); err != nil {
+				return nil, exit{exitUsage, err}
+			}
+		default:
+			add(path, false)
+		}
+	}
+	if c.FromECS != "" {
+		in, err := c.fromECS(ctx, c.Region)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, candidate{input: in, read: true})
+	}
+	return list, nil
+}
+
+// search finds what may hold task definitions below a directory, in order.
+func search(root string, add func(name string, maybe bool)) error {
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir():
+			if path != root && (strings.HasPrefix(d.Name(), ".") || d.Name() == "node_modules") {
+				return fs.SkipDir
+			}
+		case slices.Contains([]string{".json", ".yaml", ".yml", ".template"}, strings.ToLower(filepath.Ext(path))):
+			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() { // d is a link, perhaps to a directory or to nothing
+				add(path, true)
+			}
+		}
+		return nil
+	})
+}
+
+// outcome is what came of an input.
+type outcome struct {
+	inputs  []deploy.Input
+	skipped bool  // it holds no task definition, and need not
+	usage   error // the flags are wrong
+}
+
+// check reads an input and checks what is in it.
+func (c *fargateCheckCmd) check(s streams, in candidate) outcome {
+	if !in.read {
+		read, err := readInput(s, in.name)
+		if err != nil {
+			return unreadable(in.name, err)
+		}
+		in.input = read
+	}
+	if in.maybe && !promising(in.doc) {
+		return outcome{skipped: true}
+	}
+	documents, err := deploy.ReadAll(in.name, in.doc, deploy.ReadOptions{Resource: c.Resource, Family: c.Family})
+	if err == nil && len(documents) == 0 {
+		if in.maybe {
+			return outcome{skipped: true}
+		}
+		_, err = c.document(in.input) // says why
+	}
+	if err != nil {
+		return unreadable(in.name, err)
+	}
+	var o outcome
+	for _, d := range documents {
+		findings, err := deploy.Check(d, c.options(in.region))
+		if err != nil {
+			return outcome{usage: wrongOption(err)}
+		}
+		o.inputs = append(o.inputs, deploy.Input{Name: in.name, Resource: d.Resource(), Findings: findings})
+	}
+	return o
+}
+
+func unreadable(name string, err error) outcome {
+	return outcome{inputs: []deploy.Input{{Name: name, Err: err}}}
+}
+
+// promising reports whether a text speaks of task definitions at all. It spares
+// reading the many other files of a repository, and complaints about those that
+// are JSON with comments, YAML of many documents, or templates of templates.
+func promising(doc []byte) bool {
+	for _, word := range []string{"ontainerDefinitions", "AWS::ECS::TaskDefinition", `"taskDefinition"`, "equiresCompatibilities", `"networkMode"`} {
+		if bytes.Contains(doc, []byte(word)) {
+			return true
+		}
+	}
+	list := bytes.HasPrefix(bytes.TrimSpace(doc), []byte("["))
+	return list && (bytes.Contains(doc, []byte(`"image"`)) || bytes.Contains(doc, []byte(`"Image"`)))
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// taskDefinitions is what the verbs use of Amazon ECS.
+type taskDefinitions interface {
+	DescribeTaskDefinition(context.Context, *ecs.DescribeTaskDefinitionInput, ...func(*ecs.Options)) (*ecs.DescribeTaskDefinitionOutput, error)
+	RegisterTaskDefinition(context.Context, *ecs.RegisterTaskDefinitionInput, ...func(*ecs.Options)) (*ecs.RegisterTaskDefinitionOutput, error)
+}
+
+// awsFlags say which account and Region, as for the AWS CLI.
+type awsFlags struct {
+	Profile string `help:"Profile of the AWS configuration." placeholder:"NAME"`
+}
+
+// open makes a client. region may be empty: then it is that of the AWS
+// configuration. It returns the Region that the client asks.
+func (f *awsFlags) open(ctx context.Context, region string) (client taskDefinitions, asks string, err error) {
+	var options []func(*awsconfig.LoadOptions) error
+	if region != "" {
+		options = append(options, awsconfig.WithRegion(region))
+	}
+	if f.Profile != "" {
+		options = append(options, awsconfig.WithSharedConfigProfile(f.Profile))
+	}
+	cfg, err := awsconfig.LoadDefaultConfig(ctx, options...)
+	if err != nil {
+		return nil, "", exit{exitAWS, fmt.Errorf("the AWS configuration cannot be read: %w", err)}
+	}
+	if cfg.Region == "" {
+		return nil, "", usage("which Region? Give --region or set AWS_REGION")
+	}
+	return ecs.NewFromConfig(cfg), cfg.Region, nil
+}
+
+// regionOf is the Region in the ARN of a task definition, "" if name is none.
+func regionOf(name string) string {
+	a, err := arn.Parse(name)
+	if err != nil {
+		return ""
+	}
+	return a.Region
+}
+
+// A definition goes to ECS and comes from it as the JSON document that it is,
+// and not through the structs of the SDK: they know the members of the day on
+// which the SDK was made, ECS gets new ones every few months, and a member that
+// is lost without a word on its way changes what the task does. The SDK still
+// signs, retries and finds the endpoint; only the body is ours.
+
+// describe returns the answer of DescribeTaskDefinition, tags included, as ECS
+// wrote it, and FAMILY:REVISION.
+func describe(ctx context.Context, client taskDefinitions, name string) (doc []byte, revision string, err error) {
+	out, err := client.DescribeTaskDefinition(ctx,
+		&ecs.DescribeTaskDefinitionInput{TaskDefinition: &name, Include: []types.TaskDefinitionField{types.TaskDefinitionFieldTags}},
+		withResponse(&doc))
+	if err != nil {
+		return nil, "", fmt.Errorf("describe task definition %s: %w", name, plain(err))
+	}
+	if out.TaskDefinition == nil {
+		return nil, "", fmt.Errorf("describe task definition %s: the answer holds no task definition", name)
+	}
+	return doc, revisionOf(out.TaskDefinition), nil
+}
+
+// registered is a task definition as ECS stored it.
+type registered struct {
+	Family   string `json:"family"`
+	Revision int32  `json:"revision"`
+	ARN      string `json:"taskDefinitionArn"`
+}
+
+// register makes doc, a RegisterTaskDefinition request in JSON, a new revision.
+func register(ctx context.Context, client taskDefinitions, doc []byte) (registered, error) {
+	out, err := client.RegisterTaskDefinition(ctx,
+		// These two are there because the SDK looks for them; doc replaces them.
+		&ecs.RegisterTaskDefinitionInput{Family: aws.String("-"), ContainerDefinitions: []types.ContainerDefinition{}},
+		withRequest(doc))
+	if err != nil {
+		return registered{}, fmt.Errorf("register task definition: %w", plain(err))
+	}
+	if out.TaskDefinition == nil {
+		return registered{}, errors.New("register task definition: the answer holds no task definition")
+	}
+	d := out.TaskDefinition
+	return registered{aws.ToString(d.Family), d.Revision, aws.ToString(d.TaskDefinitionArn)}, nil
+}
+
+func revisionOf(d *types.TaskDefinition) string {
+	return fmt.Sprintf("%s:%d", aws.ToString(d.Family), d.Revision)
+}
+
+// withRequest sends body in place of what the SDK made of its input.
+func withRequest(body []byte) func(*ecs.Options) {
+	replace := middleware.SerializeMiddlewareFunc("SendDocument", func(ctx context.Context, in middleware.SerializeInput, next middleware.SerializeHandler) (middleware.SerializeOutput, middleware.Metadata, error) {
+		req, ok := in.Request.(*smithyhttp.Request)
+		if !ok {
+			return middleware.SerializeOutput{}, middleware.Metadata{}, fmt.Errorf("unexpected transport %T", in.Request)
+		}
+		req, err := req.SetStream(bytes.NewReader(body))
+		if err != nil {
+			return middleware.SerializeOutput{}, middleware.Metadata{}, err
+		}
+		in.Request = req
+		return next.HandleSerialize(ctx, in)
+	})
+	// The length, the hash and the signature are made in later steps.
+	return ecs.WithAPIOptions(func(stack *middleware.Stack) error { return stack.Serialize.Add(replace, middleware.After) })
+}
+
+// withResponse copies the body of the answer to body before the SDK reads it.
+func withResponse(body *[]byte) func(*ecs.Options) {
+	keep := middleware.DeserializeMiddlewareFunc("KeepDocument", func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
+		out, metadata, err := next.HandleDeserialize(ctx, in)
+		resp, ok := out.RawResponse.(*smithyhttp.Response)
+		if err != nil || !ok {
+			return out, metadata, err
+		}
+		b, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil {
+			return out, metadata, &smithy.DeserializationError{Err: err}
+		}
+		*body = b
+		resp.Body = io.NopCloser(bytes.NewReader(b))
+		return out, metadata, nil
+	})
+	return ecs.WithAPIOptions(func(stack *middleware.Stack) error { return stack.Deserialize.Add(keep, middleware.After) })
+}
+
+// plain is what AWS said, without the SDK's talk around it.
+func plain(err error) error {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		return fmt.Errorf("%s: %s", api.ErrorCode(), strings.TrimSpace(cmp.Or(api.ErrorMessage(), "AWS does not say why")))
+	}
+	return err
+}
