@@ -50,7 +50,7 @@ type Options struct {
 	EventID        bool      // keep the id of the log event in each record
 	StreamPrefixes []string  // ship only log streams that begin with one of these; none means all
 	Internal       []Network // VPC formats: drop flow records between these
-	Source         Source    // overrides log stream (Name) and log group (Host); "none" omits the header
+	Source         Source    // overrides log stream (Name) and log group (Host); "none" omits the header; {logGroup} and others, see places, stand for what they name
 }
 
 // Reason tells why an event makes no record.
@@ -121,6 +121,7 @@ type writer struct {
 
 func (o Options) writer(b *Batch) *writer {
 	w := &writer{Options: o, source: Source{Name: b.LogStream, Host: b.LogGroup}}
+	places := places(b.LogGroup, b.LogStream)
 	for _, f := range []struct {
 		to   *string
 		from string
@@ -128,8 +129,11 @@ func (o Options) writer(b *Batch) *writer {
 		{&w.source.Name, o.Source.Name}, {&w.source.Category, o.Source.Category},
 		{&w.source.Host, o.Source.Host}, {&w.source.Fields, o.Source.Fields},
 	} {
-		if f.from != "" {
-			*f.to = unlessNone(f.from)
+		if f.from == "" {
+			continue
+		}
+		if value, ok := fill(unlessNone(f.from), places); ok {
+			*f.to = value
 		}
 	}
 	if o.LogInfo && b.named.stream {
