@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
@@ -33,16 +32,14 @@ type dlqCmd struct {
 
 // queueFlags say which queue, as the AWS CLI would.
 type queueFlags struct {
-	Queue   string `help:"The dead-letter queue: its URL or name. Default: the variable TASK_QUEUE_URL." placeholder:"URL|NAME"`
-	Region  string `help:"AWS Region, if not that of the AWS configuration." placeholder:"REGION"`
-	Profile string `help:"Profile of the AWS configuration." placeholder:"NAME"`
-	Output  string `help:"How to write the result: text or json." enum:"text,json" default:"text"`
+	Queue string `help:"The dead-letter queue: its URL or name. Default: the variable TASK_QUEUE_URL." placeholder:"URL|NAME"`
+	awsFlags
+	Output string `help:"How to write the result: text or json." enum:"text,json" default:"text"`
 }
 
-// aws reads the AWS configuration of who calls.
+// aws is the AWS configuration of who calls, for a Region of a queue or secret.
 func (f *queueFlags) aws(ctx context.Context, region string) (aws.Config, error) {
-	return awsconfig.LoadDefaultConfig(ctx,
-		awsconfig.WithRegion(cmp.Or(region, f.Region)), awsconfig.WithSharedConfigProfile(f.Profile))
+	return f.profileFlag.load(ctx, cmp.Or(region, f.Region))
 }
 
 // open finds the queue.
@@ -51,12 +48,12 @@ func (f *queueFlags) open(ctx context.Context, s streams) (url string, q *dlq.Qu
 	if name == "" {
 		return "", nil, usage("which queue? Give --queue or set TASK_QUEUE_URL")
 	}
-	cfg, err := f.aws(ctx, "")
+	cfg, err := f.load(ctx)
 	if err != nil {
-		return "", nil, exit{exitAWS, fmt.Errorf("the AWS configuration cannot be read: %w", err)}
+		return "", nil, err
 	}
 	if cfg.Region == "" {
-		return "", nil, usage("which Region? Give --region or set AWS_REGION")
+		return "", nil, errNoRegion
 	}
 	client := sqs.NewFromConfig(cfg)
 	if url, err = dlq.Find(ctx, client, name); err != nil {

@@ -69,7 +69,7 @@ type inputFlags struct {
 	FromECS  string `name:"from-ecs" help:"Read the task definition from Amazon ECS instead of a file." placeholder:"FAMILY[:REV]|ARN"`
 	Resource string `help:"Which resource, in a template with several task definitions." placeholder:"LOGICAL-ID"`
 	Family   string `help:"Family of a bare list of containers, which does not name one." placeholder:"NAME"`
-	awsFlags
+	profileFlag
 }
 
 // fileArg is the input of the verbs that take one.
@@ -98,7 +98,7 @@ func (f *inputFlags) one(ctx context.Context, s streams, file, region string) (i
 }
 
 func (f *inputFlags) fromECS(ctx context.Context, region string) (input, error) {
-	client, asks, err := f.open(ctx, cmp.Or(regionOf(f.FromECS), region))
+	client, asks, err := f.openECS(ctx, cmp.Or(regionOf(f.FromECS), region))
 	if err != nil {
 		return input{}, err
 	}

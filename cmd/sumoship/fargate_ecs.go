@@ -11,7 +11,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/smithy-go"
@@ -25,27 +24,15 @@ type taskDefinitions interface {
 	RegisterTaskDefinition(context.Context, *ecs.RegisterTaskDefinitionInput, ...func(*ecs.Options)) (*ecs.RegisterTaskDefinitionOutput, error)
 }
 
-// awsFlags say which account and Region, as for the AWS CLI.
-type awsFlags struct {
-	Profile string `help:"Profile of the AWS configuration." placeholder:"NAME"`
-}
-
-// open makes a client. region may be empty: then it is that of the AWS
+// openECS makes a client. region may be empty: then it is that of the AWS
 // configuration. It returns the Region that the client asks.
-func (f *awsFlags) open(ctx context.Context, region string) (client taskDefinitions, asks string, err error) {
-	var options []func(*awsconfig.LoadOptions) error
-	if region != "" {
-		options = append(options, awsconfig.WithRegion(region))
-	}
-	if f.Profile != "" {
-		options = append(options, awsconfig.WithSharedConfigProfile(f.Profile))
-	}
-	cfg, err := awsconfig.LoadDefaultConfig(ctx, options...)
+func (f *profileFlag) openECS(ctx context.Context, region string) (client taskDefinitions, asks string, err error) {
+	cfg, err := f.load(ctx, region)
 	if err != nil {
-		return nil, "", exit{exitAWS, fmt.Errorf("the AWS configuration cannot be read: %w", err)}
+		return nil, "", err
 	}
 	if cfg.Region == "" {
-		return nil, "", usage("which Region? Give --region or set AWS_REGION")
+		return nil, "", errNoRegion
 	}
 	return ecs.NewFromConfig(cfg), cfg.Region, nil
 }

@@ -67,7 +67,7 @@ func (c *fargateRegisterCmd) Run(ctx context.Context, s streams) error {
 		fmt.Fprintln(s.err, "sumoship: dry run: nothing was registered")
 		return nil
 	}
-	client, _, err := c.open(ctx, c.Region)
+	client, _, err := c.openECS(ctx, c.Region)
 	if err != nil {
 		return err
 	}

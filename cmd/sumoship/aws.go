@@ -1,0 +1,36 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+)
+
+// awsFlags say which account and Region, as the AWS CLI would.
+type awsFlags struct {
+	Region string `help:"AWS Region, if not that of the AWS configuration." placeholder:"REGION"`
+	profileFlag
+}
+
+// load reads the AWS configuration. Its Region may be "".
+func (f *awsFlags) load(ctx context.Context) (aws.Config, error) {
+	return f.profileFlag.load(ctx, f.Region)
+}
+
+// profileFlag is for verbs whose Region means more than where AWS is called.
+type profileFlag struct {
+	Profile string `help:"Profile of the AWS configuration." placeholder:"NAME"`
+}
+
+// load reads the AWS configuration for a Region, its own if region is "".
+func (f *profileFlag) load(ctx context.Context, region string) (aws.Config, error) {
+	cfg, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRegion(region), awsconfig.WithSharedConfigProfile(f.Profile))
+	if err != nil {
+		return cfg, exit{exitAWS, fmt.Errorf("the AWS configuration cannot be read: %w", err)}
+	}
+	return cfg, nil
+}
+
+var errNoRegion = usage("which Region? Give --region or set AWS_REGION")
