@@ -77,9 +77,13 @@ const (
 	allowKept    = "it stays as it is."
 )
 
+// WrongType is the ID of the finding that a part of the definition cannot be
+// read: a list where a string belongs, or the like.
+const WrongType = "wrong-type"
+
 var rules = []Rule{
 	// What no rule could read.
-	{ID: "wrong-type", Severity: Error, Action: Refuse, Source: apiTask,
+	{ID: WrongType, Severity: Error, Action: Refuse, Source: apiTask,
 		Summary: "A value is of another type than ECS takes there.", Help: "Write it as the API has it.", Refusal: "a parameter has an invalid type"},
 	{ID: "member-missing", Severity: Error, Action: Refuse, Source: apiTask,
 		Summary: "A member that ECS needs is missing.", Help: "Add it."},

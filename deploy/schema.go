@@ -163,7 +163,7 @@ func (s *schema) any() *schema {
 func (c *converter) validate(n *tree.Node, s *schema) {
 	if n.Kind() == tree.Null {
 		if n.Parent().Kind() == tree.Array {
-			c.fail("wrong-type", n, "here stands null, where %s belongs", s.kind)
+			c.fail(WrongType, n, "here stands null, where %s belongs", s.kind)
 		}
 		return
 	}
@@ -203,7 +203,7 @@ func (c *converter) validate(n *tree.Node, s *schema) {
 		ok = c.validateFlag(n)
 	}
 	if !ok {
-		c.fail("wrong-type", n, "here stands %s, where %s belongs", n.Kind(), s.kind)
+		c.fail(WrongType, n, "here stands %s, where %s belongs", n.Kind(), s.kind)
 	}
 }
 

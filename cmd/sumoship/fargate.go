@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/google/renameio/v2/maybe"
 
@@ -197,6 +198,11 @@ func (f *reportFlags) write(s streams, r deploy.Report, w io.Writer) error {
 // status is the exit status that findings ask for.
 func (f *reportFlags) status(r deploy.Report) error {
 	for _, input := range r.Inputs {
+		if garbled(input.Findings) {
+			return exit{status: exitUsage}
+		}
+	}
+	for _, input := range r.Inputs {
 		for _, finding := range input.Findings {
 			if finding.Severity.AtLeast(deploy.Severity(f.FailOn)) {
 				return exit{status: exitFound}
@@ -204,6 +210,11 @@ func (f *reportFlags) status(r deploy.Report) error {
 		}
 	}
 	return nil
+}
+
+// garbled tells whether a part of a definition cannot be read.
+func garbled(findings []deploy.Finding) bool {
+	return slices.ContainsFunc(findings, func(f deploy.Finding) bool { return f.ID == deploy.WrongType && f.Severity == deploy.Error })
 }
 
 // writeFile writes a file whole or not at all. It follows a link, and what is no

@@ -169,7 +169,10 @@ func (c *fargateConvertCmd) Run(ctx context.Context, s streams) error {
 	if err := c.reportFlags.write(s, report, findings); err != nil {
 		return err
 	}
-	if refused != nil {
+	switch {
+	case refused != nil && garbled(conversion.findings):
+		return exit{exitUsage, refused}
+	case refused != nil:
 		return exit{exitFound, refused}
 	}
 	return c.status(report)

@@ -57,7 +57,11 @@ func (c *fargateRegisterCmd) Run(ctx context.Context, s streams) error {
 		if err := report.Text(s.err, terminalStyle(s.err, s.getenv)); err != nil {
 			return err
 		}
-		return exit{exitFound, fmt.Errorf("%s is not registered: %s", in.name, count(len(findings), "error"))}
+		status := exitFound
+		if garbled(findings) {
+			status = exitUsage
+		}
+		return exit{status, fmt.Errorf("%s is not registered: %s", in.name, count(len(findings), "error"))}
 	}
 	request := d.ECS()
 	if c.DryRun {
