@@ -27,6 +27,7 @@ var mayImport = map[string]struct {
 	"function":      {siblings: []string{"transform", "sumo", "dlq"}, sdk: true},
 	"deploy":        {siblings: []string{"deploy/tree"}},
 	"deploy/tree":   {},
+	"deploy/eni":    {},
 }
 
 func TestImportsKeepTheArrows(t *testing.T) {

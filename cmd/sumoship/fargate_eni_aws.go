@@ -1,0 +1,155 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"sumoship/deploy/eni"
+)
+
+// survey is what instances a cluster has.
+type survey struct {
+	groups  []eni.Group // by type, then Linux before Windows; of Density only Type is set
+	foreign int         // instances that are not EC2's
+}
+
+func (s survey) types() []string {
+	var types []string
+	for _, g := range s.groups {
+		types = append(types, g.Type)
+	}
+	return slices.Compact(types)
+}
+
+// survey asks ECS for the active container instances of the cluster: those that
+// drain take no more tasks.
+func (c *fargateENICmd) survey(ctx context.Context) (survey, error) {
+	cfg, err := c.load(ctx)
+	if err != nil {
+		return survey{}, err
+	}
+	if cfg.Region == "" {
+		return survey{}, usage("which Region? Give --region or set AWS_REGION")
+	}
+	instances, err := containerInstances(ctx, ecs.NewFromConfig(cfg), c.Cluster)
+	if err != nil {
+		return survey{}, exit{exitAWS, fmt.Errorf("cluster %s: %w", c.Cluster, err)}
+	}
+	return newSurvey(instances), nil
+}
+
+// containerInstances goes from page to page by hand, as askEC2 does: the SDK's
+// paginators take their client as an interface, and then the linker keeps all of
+// its methods, 30 MB of them in the case of EC2.
+func containerInstances(ctx context.Context, client *ecs.Client, cluster string) ([]ecstypes.ContainerInstance, error) {
+	var all []ecstypes.ContainerInstance
+	for in := (&ecs.ListContainerInstancesInput{Cluster: &cluster, Status: ecstypes.ContainerInstanceStatusActive}); ; {
+		page, err := client.ListContainerInstances(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		// A page has at most 100, as many as can be described at once.
+		if len(page.ContainerInstanceArns) > 0 {
+			described, err := client.DescribeContainerInstances(ctx, &ecs.DescribeContainerInstancesInput{Cluster: &cluster, ContainerInstances: page.ContainerInstanceArns})
+			if err != nil {
+				return nil, err
+			}
+			for _, f := range described.Failures {
+				if reason := aws.ToString(f.Reason); reason != "MISSING" { // gone since it was listed
+					return nil, fmt.Errorf("container instance %s: %s", aws.ToString(f.Arn), reason)
+				}
+			}
+			all = append(all, described.ContainerInstances...)
+		}
+		if in.NextToken = page.NextToken; aws.ToString(in.NextToken) == "" {
+			return all, nil
+		}
+	}
+}
+
+func newSurvey(instances []ecstypes.ContainerInstance) (s survey) {
+	for _, instance := range instances {
+		attributes := map[string]string{}
+		for _, a := range instance.Attributes {
+			attributes[aws.ToString(a.Name)] = aws.ToString(a.Value)
+		}
+		name, windows := attributes["ecs.instance-type"], attributes["ecs.os-type"] == "windows"
+		if name == "" {
+			s.foreign++
+			continue
+		}
+		i := slices.IndexFunc(s.groups, func(g eni.Group) bool { return g.Type == name && g.Windows == windows })
+		if i < 0 {
+			i = len(s.groups)
+			s.groups = append(s.groups, eni.Group{Density: eni.Density{Type: name}, Windows: windows})
+		}
+		s.groups[i].Instances++
+		if attributes["ecs.awsvpc-trunk-id"] != "" {
+			s.groups[i].Trunks++
+		}
+	}
+	slices.SortFunc(s.groups, func(a, b eni.Group) int {
+		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(strconv.FormatBool(a.Windows), strconv.FormatBool(b.Windows)))
+	})
+	return s
+}
+
+// Why EC2 has not told how many interfaces a type has.
+var (
+	errNotAsked = errors.New("EC2 was not asked: there are no AWS credentials, or no Region")
+	errNotKnown = errors.New("EC2 does not know it in this Region either")
+)
+
+// credentialsWait is how long credentials are looked for. Where there are none
+// the SDK's last resort is a metadata service that does not answer.
+const credentialsWait = 2 * time.Second
+
+// askEC2 tells how many interfaces each of the types can have, or why it does not
+// know that of those which are not in the result.
+func (c *fargateENICmd) askEC2(ctx context.Context, types []*eni.UnknownTypeError) (interfaces map[string]int, why error) {
+	cfg, err := c.load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	waiting, cancel := context.WithTimeout(ctx, credentialsWait)
+	defer cancel()
+	if cfg.Region == "" || cfg.Credentials == nil {
+		return nil, errNotAsked
+	}
+	if _, err := cfg.Credentials.Retrieve(waiting); err != nil {
+		return nil, errNotAsked
+	}
+	// By a filter: asked for by name, one wrong type would spoil the answer for
+	// all.
+	filter := ec2types.Filter{Name: aws.String("instance-type")}
+	for _, t := range types {
+		filter.Values = append(filter.Values, t.Type)
+	}
+	interfaces = map[string]int{}
+	client := ec2.NewFromConfig(cfg)
+	for in := (&ec2.DescribeInstanceTypesInput{Filters: []ec2types.Filter{filter}}); ; {
+		page, err := client.DescribeInstanceTypes(ctx, in)
+		if err != nil {
+			return interfaces, fmt.Errorf("EC2 could not be asked: %w", err)
+		}
+		for _, t := range page.InstanceTypes {
+			if t.NetworkInfo != nil && t.NetworkInfo.MaximumNetworkInterfaces != nil {
+				interfaces[string(t.InstanceType)] = int(*t.NetworkInfo.MaximumNetworkInterfaces)
+			}
+		}
+		if in.NextToken = page.NextToken; aws.ToString(in.NextToken) == "" {
+			return interfaces, errNotKnown
+		}
+	}
+}

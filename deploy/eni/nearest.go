@@ -1,0 +1,46 @@
+package eni
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/agnivade/levenshtein"
+	"github.com/aws/amazon-vpc-resource-controller-k8s/pkg/aws/vpc"
+)
+
+// nearest names the types that somebody may have meant, at most three: the
+// nearest in spelling, those of the same family or size first among equals.
+func nearest(name string) []string {
+	type candidate struct {
+		name     string
+		distance int
+		kin      int
+	}
+	_, size, _ := strings.Cut(name, ".")
+	var all []candidate
+	for known := range maps.Keys(vpc.Limits) {
+		c := candidate{name: known, distance: levenshtein.ComputeDistance(name, known)}
+		if _, s, _ := strings.Cut(known, "."); s != size {
+			c.kin++
+		}
+		if family(known) != family(name) {
+			c.kin++
+			// What is wrong by half is another name, but in its own
+			// family any size is worth a mention.
+			if c.distance > len(name)/2 {
+				continue
+			}
+		}
+		all = append(all, c)
+	}
+	slices.SortFunc(all, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(a.kin, b.kin), cmp.Compare(a.name, b.name))
+	})
+	var names []string
+	for _, c := range all[:min(3, len(all))] {
+		names = append(names, c.name)
+	}
+	return names
+}
