@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"sumoship/deploy"
+)
+
+type fargateExplainCmd struct {
+	What string `arg:"" optional:"" placeholder:"MODE|FILE" help:"A network mode (none, bridge, host or awsvpc), or a task definition in any shape that convert takes; - is standard input. Without it, all modes."`
+	inputFlags
+	ruleFlags
+	JSON bool `name:"json" help:"Write the result as JSON."`
+}
+
+func (c *fargateExplainCmd) Help() string {
+	return `Tells what a network mode means for ports, addresses, isolation, performance and
+security groups, and what becomes of it on Fargate. Of a task definition it
+explains the mode, and tells where each port is reached before and after, and what
+else changes in its network; check tells the rest.
+
+  sumoship fargate explain bridge
+  sumoship fargate explain shop.json
+
+Exit status: 0, 2 if the command or its input is wrong, 3 if AWS refused.`
+}
+
+func (c *fargateExplainCmd) Run(ctx context.Context, s streams) error {
+	modes := deploy.NetworkModes()
+	mode := slices.IndexFunc(modes, func(m deploy.NetworkMode) bool { return m.Name == strings.ToLower(c.What) })
+	switch {
+	case c.What == "" && c.FromECS == "":
+		return c.modes(s, modes)
+	case mode >= 0 && c.FromECS == "":
+		return c.modes(s, modes[mode:mode+1])
+	}
+	in, err := c.one(ctx, s, c.What, c.Region)
+	if err != nil {
+		if e, ok := errors.AsType[exit](err); ok && errors.Is(e.err, fs.ErrNotExist) {
+			return usage("%q is no network mode (none, bridge, host, awsvpc), and there is no file of this name", c.What)
+		}
+		return err
+	}
+	d, err := c.document(in)
+	if err != nil {
+		return err
+	}
+	move, err := deploy.NewMove(d, c.options(in.region))
+	if err != nil {
+		return wrongOption(err)
+	}
+	mode = slices.IndexFunc(modes, func(m deploy.NetworkMode) bool { return m.Name == move.Mode })
+	if c.JSON {
+		var explained *deploy.NetworkMode
+		if mode >= 0 {
+			explained = &modes[mode]
+		}
+		return writeJSON(s.out, struct {
+			*deploy.Move
+			Explained *deploy.NetworkMode `json:"explained"`
+		}{move, explained})
+	}
+	style := terminalStyle(s.out, s.getenv)
+	if mode >= 0 {
+		if err := modes[mode].Text(s.out, style); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(s.out, "The network mode, %s, is known only when it is deployed.\n", move.Mode)
+	}
+	return writeMove(s, in.name, move, style)
+}
+
+func (c *fargateExplainCmd) modes(s streams, modes []deploy.NetworkMode) error {
+	if c.JSON {
+		return writeJSON(s.out, map[string]any{"modes": modes})
+	}
+	for i, m := range modes {
+		if i > 0 {
+			fmt.Fprintln(s.out)
+		}
+		if err := m.Text(s.out, terminalStyle(s.out, s.getenv)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeMove tells what changes in a definition.
+func writeMove(s streams, name string, move *deploy.Move, style deploy.Style) error {
+	how := ""
+	if move.Default {
+		how = ", the default: it names none"
+	}
+	fmt.Fprintf(s.out, "\n%s has network mode %s%s.\n", name, move.Mode, how)
+	if len(move.Ports) > 0 {
+		fmt.Fprintln(s.out)
+		w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "CONTAINER\tREACHED TODAY AT\tON FARGATE AT")
+		for _, p := range move.Ports {
+			fmt.Fprintf(w, "%s\t%s\t%s\n", p.Container, p.Before, p.After)
+		}
+		if err := w.Flush(); err != nil {
+			return err
+		}
+	}
+	if len(move.Findings) == 0 {
+		fmt.Fprintln(s.out, "\nNothing else changes in its network on Fargate.")
+	} else {
+		fmt.Fprint(s.out, "\nWhat changes in its network on Fargate:\n\n")
+		report := deploy.Report{Inputs: []deploy.Input{{Name: name, Findings: move.Findings}}}
+		if err := report.Text(s.out, style); err != nil {
+			return err
+		}
+	}
+	if move.Others > 0 {
+		fmt.Fprintf(s.out, "There are %s besides, which are not about the network: sumoship fargate check %s\n", count(move.Others, "finding"), name)
+	}
+	return nil
+}

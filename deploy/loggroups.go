@@ -1,0 +1,369 @@
+package deploy
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"sumoship/deploy/tree"
+)
+
+// LogGroup is a log group that a definition sends logs to by awslogs.
+type LogGroup struct {
+	Name       string
+	Region     string   // "" is that of the task
+	Containers []string // by name
+}
+
+// LogGroups returns the log groups of a Fargate definition, in its order. region
+// and account are those in which it runs, as far as they are known.
+//
+// Errors: *InputError of each name that only a deployment knows, joined.
+func LogGroups(d *Document, region, account string) ([]LogGroup, error) {
+	r := &roleBuilder{reading: reading{reader{name: d.name}, d.Shape() == Template}, resources: d.root.Key("Resources")}
+	known := map[string]string{"AWS::Region": region, "AWS::AccountId": account}
+	var groups []LogGroup
+	for _, container := range r.each(field(d.Definition(), "containerDefinitions")) {
+		name := identity(field(container, "name"))
+		for _, configuration := range r.logConfigurations(container) {
+			if textOf(field(configuration, "logDriver")) != "awslogs" {
+				continue
+			}
+			for _, options := range r.each(field(configuration, "options")) {
+				groups = r.groups(groups, name, options, known)
+			}
+		}
+	}
+	return groups, errors.Join(r.errs...)
+}
+
+// groups adds the log groups of one configuration.
+func (r *roleBuilder) groups(groups []LogGroup, container string, options *tree.Node, known map[string]string) []LogGroup {
+	in := ""
+	for _, e := range r.read(options.Key("awslogs-region")) {
+		if e = e.fill(known); len(e.opaque()) == 0 {
+			in = e.text
+		}
+	}
+	for _, e := range r.read(options.Key("awslogs-group")) {
+		e = e.fill(known)
+		if p := e.only(); p != nil { // a log group of the template
+			name := r.resources.Key(refName(p.node)).Key("Properties").Key("LogGroupName")
+			if s, ok := name.Text(); ok && groupName.MatchString(s) {
+				e = literal(s)
+			}
+		}
+		n := options.Key("awslogs-group")
+		switch {
+		case len(e.opaque()) > 0:
+			r.wrong(r.fail(n, "deploy it, and subscribe the log group then", "the log group at %s is known only when it is deployed", n.Pointer()))
+			continue
+		case !groupName.MatchString(e.text):
+			r.wrong(r.fail(n, "use letters, digits and _ - / . #", "%q is not the name of a log group", e.text))
+			continue
+		}
+		i := slices.IndexFunc(groups, func(g LogGroup) bool { return g.Name == e.text && g.Region == in })
+		if i < 0 {
+			i = len(groups)
+			groups = append(groups, LogGroup{Name: e.text, Region: in})
+		}
+		if !slices.Contains(groups[i].Containers, container) {
+			groups[i].Containers = append(groups[i].Containers, container)
+		}
+	}
+	return groups
+}
+
+// LogFilter is a subscription filter.
+type LogFilter struct {
+	Name        string
+	Destination string // ARN
+	Pattern     string
+}
+
+// LogState is what there is of a log group.
+type LogState struct {
+	Exists    bool
+	Class     string // "" is STANDARD
+	Retention int    // days; 0 is for ever
+	Filters   []LogFilter
+
+	// Policy is the name of the subscription policy of the account that delivers
+	// this group to the function already, "" if none does.
+	Policy string
+}
+
+// LogRule says how log groups are to be.
+type LogRule struct {
+	Retention int          // days; 0 leaves it as it is
+	Function  *LogFunction // that gets their log events; nil leaves subscriptions as they are
+	Pattern   string       // of the log events that it gets; "" is all
+	Own       []string     // log groups on the way of the function's own logs
+}
+
+// LogAction is what to do.
+type LogAction string
+
+// The actions.
+const (
+	CreateGroup    LogAction = "create"    // the log group
+	SetRetention   LogAction = "retain"    // for as long as the rule says
+	SubscribeGroup LogAction = "subscribe" // by our filter
+	KeepGroup      LogAction = "keep"      // nothing
+	RefuseGroup    LogAction = "refuse"    // what cannot be done before somebody does something
+)
+
+// LogStep is one thing to do for a log group.
+type LogStep struct {
+	Action LogAction
+	Why    string
+}
+
+// FilterName is the name of our filters. A filter is ours if it has this name
+// and our destination; no other is ever changed or removed.
+const FilterName = "sumoship"
+
+// ownLogGroups begins the names of the log groups of sumoship's own functions.
+const ownLogGroups = "/sumoship/"
+
+// maxFilters is how many subscription filters a log group can have.
+//
+// Source: Amazon CloudWatch Logs User Guide, "Subscriptions".
+const maxFilters = 2
+
+// Plan returns what to do for a log group, in this order, given what there is.
+// Where all is as it should be, or nobody may change it, there is one step that
+// says so.
+func (r LogRule) Plan(g LogGroup, have LogState) []LogStep {
+	var steps []LogStep
+	step := func(action LogAction, why string, args ...any) {
+		steps = append(steps, LogStep{action, fmt.Sprintf(why, args...)})
+	}
+	if !have.Exists {
+		step(CreateGroup, "for %s", strings.Join(g.Containers, ", "))
+	}
+	if r.Retention > 0 && have.Retention != r.Retention {
+		switch {
+		case have.Retention > r.Retention || have.Exists && have.Retention == 0:
+			step(SetRetention, "%d days, not %s: what is older is deleted", r.Retention, forDays(have.Retention))
+		default:
+			step(SetRetention, "%d days, not %s", r.Retention, forDays(have.Retention))
+		}
+	}
+	kept := "as it is to be"
+	if r.Function != nil {
+		action, why := r.subscribe(g, have)
+		if action == KeepGroup {
+			kept = why
+		} else {
+			step(action, "%s", why)
+		}
+	}
+	if len(steps) == 0 {
+		step(KeepGroup, "%s", kept)
+	}
+	return steps
+}
+
+func forDays(n int) string {
+	if n == 0 {
+		return "for ever"
+	}
+	return fmt.Sprint(n)
+}
+
+// subscribe is what to do for the subscription.
+func (r LogRule) subscribe(g LogGroup, have LogState) (LogAction, string) {
+	f := r.Function
+	ours := slices.IndexFunc(have.Filters, func(x LogFilter) bool { return x.Name == FilterName && f.is(x.Destination) })
+	switch {
+	case g.Region != "" && g.Region != f.Region:
+		return RefuseGroup, fmt.Sprintf("it is in %s, and log groups deliver within their Region: deploy a forwarder there", g.Region)
+	case have.Class != "" && have.Class != "STANDARD":
+		return RefuseGroup, fmt.Sprintf("log groups of class %s have no subscriptions: use one of class STANDARD", have.Class)
+	case slices.Contains(r.Own, g.Name) || g.Name == "/aws/lambda/"+f.Name || strings.HasPrefix(g.Name, ownLogGroups):
+		return RefuseGroup, "the forwarder writes to it itself, so subscribing it would make a loop"
+	case ours >= 0 && have.Filters[ours] == (LogFilter{FilterName, f.ARN, r.Pattern}):
+		return KeepGroup, "subscribed already"
+	case ours >= 0:
+		return SubscribeGroup, fmt.Sprintf("by filter %s, which delivers %s to %s now", FilterName, matching(have.Filters[ours].Pattern), have.Filters[ours].Destination)
+	case have.Policy != "":
+		return KeepGroup, fmt.Sprintf("the policy %s of the account delivers it there", have.Policy)
+	}
+	var names []string
+	for _, x := range have.Filters {
+		switch {
+		case f.is(x.Destination):
+			return KeepGroup, fmt.Sprintf("filter %s delivers it there", x.Name)
+		case x.Name == FilterName:
+			return RefuseGroup, fmt.Sprintf("its filter %s delivers to %s, and is not ours: rename or delete it", x.Name, x.Destination)
+		}
+		names = append(names, x.Name)
+	}
+	if len(have.Filters) >= maxFilters {
+		return RefuseGroup, fmt.Sprintf("it has the filters %s already, and a log group can have %d: delete one", strings.Join(names, " and "), maxFilters)
+	}
+	return SubscribeGroup, fmt.Sprintf("by filter %s, %s to %s", FilterName, matching(r.Pattern), f.ARN)
+}
+
+func matching(pattern string) string {
+	if pattern == "" {
+		return "all"
+	}
+	return fmt.Sprintf("%q", pattern)
+}
+
+// CheckRetention reports a retention that CloudWatch Logs does not have.
+//
+// Errors: *OptionError.
+func CheckRetention(days int) error {
+	if days != 0 && !slices.Contains(retentionDays, days) {
+		var all []string
+		for _, n := range retentionDays {
+			all = append(all, fmt.Sprint(n))
+		}
+		return &OptionError{"Retention", fmt.Sprint(days), "a number of days that CloudWatch Logs has: " + strings.Join(all, ", ")}
+	}
+	return nil
+}
+
+// LogFunction is a Lambda function that log groups deliver to.
+type LogFunction struct {
+	ARN                              string
+	Partition, Region, Account, Name string
+	Qualifier                        string // version or alias, "" for none
+}
+
+var functionARN = regexp.MustCompile(`^arn:(aws[a-z-]*):lambda:([a-z]{2,}(?:-[a-z]+)+-\d+):(\d{12}):function:([A-Za-z0-9_-]{1,140})(?::([A-Za-z0-9$_-]{1,128}))?$`)
+
+// ParseLogFunction reads the ARN of a function, with or without a version or
+// alias.
+func ParseLogFunction(arn string) (*LogFunction, error) {
+	m := functionARN.FindStringSubmatch(arn)
+	if m == nil {
+		return nil, fmt.Errorf("%q is not the ARN of a function (arn:aws:lambda:REGION:ACCOUNT:function:NAME)", arn)
+	}
+	return &LogFunction{arn, m[1], m[2], m[3], m[4], m[5]}, nil
+}
+
+// Unqualified is its ARN without version or alias.
+func (f *LogFunction) Unqualified() string {
+	if f.Qualifier == "" {
+		return f.ARN
+	}
+	return strings.TrimSuffix(f.ARN, ":"+f.Qualifier)
+}
+
+// is tells whether an ARN is of the same function, whatever its version or alias:
+// it would get each log event twice.
+func (f *LogFunction) is(arn string) bool {
+	other, err := ParseLogFunction(arn)
+	return err == nil && other.Unqualified() == f.Unqualified()
+}
+
+// LogPermission is the statement in the policy of a function that lets CloudWatch
+// Logs call it. There is one for all log groups of the account: one for each
+// would soon fill the policy, which has 20 KB.
+//
+// Source: AWS Lambda Developer Guide, "Resource-based policies" and "Quotas".
+type LogPermission struct{ ID, Principal, SourceARN, SourceAccount string }
+
+// Permission returns the statement that the function needs.
+func (f *LogFunction) Permission() LogPermission {
+	p := LogPermission{ID: "sumoship-all-log-groups", Principal: "logs.amazonaws.com", SourceAccount: f.Account,
+		SourceARN: fmt.Sprintf("arn:%s:logs:%s:%s:log-group:*", f.Partition, f.Region, f.Account)}
+	if f.Partition == "aws-cn" {
+		p.Principal += ".cn"
+	}
+	return p
+}
+
+// Permitted reports whether the policy of the function, "" for none, lets
+// CloudWatch Logs call it for all log groups of the account, by a statement that
+// is ours or anybody's. A statement with conditions that are not known does not
+// count.
+func (f *LogFunction) Permitted(policy string) (bool, error) {
+	if policy == "" {
+		return false, nil
+	}
+	var doc struct {
+		Statement []struct {
+			Effect    string
+			Principal json.RawMessage
+			Action    stringOrList
+			Condition map[string]map[string]stringOrList
+		}
+	}
+	if err := json.Unmarshal([]byte(policy), &doc); err != nil {
+		return false, fmt.Errorf("the policy of %s cannot be read: %w", f.ARN, err)
+	}
+	calls := func(action string) bool {
+		return slices.Contains([]string{"lambda:InvokeFunction", "lambda:*", "*"}, action)
+	}
+	for _, s := range doc.Statement {
+		var principal struct{ Service stringOrList }
+		if s.Effect != "Allow" || !slices.ContainsFunc(s.Action, calls) || json.Unmarshal(s.Principal, &principal) != nil {
+			continue
+		}
+		logs := func(service string) bool {
+			return service == f.Permission().Principal || strings.HasPrefix(service, "logs."+f.Region+".amazonaws.com")
+		}
+		if slices.ContainsFunc(principal.Service, logs) && f.always(s.Condition) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// always reports whether conditions hold for all log groups.
+func (f *LogFunction) always(conditions map[string]map[string]stringOrList) bool {
+	all := f.Permission().SourceARN
+	any := []string{"*", strings.TrimSuffix(all, "log-group:*") + "*", all, all + ":*"}
+	for operator, keys := range conditions {
+		for key, values := range keys {
+			ok := false
+			switch strings.ToLower(key) {
+			case "aws:sourceaccount":
+				ok = (operator == "StringEquals" || operator == "StringLike") && slices.Contains(values, f.Account)
+			case "aws:sourcearn":
+				ok = (operator == "ArnLike" || operator == "StringLike") && slices.ContainsFunc(values, func(v string) bool { return slices.Contains(any, v) })
+			}
+			if !ok {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// stringOrList is how policies write one or more strings.
+type stringOrList []string
+
+func (s *stringOrList) UnmarshalJSON(b []byte) error {
+	var one string
+	if json.Unmarshal(b, &one) == nil {
+		*s = stringOrList{one}
+		return nil
+	}
+	return json.Unmarshal(b, (*[]string)(s))
+}
+
+// AccountLogPolicy is a subscription policy of the account.
+type AccountLogPolicy struct{ Name, Document, Criteria string }
+
+// Covers reports whether the policy delivers a log group to the function.
+// Criteria of a form that is not known are taken to leave no group out.
+//
+// Source: Amazon CloudWatch Logs API Reference, PutAccountPolicy.
+func (p AccountLogPolicy) Covers(f *LogFunction, group string) bool {
+	var doc struct{ DestinationArn string }
+	if json.Unmarshal([]byte(p.Document), &doc) != nil || !f.is(doc.DestinationArn) {
+		return false
+	}
+	list, ok := strings.CutPrefix(strings.TrimSpace(p.Criteria), "LogGroupName NOT IN")
+	var except []string
+	return !ok || json.Unmarshal([]byte(list), &except) != nil || !slices.Contains(except, group)
+}

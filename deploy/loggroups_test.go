@@ -1,0 +1,193 @@
+package deploy_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sumoship/deploy"
+)
+
+const (
+	forwarderARN = "arn:aws:lambda:eu-west-1:123456789012:function:sumoship-forwarder"
+	otherARN     = "arn:aws:lambda:eu-west-1:123456789012:function:other"
+)
+
+func logFunction(t testing.TB, arn string) *deploy.LogFunction {
+	t.Helper()
+	f, err := deploy.ParseLogFunction(arn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func TestLogGroups(t *testing.T) {
+	const doc = `Resources:
+  Logs: {Type: AWS::Logs::LogGroup, Properties: {LogGroupName: /ecs/known}}
+  Task:
+    Type: AWS::ECS::TaskDefinition
+    Properties:
+      ContainerDefinitions:
+        - {Name: a, Image: a, LogConfiguration: {LogDriver: awslogs, Options: {awslogs-group: /ecs/a, awslogs-region: eu-west-1}}}
+        - {Name: b, Image: b, LogConfiguration: {LogDriver: awslogs, Options: {awslogs-group: !Sub "/ecs/${AWS::Region}/b", awslogs-region: !Ref AWS::Region}}}
+        - {Name: c, Image: c, LogConfiguration: {LogDriver: awslogs, Options: {awslogs-group: /ecs/a, awslogs-region: us-east-1}}}
+        - {Name: d, Image: d, LogConfiguration: {LogDriver: awslogs, Options: {awslogs-group: /ecs/a, awslogs-region: !Ref AWS::Region}}}
+        - {Name: e, Image: e, LogConfiguration: {LogDriver: awslogs, Options: {awslogs-group: !Ref Logs}}}
+        - {Name: f, Image: f, LogConfiguration: {LogDriver: splunk}}
+        - {Name: g, Image: g}
+        - {Name: h, Image: h, LogConfiguration: !If [Debug, {LogDriver: awslogs, Options: {awslogs-group: /ecs/h, awslogs-region: eu-west-1}}, {LogDriver: splunk}]}
+`
+	read := func(doc string) *deploy.Document {
+		d, err := deploy.Read("a.yaml", []byte(doc), deploy.ReadOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	got, err := deploy.LogGroups(read(doc), "eu-west-1", "123456789012")
+	want := []deploy.LogGroup{
+		{Name: "/ecs/a", Region: "eu-west-1", Containers: []string{"a", "d"}},
+		{Name: "/ecs/eu-west-1/b", Region: "eu-west-1", Containers: []string{"b"}},
+		{Name: "/ecs/a", Region: "us-east-1", Containers: []string{"c"}},
+		{Name: "/ecs/known", Containers: []string{"e"}},
+		{Name: "/ecs/h", Region: "eu-west-1", Containers: []string{"h"}},
+	}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
+	}
+
+	// A name that only a deployment knows, or that is none, is told with its place.
+	for from, want := range map[string]string{
+		`/ecs/${AWS::Region}/b`:      "/ecs/${AWS::StackName}",
+		`/ecs/a, awslogs-region: eu`: "'/ecs/a b*', awslogs-region: eu",
+	} {
+		_, err := deploy.LogGroups(read(strings.Replace(doc, from, want, 1)), "eu-west-1", "")
+		if e, ok := errors.AsType[*deploy.InputError](err); !ok || e.Line < 7 || e.Column < 70 {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
+
+func TestLogRulePlan(t *testing.T) {
+	own := deploy.LogFilter{Name: "sumoship", Destination: forwarderARN}
+	for name, c := range map[string]struct {
+		rule  deploy.LogRule
+		group deploy.LogGroup
+		have  deploy.LogState
+		want  []deploy.LogStep
+	}{
+		"all new": {rule: deploy.LogRule{Retention: 30}, want: []deploy.LogStep{
+			{deploy.CreateGroup, "for web, redis"}, {deploy.SetRetention, "30 days, not for ever"}, {deploy.SubscribeGroup, "by filter sumoship, all to " + forwarderARN}}},
+		"all done":            {rule: deploy.LogRule{Retention: 30}, have: deploy.LogState{Exists: true, Retention: 30, Filters: []deploy.LogFilter{own}}, want: []deploy.LogStep{{deploy.KeepGroup, "subscribed already"}}},
+		"no retention wanted": {have: deploy.LogState{Exists: true, Retention: 7, Filters: []deploy.LogFilter{own}}, want: []deploy.LogStep{{deploy.KeepGroup, "subscribed already"}}},
+		"longer":              {rule: deploy.LogRule{Retention: 30}, have: deploy.LogState{Exists: true, Retention: 7, Filters: []deploy.LogFilter{own}}, want: []deploy.LogStep{{deploy.SetRetention, "30 days, not 7"}}},
+		"shorter deletes":     {rule: deploy.LogRule{Retention: 7}, have: deploy.LogState{Exists: true, Retention: 30, Filters: []deploy.LogFilter{own}}, want: []deploy.LogStep{{deploy.SetRetention, "7 days, not 30: what is older is deleted"}}},
+		"no longer for ever":  {rule: deploy.LogRule{Retention: 7}, have: deploy.LogState{Exists: true, Filters: []deploy.LogFilter{own}}, want: []deploy.LogStep{{deploy.SetRetention, "7 days, not for ever: what is older is deleted"}}},
+		"another pattern": {rule: deploy.LogRule{Pattern: "ERROR"}, have: deploy.LogState{Exists: true, Filters: []deploy.LogFilter{own, {"x", otherARN, ""}}},
+			want: []deploy.LogStep{{deploy.SubscribeGroup, "by filter sumoship, which delivers all to " + forwarderARN + " now"}}},
+		"another alias": {have: deploy.LogState{Exists: true, Filters: []deploy.LogFilter{{"sumoship", forwarderARN + ":live", ""}}},
+			want: []deploy.LogStep{{deploy.SubscribeGroup, "by filter sumoship, which delivers all to " + forwarderARN + ":live now"}}},
+		"beside one": {have: deploy.LogState{Exists: true, Filters: []deploy.LogFilter{{"x", otherARN, ""}}}, want: []deploy.LogStep{{deploy.SubscribeGroup, "by filter sumoship, all to " + forwarderARN}}},
+		"full": {rule: deploy.LogRule{Retention: 7}, have: deploy.LogState{Exists: true, Filters: []deploy.LogFilter{{"x", otherARN, ""}, {"y", otherARN, ""}}}, want: []deploy.LogStep{
+			{deploy.SetRetention, "7 days, not for ever: what is older is deleted"},
+			{deploy.RefuseGroup, "it has the filters x and y already, and a log group can have 2: delete one"}}},
+		"name taken": {have: deploy.LogState{Exists: true, Filters: []deploy.LogFilter{{"sumoship", otherARN, ""}}},
+			want: []deploy.LogStep{{deploy.RefuseGroup, "its filter sumoship delivers to " + otherARN + ", and is not ours: rename or delete it"}}},
+		"delivered by another filter": {have: deploy.LogState{Exists: true, Filters: []deploy.LogFilter{{"theirs", forwarderARN + ":1", ""}}}, want: []deploy.LogStep{{deploy.KeepGroup, "filter theirs delivers it there"}}},
+		"delivered by a policy":       {have: deploy.LogState{Exists: true, Policy: "all"}, want: []deploy.LogStep{{deploy.KeepGroup, "the policy all of the account delivers it there"}}},
+		"infrequent access":           {have: deploy.LogState{Exists: true, Class: "INFREQUENT_ACCESS"}, want: []deploy.LogStep{{deploy.RefuseGroup, "log groups of class INFREQUENT_ACCESS have no subscriptions: use one of class STANDARD"}}},
+		"standard":                    {have: deploy.LogState{Exists: true, Class: "STANDARD", Filters: []deploy.LogFilter{own}}, want: []deploy.LogStep{{deploy.KeepGroup, "subscribed already"}}},
+		"another Region": {group: deploy.LogGroup{Name: "/ecs/shop", Region: "us-east-1"}, have: deploy.LogState{Exists: true},
+			want: []deploy.LogStep{{deploy.RefuseGroup, "it is in us-east-1, and log groups deliver within their Region: deploy a forwarder there"}}},
+		"the forwarder's own": {group: deploy.LogGroup{Name: "/aws/lambda/sumoship-forwarder"}, have: deploy.LogState{Exists: true}, want: []deploy.LogStep{{deploy.RefuseGroup, "the forwarder writes to it itself, so subscribing it would make a loop"}}},
+		"the stack's own":     {group: deploy.LogGroup{Name: "/sumoship/shop/forwarder"}, have: deploy.LogState{Exists: true}, want: []deploy.LogStep{{deploy.RefuseGroup, "the forwarder writes to it itself, so subscribing it would make a loop"}}},
+		"its own by settings": {rule: deploy.LogRule{Own: []string{"/ecs/shop"}}, have: deploy.LogState{Exists: true}, want: []deploy.LogStep{{deploy.RefuseGroup, "the forwarder writes to it itself, so subscribing it would make a loop"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.rule.Function = logFunction(t, forwarderARN)
+			if c.group.Name == "" {
+				c.group = deploy.LogGroup{Name: "/ecs/shop", Region: "eu-west-1", Containers: []string{"web", "redis"}}
+			}
+			if diff := cmp.Diff(c.want, c.rule.Plan(c.group, c.have)); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+	t.Run("without a function filters are left alone", func(t *testing.T) {
+		got := deploy.LogRule{}.Plan(deploy.LogGroup{Name: "/a"}, deploy.LogState{Exists: true, Filters: []deploy.LogFilter{{"sumoship", otherARN, ""}}})
+		if diff := cmp.Diff([]deploy.LogStep{{deploy.KeepGroup, "as it is to be"}}, got); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestLogFunction(t *testing.T) {
+	for _, bad := range []string{"", "sumoship-forwarder", "arn:aws:lambda:eu-west-1:123456789012:function", "arn:aws:kinesis:eu-west-1:123456789012:stream/x", "arn:aws:lambda:eu-west-1:12345:function:x", "arn:aws:lambda::123456789012:function:x"} {
+		if _, err := deploy.ParseLogFunction(bad); err == nil {
+			t.Errorf("%q is taken", bad)
+		}
+	}
+	f := logFunction(t, "arn:aws-cn:lambda:cn-north-1:123456789012:function:f:live")
+	want := deploy.LogPermission{ID: "sumoship-all-log-groups", Principal: "logs.amazonaws.com.cn", SourceARN: "arn:aws-cn:logs:cn-north-1:123456789012:log-group:*", SourceAccount: "123456789012"}
+	if f.Unqualified() != "arn:aws-cn:lambda:cn-north-1:123456789012:function:f" || f.Permission() != want {
+		t.Errorf("%+v", f.Permission())
+	}
+}
+
+func TestLogFunctionPermitted(t *testing.T) {
+	statement := func(principal, action, condition string) string {
+		return `{"Statement":[{"Effect":"Allow","Principal":` + principal + `,"Action":` + action + `,"Condition":` + condition + `}]}`
+	}
+	const logs = `{"Service":"logs.amazonaws.com"}`
+	for policy, want := range map[string]bool{
+		"": false,
+		statement(logs, `"lambda:InvokeFunction"`, `{"ArnLike":{"AWS:SourceArn":"arn:aws:logs:eu-west-1:123456789012:log-group:*"},"StringEquals":{"AWS:SourceAccount":"123456789012"}}`): true,
+		statement(logs, `["lambda:*"]`, `{"ArnLike":{"aws:SourceArn":["arn:aws:logs:eu-west-1:123456789012:log-group:*:*"]}}`):                                                            true,
+		statement(`{"Service":"logs.eu-west-1.amazonaws.com"}`, `"*"`, `{}`):                                                                                                              true,
+		statement(logs, `"lambda:InvokeFunction"`, `{"ArnLike":{"aws:SourceArn":"arn:aws:logs:eu-west-1:123456789012:log-group:/ecs/shop:*"}}`):                                           false,
+		statement(logs, `"lambda:InvokeFunction"`, `{"StringEquals":{"aws:SourceAccount":"999999999999"}}`):                                                                               false,
+		statement(logs, `"lambda:InvokeFunction"`, `{"Bool":{"aws:SecureTransport":"true"}}`):                                                                                             false,
+		statement(logs, `"lambda:GetFunction"`, `{}`):                                                                                                                                     false,
+		statement(`{"Service":"events.amazonaws.com"}`, `"lambda:InvokeFunction"`, `{}`):                                                                                                  false,
+		statement(`"*"`, `"lambda:InvokeFunction"`, `{}`):                                                                                                                                 false,
+		strings.Replace(statement(logs, `"lambda:InvokeFunction"`, `{}`), "Allow", "Deny", 1):                                                                                             false,
+	} {
+		if got, err := logFunction(t, forwarderARN).Permitted(policy); err != nil || got != want {
+			t.Errorf("%v, %v: %s", got, err, policy)
+		}
+	}
+	if _, err := logFunction(t, forwarderARN).Permitted("{"); err == nil {
+		t.Error("a policy that is none is taken")
+	}
+}
+
+func TestAccountLogPolicyCovers(t *testing.T) {
+	f := logFunction(t, forwarderARN)
+	to := func(arn string) string { return `{"DestinationArn":"` + arn + `","FilterPattern":""}` }
+	for _, c := range []struct {
+		policy deploy.AccountLogPolicy
+		want   bool
+	}{
+		{deploy.AccountLogPolicy{Document: to(forwarderARN)}, true},
+		{deploy.AccountLogPolicy{Document: to(forwarderARN + ":live"), Criteria: `LogGroupName NOT IN ["/other"]`}, true},
+		{deploy.AccountLogPolicy{Document: to(forwarderARN), Criteria: `LogGroupName NOT IN ["/other", "/ecs/shop"]`}, false},
+		{deploy.AccountLogPolicy{Document: to(otherARN)}, false},
+		{deploy.AccountLogPolicy{Document: "{"}, false},
+		{deploy.AccountLogPolicy{Document: to(forwarderARN), Criteria: "something new"}, true},
+	} {
+		if got := c.policy.Covers(f, "/ecs/shop"); got != c.want {
+			t.Errorf("%+v: %v", c.policy, got)
+		}
+	}
+}
+
+func TestCheckRetention(t *testing.T) {
+	for days, ok := range map[int]bool{0: true, 1: true, 30: true, 3653: true, 2: false, -1: false, 31: false, 3654: false} {
+		if err := deploy.CheckRetention(days); (err == nil) != ok {
+			t.Errorf("%d: %v", days, err)
+		}
+	}
+}
