@@ -148,7 +148,7 @@ func (c *converter) claims(value string) bool {
 }
 
 var (
-	regionName = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d+$`)
+	regionName = regexp.MustCompile(`^[a-z]{2,}(-[a-z]+)+-\d+$`)
 	roleName   = regexp.MustCompile(`^(arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]+|[\w+=,.@-]{1,64})$`)
 	groupName  = regexp.MustCompile(`^[\w./#-]{1,512}$`)
 	suffixName = regexp.MustCompile(`^[\w-]{1,200}$`)

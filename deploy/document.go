@@ -26,6 +26,7 @@ const (
 
 // Document is a task definition and the document it came in.
 type Document struct {
+	name       string // of the input, for messages
 	shape      Shape
 	definition *tree.Node
 	root       *tree.Node // of the input

@@ -65,7 +65,7 @@ func (r *reader) syntax(err error, src []byte) error {
 
 // document finds the task definition in a document.
 func (r *reader) document(root *tree.Node) (*Document, error) {
-	d := &Document{root: root, definition: root}
+	d := &Document{name: r.name, root: root, definition: root}
 	if root.Kind() == tree.Array {
 		d.shape = List
 		var family []tree.Member

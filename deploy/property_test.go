@@ -23,16 +23,16 @@ func (g generator) chance(percent int) bool { return g.IntN(100) < percent }
 
 func one[T any](g generator, of ...T) T { return of[g.IntN(len(of))] }
 
-type object map[string]any
+type jsonObject map[string]any
 
-func (g generator) maybe(o object, percent int, name string, value func() any) {
+func (g generator) maybe(o jsonObject, percent int, name string, value func() any) {
 	if g.chance(percent) {
 		o[name] = value()
 	}
 }
 
-func (g generator) definition() object {
-	d := object{"family": one(g, "app", "web-1", "{{ env `APP` }}")}
+func (g generator) definition() jsonObject {
+	d := jsonObject{"family": one(g, "app", "web-1", "{{ env `APP` }}")}
 	names := []string{"web", "db", "agent", "cache", "log_router"}[:1+g.IntN(5)]
 	var containers []any
 	for i, name := range names {
@@ -56,19 +56,19 @@ func (g generator) definition() object {
 	g.maybe(d, 15, "pidMode", func() any { return one(g, "host", "task") })
 	g.maybe(d, 15, "ipcMode", func() any { return one(g, "host", "task", "none") })
 	g.maybe(d, 20, "placementConstraints", func() any {
-		return one[any](g, []any{}, []any{object{"type": "memberOf", "expression": "attribute:ecs.cpu-architecture == arm64"}},
-			[]any{object{"type": "memberOf", "expression": "attribute:ecs.os-type == windows"}, object{"type": "memberOf", "expression": "attribute:ecs.instance-type =~ m6g.*"}})
+		return one[any](g, []any{}, []any{jsonObject{"type": "memberOf", "expression": "attribute:ecs.cpu-architecture == arm64"}},
+			[]any{jsonObject{"type": "memberOf", "expression": "attribute:ecs.os-type == windows"}, jsonObject{"type": "memberOf", "expression": "attribute:ecs.instance-type =~ m6g.*"}})
 	})
 	g.maybe(d, 20, "runtimePlatform", func() any {
-		return one[any](g, object{}, object{"cpuArchitecture": "ARM64"}, object{"operatingSystemFamily": "LINUX"},
-			object{"operatingSystemFamily": "WINDOWS_SERVER_2019_FULL"}, object{"operatingSystemFamily": "WINDOWS_SERVER_2016_FULL"})
+		return one[any](g, jsonObject{}, jsonObject{"cpuArchitecture": "ARM64"}, jsonObject{"operatingSystemFamily": "LINUX"},
+			jsonObject{"operatingSystemFamily": "WINDOWS_SERVER_2019_FULL"}, jsonObject{"operatingSystemFamily": "WINDOWS_SERVER_2016_FULL"})
 	})
 	g.maybe(d, 95, "volumes", func() any {
-		kinds := []object{{}, {"host": object{}}, {"host": object{"sourcePath": "/data"}}, {"host": object{"sourcePath": nil}}, {"dockerVolumeConfiguration": object{"scope": "task"}},
-			{"dockerVolumeConfiguration": object{"scope": "shared", "driver": "rexray", "driverOpts": object{"password": secretText}}}, {"efsVolumeConfiguration": object{"fileSystemId": "fs-1"}}, {"configuredAtLaunch": true}}
+		kinds := []jsonObject{{}, {"host": jsonObject{}}, {"host": jsonObject{"sourcePath": "/data"}}, {"host": jsonObject{"sourcePath": nil}}, {"dockerVolumeConfiguration": jsonObject{"scope": "task"}},
+			{"dockerVolumeConfiguration": jsonObject{"scope": "shared", "driver": "rexray", "driverOpts": jsonObject{"password": secretText}}}, {"efsVolumeConfiguration": jsonObject{"fileSystemId": "fs-1"}}, {"configuredAtLaunch": true}}
 		var all []any
 		for _, name := range []string{"v", "w"} {
-			kind := object{"name": name}
+			kind := jsonObject{"name": name}
 			for k, v := range one(g, kinds...) {
 				kind[k] = v
 			}
@@ -76,8 +76,8 @@ func (g generator) definition() object {
 		}
 		return all
 	})
-	g.maybe(d, 5, "inferenceAccelerators", func() any { return []any{object{"deviceName": "d", "deviceType": "t"}} })
-	g.maybe(d, 10, "futureMember", func() any { return object{"a": 1} })
+	g.maybe(d, 5, "inferenceAccelerators", func() any { return []any{jsonObject{"deviceName": "d", "deviceType": "t"}} })
+	g.maybe(d, 10, "futureMember", func() any { return jsonObject{"a": 1} })
 	g.maybe(d, 10, "compatibilities", func() any { return []string{"EXTERNAL", "EC2"} })
 	return d
 }
@@ -85,8 +85,8 @@ func (g generator) definition() object {
 // secretText is never to be seen in a finding.
 const secretText = "hunter2-swordfish"
 
-func (g generator) container(name string, names []string, linked bool) object {
-	c := object{"name": name, "image": one(g, "nginx:1", "123456789012.dkr.ecr.eu-west-1.amazonaws.com/a:b", "x:{{ tag }}", "app:1", "app:2", "app:3", "app:4", one(g, "app:5", "app:6", "mcr.microsoft.com/windows/servercore/iis:windowsservercore-ltsc2022"), "app:arm64")}
+func (g generator) container(name string, names []string, linked bool) jsonObject {
+	c := jsonObject{"name": name, "image": one(g, "nginx:1", "123456789012.dkr.ecr.eu-west-1.amazonaws.com/a:b", "x:{{ tag }}", "app:1", "app:2", "app:3", "app:4", one(g, "app:5", "app:6", "mcr.microsoft.com/windows/servercore/iis:windowsservercore-ltsc2022"), "app:arm64")}
 	other := one(g, names...)
 	g.maybe(c, 70, "cpu", func() any { return one[any](g, 0, 10, 256, "512", "${c}") })
 	g.maybe(c, 80, "memory", func() any { return one[any](g, 64, 512, "1024", 9000) })
@@ -99,51 +99,51 @@ func (g generator) container(name string, names []string, linked bool) object {
 	g.maybe(c, links, "links", func() any { return one[any](g, []string{other}, []string{other + ":peer"}, []string{}, nil) })
 	g.maybe(c, 50, "portMappings", func() any {
 		port := one(g, 80, 8080, 3306)
-		return one[any](g, []any{}, []any{object{"containerPort": port}}, []any{object{"containerPort": port, "hostPort": port}},
-			[]any{object{"containerPort": port, "hostPort": 0}, object{"containerPort": port, "hostPort": 9999, "protocol": "tcp"}}, []any{object{"containerPort": "${p}", "hostPort": 1}})
+		return one[any](g, []any{}, []any{jsonObject{"containerPort": port}}, []any{jsonObject{"containerPort": port, "hostPort": port}},
+			[]any{jsonObject{"containerPort": port, "hostPort": 0}, jsonObject{"containerPort": port, "hostPort": 9999, "protocol": "tcp"}}, []any{jsonObject{"containerPort": "${p}", "hostPort": 1}})
 	})
 	g.maybe(c, 60, "environment", func() any {
-		return []any{object{"name": "DB_HOST", "value": one(g, other, "peer", "peer:3306", secretText, "http://169.254.169.254/x")},
-			object{"name": "URL", "value": one[any](g, "mysql://u:"+secretText+"@peer:3306/db", "x-"+other, 80, object{"Fn::Sub": "http://peer:${Port}"}, "${URL}")},
-			object{"name": "PASSWORD", "value": secretText + " 172.17.0.1 " + secretText}}
+		return []any{jsonObject{"name": "DB_HOST", "value": one(g, other, "peer", "peer:3306", secretText, "http://169.254.169.254/x")},
+			jsonObject{"name": "URL", "value": one[any](g, "mysql://u:"+secretText+"@peer:3306/db", "x-"+other, 80, jsonObject{"Fn::Sub": "http://peer:${Port}"}, "${URL}")},
+			jsonObject{"name": "PASSWORD", "value": secretText + " 172.17.0.1 " + secretText}}
 	})
 	g.maybe(c, 40, "command", func() any { return []any{"sh", "-c", "wait peer:3306 && " + one(g, "true", "ls /var/run/docker.sock")} })
 	g.maybe(c, 70, "logConfiguration", func() any {
-		return one[any](g, nil, object{"logDriver": "json-file", "options": object{"max-size": "1m"}},
-			object{"logDriver": "awslogs", "options": object{"awslogs-group": "g", "awslogs-region": "us-west-2", "tag": "x"}},
-			object{"logDriver": "awslogs"}, one(g, object{"logDriver": "awsfirelens"}, object{"logDriver": "journald"}, object{"logDriver": "awslogs"}), object{"logDriver": "{{ driver }}"},
-			object{"logDriver": "fluentd", "options": object{"fluentd-address": "logs.example.org:24224", "labels": secretText}, "secretOptions": []any{object{"name": "a", "valueFrom": "b"}}},
-			object{"logDriver": "gelf", "options": object{"gelf-address": "udp://" + secretText}}, object{"logDriver": "splunk", "options": object{"splunk-token": secretText}})
+		return one[any](g, nil, jsonObject{"logDriver": "json-file", "options": jsonObject{"max-size": "1m"}},
+			jsonObject{"logDriver": "awslogs", "options": jsonObject{"awslogs-group": "g", "awslogs-region": "us-west-2", "tag": "x"}},
+			jsonObject{"logDriver": "awslogs"}, one(g, jsonObject{"logDriver": "awsfirelens"}, jsonObject{"logDriver": "journald"}, jsonObject{"logDriver": "awslogs"}), jsonObject{"logDriver": "{{ driver }}"},
+			jsonObject{"logDriver": "fluentd", "options": jsonObject{"fluentd-address": "logs.example.org:24224", "labels": secretText}, "secretOptions": []any{jsonObject{"name": "a", "valueFrom": "b"}}},
+			jsonObject{"logDriver": "gelf", "options": jsonObject{"gelf-address": "udp://" + secretText}}, jsonObject{"logDriver": "splunk", "options": jsonObject{"splunk-token": secretText}})
 	})
 	g.maybe(c, 10, "firelensConfiguration", func() any {
-		return one[any](g, object{"type": "fluentbit"}, object{"type": "fluentbit", "options": object{"config-file-type": "s3", "config-file-value": "arn"}})
+		return one[any](g, jsonObject{"type": "fluentbit"}, jsonObject{"type": "fluentbit", "options": jsonObject{"config-file-type": "s3", "config-file-value": "arn"}})
 	})
 	g.maybe(c, links/2, "dependsOn", func() any {
-		return []any{object{"containerName": other, "condition": one(g, "START", "START", "START", "START", "START", "HEALTHY", "SUCCESS")}}
+		return []any{jsonObject{"containerName": other, "condition": one(g, "START", "START", "START", "START", "START", "HEALTHY", "SUCCESS")}}
 	})
 	g.maybe(c, 30, "mountPoints", func() any {
-		return []any{object{"sourceVolume": one(g, "v", "w", "v", "w", "v", "w", "x"), "containerPath": "/m"}, object{"sourceVolume": "v", "containerPath": "/n", "readOnly": true}}
+		return []any{jsonObject{"sourceVolume": one(g, "v", "w", "v", "w", "v", "w", "x"), "containerPath": "/m"}, jsonObject{"sourceVolume": "v", "containerPath": "/n", "readOnly": true}}
 	})
 	g.maybe(c, 30, "linuxParameters", func() any {
-		return one[any](g, object{"maxSwap": 0}, object{"maxSwap": 9, "swappiness": 1}, object{"sharedMemorySize": 64}, object{"devices": []any{object{"hostPath": "/dev/x"}}},
-			object{"capabilities": object{"add": []string{"CHOWN", "SYS_PTRACE", "NET_ADMIN"}}}, object{"initProcessEnabled": true, "sharedMemorySize": 0})
+		return one[any](g, jsonObject{"maxSwap": 0}, jsonObject{"maxSwap": 9, "swappiness": 1}, jsonObject{"sharedMemorySize": 64}, jsonObject{"devices": []any{jsonObject{"hostPath": "/dev/x"}}},
+			jsonObject{"capabilities": jsonObject{"add": []string{"CHOWN", "SYS_PTRACE", "NET_ADMIN"}}}, jsonObject{"initProcessEnabled": true, "sharedMemorySize": 0})
 	})
-	for name, values := range map[string][]any{
+	for name, jsonObject := range map[string][]any{
 		"privileged": {true, false}, "hostname": {"h", ""}, "disableNetworking": {true, false}, "dnsServers": {[]string{"10.0.0.2"}, []string{}},
-		"dnsSearchDomains": {[]string{"x"}}, "extraHosts": {[]any{object{"hostname": "peer", "ipAddress": "127.0.0.1"}}, []any{object{"hostname": "x", "ipAddress": "10.0.0.1"}}},
+		"dnsSearchDomains": {[]string{"x"}}, "extraHosts": {[]any{jsonObject{"hostname": "peer", "ipAddress": "127.0.0.1"}}, []any{jsonObject{"hostname": "x", "ipAddress": "10.0.0.1"}}},
 		"dockerSecurityOptions": {[]string{"no-new-privileges", "credentialspec:x"}}, "credentialSpecs": {[]string{"credentialspecdomainless:x"}, []string{"credentialspec:x"}},
-		"resourceRequirements": {[]any{object{"type": "GPU", "value": "1"}}}, "stopTimeout": {1, 30, 300, "400"}, "startTimeout": {600}, "user": {"1"}, "readonlyRootFilesystem": {true},
-		"ulimits": {[]any{object{"name": "nofile", "softLimit": 1, "hardLimit": 2}}}, "restartPolicy": {object{"enabled": true}}, "interactive": {true},
-		"healthCheck": {object{"command": []string{"CMD", "curl", "peer:80"}}}, "secrets": {[]any{object{"name": "A", "valueFrom": "arn:aws:ssm:eu-west-1:123456789012:parameter/a"}}},
-		"systemControls": {[]any{object{"namespace": "net.core.somaxconn", "value": "1"}}}, "gadget": {nil, 1, []any{1}}, "dockerLabels": {object{"a": secretText}},
+		"resourceRequirements": {[]any{jsonObject{"type": "GPU", "value": "1"}}}, "stopTimeout": {1, 30, 300, "400"}, "startTimeout": {600}, "user": {"1"}, "readonlyRootFilesystem": {true},
+		"ulimits": {[]any{jsonObject{"name": "nofile", "softLimit": 1, "hardLimit": 2}}}, "restartPolicy": {jsonObject{"enabled": true}}, "interactive": {true},
+		"healthCheck": {jsonObject{"command": []string{"CMD", "curl", "peer:80"}}}, "secrets": {[]any{jsonObject{"name": "A", "valueFrom": "arn:aws:ssm:eu-west-1:123456789012:parameter/a"}}},
+		"systemControls": {[]any{jsonObject{"namespace": "net.core.somaxconn", "value": "1"}}}, "gadget": {nil, 1, []any{1}}, "dockerLabels": {jsonObject{"a": secretText}},
 	} {
-		g.maybe(c, 8, name, func() any { return one(g, values...) })
+		g.maybe(c, 8, name, func() any { return one(g, jsonObject...) })
 	}
 	return c
 }
 
 // source writes a definition in one of the layouts that occur.
-func (g generator) source(d object) []byte {
+func (g generator) source(d jsonObject) []byte {
 	var src []byte
 	if g.chance(50) {
 		src, _ = json.MarshalIndent(d, "", one(g, "  ", "    ", "\t"))
@@ -279,11 +279,11 @@ func TestConvertGeneratedTemplates(t *testing.T) {
 	}
 }
 
-// TestAnyValueAnywhere puts values of each type, and values that are known only
+// TestAnyValueAnywhere puts jsonObject of each type, and jsonObject that are known only
 // when they are deployed, in the place of each value of whole definitions.
 func TestAnyValueAnywhere(t *testing.T) {
 	o := Options{Region: "us-east-1", ExecutionRole: "exec", Fluentd: "firelens", RewriteLinks: "all", Shm: "tmpfs", Allow: allowable()}
-	values := []*tree.Node{
+	jsonObject := []*tree.Node{
 		tree.NewNull(), tree.NewInt(-3), tree.NewInt(1 << 60), tree.NewString("abc"), tree.NewString(""), tree.NewString("{{ x }}"), tree.NewBool(true),
 		tree.NewArray(), tree.NewArray(tree.NewNull(), tree.NewInt(1), tree.NewString("${x}")), tree.NewObject(),
 		tree.NewObject(tree.Member{Name: "Ref", Value: tree.NewString("X")}),
@@ -301,7 +301,7 @@ func TestAnyValueAnywhere(t *testing.T) {
 		var places int
 		walk(read(t, in, string(src)).Definition(), func(*tree.Node) { places++ })
 		for place := 1; place < places; place++ {
-			for _, v := range values {
+			for _, v := range jsonObject {
 				d := read(t, in, string(src))
 				i := 0
 				var at string
@@ -369,7 +369,7 @@ func unexplained(before, after *tree.Node, found []Finding) map[string]string {
 			}
 		}
 	}
-	values := func(n *tree.Node) map[string]string {
+	jsonObject := func(n *tree.Node) map[string]string {
 		all := map[string]string{}
 		var walk func(n *tree.Node)
 		walk = func(n *tree.Node) {
@@ -392,7 +392,7 @@ func unexplained(before, after *tree.Node, found []Finding) map[string]string {
 		walk(n)
 		return all
 	}
-	was, is := values(before), values(after)
+	was, is := jsonObject(before), jsonObject(after)
 	wrong := map[string]string{}
 	for p, v := range was {
 		if w, ok := is[p]; (!ok || w != v) && !explained(p) {

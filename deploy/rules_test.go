@@ -392,8 +392,8 @@ func TestOnlyEditsWithFindings(t *testing.T) {
 	}
 	var calls, ids int
 	for _, name := range files {
-		if strings.HasSuffix(name, "_test.go") || strings.HasPrefix(name, "document") {
-			continue // what reads and writes documents is not the converter
+		if strings.HasSuffix(name, "_test.go") || strings.HasPrefix(name, "document") || strings.HasPrefix(name, "service") {
+			continue // what reads and writes documents, and what makes a service of a copy, is not the converter
 		}
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -100,7 +101,7 @@ func (r Report) SARIF(w io.Writer) error {
 		Results:     []sarifResult{},
 	}
 	index := map[string]int{}
-	for i, rule := range Rules() {
+	for i, rule := range slices.Concat(rules, serviceRules) {
 		index[rule.ID] = i
 		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRuleOf(rule))
 	}

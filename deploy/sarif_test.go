@@ -41,7 +41,7 @@ func TestSARIFIsValid(t *testing.T) {
 	}
 	log := readSARIF(t, out.Bytes())
 	run := log.Runs[0]
-	if len(log.Runs) != 1 || len(run.Tool.Driver.Rules) != len(deploy.Rules()) || len(run.Results) != 5 {
+	if len(log.Runs) != 1 || len(run.Tool.Driver.Rules) != len(deploy.Rules())+len(deploy.ServiceRules()) || len(run.Results) != 5 {
 		t.Fatalf("%d runs, %d rules, %d results", len(log.Runs), len(run.Tool.Driver.Rules), len(run.Results))
 	}
 	type seen struct {

@@ -37,17 +37,22 @@ func documented(t *testing.T, page, mark, want string) {
 }
 
 func TestDocumentedRulesAreTheRules(t *testing.T) {
+	documented(t, "../../docs/fargate.md", "rules", ruleTable(deploy.Rules()))
+	documented(t, "../../docs/fargate.md", "service rules", ruleTable(deploy.ServiceRules()))
+}
+
+func ruleTable(rules []deploy.Rule) string {
 	var b strings.Builder
 	b.WriteString("| Id | Severity | What it says | What to do | With `--allow` | Source |\n|---|---|---|---|---|---|\n")
 	cell := strings.NewReplacer("|", `\|`, "\n", " ", "<", "&lt;")
-	for _, r := range deploy.Rules() {
+	for _, r := range rules {
 		says := r.Summary
 		if r.Refusal != "" {
 			says += " ECS: " + r.Refusal
 		}
 		fmt.Fprintf(&b, "| <a id=\"%s\"></a>`%s` | %s | %s | %s | %s | %s |\n", r.ID, r.ID, r.Severity, cell.Replace(says), cell.Replace(r.Help), cell.Replace(r.Allow), cell.Replace(r.Source))
 	}
-	documented(t, "../../docs/fargate.md", "rules", b.String())
+	return b.String()
 }
 
 // The README shows what the program writes.

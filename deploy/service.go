@@ -1,0 +1,411 @@
+package deploy
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"sumoship/deploy/tree"
+)
+
+// Service is an ECS service on Fargate: its task definition and what stands
+// around it, to be written as a template or for ecspresso.
+type Service struct {
+	// Findings are about the task definition, ServiceFindings about the existing
+	// service. While one of them is of severity error, the service is not to be
+	// used.
+	Findings, ServiceFindings []Finding
+
+	// Notes are what to know about the roles and the output, a sentence or two
+	// each.
+	Notes []string
+
+	o          ServiceOptions
+	d          *Document
+	definition *tree.Node // converted
+	existing   *ExistingService
+	taken      taken
+	on, about  *notes // findings about the definition, and about the existing service
+	target     target
+	groups     []logGroup
+	logs       []containerLogs // of the containers, in their order
+
+	// Of the template.
+	taskDefinition *tree.Node // properties of the resource
+	roles          []tree.Member
+	newRole        map[string]bool // by logical ID
+	refs           *references
+}
+
+// target is where a load balancer sends requests.
+type target struct {
+	container string
+	port      int64
+	protocol  string // appProtocol: "", http, http2 or grpc
+}
+
+// NewService makes the service that runs a task definition on Fargate. A
+// definition that was made for EC2 is converted, in d. existing is the service
+// that runs it now, nil if there is none; what of it is valid on Fargate is taken
+// over. All findings come at once.
+//
+// Errors: *OptionError.
+//
+// Source: Amazon ECS Developer Guide, "Task definition differences for Fargate";
+// Amazon ECS API Reference, CreateService; ServiceRules names the source of each
+// finding.
+func NewService(d *Document, existing *ExistingService, o ServiceOptions) (*Service, error) {
+	allow := o.Conversion.Allow
+	o.Conversion.Allow = slices.DeleteFunc(slices.Clone(allow), isServiceRule)
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	s := &Service{o: o, d: d, on: newNotes(allow), about: newNotes(allow)}
+	conversion := s.conversion()
+	before := d.Definition().Clone()
+	var err error
+	if s.Findings, err = Check(d, conversion); err != nil {
+		return nil, err
+	}
+	if s.Refused() {
+		return s, nil
+	}
+	if _, err = Convert(d, conversion); err != nil {
+		return nil, err
+	}
+	s.definition = d.Definition()
+	if existing != nil {
+		s.take(existing)
+	}
+	if s.o.Name = cmp.Or(s.o.Name, s.taken.serviceName); s.o.Name == "" {
+		return nil, &OptionError{"Name", "", "the name of the service"}
+	}
+	if s.taken.balanced && !o.balanced() {
+		return nil, &OptionError{"Paths", "", wantPath + ", or a host, for the service is behind a load balancer"}
+	}
+	s.placeholders()
+	s.capacity()
+	s.choosePort()
+	s.hostPorts(before)
+	s.volumes()
+	s.logGroups(before)
+	if !s.on.refused() && !s.about.refused() {
+		if err := s.task(); err != nil {
+			return nil, err
+		}
+	}
+	s.Findings = append(s.settled(s.Findings), s.on.sorted()...)
+	s.ServiceFindings = s.about.sorted()
+	return s, nil
+}
+
+// conversion is what the output fills in where the definition names nothing.
+func (s *Service) conversion() Options {
+	o := s.o.Conversion
+	role, region := executionRoleHere, regionHere
+	if s.o.Ecspresso {
+		role, region = mustEnv("EXECUTION_ROLE_ARN"), mustEnv("AWS_REGION")
+	}
+	o.ExecutionRole, o.Region = cmp.Or(o.ExecutionRole, role), cmp.Or(o.Region, region)
+	if len(s.o.Roles.Allow) > 0 && !s.o.Ecspresso {
+		o.TaskRole = cmp.Or(o.TaskRole, taskRoleHere)
+	}
+	return o
+}
+
+// settled leaves out the findings that the template settles, and advice that it
+// takes.
+func (s *Service) settled(findings []Finding) (rest []Finding) {
+	const makeGroup = "Create the log group before the first task."
+	for _, f := range findings {
+		switch f.ID {
+		case "execution-role-set", "task-role-set", "execution-role-rights":
+			role := map[bool]string{true: TaskRoleID, false: ExecutionRoleID}[f.ID == "task-role-set"]
+			if s.newRole[role] {
+				continue
+			}
+		case "task-role-missing":
+			if s.newRole[TaskRoleID] {
+				f.Help = "If they call AWS, say what with --task-allow."
+			}
+		}
+		if len(s.groups) > 0 && !s.o.ExistingLogGroups {
+			f.Help = strings.TrimSpace(strings.ReplaceAll(f.Help, makeGroup, ""))
+		}
+		rest = append(rest, f)
+	}
+	return rest
+}
+
+// Name returns the name of the service.
+func (s *Service) Name() string { return s.o.Name }
+
+// Refused reports whether a finding is of severity error.
+func (s *Service) Refused() bool {
+	return slices.ContainsFunc(slices.Concat(s.Findings, s.ServiceFindings), func(f Finding) bool { return f.Severity == Error })
+}
+
+// cluster is the name or ARN of the cluster.
+func (s *Service) cluster() string { return cmp.Or(s.o.Cluster, s.taken.cluster, "default") }
+
+// launch says on what the service runs.
+func (s *Service) launch() *tree.Node {
+	if s.o.Spot {
+		return str("FARGATE_SPOT")
+	}
+	return str("FARGATE")
+}
+
+// capacity looks at Fargate Spot.
+func (s *Service) capacity() {
+	spot := s.o.Spot
+	for _, item := range s.taken.strategy.Elements() {
+		spot = spot || textOf(item.Field("capacityProvider")) == "FARGATE_SPOT"
+	}
+	if !spot {
+		return
+	}
+	family := textOf(field(field(s.definition, "runtimePlatform"), "operatingSystemFamily"))
+	if strings.HasPrefix(family, "WINDOWS") {
+		s.on.fail("service-spot-windows", s.definition, "")
+		return
+	}
+	s.on.note("service-spot", s.definition, "")
+}
+
+// strategy is the capacity provider strategy, nil for the launch type FARGATE.
+func (s *Service) strategy() *tree.Node {
+	if !s.o.Spot {
+		return s.taken.strategy
+	}
+	strategy := []*tree.Node{object(prop("capacityProvider", str("FARGATE_SPOT")), prop("weight", whole(1)))}
+	if n := s.o.OnDemand; n > 0 {
+		base := object(prop("capacityProvider", str("FARGATE")), prop("base", whole(int64(n))), prop("weight", whole(0)))
+		strategy = slices.Insert(strategy, 0, base)
+	}
+	return array(strategy...)
+}
+
+// ports calls f for each single port that a container listens on.
+func (s *Service) ports(f func(container, mapping *tree.Node, port int64) (more bool)) {
+	for _, container := range field(s.definition, "containerDefinitions").Elements() {
+		for _, mapping := range field(container, "portMappings").Elements() {
+			if port, ok := field(mapping, "containerPort").Int(); ok && !f(container, mapping, port) {
+				return
+			}
+		}
+	}
+}
+
+// listens reports whether a container of the definition has a port.
+func (s *Service) listens(container string, port int64) (found bool) {
+	s.ports(func(c, _ *tree.Node, p int64) bool {
+		found = textOf(field(c, "name")) == container && p == port
+		return !found
+	})
+	return found
+}
+
+// choosePort finds the container and port for the load balancer.
+func (s *Service) choosePort() {
+	if !s.o.balanced() {
+		return
+	}
+	wantContainer, wantPort := s.o.Container, int64(s.o.Port)
+	if wantContainer == "" && wantPort == 0 {
+		wantContainer, wantPort = s.taken.container, s.taken.port
+	}
+	var chosen *tree.Node
+	candidates := 0
+	s.ports(func(c, mapping *tree.Node, port int64) bool {
+		name := textOf(field(c, "name"))
+		if wantContainer != "" && wantContainer != name || wantPort != 0 && wantPort != port {
+			return true
+		}
+		essential, set := field(c, "essential").Bool()
+		if wantContainer == "" && set && !essential {
+			return true
+		}
+		if textOf(field(mapping, "protocol")) == "udp" && wantPort == 0 {
+			return true
+		}
+		candidates++
+		if chosen == nil {
+			chosen = mapping
+			s.target = target{name, port, textOf(field(mapping, "appProtocol"))}
+		}
+		return true
+	})
+	switch {
+	case chosen == nil && wantContainer == "" && wantPort == 0:
+		s.on.fail("service-port-unknown", s.definition, "no essential container of the task definition has a TCP port for the load balancer to send requests to")
+	case chosen == nil:
+		s.on.fail("service-port-unknown", s.definition, "the load balancer is to send requests to %s, which is not in the portMappings of the task definition", describePort(wantContainer, wantPort))
+	case textOf(field(chosen, "protocol")) == "udp":
+		s.on.fail("service-port-protocol", chosen, "")
+	case candidates > 1:
+		s.on.note("service-port-chosen", chosen, "several container ports could stand behind the load balancer; it is %s", describePort(s.target.container, s.target.port)).After = quoted(fmt.Sprint(s.target.container, ":", s.target.port))
+	}
+	if s.o.HealthCheckPath == "" && chosen != nil {
+		s.on.note("service-health-check-path", chosen, "the target group checks %s, for nothing says another path", s.healthCheckPath()).After = quoted(s.healthCheckPath())
+	}
+}
+
+func describePort(container string, port int64) string {
+	switch {
+	case port == 0:
+		return "container " + container
+	case container == "":
+		return fmt.Sprintf("port %d", port)
+	}
+	return fmt.Sprintf("port %d of container %s", port, container)
+}
+
+// hostPorts tells at which ports of instances the service will not be found.
+func (s *Service) hostPorts(before *tree.Node) {
+	host := textOf(field(before, "networkMode")) == "host"
+	for _, c := range field(before, "containerDefinitions").Elements() {
+		for _, mapping := range field(c, "portMappings").Elements() {
+			port, _ := field(mapping, "hostPort").Int()
+			if host {
+				port, _ = field(mapping, "containerPort").Int()
+			}
+			if port != 0 && textOf(field(before, "networkMode")) != "awsvpc" {
+				s.on.note("service-host-port", mapping, "on EC2 container %s was reached at port %d of the instances; on Fargate nothing listens there", textOf(field(c, "name")), port)
+			}
+		}
+	}
+}
+
+// volumes looks for volumes that nothing configures.
+func (s *Service) volumes() {
+	for _, name := range s.launchVolumes() {
+		if !slices.ContainsFunc(elements(s.taken.volumes), func(v *tree.Node) bool { return textOf(v.Field("name")) == name }) {
+			s.on.fail("service-volume-missing", s.definition, "volume %s is configured at launch, and no service says how", name)
+		}
+	}
+}
+
+// grace is the time, in seconds, in which failed health checks do not count.
+func (s *Service) grace() int {
+	const seconds = 60
+	switch {
+	case s.o.HealthCheckGrace != nil:
+		return *s.o.HealthCheckGrace
+	case s.taken.grace != nil:
+		return *s.taken.grace
+	}
+	return seconds
+}
+
+func (s *Service) count() int {
+	switch {
+	case s.o.DesiredCount != nil:
+		return *s.o.DesiredCount
+	case s.taken.count != nil:
+		return *s.taken.count
+	}
+	return 1
+}
+
+func (s *Service) healthCheckPath() string {
+	switch {
+	case s.o.HealthCheckPath != "":
+		return s.o.HealthCheckPath
+	case s.target.protocol == "grpc":
+		return "/AWS.ALB/healthcheck" // of no service, so that it is answered by UNIMPLEMENTED
+	}
+	return "/"
+}
+
+// grpcCodes are the answers to a health check that are healthy.
+// Source: Elastic Load Balancing User Guide, "Health checks for Application Load
+// Balancer target groups".
+func (s *Service) grpcCodes() string {
+	if s.o.HealthCheckPath == "" {
+		return "12" // UNIMPLEMENTED
+	}
+	return "0"
+}
+
+func (s *Service) retention() int { return cmp.Or(s.o.Retention, defaultRetention) }
+
+// values gives what differs by account, in the way of the output. It returns nil
+// for what nothing names and nothing needs.
+type values interface {
+	value(setting) *tree.Node
+}
+
+// api returns the service as CreateService takes it, but for its name, cluster
+// and task definition.
+func (s *Service) api(v values, ownGroup, targetGroup *tree.Node) []tree.Member {
+	deployment := append(slices.Clone(s.taken.deployment), prop("deploymentCircuitBreaker", object(prop("enable", boolean(true)), prop("rollback", boolean(true)))))
+	groups := []*tree.Node{ownGroup}
+	for i := range s.securityGroups() {
+		groups = append(groups, v.value(s.extraGroup(i)))
+	}
+	public := "DISABLED"
+	if s.o.PublicIP || s.taken.publicIP {
+		public = "ENABLED"
+	}
+	launch := str("FARGATE")
+	if s.strategy() != nil {
+		launch = nil
+	}
+	members := []tree.Member{
+		prop("desiredCount", v.value(s.setting("DesiredCount"))),
+		prop("launchType", launch),
+		prop("capacityProviderStrategy", s.strategy()),
+		prop("platformVersion", optional(s.taken.platform)),
+		prop("schedulingStrategy", str("REPLICA")),
+		prop("deploymentConfiguration", object(deployment...)),
+		prop("availabilityZoneRebalancing", optional(s.taken.rebalancing)),
+		prop("networkConfiguration", object(prop("awsvpcConfiguration", object(
+			prop("subnets", v.value(s.setting("Subnets"))),
+			prop("securityGroups", array(groups...)),
+			prop("assignPublicIp", str(public)),
+		)))),
+	}
+	if targetGroup != nil {
+		members = append(members,
+			prop("healthCheckGracePeriodSeconds", whole(int64(s.grace()))),
+			prop("loadBalancers", array(object(
+				prop("containerName", str(s.target.container)),
+				prop("containerPort", whole(s.target.port)),
+				prop("targetGroupArn", targetGroup),
+			))))
+	}
+	if s.taken.exec {
+		members = append(members, prop("enableExecuteCommand", boolean(true)))
+	}
+	if s.taken.connect != nil {
+		members = append(members, prop("serviceConnectConfiguration", s.taken.connect.Recase(false)))
+	}
+	if s.taken.volumes != nil {
+		members = append(members, prop("volumeConfigurations", s.taken.volumes.Recase(false)))
+	}
+	return append(members, s.taken.members...)
+}
+
+func optional(s string) *tree.Node {
+	if s == "" {
+		return nil
+	}
+	return str(s)
+}
+
+// securityGroups are those that tasks have beside their own.
+func (s *Service) securityGroups() []string {
+	if len(s.o.SecurityGroups) > 0 {
+		return s.o.SecurityGroups
+	}
+	return s.taken.groups
+}
+
+func (s *Service) subnets() []string {
+	if len(s.o.Subnets) > 0 {
+		return s.o.Subnets
+	}
+	return s.taken.subnets
+}

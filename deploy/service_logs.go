@@ -1,0 +1,121 @@
+package deploy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	"sumoship/deploy/tree"
+)
+
+// logGroup is a log group that the template makes or subscribes.
+type logGroup struct {
+	id   string     // of its resources, after LogGroup, Subscription and so on
+	name *tree.Node // a string, or an intrinsic function
+}
+
+// containerLogs is what becomes of the log options of a container.
+type containerLogs struct {
+	group  *logGroup // nil where the template has none for it
+	region bool      // that of the stack
+}
+
+// logGroups finds the log groups of the definition, and tells of those that may
+// exist: before is the definition before its conversion.
+func (s *Service) logGroups(before *tree.Node) {
+	if s.o.Ecspresso {
+		return
+	}
+	region, any := "", false
+	old := groupsBefore(before)
+	var found []*logGroup
+	for _, c := range elements(field(s.definition, "containerDefinitions")) {
+		options := field(field(c, "logConfiguration"), "options")
+		group := options.Key("awslogs-group")
+		if textOf(field(field(c, "logConfiguration"), "logDriver")) != "awslogs" || group.Kind() == tree.Absent {
+			s.logs = append(s.logs, containerLogs{})
+			continue
+		}
+		any = true
+		if name, ok := group.Text(); ok && group.Opaque() && s.d.Shape() != Template {
+			s.on.fail("service-placeholder", group, "CloudFormation does not fill in the name of the log group, %s", name)
+		}
+		name, ok := options.Key("awslogs-region").Text()
+		if ok && !options.Key("awslogs-region").Opaque() {
+			if region == "" {
+				region = name
+				s.on.rewrite("service-log-region", options.Key("awslogs-region"), ref("AWS::Region"), "the log group is in the region of the stack, and not only in %s", name)
+			}
+			if name != region {
+				s.on.note("service-log-region-other", options.Key("awslogs-region"), "")
+				s.logs = append(s.logs, containerLogs{})
+				continue
+			}
+		}
+		if create := options.Key("awslogs-create-group"); create != nil && !s.o.ExistingLogGroups {
+			s.on.drop("service-log-group-create", create, "")
+		}
+		i := slices.IndexFunc(found, func(g *logGroup) bool { return tree.Equal(g.name, group) })
+		if i < 0 {
+			i = len(found)
+			found = append(found, &logGroup{s.groupID(found, group, textOf(field(c, "name"))), group})
+			if slices.ContainsFunc(old, func(n *tree.Node) bool { return tree.Equal(n, group) }) && !s.o.ExistingLogGroups {
+				s.on.note("service-log-group-exists", group, "")
+			}
+		}
+		s.logs = append(s.logs, containerLogs{found[i], true})
+	}
+	for _, g := range found {
+		s.groups = append(s.groups, *g)
+	}
+	if !any {
+		s.on.note("service-log-none", s.definition, "")
+	}
+}
+
+// groupsBefore are the log groups that a definition names.
+func groupsBefore(definition *tree.Node) (groups []*tree.Node) {
+	for _, c := range field(definition, "containerDefinitions").Elements() {
+		if n := field(field(c, "logConfiguration"), "options").Key("awslogs-group"); n != nil {
+			groups = append(groups, n)
+		}
+	}
+	return groups
+}
+
+// groupID makes a logical ID of the name of a log group, so that it stays the
+// same when containers come and go: CloudFormation cannot move a group.
+func (s *Service) groupID(have []*logGroup, group *tree.Node, container string) string {
+	name, ok := group.Text()
+	if !ok {
+		name = container
+	}
+	base := pascalCase(strings.TrimPrefix(name, "/ecs/"))
+	id := base
+	for i := 2; slices.ContainsFunc(have, func(g *logGroup) bool { return g.id == id }); i++ {
+		id = fmt.Sprint(base, i)
+	}
+	return id
+}
+
+// pascalCase makes a logical ID of letters and digits: web-app becomes WebApp.
+func pascalCase(s string) string {
+	var b strings.Builder
+	upper := true
+	for _, r := range s {
+		if r >= 0x80 || !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+			upper = true
+			continue
+		}
+		if upper {
+			r = unicode.ToUpper(r)
+		}
+		upper = false
+		b.WriteRune(r)
+	}
+	if b.Len() > 180 { // IDs have 255
+		return b.String()[:180]
+	}
+	return b.String()
+}

@@ -1,0 +1,207 @@
+package deploy
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"sumoship/deploy/tree"
+)
+
+// references takes a definition out of the template that it came in: what it
+// refers to there is a parameter here, or comes along.
+type references struct {
+	template string     // name of the input
+	from     *tree.Node // the template, nil for other inputs
+	on       *notes
+	parts    map[string]map[string]*tree.Node // by section: what comes along
+	order    map[string][]string
+	said     map[string]bool
+}
+
+func newReferences(d *Document, on *notes) *references {
+	r := &references{template: d.name, on: on, parts: map[string]map[string]*tree.Node{}, order: map[string][]string{}, said: map[string]bool{}}
+	if d.Shape() == Template {
+		r.from = d.root
+	}
+	return r
+}
+
+// resolve edits a value, so that it refers to nothing that is not here.
+func (r *references) resolve(n *tree.Node) {
+	if r.from == nil {
+		return
+	}
+	name, arg, ok := intrinsicOf(n)
+	if !ok {
+		for _, v := range n.Members() {
+			r.resolve(v)
+		}
+		for _, v := range n.Elements() {
+			r.resolve(v)
+		}
+		return
+	}
+	switch name {
+	case "Ref":
+		if to := r.ref(n, textOf(arg)); to != textOf(arg) {
+			n.Replace(ref(to))
+		}
+	case "Fn::GetAtt":
+		resource, attribute := attribute(n)
+		if resource == "" {
+			r.unsupported(n, name)
+			return
+		}
+		n.Replace(ref(r.attribute(n, resource, attribute)))
+	case "Fn::Sub":
+		r.sub(n, arg)
+	case "Fn::FindInMap":
+		parts := elements(arg)
+		if len(parts) == 0 || parts[0].Kind() != tree.String {
+			r.unsupported(n, name)
+			return
+		}
+		r.bring(n, "Mappings", textOf(parts[0]))
+		for _, v := range parts[1:] {
+			r.resolve(v)
+		}
+	case "Fn::If":
+		parts := elements(arg)
+		if len(parts) != 3 {
+			r.unsupported(n, name)
+			return
+		}
+		r.bring(n, "Conditions", textOf(parts[0]))
+		r.resolve(parts[1])
+		r.resolve(parts[2])
+	case "Condition":
+		r.bring(n, "Conditions", textOf(arg))
+	case "Fn::And", "Fn::Or", "Fn::Not", "Fn::Equals", "Fn::Join", "Fn::Split", "Fn::Select", "Fn::Base64", "Fn::ImportValue", "Fn::GetAZs", "Fn::Cidr":
+		r.resolve(arg)
+	default:
+		r.unsupported(n, name)
+	}
+}
+
+func (r *references) unsupported(n *tree.Node, name string) {
+	r.on.fail("service-reference-unsupported", n, "%s cannot be taken out of the template that it came in", name)
+}
+
+// ref returns what a name of the template is called here.
+func (r *references) ref(n *tree.Node, name string) string {
+	if strings.HasPrefix(name, "AWS::") {
+		return name
+	}
+	if parameter := r.from.Key("Parameters").Key(name); parameter != nil {
+		return r.parameter(n, name, parameter.Recase(true), "parameter "+name)
+	}
+	return r.parameter(n, name, nil, "Ref of "+name)
+}
+
+func (r *references) attribute(n *tree.Node, resource, name string) string {
+	return r.parameter(n, pascalCase(resource+"."+name), nil, name+" of "+resource)
+}
+
+// parameter makes a parameter, once. A value that is nil is that of a parameter
+// for something that the template made.
+func (r *references) parameter(n *tree.Node, name string, v *tree.Node, what string) string {
+	for reserved(name) {
+		name = "Definition" + name
+	}
+	if v == nil {
+		v = object(prop("Type", str("String")), prop("Description", str(what+" in the template "+r.template+".")))
+	}
+	r.add("Parameters", name, v)
+	if !r.said[what] {
+		r.said[what] = true
+		r.on.report("service-parameter", Rewrite, n, "%s of the template that the definition came in is parameter %s here", []any{what, name})
+	}
+	return name
+}
+
+func (r *references) add(section, name string, v *tree.Node) (added bool) {
+	if r.parts[section] == nil {
+		r.parts[section] = map[string]*tree.Node{}
+	}
+	if r.parts[section][name] != nil {
+		return false
+	}
+	r.parts[section][name] = v
+	r.order[section] = append(r.order[section], name)
+	return true
+}
+
+// bring takes a mapping or condition along, and what it refers to.
+func (r *references) bring(n *tree.Node, section, name string) {
+	v := r.from.Key(section).Key(name)
+	if v == nil {
+		r.on.fail("service-reference-unsupported", n, "the template has nothing called %q in its %s", name, section)
+		return
+	}
+	v = v.Clone()
+	holder := tree.NewArray(v) // a copy of its own
+	if r.add(section, name, firstOf(holder)) && section == "Conditions" {
+		r.resolve(firstOf(holder))
+	}
+}
+
+// section returns what came along.
+func (r *references) section(name string) (all []tree.Member) {
+	for _, key := range r.order[name] {
+		all = append(all, prop(key, r.parts[name][key]))
+	}
+	return all
+}
+
+var variable = regexp.MustCompile(`\$\{([^!}][^}]*)\}`)
+
+// sub edits the names in a text for Fn::Sub.
+func (r *references) sub(n, arg *tree.Node) {
+	format, local := arg, (*tree.Node)(nil)
+	if parts := elements(arg); len(parts) == 2 {
+		format, local = parts[0], parts[1]
+		for _, v := range local.Members() {
+			r.resolve(v)
+		}
+	}
+	text, ok := format.Text()
+	if !ok {
+		r.unsupported(n, "Fn::Sub")
+		return
+	}
+	out := variable.ReplaceAllStringFunc(text, func(s string) string {
+		name := strings.TrimSpace(s[2 : len(s)-1])
+		switch resource, attribute, dotted := strings.Cut(name, "."); {
+		case local.Key(name) != nil:
+			return s
+		case dotted:
+			return "${" + r.attribute(n, resource, attribute) + "}"
+		}
+		return "${" + r.ref(n, name) + "}"
+	})
+	if out != text {
+		format.Replace(str(out))
+	}
+}
+
+// reserved reports whether a name is one of the template's own.
+func reserved(name string) bool {
+	for _, prefix := range []string{"LogGroup", "Subscription", "SecurityGroup"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return slices.Contains(ownNames, name)
+}
+
+// ownNames are the parameters and resources of the template.
+var ownNames = func() []string {
+	names := []string{
+		ExecutionRoleID, TaskRoleID, TaskPolicyID, idTask, idService, idGroup, idTarget, idRule, idTaskIngress, idBalancerEgress, idDatabaseIngress, idRecord,
+	}
+	for _, v := range (&Service{}).settings() {
+		names = append(names, v.name)
+	}
+	return names
+}()
