@@ -1,0 +1,278 @@
+package subscription_test
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sumoship/deploy/subscription"
+)
+
+const (
+	forwarder = "arn:aws:lambda:us-east-1:123456789012:function:sumoship-forwarder"
+	other     = "arn:aws:lambda:us-east-1:123456789012:function:SumoCWLogsLambda"
+	stream    = "arn:aws:kinesis:us-east-1:123456789012:stream/logs"
+)
+
+func destination(t testing.TB, arn string) subscription.Destination {
+	t.Helper()
+	d, err := subscription.ParseDestination(arn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func patterns(t testing.TB, all ...string) (out []*regexp.Regexp) {
+	t.Helper()
+	for _, p := range all {
+		re, err := subscription.ParsePattern(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, re)
+	}
+	return out
+}
+
+// filter makes NAME>DESTINATION into a filter.
+func filter(s string) subscription.Filter {
+	name, arn, _ := strings.Cut(s, ">")
+	return subscription.Filter{Name: name, Destination: arn}
+}
+
+func TestStep(t *testing.T) {
+	ours := filter("sumoship>" + forwarder)
+	patterned := ours
+	patterned.Pattern = "ERROR"
+	for name, c := range map[string]struct {
+		rule   subscription.Rule
+		group  subscription.Group
+		action subscription.Action
+		reason subscription.Reason
+		detail string
+	}{
+		"no rule takes all":               {group: subscription.Group{Name: "/ecs/web"}, action: subscription.Put, reason: subscription.New},
+		"included":                        {rule: subscription.Rule{Include: patterns(t, "^/ecs/")}, group: subscription.Group{Name: "/ecs/web"}, action: subscription.Put, reason: subscription.New},
+		"included, in any case":           {rule: subscription.Rule{Include: patterns(t, "test")}, group: subscription.Group{Name: "LogGroupTest"}, action: subscription.Put, reason: subscription.New},
+		"case that counts":                {rule: subscription.Rule{Include: patterns(t, "(?-i)test")}, group: subscription.Group{Name: "LogGroupTest"}, action: subscription.Skip, reason: subscription.NotChosen},
+		"case in an alternative":          {rule: subscription.Rule{Include: patterns(t, "web|test")}, group: subscription.Group{Name: "LogGroupTest"}, action: subscription.Put, reason: subscription.New},
+		"not included":                    {rule: subscription.Rule{Include: patterns(t, "^/ecs/")}, group: subscription.Group{Name: "x/ecs/web"}, action: subscription.Skip, reason: subscription.NotChosen},
+		"by tag":                          {rule: subscription.Rule{Include: patterns(t, "nothing"), Tags: []subscription.Tag{{Key: "ship", Value: "yes"}}}, group: subscription.Group{Name: "a", Tags: map[string]string{"ship": "yes"}}, action: subscription.Put, reason: subscription.New},
+		"another value of the tag":        {rule: subscription.Rule{Tags: []subscription.Tag{{Key: "ship", Value: "yes"}}}, group: subscription.Group{Name: "a", Tags: map[string]string{"ship": "no"}}, action: subscription.Skip, reason: subscription.NotChosen},
+		"a tag without a value":           {rule: subscription.Rule{Tags: []subscription.Tag{{Key: "ship"}}}, group: subscription.Group{Name: "a", Tags: map[string]string{}}, action: subscription.Skip, reason: subscription.NotChosen},
+		"excluded":                        {rule: subscription.Rule{Include: patterns(t, "ecs"), Exclude: patterns(t, "noisy")}, group: subscription.Group{Name: "/ecs/Noisy"}, action: subscription.Skip, reason: subscription.Excluded},
+		"excluded and ours":               {rule: subscription.Rule{Exclude: patterns(t, "noisy")}, group: subscription.Group{Name: "/ecs/noisy", Filters: []subscription.Filter{ours}}, action: subscription.Delete, reason: subscription.Excluded},
+		"not chosen and ours":             {rule: subscription.Rule{Include: patterns(t, "web")}, group: subscription.Group{Name: "a", Filters: []subscription.Filter{ours}}, action: subscription.Skip, reason: subscription.NotChosen},
+		"not chosen, ours, prune":         {rule: subscription.Rule{Include: patterns(t, "web"), Prune: true}, group: subscription.Group{Name: "a", Filters: []subscription.Filter{ours}}, action: subscription.Delete, reason: subscription.NotChosen},
+		"not chosen, prune, not ours":     {rule: subscription.Rule{Include: patterns(t, "web"), Prune: true}, group: subscription.Group{Name: "a", Filters: []subscription.Filter{filter("sumoship>" + other), filter("x>" + forwarder)}}, action: subscription.Skip, reason: subscription.NotChosen},
+		"the destination's own group":     {group: subscription.Group{Name: "/aws/lambda/sumoship-forwarder"}, action: subscription.Skip, reason: subscription.Own},
+		"named as our own":                {rule: subscription.Rule{Own: []string{"/x"}, Include: patterns(t, "x")}, group: subscription.Group{Name: "/x"}, action: subscription.Skip, reason: subscription.Own},
+		"our own in a loop already":       {rule: subscription.Rule{Own: []string{"/x"}}, group: subscription.Group{Name: "/x", Filters: []subscription.Filter{ours}}, action: subscription.Delete, reason: subscription.Own},
+		"a class without subscriptions":   {group: subscription.Group{Name: "a", Class: "INFREQUENT_ACCESS"}, action: subscription.Skip, reason: subscription.Class, detail: "INFREQUENT_ACCESS"},
+		"standard":                        {group: subscription.Group{Name: "a", Class: "STANDARD"}, action: subscription.Put, reason: subscription.New},
+		"already":                         {group: subscription.Group{Name: "a", Filters: []subscription.Filter{filter("x>" + other), ours}}, action: subscription.Skip, reason: subscription.Already},
+		"another pattern":                 {rule: subscription.Rule{Pattern: "ERROR"}, group: subscription.Group{Name: "a", Filters: []subscription.Filter{ours}}, action: subscription.Put, reason: subscription.Changed, detail: `pattern "", not "ERROR"`},
+		"changed beside a full house":     {group: subscription.Group{Name: "a", Filters: []subscription.Filter{filter("x>" + other), patterned}}, action: subscription.Put, reason: subscription.Changed, detail: `pattern "ERROR", not ""`},
+		"an alias of the same function":   {group: subscription.Group{Name: "a", Filters: []subscription.Filter{filter("sumoship>" + forwarder + ":live")}}, action: subscription.Put, reason: subscription.Changed, detail: fmt.Sprintf("destination %q, not %q", forwarder+":live", forwarder)},
+		"beside one other":                {group: subscription.Group{Name: "a", Filters: []subscription.Filter{filter("x>" + other)}}, action: subscription.Put, reason: subscription.New},
+		"two others":                      {group: subscription.Group{Name: "a", Filters: []subscription.Filter{filter("x>" + other), filter("y>" + stream)}}, action: subscription.Skip, reason: subscription.Full, detail: "x, y"},
+		"our name, another destination":   {group: subscription.Group{Name: "a", Filters: []subscription.Filter{filter("sumoship>" + other)}}, action: subscription.Skip, reason: subscription.NameTaken, detail: "sumoship delivers to " + other},
+		"another filter delivers there":   {group: subscription.Group{Name: "a", Filters: []subscription.Filter{filter("SumoLGLBDFilter>" + forwarder)}}, action: subscription.Skip, reason: subscription.Delivered, detail: "SumoLGLBDFilter"},
+		"another delivers to its alias":   {group: subscription.Group{Name: "a", Filters: []subscription.Filter{filter("x>" + forwarder + ":live")}}, action: subscription.Skip, reason: subscription.Delivered, detail: "x"},
+		"unsubscribe":                     {rule: subscription.Rule{Unsubscribe: true}, group: subscription.Group{Name: "a", Filters: []subscription.Filter{patterned}}, action: subscription.Delete, reason: subscription.Unsubscribed},
+		"unsubscribe our own":             {rule: subscription.Rule{Unsubscribe: true}, group: subscription.Group{Name: "/aws/lambda/sumoship-forwarder", Filters: []subscription.Filter{ours}}, action: subscription.Delete, reason: subscription.Unsubscribed},
+		"unsubscribe what is not there":   {rule: subscription.Rule{Unsubscribe: true}, group: subscription.Group{Name: "a", Filters: []subscription.Filter{filter("x>" + forwarder)}}, action: subscription.Skip, reason: subscription.NotThere},
+		"unsubscribe spares the excluded": {rule: subscription.Rule{Unsubscribe: true, Exclude: patterns(t, "a")}, group: subscription.Group{Name: "a", Filters: []subscription.Filter{ours}}, action: subscription.Skip, reason: subscription.Excluded},
+		"unsubscribe the chosen only":     {rule: subscription.Rule{Unsubscribe: true, Prune: true, Include: patterns(t, "b")}, group: subscription.Group{Name: "a", Filters: []subscription.Filter{ours}}, action: subscription.Skip, reason: subscription.NotChosen},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.rule.Destination = destination(t, forwarder)
+			got := c.rule.Step(c.group)
+			want := subscription.Step{Group: c.group.Name, Action: c.action, Reason: c.reason, Detail: c.detail}
+			switch c.action {
+			case subscription.Put:
+				want.Filter = subscription.Filter{Name: "sumoship", Destination: forwarder, Pattern: c.rule.Pattern}
+			case subscription.Delete:
+				want.Filter = c.group.Filters[0]
+			}
+			if d := cmp.Diff(want, got); d != "" {
+				t.Errorf("-want +got:\n%s", d)
+			}
+		})
+	}
+}
+
+// A stream gets the role, a function does not, as in Sumo's connector.
+func TestRoleIsForStreams(t *testing.T) {
+	rule := subscription.Rule{Role: "arn:aws:iam::123456789012:role/logs", Name: "n"}
+	for arn, want := range map[string]string{forwarder: "", stream: rule.Role, "arn:aws:firehose:us-east-1:123456789012:deliverystream/x": rule.Role,
+		"arn:aws:logs:us-east-1:999999999999:destination:central": ""} {
+		rule.Destination = destination(t, arn)
+		if got := rule.Step(subscription.Group{Name: "a"}).Filter; got.Role != want || got.Name != "n" {
+			t.Errorf("%s: %+v", arn, got)
+		}
+	}
+}
+
+// world makes rules and groups that meet each other.
+type world struct{ *rand.Rand }
+
+func pick[T any](w world, all ...T) T { return all[w.IntN(len(all))] }
+
+func (w world) rule(t testing.TB) *subscription.Rule {
+	r := &subscription.Rule{Destination: destination(t, pick(w, forwarder, forwarder+":live", stream)), Name: pick(w, "", "ours"), Pattern: pick(w, "", "ERROR"),
+		Prune: w.IntN(2) == 0, Unsubscribe: w.IntN(5) == 0, Role: pick(w, "", "arn:aws:iam::123456789012:role/r")}
+	for _, p := range []string{"^/ecs", "web", "lambda"} {
+		switch w.IntN(5) {
+		case 0:
+			r.Include = append(r.Include, patterns(t, p)...)
+		case 1:
+			r.Exclude = append(r.Exclude, patterns(t, p)...)
+		}
+	}
+	if w.IntN(3) == 0 {
+		r.Tags = []subscription.Tag{{Key: "ship", Value: "yes"}}
+	}
+	if w.IntN(3) == 0 {
+		r.Own = []string{"/ecs/web"}
+	}
+	return r
+}
+
+func (w world) groups() []subscription.Group {
+	var all []subscription.Group
+	for _, name := range []string{"/ecs/web", "/ecs/api", "/aws/lambda/sumoship-forwarder", "/aws/lambda/web", "plain", "Test"} {
+		g := subscription.Group{Name: name, Class: pick(w, "", "STANDARD", "STANDARD", "INFREQUENT_ACCESS"), Tags: map[string]string{}}
+		if w.IntN(2) == 0 {
+			g.Tags["ship"] = pick(w, "yes", "no")
+		}
+		for _, n := range w.Perm(4)[:w.IntN(3)] {
+			g.Filters = append(g.Filters, subscription.Filter{Name: []string{"sumoship", "ours", "SumoLGLBDFilter", "x"}[n],
+				Destination: pick(w, forwarder, forwarder+":live", other, stream), Pattern: pick(w, "", "ERROR"), Role: pick(w, "", "arn:aws:iam::123456789012:role/r")})
+		}
+		all = append(all, g)
+	}
+	return all
+}
+
+// apply does to a group what the service would.
+func apply(t *testing.T, g subscription.Group, s subscription.Step) subscription.Group {
+	t.Helper()
+	g.Filters = slices.Clone(g.Filters)
+	i := slices.IndexFunc(g.Filters, func(f subscription.Filter) bool { return f.Name == s.Filter.Name })
+	switch {
+	case s.Group != g.Name:
+		t.Errorf("a step for %s, not %s", s.Group, g.Name)
+	case s.Action == subscription.Put && i >= 0:
+		g.Filters[i] = s.Filter
+	case s.Action == subscription.Put:
+		g.Filters = append(g.Filters, s.Filter)
+	case s.Action == subscription.Delete && i < 0:
+		t.Errorf("%s: there is no filter %s to remove", g.Name, s.Filter.Name)
+	case s.Action == subscription.Delete:
+		g.Filters = slices.Delete(g.Filters, i, i+1)
+	}
+	if len(g.Filters) > subscription.MaxFilters {
+		t.Errorf("%s would have %d filters", g.Name, len(g.Filters))
+	}
+	return g
+}
+
+func TestPlanProperties(t *testing.T) {
+	function := func(arn string) string { return strings.TrimSuffix(arn, ":live") }
+	reasons := map[subscription.Reason]int{}
+	for seed := range uint64(5000) {
+		w := world{rand.New(rand.NewPCG(seed, 1))}
+		rule, before := w.rule(t), w.groups()
+		name := rule.Name
+		if name == "" {
+			name = subscription.DefaultName
+		}
+		isOurs := func(f subscription.Filter) bool {
+			return f.Name == name && function(f.Destination) == function(rule.Destination.ARN)
+		}
+		foreign := func(g subscription.Group) (all []subscription.Filter) {
+			for _, f := range g.Filters {
+				if !isOurs(f) {
+					all = append(all, f)
+				}
+			}
+			return all
+		}
+		after := slices.Clone(before)
+		for i, s := range rule.Plan(before) {
+			reasons[s.Reason]++
+			after[i] = apply(t, before[i], s)
+			g := before[i]
+
+			// What is not needed does not matter.
+			known := subscription.Group{Name: g.Name, Class: g.Class}
+			if rule.NeedsTags(known) {
+				known.Tags = g.Tags
+			}
+			if rule.NeedsFilters(known) {
+				known.Filters = g.Filters
+			}
+			if d := cmp.Diff(s, rule.Step(known)); d != "" {
+				t.Fatalf("seed %d, %s: tags and filters that are not needed change the step:\n%s", seed, g.Name, d)
+			}
+			if d := cmp.Diff(foreign(g), foreign(after[i])); d != "" {
+				t.Fatalf("seed %d, %s: %v touches filters that are not ours:\n%s", seed, g.Name, s, d)
+			}
+			if s.Action == subscription.Put && rule.Owns(g.Name) {
+				t.Fatalf("seed %d: a loop through %s", seed, g.Name)
+			}
+			if s.Action == subscription.Put && slices.ContainsFunc(foreign(after[i]), func(f subscription.Filter) bool { return function(f.Destination) == function(rule.Destination.ARN) }) &&
+				s.Reason == subscription.New {
+				t.Fatalf("seed %d: %s would be delivered twice", seed, g.Name)
+			}
+			if (s.Action == subscription.Skip) != (cmp.Equal(g, after[i])) {
+				t.Fatalf("seed %d, %s: %v changes %v to %v", seed, g.Name, s, g.Filters, after[i].Filters)
+			}
+		}
+		for _, s := range rule.Plan(after) {
+			if s.Action != subscription.Skip {
+				t.Fatalf("seed %d: after the plan there is still %v", seed, s)
+			}
+		}
+	}
+	for _, r := range []subscription.Reason{subscription.New, subscription.Changed, subscription.Unsubscribed, subscription.Already, subscription.NotChosen, subscription.Excluded,
+		subscription.Own, subscription.Class, subscription.Delivered, subscription.Full, subscription.NameTaken, subscription.NotThere} {
+		if reasons[r] == 0 {
+			t.Errorf("no step was %q", r)
+		}
+	}
+}
+
+// The issue's bound: 65,000 groups in under 2 s and 100 MB.
+func BenchmarkPlan65000(b *testing.B) {
+	rule := &subscription.Rule{Destination: destination(b, forwarder), Include: patterns(b, "^/(aws|ecs)/", "prod"), Exclude: patterns(b, "debug|trace", "canary$"),
+		Tags: []subscription.Tag{{Key: "ship", Value: "yes"}, {Key: "team", Value: "payments"}}, Own: []string{"/aws/lambda/sumoship-replay", "/aws/lambda/sumoship-subscriber"}}
+	ours := subscription.Filter{Name: "sumoship", Destination: forwarder}
+	groups := make([]subscription.Group, 65_000)
+	for i := range groups {
+		g := subscription.Group{Name: fmt.Sprintf("%s/team-%d/service-%d", []string{"/ecs", "/aws/lambda", "custom", "/aws/rds/instance"}[i%4], i%97, i)}
+		switch i % 5 {
+		case 0:
+			g.Filters = []subscription.Filter{ours}
+		case 1:
+			g.Filters = []subscription.Filter{filter("x>" + other), filter("y>" + stream)}
+		case 2:
+			g.Tags = maps.Clone(map[string]string{"team": "payments"})
+		}
+		groups[i] = g
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if n := len(rule.Plan(groups)); n != len(groups) {
+			b.Fatal(n)
+		}
+	}
+}

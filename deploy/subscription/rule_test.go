@@ -1,0 +1,189 @@
+package subscription_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sumoship/deploy/subscription"
+)
+
+func TestParseDestination(t *testing.T) {
+	for arn, want := range map[string]subscription.Destination{
+		forwarder:           {Partition: "aws", Service: "lambda", Region: "us-east-1", Account: "123456789012", Name: "sumoship-forwarder"},
+		forwarder + ":live": {Partition: "aws", Service: "lambda", Region: "us-east-1", Account: "123456789012", Name: "sumoship-forwarder", Qualifier: "live"},
+		"arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:f:$LATEST":  {Partition: "aws-us-gov", Service: "lambda", Region: "us-gov-west-1", Account: "123456789012", Name: "f", Qualifier: "$LATEST"},
+		"arn:aws-cn:kinesis:cn-north-1:123456789012:stream/logs":               {Partition: "aws-cn", Service: "kinesis", Region: "cn-north-1", Account: "123456789012", Name: "logs"},
+		"arn:aws:firehose:us-east-1:123456789012:deliverystream/to-s3":         {Partition: "aws", Service: "firehose", Region: "us-east-1", Account: "123456789012", Name: "to-s3"},
+		"arn:aws:logs:ap-southeast-2:123456789012:destination:central-logging": {Partition: "aws", Service: "logs", Region: "ap-southeast-2", Account: "123456789012", Name: "central-logging"},
+	} {
+		want.ARN = arn
+		got, err := subscription.ParseDestination(arn)
+		if err != nil {
+			t.Error(err)
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("-want +got:\n%s", d)
+		}
+	}
+	for arn, want := range map[string]string{
+		"":                                      "is not an ARN",
+		"sumoship-forwarder":                    "is not an ARN (for a function: arn:aws:lambda:REGION:ACCOUNT:function:NAME)",
+		"arn:aws:lambda:us-east-1:123456789012": "is not an ARN",
+		"arn:aws:sqs:us-east-1:123456789012:q":  "is no destination of CloudWatch Logs",
+		"arn:aws:lambda:us-east-1:123456789012:layer:x":              "is not of the form arn:aws:lambda:REGION:ACCOUNT:function:NAME",
+		"arn:aws:lambda:us-east-1:1234:function:x":                   "is not of the form",
+		"arn:aws:lambda::123456789012:function:x":                    "is not of the form",
+		"arn:aws:lambda:us-east-1:123456789012:function:x:y:z":       "is not of the form",
+		"arn:aws:lambda:us-east-1:123456789012:function:":            "is not of the form",
+		"arn:aws:kinesis:us-east-1:123456789012:stream:x":            "is not of the form arn:aws:kinesis:REGION:ACCOUNT:stream/NAME",
+		"arn:aws:logs:us-east-1:123456789012:log-group:/x:*":         "is not of the form arn:aws:logs:REGION:ACCOUNT:destination:NAME",
+		"arn:aws:firehose:us-east-1:123456789012:deliverystream/a/b": "is not of the form",
+	} {
+		if _, err := subscription.ParseDestination(arn); err == nil || !strings.Contains(err.Error(), want) || arn != "" && !strings.Contains(err.Error(), arn) {
+			t.Errorf("%q: got %v, want %s", arn, err, want)
+		}
+	}
+}
+
+func TestParsers(t *testing.T) {
+	for name, c := range map[string]struct {
+		parse func(string) error
+		good  []string
+		bad   map[string]string
+	}{
+		"pattern": {func(s string) error { _, err := subscription.ParsePattern(s); return err },
+			[]string{"", "test", "^/ecs/(web|api)$", "(?-i)X"},
+			map[string]string{"(": "missing closing )", "^(?!test)": "there is no look-around in RE2, so exclude", "a{2000}": "invalid repeat count"}},
+		"tag": {func(s string) error { _, err := subscription.ParseTag(s); return err },
+			[]string{"a=b", "a=", "a=b=c"},
+			map[string]string{"a": "is not of the form key=value", "=b": "key=value", "": "key=value"}},
+		"group": {func(s string) error { _, err := subscription.ParseGroup(s); return err },
+			[]string{"/aws/lambda/x", "a.b-c_d#e"},
+			map[string]string{"": "not the name of a log group", "a b": "not the name", `a"b`: "not the name", strings.Repeat("x", 513): "not the name"}},
+		"name": {func(s string) error { _, err := subscription.ParseName(s); return err },
+			[]string{"sumoship", "our logs"},
+			map[string]string{"": "not the name of a subscription filter", "a:b": "not the name", "*": "not the name", strings.Repeat("é", 513): "not the name"}},
+		"filter pattern": {func(s string) error { _, err := subscription.ParseFilterPattern(s); return err },
+			[]string{"", "ERROR", strings.Repeat("é", 1024)},
+			map[string]string{strings.Repeat("é", 1025): "1025 characters; CloudWatch Logs takes at most 1024"}},
+		"role": {func(s string) error { _, err := subscription.ParseRole(s); return err },
+			[]string{"arn:aws:iam::123456789012:role/x", "arn:aws-cn:iam::123456789012:role/path/x"},
+			map[string]string{"": "not the ARN of a role", "arn:aws:iam::123456789012:user/x": "not the ARN of a role", "x": "not the ARN"}},
+	} {
+		for _, s := range c.good {
+			if err := c.parse(s); err != nil {
+				t.Errorf("%s %q: %v", name, s, err)
+			}
+		}
+		for s, want := range c.bad {
+			if err := c.parse(s); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s %q: got %v, want %s", name, s, err, want)
+			}
+		}
+	}
+	if tag, _ := subscription.ParseTag(" team = a=b "); tag != (subscription.Tag{Key: "team", Value: "a=b"}) {
+		t.Errorf("got %+v", tag)
+	}
+}
+
+func TestPermitted(t *testing.T) {
+	d := destination(t, forwarder)
+	p := d.Permission()
+	statement := func(effect, principal, action, conditions string) string {
+		return `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"x"},{"Sid":"s","Effect":"` + effect + `","Principal":` + principal + `,"Action":` + action + `,"Resource":"x","Condition":` + conditions + `}]}`
+	}
+	service := `{"Service":"logs.amazonaws.com"}`
+	for name, c := range map[string]struct {
+		policy string
+		want   bool
+	}{
+		"no policy":       {"", false},
+		"ours":            {statement("Allow", service, `"lambda:InvokeFunction"`, `{"StringEquals":{"AWS:SourceAccount":"123456789012"},"ArnLike":{"AWS:SourceArn":"`+p.SourceARN+`"}}`), true},
+		"of the template": {statement("Allow", `{"Service":["logs.us-east-1.amazonaws.com","x"]}`, `["lambda:*"]`, `{"ArnLike":{"aws:sourcearn":["x","arn:aws:logs:us-east-1:123456789012:log-group:*:*"]}}`), true},
+		"unconditional":   {statement("Allow", service, `"*"`, `{}`), true},
+		"one group":       {statement("Allow", service, `"lambda:InvokeFunction"`, `{"ArnLike":{"AWS:SourceArn":"arn:aws:logs:us-east-1:123456789012:log-group:/ecs/web:*"}}`), false},
+		"another account": {statement("Allow", service, `"lambda:InvokeFunction"`, `{"StringEquals":{"AWS:SourceAccount":"999999999999"}}`), false},
+		"another Region":  {statement("Allow", service, `"lambda:InvokeFunction"`, `{"ArnLike":{"AWS:SourceArn":"arn:aws:logs:eu-west-1:123456789012:log-group:*"}}`), false},
+		"something more":  {statement("Allow", service, `"lambda:InvokeFunction"`, `{"StringEquals":{"aws:PrincipalOrgID":"o"}}`), false},
+		"not equal":       {statement("Allow", service, `"lambda:InvokeFunction"`, `{"StringNotEquals":{"AWS:SourceAccount":"123456789012"}}`), false},
+		"denied":          {statement("Deny", service, `"lambda:InvokeFunction"`, `{}`), false},
+		"another service": {statement("Allow", `{"Service":"events.amazonaws.com"}`, `"lambda:InvokeFunction"`, `{}`), false},
+		"another action":  {statement("Allow", service, `"lambda:GetFunction"`, `{}`), false},
+		"an account":      {statement("Allow", `"*"`, `"lambda:InvokeFunction"`, `{}`), false},
+	} {
+		got, err := d.Permitted(c.policy)
+		if got != c.want || err != nil {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+	if _, err := d.Permitted("{"); err == nil {
+		t.Error("no error for a policy that cannot be read")
+	}
+}
+
+func TestAccountPolicy(t *testing.T) {
+	rule := &subscription.Rule{Destination: destination(t, forwarder), Own: []string{"/z", "/aws/lambda/sumoship-forwarder", "/a"}, Pattern: `{ $.level = "error" }`}
+	want := subscription.AccountPolicy{Name: "sumoship",
+		Document: `{"DestinationArn":"` + forwarder + `","FilterPattern":"{ $.level = \"error\" }"}`,
+		Criteria: `LogGroupName NOT IN ["/a","/aws/lambda/sumoship-forwarder","/z"]`}
+	got, err := rule.AccountPolicy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+	same := want
+	same.Document = `{ "FilterPattern": "{ $.level = \"error\" }", "DestinationArn": "` + forwarder + `"}`
+	same.Criteria = `LogGroupName NOT IN ["/z", "/aws/lambda/sumoship-forwarder", "/a", "/a"]`
+	fewer := want
+	fewer.Criteria = ""
+	elsewhere := want
+	elsewhere.Document = strings.Replace(want.Document, forwarder, other, 1)
+	named := want
+	named.Name = "mine"
+	for name, c := range map[string]struct {
+		have        []subscription.AccountPolicy
+		unsubscribe bool
+		action      subscription.Action
+		reason      subscription.Reason
+	}{
+		"none":                     {nil, false, subscription.Put, subscription.New},
+		"equal":                    {[]subscription.AccountPolicy{same}, false, subscription.Skip, subscription.Already},
+		"a loop":                   {[]subscription.AccountPolicy{fewer}, false, subscription.Put, subscription.Changed},
+		"our name elsewhere":       {[]subscription.AccountPolicy{elsewhere}, false, subscription.Skip, subscription.NameTaken},
+		"another name, same place": {[]subscription.AccountPolicy{named}, false, subscription.Skip, subscription.Delivered},
+		"another":                  {[]subscription.AccountPolicy{{Name: "x", Document: "{}"}}, false, subscription.Skip, subscription.AccountTaken},
+		"unreadable":               {[]subscription.AccountPolicy{{Name: "sumoship", Document: "x"}}, false, subscription.Skip, subscription.NameTaken},
+		"remove":                   {[]subscription.AccountPolicy{fewer}, true, subscription.Delete, subscription.Unsubscribed},
+		"remove another":           {[]subscription.AccountPolicy{elsewhere, named}, true, subscription.Skip, subscription.NotThere},
+		"remove none":              {nil, true, subscription.Skip, subscription.NotThere},
+	} {
+		rule.Unsubscribe = c.unsubscribe
+		step, err := rule.PlanAccount(c.have)
+		if err != nil || step.Action != c.action || step.Reason != c.reason {
+			t.Errorf("%s: %+v, %v", name, step, err)
+		}
+		if step.Action == subscription.Put && step.Policy != want {
+			t.Errorf("%s: puts %+v", name, step.Policy)
+		}
+	}
+
+	stream := &subscription.Rule{Destination: destination(t, stream), Role: "arn:aws:iam::123456789012:role/r"}
+	if p, err := stream.AccountPolicy(); err != nil || p.Criteria != "" || !strings.Contains(p.Document, `"RoleArn":"arn:aws:iam::123456789012:role/r"`) {
+		t.Errorf("%+v %v", p, err)
+	}
+	rule.Include = patterns(t, "x")
+	if _, err := rule.PlanAccount(nil); err == nil || !strings.Contains(err.Error(), "cannot choose by patterns or tags") {
+		t.Errorf("got %v", err)
+	}
+	rule.Include = nil
+	for range 100 {
+		rule.Own = append(rule.Own, "/"+strings.Repeat("x", 400)+string(rune('a'+len(rule.Own)%26))+strings.Repeat("y", len(rule.Own)))
+	}
+	if _, err := rule.AccountPolicy(); err == nil || !strings.Contains(err.Error(), "takes at most 25600") {
+		t.Errorf("got %v", err)
+	}
+}
