@@ -150,7 +150,7 @@ func (e *environment) list(name string) []string {
 		}
 	}
 	if v != "" && out == nil {
-		e.fail(name, fmt.Errorf("%q is a list without an entry; leave it empty to ship all", v))
+		e.fail(name, fmt.Errorf("%q is a list without an entry; leave it empty instead", v))
 	}
 	return out
 }

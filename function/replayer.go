@@ -169,7 +169,7 @@ type run struct {
 
 func (r *Replayer) begin(ctx context.Context) (x *run, end func() Report) {
 	start := time.Now()
-	sending, parking, release := r.spend(ctx)
+	sending, parking, release := spend(ctx, r.reserve)
 	x = &run{r: r, ctx: parking, sending: sending}
 	x.report.Messages = new(Messages)
 	return x, func() Report {

@@ -85,10 +85,15 @@ func (r *Report) Add(o Report) {
 
 // took notes how long an invocation took and what time was left of it.
 func (r *Report) took(ctx context.Context, start time.Time) {
-	r.Millis, r.Left = time.Since(start).Milliseconds(), -1
+	r.Millis, r.Left = took(ctx, start)
+}
+
+func took(ctx context.Context, start time.Time) (millis, left int64) {
+	left = -1
 	if deadline, ok := ctx.Deadline(); ok {
-		r.Left = max(0, time.Until(deadline).Milliseconds())
+		left = max(0, time.Until(deadline).Milliseconds())
 	}
+	return time.Since(start).Milliseconds(), left
 }
 
 func (r *Report) filter(reason string, n int) {

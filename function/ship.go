@@ -25,6 +25,9 @@ type Env struct {
 	Queue   Queue        // nil means that of TASK_QUEUE_URL; without one, what is not confirmed goes back to Lambda
 	Inbox   Inbox        // of a Replayer; nil means that of TASK_QUEUE_URL
 	Parking Queue        // of a Replayer; nil means that of PARKING_QUEUE_URL, if any
+
+	LogGroups LogGroups // of a Subscriber
+	Functions Functions // of a Subscriber
 }
 
 // Queue is the dead-letter queue, as far as the way of an event goes.
@@ -85,14 +88,14 @@ const maxReserve = 5 * time.Second
 
 // spend divides the time of an invocation: until the end of sending records are
 // sent, until the end of parking what is left is put into queues, and then there
-// is still time to say what became of it.
-func (s *shipper) spend(ctx context.Context) (sending, parking context.Context, end context.CancelFunc) {
+// is still time to say what became of it. A reserve of 0 means by the time there
+// is.
+func spend(ctx context.Context, reserve time.Duration) (sending, parking context.Context, end context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		sending, end = context.WithCancel(ctx)
 		return sending, context.WithoutCancel(ctx), end
 	}
-	reserve := s.reserve
 	if reserve == 0 {
 		reserve = min(maxReserve, time.Until(deadline)/4)
 	}
@@ -110,7 +113,7 @@ func (s *shipper) ship(ctx context.Context, event []byte) (Report, error) {
 	r := Report{Left: -1}
 	decoder := s.decoder()
 	defer s.keep(decoder)
-	sending, parking, end := s.spend(ctx)
+	sending, parking, end := spend(ctx, s.reserve)
 	defer end()
 	rest := s.send(sending, decoder, event, &r)
 	err := s.park(parking, rest, &r)

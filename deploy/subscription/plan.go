@@ -1,7 +1,9 @@
 package subscription
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -70,6 +72,7 @@ func (r Reason) Warning() bool { return r == Full || r == NameTaken || r == Acco
 // Step is what to do for one log group.
 type Step struct {
 	Group  string
+	Chosen bool // by the rule
 	Action Action
 	Reason Reason
 	Detail string // more on the reason, for people; often empty
@@ -88,65 +91,85 @@ func (r *Rule) Plan(groups []Group) []Step {
 // Step is what to do for a group. Its tags and filters are known as far as
 // NeedsTags and NeedsFilters ask for them.
 func (r *Rule) Step(g Group) Step {
+	v := r.verdict(g)
+	s := Step{Group: g.Name, Chosen: v == chosen, Action: Skip}
+	ours := slices.IndexFunc(g.Filters, r.ours)
+	switch v {
+	case otherClass:
+		s.Reason, s.Detail = Class, g.Class
+	case own:
+		s.Reason = Own
+		s.remove(g.Filters, ours)
+	case excluded:
+		s.Reason = Excluded
+		if !r.Unsubscribe {
+			s.remove(g.Filters, ours)
+		}
+	case unchosen:
+		s.Reason = NotChosen
+		if r.Prune && !r.Unsubscribe {
+			s.remove(g.Filters, ours)
+		}
+	case chosen:
+		switch {
+		case !r.Unsubscribe:
+			r.subscribe(&s, g.Filters, ours)
+		case ours < 0:
+			s.Reason = NotThere
+		default:
+			s.Reason = Unsubscribed
+			s.remove(g.Filters, ours)
+		}
+	}
+	return s
+}
+
+// remove makes the step one that removes our filter, if there is one.
+func (s *Step) remove(filters []Filter, ours int) {
+	if ours >= 0 {
+		s.Action, s.Filter = Delete, filters[ours]
+	}
+}
+
+// subscribe finds what a chosen group lacks.
+func (r *Rule) subscribe(s *Step, filters []Filter, ours int) {
 	want := r.filter()
-	skip := func(why Reason, format string, args ...any) Step {
-		return Step{Group: g.Name, Action: Skip, Reason: why, Detail: fmt.Sprintf(format, args...)}
-	}
-	ours, foreign := -1, 0
-	for i, f := range g.Filters {
-		if f.Name == want.Name && same(f.Destination, want.Destination) {
-			ours = i
+	if ours >= 0 {
+		if filters[ours] == want {
+			s.Reason = Already
 		} else {
-			foreign++
+			s.Action, s.Reason, s.Detail, s.Filter = Put, Changed, difference(filters[ours], want), want
 		}
+		return
 	}
-	// Our filter does not belong where it is.
-	leave := func(why Reason, remove bool) Step {
-		if remove && ours >= 0 {
-			return Step{Group: g.Name, Action: Delete, Reason: why, Filter: g.Filters[ours]}
-		}
-		return Step{Group: g.Name, Action: Skip, Reason: why}
-	}
-	switch v := r.verdict(g); {
-	case v == otherClass:
-		return skip(Class, "%s", g.Class)
-	case v == own:
-		return leave(Own, true)
-	case v == excluded:
-		return leave(Excluded, !r.Unsubscribe)
-	case v == unchosen:
-		return leave(NotChosen, r.Prune && !r.Unsubscribe)
-	case r.Unsubscribe && ours < 0:
-		return Step{Group: g.Name, Action: Skip, Reason: NotThere}
-	case r.Unsubscribe:
-		return leave(Unsubscribed, true)
-	case ours >= 0 && g.Filters[ours] == want:
-		return Step{Group: g.Name, Action: Skip, Reason: Already}
-	case ours >= 0:
-		return Step{Group: g.Name, Action: Put, Reason: Changed, Detail: difference(g.Filters[ours], want), Filter: want}
-	}
-	for _, f := range g.Filters {
+	for _, f := range filters {
 		if same(f.Destination, want.Destination) {
-			return skip(Delivered, "%s", f.Name)
+			s.Reason, s.Detail = Delivered, f.Name
+			return
 		}
 	}
-	for _, f := range g.Filters {
+	for _, f := range filters {
 		if f.Name == want.Name {
-			return skip(NameTaken, "%s delivers to %s", f.Name, f.Destination)
+			s.Reason, s.Detail = NameTaken, fmt.Sprintf("%s delivers to %s", f.Name, f.Destination)
+			return
 		}
 	}
-	if foreign >= MaxFilters {
-		return skip(Full, "%s", strings.Join(names(g.Filters), ", "))
+	if len(filters) >= MaxFilters {
+		s.Reason, s.Detail = Full, names(filters)
+		return
 	}
-	return Step{Group: g.Name, Action: Put, Reason: New, Filter: want}
+	s.Action, s.Reason, s.Filter = Put, New, want
+}
+
+// ours tells whether a filter has our name and our destination.
+func (r *Rule) ours(f Filter) bool {
+	want := r.filter()
+	return f.Name == want.Name && same(f.Destination, want.Destination)
 }
 
 // filter is what a chosen group is to have.
 func (r *Rule) filter() Filter {
-	f := Filter{Name: r.Name, Destination: r.Destination.ARN, Pattern: r.Pattern}
-	if f.Name == "" {
-		f.Name = DefaultName
-	}
+	f := Filter{Name: cmp.Or(r.Name, DefaultName), Destination: r.Destination.ARN, Pattern: r.Pattern}
 	if r.Destination.NeedsRole() {
 		f.Role = r.Role
 	}
@@ -165,10 +188,10 @@ func difference(have, want Filter) string {
 	return strings.Join(all, "; ")
 }
 
-func names(filters []Filter) []string {
+func names(filters []Filter) string {
 	var all []string
 	for _, f := range filters {
 		all = append(all, f.Name)
 	}
-	return all
+	return strings.Join(all, ", ")
 }

@@ -95,7 +95,7 @@ func TestStep(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c.rule.Destination = destination(t, forwarder)
 			got := c.rule.Step(c.group)
-			want := subscription.Step{Group: c.group.Name, Action: c.action, Reason: c.reason, Detail: c.detail}
+			want := subscription.Step{Group: c.group.Name, Chosen: c.rule.Chooses(c.group), Action: c.action, Reason: c.reason, Detail: c.detail}
 			switch c.action {
 			case subscription.Put:
 				want.Filter = subscription.Filter{Name: "sumoship", Destination: forwarder, Pattern: c.rule.Pattern}
