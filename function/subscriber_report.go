@@ -28,7 +28,6 @@ type SubscriberReport struct {
 
 	// Problems are failures and warnings, the first of them.
 	Problems []string `json:"problems,omitempty"`
-	warned   bool
 
 	Millis int64  `json:"ms"`
 	Left   int64  `json:"msLeft"`          // until the function's deadline; -1 if it has none
@@ -65,12 +64,7 @@ func (r *SubscriberReport) Add(o Outcome) {
 	}
 }
 
-// Warned tells whether groups were skipped for a reason that somebody has to
-// do something about.
-func (r *SubscriberReport) Warned() bool { return r.warned }
-
 func (r *SubscriberReport) problem(text string) {
-	r.warned = true
 	if len(r.Problems) < maxProblems {
 		r.Problems = append(r.Problems, text)
 	}
@@ -93,7 +87,7 @@ func (p *reporter) subscriptions(ctx context.Context, requestID string, r *Subsc
 	switch {
 	case r.Failed > 0 || r.Error != "":
 		level = slog.LevelError
-	case r.warned:
+	case len(r.Problems) > 0:
 		level = slog.LevelWarn
 	}
 	attrs := []slog.Attr{slog.String("requestId", requestID), slog.String("trigger", r.Trigger)}
