@@ -127,7 +127,7 @@ func TestSubscriberBringsAllLogGroupsInLine(t *testing.T) {
 
 	full := "/ecs/full: two other filters: theirs, x"
 	want := function.SubscriberReport{Trigger: "schedule", Seen: 18, Matched: 12, Subscribed: 11, Removed: 2, Problems: []string{full},
-		Skipped: map[string]int{"our own": 2, "class": 1, "two other filters": 1, "not chosen": 1}}
+		Skipped: map[string]int{"our own": 2, "not of the Standard class": 1, "two other filters": 1, "not chosen": 1}}
 	r, err := w.run(`{"version":"0","detail-type":"Scheduled Event","source":"aws.events","account":"123456789012","region":"us-east-1","detail":{}}`)
 	if err != nil {
 		t.Fatal(err)
@@ -149,7 +149,7 @@ func TestSubscriberBringsAllLogGroupsInLine(t *testing.T) {
 
 	// A second time there is nothing to do.
 	want = function.SubscriberReport{Trigger: "hand", Seen: 18, Matched: 12, Already: 11, Problems: []string{full},
-		Skipped: map[string]int{"our own": 3, "class": 1, "two other filters": 1, "not chosen": 1, "excluded": 1}}
+		Skipped: map[string]int{"our own": 3, "not of the Standard class": 1, "two other filters": 1, "not chosen": 1, "excluded": 1}}
 	if r, err = w.run(`{}`); err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +179,7 @@ func TestSubscriberBringsAllLogGroupsInLine(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if line.Level != "WARN" || line.Msg != "subscriptions" || line.Already != 11 || line.Skipped["class"] != 1 || len(line.Problems) != 1 ||
+	if line.Level != "WARN" || line.Msg != "subscriptions" || line.Already != 11 || line.Skipped["not of the Standard class"] != 1 || len(line.Problems) != 1 ||
 		*line.GroupsSeen != 18 || *line.GroupsFailed != 0 || line.Function != "subscriber" || line.AWS.CloudWatchMetrics[0].Namespace != "sumoship" || len(line.AWS.CloudWatchMetrics[0].Metrics) < 9 {
 		t.Errorf("%s\n%s", lines[2], lines[3])
 	}
@@ -207,7 +207,7 @@ func TestSubscriberOnEvents(t *testing.T) {
 		"another account":     {event: strings.Replace(created("/ecs/new", `}`), "123456789012", "999999999999", 1), reason: "another account or Region"},
 		"another event":       {event: strings.Replace(created("/ecs/new", `}`), `"CreateLogGroup"`, `"DeleteLogGroup"`, 1), reason: "another event"},
 		"of another kind":     {event: `{"detail-type":"EC2 Instance State-change Notification","detail":["x"]}`, reason: "another event"},
-		"a class":             {event: created("/ecs/new", `,"logGroupClass":"DELIVERY"}`), reason: "class"},
+		"a class":             {event: created("/ecs/new", `,"logGroupClass":"DELIVERY"}`), reason: "not of the Standard class"},
 		"our own":             {event: created("/aws/lambda/forwarder", `}`), reason: "our own"},
 		"our own by tag":      {event: created("/aws/lambda/subscriber", `,"tags":{"ship":"yes"}}`), reason: "our own"},
 		"gone already":        {event: created("/ecs/gone", `}`), reason: "gone", matched: true},

@@ -45,9 +45,11 @@ type streams struct {
 }
 
 type cli struct {
-	Local   localCmd   `cmd:"" help:"Run the forwarder here, on sample events or your own, and show what Sumo Logic would receive."`
-	DLQ     dlqCmd     `cmd:"" name:"dlq" help:"Look after the dead-letter queue."`
-	Fargate fargateCmd `cmd:"" help:"Move task definitions from EC2 to Fargate, with logs that arrive."`
+	Local       localCmd       `cmd:"" help:"Run the forwarder here, on sample events or your own, and show what Sumo Logic would receive."`
+	DLQ         dlqCmd         `cmd:"" name:"dlq" help:"Look after the dead-letter queue."`
+	Subscribe   subscribeCmd   `cmd:"" help:"Subscribe log groups to the forwarder, by name and tags."`
+	Unsubscribe unsubscribeCmd `cmd:"" help:"Remove the subscriptions of log groups."`
+	Fargate     fargateCmd     `cmd:"" help:"Move task definitions from EC2 to Fargate, with logs that arrive."`
 }
 
 func main() {

@@ -25,9 +25,17 @@ const PermissionID = "sumoship-all-log-groups"
 // Source: AWS Lambda Developer Guide, "Resource-based policies" and "Quotas".
 func (d Destination) Permission() Permission {
 	return Permission{
-		ID: PermissionID, Principal: "logs.amazonaws.com", SourceAccount: d.Account,
+		ID: PermissionID, Principal: d.principal(), SourceAccount: d.Account,
 		SourceARN: fmt.Sprintf("arn:%s:logs:%s:%s:log-group:*", d.Partition, d.Region, d.Account),
 	}
+}
+
+// principal is CloudWatch Logs, whose name has the suffix of its partition.
+func (d Destination) principal() string {
+	if d.Partition == "aws-cn" {
+		return "logs.amazonaws.com.cn"
+	}
+	return "logs.amazonaws.com"
 }
 
 // words is a JSON string or a list of them, as policies have it.
@@ -74,8 +82,8 @@ func (d Destination) isLogs(principal json.RawMessage) bool {
 	if json.Unmarshal(principal, &p) != nil {
 		return false
 	}
-	return slices.Contains(p.Service, "logs.amazonaws.com") ||
-		slices.ContainsFunc(p.Service, func(s string) bool { return strings.HasPrefix(s, "logs."+d.Region+".amazonaws.com") })
+	regional := strings.Replace(d.principal(), "logs.", "logs."+d.Region+".", 1) // as it was once
+	return slices.ContainsFunc(p.Service, func(s string) bool { return s == "logs.amazonaws.com" || s == d.principal() || s == regional })
 }
 
 // covers tells whether conditions hold for all log groups. A condition that is

@@ -56,7 +56,7 @@ const (
 	NotChosen    Reason = "not chosen"                    // skip, or delete with Prune: neither name nor tags
 	Excluded     Reason = "excluded"                      // skip, or delete: an exclude pattern matches
 	Own          Reason = "our own"                       // skip, or delete: our delivery writes to it
-	Class        Reason = "class"                         // skip: groups of this class have no subscriptions
+	Class        Reason = "not of the Standard class"     // skip: groups of this class have no subscriptions
 	Delivered    Reason = "delivered by another filter"   // skip: each log event would come twice
 	Full         Reason = "two other filters"             // skip, a warning: there is no room
 	NameTaken    Reason = "our name, another destination" // skip, a warning: putting ours would overwrite it
@@ -111,14 +111,10 @@ func (r *Rule) Step(g Group) Step {
 			s.remove(g.Filters, ours)
 		}
 	case chosen:
-		switch {
-		case !r.Unsubscribe:
+		if r.Unsubscribe {
+			r.unsubscribe(&s, g.Filters, ours)
+		} else {
 			r.subscribe(&s, g.Filters, ours)
-		case ours < 0:
-			s.Reason = NotThere
-		default:
-			s.Reason = Unsubscribed
-			s.remove(g.Filters, ours)
 		}
 	}
 	return s
@@ -142,11 +138,9 @@ func (r *Rule) subscribe(s *Step, filters []Filter, ours int) {
 		}
 		return
 	}
-	for _, f := range filters {
-		if same(f.Destination, want.Destination) {
-			s.Reason, s.Detail = Delivered, f.Name
-			return
-		}
+	if other := r.other(filters); other != "" {
+		s.Reason, s.Detail = Delivered, other
+		return
 	}
 	for _, f := range filters {
 		if f.Name == want.Name {
@@ -159,6 +153,36 @@ func (r *Rule) subscribe(s *Step, filters []Filter, ours int) {
 		return
 	}
 	s.Action, s.Reason, s.Filter = Put, New, want
+}
+
+// unsubscribe finds what a chosen group has too much. A step with the reason
+// Delivered, or with a detail, tells of a filter that still needs the
+// destination.
+func (r *Rule) unsubscribe(s *Step, filters []Filter, ours int) {
+	other := r.other(filters)
+	switch {
+	case ours >= 0:
+		s.Reason = Unsubscribed
+		s.remove(filters, ours)
+		if other != "" {
+			s.Detail = other + " still delivers there"
+		}
+	case other != "":
+		s.Reason, s.Detail = Delivered, other
+	default:
+		s.Reason = NotThere
+	}
+}
+
+// other is the name of a filter that is not ours and delivers where ours does,
+// or "".
+func (r *Rule) other(filters []Filter) string {
+	for _, f := range filters {
+		if same(f.Destination, r.Destination.ARN) && !r.ours(f) {
+			return f.Name
+		}
+	}
+	return ""
 }
 
 // ours tells whether a filter has our name and our destination.

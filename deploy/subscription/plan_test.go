@@ -88,7 +88,10 @@ func TestStep(t *testing.T) {
 		"another delivers to its alias":   {group: subscription.Group{Name: "a", Filters: []subscription.Filter{filter("x>" + forwarder + ":live")}}, action: subscription.Skip, reason: subscription.Delivered, detail: "x"},
 		"unsubscribe":                     {rule: subscription.Rule{Unsubscribe: true}, group: subscription.Group{Name: "a", Filters: []subscription.Filter{patterned}}, action: subscription.Delete, reason: subscription.Unsubscribed},
 		"unsubscribe our own":             {rule: subscription.Rule{Unsubscribe: true}, group: subscription.Group{Name: "/aws/lambda/sumoship-forwarder", Filters: []subscription.Filter{ours}}, action: subscription.Delete, reason: subscription.Unsubscribed},
-		"unsubscribe what is not there":   {rule: subscription.Rule{Unsubscribe: true}, group: subscription.Group{Name: "a", Filters: []subscription.Filter{filter("x>" + forwarder)}}, action: subscription.Skip, reason: subscription.NotThere},
+		"unsubscribe what is not there":   {rule: subscription.Rule{Unsubscribe: true}, group: subscription.Group{Name: "a", Filters: []subscription.Filter{filter("x>" + other)}}, action: subscription.Skip, reason: subscription.NotThere},
+		"unsubscribe and another":         {rule: subscription.Rule{Unsubscribe: true}, group: subscription.Group{Name: "a", Filters: []subscription.Filter{filter("x>" + forwarder)}}, action: subscription.Skip, reason: subscription.Delivered, detail: "x"},
+		"unsubscribe beside another":      {rule: subscription.Rule{Unsubscribe: true}, group: subscription.Group{Name: "a", Filters: []subscription.Filter{ours, filter("x>" + forwarder)}}, action: subscription.Delete, reason: subscription.Unsubscribed, detail: "x still delivers there"},
+		"of another stack":                {rule: subscription.Rule{Include: patterns(t, "sumoship")}, group: subscription.Group{Name: "/sumoship/other/forwarder"}, action: subscription.Skip, reason: subscription.Own},
 		"unsubscribe spares the excluded": {rule: subscription.Rule{Unsubscribe: true, Exclude: patterns(t, "a")}, group: subscription.Group{Name: "a", Filters: []subscription.Filter{ours}}, action: subscription.Skip, reason: subscription.Excluded},
 		"unsubscribe the chosen only":     {rule: subscription.Rule{Unsubscribe: true, Prune: true, Include: patterns(t, "b")}, group: subscription.Group{Name: "a", Filters: []subscription.Filter{ours}}, action: subscription.Skip, reason: subscription.NotChosen},
 	} {
@@ -148,7 +151,7 @@ func (w world) rule(t testing.TB) *subscription.Rule {
 
 func (w world) groups() []subscription.Group {
 	var all []subscription.Group
-	for _, name := range []string{"/ecs/web", "/ecs/api", "/aws/lambda/sumoship-forwarder", "/aws/lambda/web", "plain", "Test"} {
+	for _, name := range []string{"/ecs/web", "/ecs/api", "/aws/lambda/sumoship-forwarder", "/aws/lambda/web", "plain", "Test", "/sumoship/x/replay"} {
 		g := subscription.Group{Name: name, Class: pick(w, "", "STANDARD", "STANDARD", "INFREQUENT_ACCESS"), Tags: map[string]string{}}
 		if w.IntN(2) == 0 {
 			g.Tags["ship"] = pick(w, "yes", "no")

@@ -28,8 +28,9 @@ type Rule struct {
 	Exclude []*regexp.Regexp
 	Tags    []Tag
 
-	// Own are log groups that our delivery writes to, besides those that its
-	// Destination says. They are never subscribed, for that would make a loop.
+	// Own are log groups that our delivery writes to, besides those that begin
+	// with OwnPrefix and those that its Destination says. They are never
+	// subscribed, for that would make a loop.
 	Own []string
 
 	Destination Destination
@@ -111,9 +112,13 @@ func ParseFilterPattern(pattern string) (string, error) {
 	return pattern, nil
 }
 
+// OwnPrefix begins the names of the log groups of every deployed stack of
+// sumoship. Two that shipped each other's would make a loop too.
+const OwnPrefix = "/sumoship/"
+
 // Owns tells whether a log group is one that our delivery writes to.
 func (r *Rule) Owns(group string) bool {
-	return slices.Contains(r.Own, group) || slices.Contains(r.Destination.LogGroups(), group)
+	return strings.HasPrefix(group, OwnPrefix) || slices.Contains(r.Own, group) || slices.Contains(r.Destination.LogGroups(), group)
 }
 
 // verdict is what a rule says of a group, before its filters are looked at.

@@ -118,6 +118,15 @@ func TestPermitted(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}
+	china := destination(t, "arn:aws-cn:lambda:cn-north-1:123456789012:function:f")
+	if p := china.Permission(); p.Principal != "logs.amazonaws.com.cn" || p.SourceARN != "arn:aws-cn:logs:cn-north-1:123456789012:log-group:*" {
+		t.Errorf("%+v", p)
+	}
+	for _, service := range []string{"logs.amazonaws.com.cn", "logs.amazonaws.com", "logs.cn-north-1.amazonaws.com.cn"} {
+		if ok, err := china.Permitted(statement("Allow", `{"Service":"`+service+`"}`, `"lambda:InvokeFunction"`, `{}`)); !ok || err != nil {
+			t.Errorf("%s: %v %v", service, ok, err)
+		}
+	}
 	if _, err := d.Permitted("{"); err == nil {
 		t.Error("no error for a policy that cannot be read")
 	}

@@ -58,6 +58,21 @@ func (c *Client) List(ctx context.Context, token string) (page []subscription.Gr
 	return page, aws.ToString(out.NextToken), nil
 }
 
+// Named gives the names of the log groups that begin with a prefix.
+func (c *Client) Named(ctx context.Context, prefix string) (names []string, err error) {
+	pages := cloudwatchlogs.NewDescribeLogGroupsPaginator(c.api, &cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePrefix: &prefix})
+	for pages.HasMorePages() {
+		out, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, failed("list log groups", err)
+		}
+		for _, g := range out.LogGroups {
+			names = append(names, aws.ToString(g.LogGroupName))
+		}
+	}
+	return names, nil
+}
+
 // Tags are those of a log group, which has its ARN. The map is not nil.
 func (c *Client) Tags(ctx context.Context, g subscription.Group) (map[string]string, error) {
 	out, err := c.api.ListTagsForResource(ctx, &cloudwatchlogs.ListTagsForResourceInput{ResourceArn: &g.ARN})
