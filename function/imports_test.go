@@ -24,10 +24,16 @@ var mayImport = map[string]struct {
 	"dlq":           {sdk: true},
 	"dlq/dlqtest":   {siblings: []string{"dlq"}},
 	"dlq/sqstest":   {sdk: true},
-	"function":      {siblings: []string{"transform", "sumo", "dlq"}, sdk: true},
+	"function":      {siblings: []string{"transform", "sumo", "dlq", "deploy/subscription"}, sdk: true},
 	"deploy":        {siblings: []string{"deploy/tree"}},
 	"deploy/tree":   {},
 	"deploy/eni":    {},
+
+	// Apart from function, so that no binary carries clients that it never calls.
+	"function/loggroups":  {siblings: []string{"deploy/subscription"}, sdk: true},
+	"function/lambdas":    {siblings: []string{"deploy/subscription"}, sdk: true},
+	"function/logstest":   {sdk: true},
+	"deploy/subscription": {},
 }
 
 func TestImportsKeepTheArrows(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/testscript"
 
 	"sumoship/function/logstest"
 )
@@ -324,4 +325,18 @@ func TestSubscribeWrongCalls(t *testing.T) {
 	if status != exitOK || strings.Contains(out, "Permission") || !slices.Equal(filtersOf(server), []string{"/a sumoship"}) {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
+}
+
+func TestSubscribeScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{Dir: "testdata/subscribe", UpdateScripts: *update, RequireExplicitExec: true,
+		Setup: func(e *testscript.Env) error {
+			server := logstest.New()
+			server.Add(logstest.Group{Name: "/ecs/web"}, logstest.Group{Name: "/ecs/api"}, logstest.Group{Name: "/rds"})
+			api := httptest.NewServer(server)
+			e.Defer(api.Close)
+			e.Vars = append(e.Vars, "FORWARDER="+server.AddFunction("forwarder", ""), "AWS_ENDPOINT_URL="+api.URL, "AWS_ACCESS_KEY_ID=id", "AWS_SECRET_ACCESS_KEY=secret",
+				"AWS_CONFIG_FILE=/nowhere", "AWS_SHARED_CREDENTIALS_FILE=/nowhere")
+			return nil
+		},
+	})
 }
