@@ -18,10 +18,10 @@ import (
 // run of a function.
 type AWS func(ctx context.Context, region string) (aws.Config, error)
 
-// awsOf is the configuration that Lambda puts into the environment of a
+// LambdaAWS is the configuration that Lambda puts into the environment of a
 // function. The SDK's config module would find it too, but it brings four more
 // services along, and their tables are built at every cold start.
-func awsOf(getenv func(string) string) AWS {
+func LambdaAWS(getenv func(string) string) AWS {
 	return func(_ context.Context, region string) (aws.Config, error) {
 		key, secret := getenv("AWS_ACCESS_KEY_ID"), getenv("AWS_SECRET_ACCESS_KEY")
 		if key == "" || secret == "" {

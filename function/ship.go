@@ -61,7 +61,7 @@ func newShipper(env Env, clientName string) (*shipper, error) {
 	}
 	s := &shipper{config: c, aws: env.AWS, report: newReporter(env.Out, c.functionName), queue: env.Queue}
 	if s.aws == nil {
-		s.aws = awsOf(env.Getenv)
+		s.aws = LambdaAWS(env.Getenv)
 	}
 	secrets := env.Secrets
 	if secrets == nil {

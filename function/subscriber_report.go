@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"sumoship/deploy/subscription"
 )
@@ -104,8 +105,13 @@ func (p *reporter) subscriptions(ctx context.Context, requestID string, r *Subsc
 		attrs = append(attrs, slog.String("error", r.Error))
 	}
 	p.log.LogAttrs(ctx, level, "subscriptions", attrs...)
-	p.emit(map[string]int{
-		"GroupsSeen": r.Seen, "GroupsMatched": r.Matched, "GroupsSubscribed": r.Subscribed, "GroupsAlready": r.Already,
-		"GroupsRemoved": r.Removed, "GroupsSkipped": r.SkippedTotal(), "GroupsFailed": r.Failed, "Throttled": r.Throttled,
-	}, nil, r.Millis, r.Left)
+	metrics := []metric{
+		{"GroupsSeen", "Count", int64(r.Seen)}, {"GroupsMatched", "Count", int64(r.Matched)}, {"GroupsSubscribed", "Count", int64(r.Subscribed)},
+		{"GroupsAlready", "Count", int64(r.Already)}, {"GroupsRemoved", "Count", int64(r.Removed)}, {"GroupsSkipped", "Count", int64(r.SkippedTotal())},
+		{"GroupsFailed", "Count", int64(r.Failed)}, {"GroupsThrottled", "Count", int64(r.Throttled)}, {"Duration", "Milliseconds", r.Millis},
+	}
+	if r.Left >= 0 {
+		metrics = append(metrics, metric{"TimeLeft", "Milliseconds", r.Left})
+	}
+	p.out.Write(appendMetrics(nil, p.dimension, metrics, time.Now()))
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	lambdaapi "github.com/aws/aws-sdk-go-v2/service/lambda"
 
@@ -18,9 +17,10 @@ import (
 )
 
 func main() {
-	cfg, err := awsconfig.LoadDefaultConfig(context.Background())
+	function.FitMemory(os.Getenv)
+	cfg, err := function.LambdaAWS(os.Getenv)(context.Background(), "")
 	if err != nil {
-		log.Fatalf("subscriber: the AWS configuration cannot be read: %v", err)
+		log.Fatalf("subscriber: %v", err)
 	}
 	s, err := function.NewSubscriber(function.Env{
 		Getenv: os.Getenv, Out: os.Stdout,
