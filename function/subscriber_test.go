@@ -561,3 +561,23 @@ func destination(t testing.TB, arn string) subscription.Destination {
 	}
 	return d
 }
+
+// Whatever comes as an event, the subscriber answers with a report that adds up
+// or with an error, and never subscribes a group that its delivery writes to.
+func FuzzSubscriberEvent(f *testing.F) {
+	for _, event := range []string{`{}`, `null`, `{"existingLogs":"true","token":"L2E=","stalled":1}`, `{"awslogs":{}}`, `{"detail-type":"Scheduled Event"}`, created("/ecs/new", `}`),
+		created("/aws/lambda/forwarder", `,"tags":{"a":"b"}}`), created("/sumoship/x/replay", `,"logGroupClass":"STANDARD"}`), created("/ecs/new", `},"errorCode":"x"`)} {
+		f.Add([]byte(event))
+	}
+	f.Fuzz(func(t *testing.T, event []byte) {
+		w := newWatch(t)
+		w.many(3)
+		w.Add(logstest.Group{Name: "/aws/lambda/forwarder"}, logstest.Group{Name: "/aws/lambda/subscriber"}, logstest.Group{Name: "/sumoship/x/replay"})
+		w.invoke(t.Context(), string(event))
+		for _, name := range w.subscribed() {
+			if !strings.HasPrefix(name, "/ecs/") {
+				t.Errorf("%s was subscribed", name)
+			}
+		}
+	})
+}

@@ -461,11 +461,10 @@ func (x *subscribing) forbid(ctx context.Context, s streams, outcomes []function
 		return nil
 	}
 	removed, err := x.functions.Forbid(ctx, x.rule.Destination)
-	switch {
-	case code(err) == "ResourceNotFoundException": // nor is there a function
-	case err != nil:
+	if err != nil {
 		return exit{exitAWS, err}
-	case removed:
+	}
+	if removed {
 		x.result.Permission = "removed"
 	}
 	return nil

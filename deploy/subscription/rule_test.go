@@ -196,3 +196,18 @@ func TestAccountPolicy(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A policy that cannot be read is an error, and one that names nobody permits
+// nothing.
+func FuzzPermitted(f *testing.F) {
+	for _, policy := range []string{"", "{", `{"Statement":[]}`, `{"Statement":[{"Effect":"Allow","Principal":{"Service":["logs.amazonaws.com"]},"Action":"*","Condition":{"ArnLike":{"AWS:SourceArn":"*"}}}]}`,
+		`{"Statement":[{"Effect":"Allow","Principal":"*","Action":["x"],"Condition":{"StringEquals":{"AWS:SourceAccount":["123456789012"]}}}]}`} {
+		f.Add(policy)
+	}
+	d := destination(f, forwarder)
+	f.Fuzz(func(t *testing.T, policy string) {
+		if ok, err := d.Permitted(policy); ok && (err != nil || !strings.Contains(policy, "logs") && !strings.Contains(policy, `\u`)) {
+			t.Errorf("permitted %v, %v by %s", ok, err, policy)
+		}
+	})
+}
