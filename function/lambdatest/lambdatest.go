@@ -50,6 +50,7 @@ func (r Result) Failed() bool { return r.ErrorType != "" }
 type Function struct {
 	t         testing.TB
 	bootstrap string
+	name      string
 	env       []string
 	url       string
 
@@ -81,12 +82,15 @@ func Deploy(t testing.TB, bootstrap string, variables map[string]string) *Functi
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &Function{t: t, bootstrap: bootstrap, next: make(chan invocation)}
+	f := &Function{t: t, bootstrap: bootstrap, name: "sumoship-test", next: make(chan invocation)}
+	if name, ok := variables["AWS_LAMBDA_FUNCTION_NAME"]; ok {
+		f.name = name
+	}
 	srv := &http.Server{Handler: f}
 	go srv.Serve(ln)
 	f.url = ln.Addr().String()
 	f.env = []string{
-		"AWS_LAMBDA_RUNTIME_API=" + f.url, "AWS_LAMBDA_FUNCTION_NAME=sumoship-test", "AWS_LAMBDA_FUNCTION_VERSION=$LATEST",
+		"AWS_LAMBDA_RUNTIME_API=" + f.url, "AWS_LAMBDA_FUNCTION_NAME=" + f.name, "AWS_LAMBDA_FUNCTION_VERSION=$LATEST",
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE=128", "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=AKIDEXAMPLE",
 		"AWS_SECRET_ACCESS_KEY=secret", "AWS_SESSION_TOKEN=token", "AWS_EC2_METADATA_DISABLED=true", "_HANDLER=bootstrap",
 		"HOME=" + t.TempDir(), "TZ=:UTC",
@@ -192,7 +196,7 @@ func (f *Function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			h := w.Header()
 			h.Set("Lambda-Runtime-Aws-Request-Id", inv.id)
 			h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(inv.deadline.UnixMilli(), 10))
-			h.Set("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:123456789012:function:sumoship-test")
+			h.Set("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:123456789012:function:"+f.name)
 			h.Set("Lambda-Runtime-Trace-Id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=0")
 			w.Write(inv.event)
 		case <-r.Context().Done():
