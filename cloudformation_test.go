@@ -356,6 +356,17 @@ func (s *stack) of(kind string) map[string]resource {
 	return m
 }
 
+// outputs are the values of the outputs whose condition holds.
+func (s *stack) outputs() map[string]string {
+	m := map[string]string{}
+	for name, o := range s.template.section("Outputs") {
+		if c, ok := get(o, "Condition").(string); !ok || s.condition(c) {
+			m[name] = s.eval(get(o, "Value")).(string)
+		}
+	}
+	return m
+}
+
 // get is what lies under keys, nil if there is nothing.
 func get(v any, keys ...string) any {
 	for _, k := range keys {
@@ -397,13 +408,14 @@ func (t template) takes(tt *testing.T, parameter, value string) bool {
 		return slices.ContainsFunc(allowed, func(v any) bool { return fmt.Sprint(v) == value })
 	}
 	if pattern, ok := p["AllowedPattern"].(string); ok {
-		// The one pattern with a look-ahead, which Go's expressions lack.
-		const notOurs = "(?!/sumoship/)"
-		if strings.Contains(pattern, notOurs) {
-			if strings.HasPrefix(value, "/sumoship/") {
-				return false
+		// Go's expressions lack look-ahead; there are two.
+		for ahead, refused := range map[string]string{`(?!/sumoship/)`: `^/sumoship/`, `(?!.*\(\?<?[=!])`: `\(\?<?[=!]`} {
+			if strings.Contains(pattern, ahead) {
+				if regexp.MustCompile(refused).MatchString(value) {
+					return false
+				}
+				pattern = strings.ReplaceAll(pattern, ahead, "")
 			}
-			pattern = strings.ReplaceAll(pattern, notOurs, "")
 		}
 		return regexp.MustCompile(`^(?:` + pattern + `)$`).MatchString(value)
 	}

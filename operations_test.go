@@ -89,7 +89,7 @@ func TestOperationsAreFollowed(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", work+"/", "./cmd/sumoship").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	cmd := exec.Command(interpreter, "testdata/template/stack.py", "with", "template.yaml", "SumoEndpoint="+srv.URL+"/receiver/v1/http/FIRST",
+	cmd := exec.Command(interpreter, "testdata/template/stack.py", "with", "template.yaml", "SumoEndpoint="+srv.URL+"/receiver/v1/http/FIRST", "Subscription=pattern", "LogGroupPattern=^/ecs/",
 		"--", "bash", filepath.Join(work, "operations.sh"))
 	cmd.Env = append(os.Environ(), "WORK="+work, "SSL_CERT_FILE="+certificate, "PATH="+work+":"+os.Getenv("PATH"))
 	cmd.Stdin = strings.NewReader(srv.URL + "/receiver/v1/http/SECOND\n") // what read is given
@@ -100,6 +100,7 @@ func TestOperationsAreFollowed(t *testing.T) {
 	}
 	for _, want := range []string{
 		"https://sqs.us-east-1.amazonaws.com/", "messages    1  1 done", "SOURCE_CATEGORY_OVERRIDE", ":function:sumoship-Forwarder-", `"State": "Disabl`,
+		"sumoship-SubscriberAllLogGroups-", "DISABLED", "delete  /ecs/api   unsubscribed",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the output lacks %q", want)

@@ -23,8 +23,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/google/go-cmp/cmp"
 
+	"sumoship/deploy/subscription"
 	"sumoship/dlq/sqstest"
+	"sumoship/function/lambdas"
 	"sumoship/function/lambdatest"
+	"sumoship/function/logstest"
 	"sumoship/transform"
 )
 
@@ -34,9 +37,17 @@ var actionOf = map[string]string{
 	"sqs:SendMessageBatch":             "sqs:SendMessage",
 	"sqs:DeleteMessageBatch":           "sqs:DeleteMessage",
 	"sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
+	"lambda:Invoke":                    "lambda:InvokeFunction",
 }
 
+// serviceOf is IAM's name of a service, where that of the SDK's package is
+// another.
+var serviceOf = map[string]string{"cloudwatchlogs": "logs"}
+
 func action(service, call string) string {
+	if s, ok := serviceOf[service]; ok {
+		service = s
+	}
 	name := service + ":" + call
 	if a, ok := actionOf[name]; ok {
 		return a
@@ -90,7 +101,8 @@ func calls(t *testing.T, f *elf.File) []string {
 type cloud struct {
 	s        *stack
 	sqs      *sqstest.Server
-	endpoint string // what the stores hold
+	logs     *logstest.Server // and functions
+	endpoint string           // what the stores hold
 
 	mu    sync.Mutex
 	calls map[string]bool
@@ -102,7 +114,7 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	var in struct{ QueueUrl, Name, SecretId string }
+	var in struct{ QueueUrl, Name, SecretId, LogGroupName, LogGroupIdentifier, ResourceArn string }
 	json.Unmarshal(body, &in) // what is not there stays empty
 	target, call, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	note := func(service, arn string) {
@@ -118,6 +130,18 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "AmazonSSM":
 		note("ssm", in.Name)
 		json.NewEncoder(w).Encode(map[string]any{"Parameter": map[string]string{"Value": c.endpoint}})
+	case "Logs_20140328":
+		name := in.LogGroupName + in.LogGroupIdentifier
+		if in.ResourceArn != "" {
+			_, name, _ = strings.Cut(in.ResourceArn, ":log-group:")
+		}
+		note("logs", c.s.arn("logs", "log-group:"+name+":log-stream:")) // as errors of this service name it
+		c.logs.ServeHTTP(w, r)
+	case "": // REST, of Lambda
+		path := strings.Split(r.URL.Path, "/") // /2015-03-31/functions/ARN/configuration
+		call = map[string]string{"configuration": "GetFunctionConfiguration", "invocations": "Invoke"}[path[len(path)-1]]
+		note("lambda", path[len(path)-2])
+		c.logs.ServeHTTP(w, r)
 	case "secretsmanager":
 		note("secretsmanager", in.SecretId)
 		json.NewEncoder(w).Encode(map[string]string{"SecretString": c.endpoint})
@@ -140,6 +164,7 @@ func run(t *testing.T, s *stack, bootstraps map[string]string) map[string][]stri
 	c := &cloud{s: s, sqs: sqstest.New(), endpoint: source.URL}
 	dead := c.sqs.Add(sqstest.Config{Name: s.name("DeadLetterQueue", "QueueName")})
 	c.sqs.Add(sqstest.Config{Name: s.name("ParkingQueue", "QueueName")})
+	c.logs = logstest.New()
 	srv := httptest.NewServer(c)
 	t.Cleanup(srv.Close)
 
@@ -160,6 +185,7 @@ func run(t *testing.T, s *stack, bootstraps map[string]string) map[string][]stri
 		c.calls = map[string]bool{}
 		variables := s.variables(name)
 		variables["AWS_ENDPOINT_URL"] = srv.URL
+		variables["AWS_LAMBDA_FUNCTION_NAME"] = s.ref(name).(string)
 		f := lambdatest.Deploy(t, bootstraps[name], variables)
 		var events [][]byte
 		switch name {
@@ -174,6 +200,21 @@ func run(t *testing.T, s *stack, bootstraps map[string]string) map[string][]stri
 				}
 			}
 			events = [][]byte{[]byte("{}")}
+		case "Subscriber":
+			forwarder := s.ref("Forwarder").(string)
+			destination, err := subscription.ParseDestination(c.logs.AddFunction(forwarder, s.ref("ForwarderLogs").(string)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := lambdas.New(c.logs.Lambda()).Permit(t.Context(), destination); err != nil {
+				t.Fatal(err)
+			}
+			c.logs.AddFunction(s.ref(name).(string), s.ref("SubscriberLogs").(string))
+			// One by its name, one by its tag, one that loses our filter, and our own.
+			ours := logstest.Filter{Name: variables["FILTER_NAME"], Destination: destination.ARN}
+			c.logs.Add(logstest.Group{Name: "/ecs/web"}, logstest.Group{Name: "tagged", Tags: map[string]string{"ship": "yes"}},
+				logstest.Group{Name: "/ecs/debug", Filters: []logstest.Filter{ours}}, logstest.Group{Name: s.ref("ForwarderLogs").(string)})
+			events = [][]byte{[]byte("{}")}
 		default:
 			t.Fatalf("this test does not know what %s does", name)
 		}
@@ -182,55 +223,128 @@ func run(t *testing.T, s *stack, bootstraps map[string]string) map[string][]stri
 				t.Fatalf("%s: %s: %s\n%s", name, r.ErrorType, r.Error, f.Output())
 			}
 		}
+		if name == "Subscriber" {
+			// Then it has no time, and hands over.
+			c.logs.OnRequest(func(call logstest.Call) (fault logstest.Fault) {
+				if call.Op == "DescribeLogGroups" {
+					fault.Code = "ThrottlingException"
+				}
+				return fault
+			})
+			if r := f.Invoke([]byte("{}"), 3*time.Second); r.Failed() || len(c.logs.Invocations(s.ref(name).(string))) != 1 {
+				t.Fatalf("%s did not hand over: %s: %s\n%s", name, r.ErrorType, r.Error, f.Output())
+			}
+		}
 		all[name] = slices.Sorted(maps.Keys(c.calls))
 	}
 	return all
 }
 
-// grants are what the role of a function allows, as "action ARN"; those for
-// AWS's services that act for it apart, as actions.
-func (s *stack) grants(name string) (code, services []string) {
+// statements are those of the role of a function, and of policies put on it.
+func (s *stack) statements(name string) []any {
 	s.t.Helper()
 	role := s.resources[name+"Role"]
 	if role.Type != "AWS::IAM::Role" || role.Properties["ManagedPolicyArns"] != nil {
 		s.t.Fatalf("%sRole: %v", name, role)
 	}
+	var all []any
 	for _, p := range role.Properties["Policies"].([]any) {
-		for _, st := range get(p, "PolicyDocument", "Statement").([]any) {
-			if get(st, "Effect") != "Allow" {
+		all = append(all, get(p, "PolicyDocument", "Statement").([]any)...)
+	}
+	for _, p := range s.of("AWS::IAM::Policy") {
+		if slices.Contains(list(p.Properties["Roles"]), s.ref(name+"Role").(string)) {
+			all = append(all, get(p.Properties, "PolicyDocument", "Statement").([]any)...)
+		}
+	}
+	return all
+}
+
+// permissions are a statement's actions on resources, as "action ARN".
+func permissions(statement any) (all []string) {
+	for _, a := range list(get(statement, "Action")) {
+		for _, r := range list(get(statement, "Resource")) {
+			all = append(all, a+" "+r)
+		}
+	}
+	return all
+}
+
+// grants are what the role of a function allows; that for AWS's services that
+// act for it apart, as actions.
+func (s *stack) grants(name string) (code, services []string) {
+	s.t.Helper()
+	for _, st := range s.statements(name) {
+		if get(st, "Effect") != "Allow" {
+			continue
+		}
+		for _, p := range permissions(st) {
+			a, r, _ := strings.Cut(p, " ")
+			service, _, _ := strings.Cut(a, ":")
+			switch service {
+			case "logs":
+				if a != "logs:CreateLogStream" && a != "logs:PutLogEvents" {
+					if name != "Subscriber" || r != s.arn("logs", "log-group:*") {
+						s.t.Errorf("%s may %s %s", name, a, r)
+					}
+					code = append(code, p)
+					continue
+				}
+				if r != s.attribute(name+"Logs", "Arn") {
+					s.t.Errorf("%s may %s %s", name, a, r)
+				}
+			case "kms":
+				if via := fmt.Sprint(get(st, "Condition")); !strings.Contains(via, "kms:ViaService") || !strings.Contains(r, ":key/") {
+					s.t.Errorf("%s may %s %s, %s", name, a, r, via)
+				}
+			case "xray", "ec2":
+				if r != "*" {
+					s.t.Errorf("%s may %s %s: there is no such resource", name, a, r)
+				}
+			default:
+				if strings.Contains(p, "*") {
+					s.t.Errorf("%s may %s %s", name, a, r)
+				}
+				code = append(code, p)
 				continue
 			}
-			for _, a := range list(get(st, "Action")) {
-				for _, r := range list(get(st, "Resource")) {
-					service, _, _ := strings.Cut(a, ":")
-					switch service {
-					case "logs":
-						if r != s.attribute(name+"Logs", "Arn") {
-							s.t.Errorf("%s may %s %s", name, a, r)
-						}
-					case "kms":
-						if via := fmt.Sprint(get(st, "Condition")); !strings.Contains(via, "kms:ViaService") || !strings.Contains(r, ":key/") {
-							s.t.Errorf("%s may %s %s, %s", name, a, r, via)
-						}
-					case "xray", "ec2":
-						if r != "*" {
-							s.t.Errorf("%s may %s %s: there is no such resource", name, a, r)
-						}
-					default:
-						if strings.Contains(a+r, "*") {
-							s.t.Errorf("%s may %s %s", name, a, r)
-						}
-						code = append(code, a+" "+r)
-						continue
-					}
-					services = append(services, a)
-				}
-			}
+			services = append(services, a)
 		}
 	}
 	slices.Sort(code)
 	slices.Sort(services)
 	return code, slices.Compact(services)
+}
+
+// covers tells whether a permission covers a call, both "action ARN".
+func covers(permission, call string) bool {
+	pattern := strings.ReplaceAll(regexp.QuoteMeta(permission), `\*`, ".*")
+	return regexp.MustCompile("^" + pattern + "$").MatchString(call)
+}
+
+// used are the grants that calls need, in their order; a call that no grant
+// covers, or that is denied, stands for itself.
+func (s *stack) used(name string, grants, calls []string) []string {
+	var denied, used []string
+	for _, st := range s.statements(name) {
+		if get(st, "Effect") == "Deny" {
+			denied = append(denied, permissions(st)...)
+		}
+	}
+	for _, c := range calls {
+		covered := func(permission string) bool { return covers(permission, c) }
+		i := slices.IndexFunc(grants, covered)
+		if i < 0 {
+			used = append(used, c)
+			continue
+		}
+		// Lambda's own calls for the network are denied to code alone.
+		if slices.ContainsFunc(denied, covered) {
+			used = append(used, "denied: "+c)
+		}
+		used = append(used, grants[i])
+	}
+	slices.Sort(used)
+	return slices.Compact(used)
 }
 
 // list is a string or a list of them as a list.
@@ -252,7 +366,10 @@ func TestRolesGrantWhatTheCodeCalls(t *testing.T) {
 		t.Skip("builds binaries")
 	}
 	tmpl := readTemplate(t)
-	configured := map[string]*stack{"secret": tmpl.create(t, secret), "ssm": tmpl.create(t, ssm), "made": tmpl.create(t, made)}
+	configured := map[string]*stack{}
+	for name, endpoint := range map[string]map[string]string{"secret": secret, "ssm": ssm, "made": made} {
+		configured[name] = tmpl.create(t, with(endpoint, "Subscription=pattern", "LogGroupPattern=^/ecs/", "LogGroupTags=ship=yes", "LogGroupExclude=debug"))
+	}
 	bootstraps, done := map[string]string{}, map[string]map[string]bool{}
 	for name := range configured["made"].of("AWS::Serverless::Function") {
 		bootstraps[name] = lambdatest.Build(t, "sumoship/function/"+strings.ToLower(name))
@@ -261,7 +378,7 @@ func TestRolesGrantWhatTheCodeCalls(t *testing.T) {
 	for config, s := range configured {
 		for name, calls := range run(t, s, bootstraps) {
 			grants, _ := s.grants(name)
-			if d := cmp.Diff(grants, calls); d != "" {
+			if d := cmp.Diff(grants, s.used(name, grants, calls)); d != "" {
 				t.Errorf("%s, endpoint %s: what is granted (-) and what is called (+) differ:\n%s", name, config, d)
 			}
 			for _, c := range calls {
@@ -283,28 +400,54 @@ func TestRolesGrantWhatTheCodeCalls(t *testing.T) {
 	}
 }
 
+// The subscriber may subscribe any log group but ours: not those of this stack,
+// and not those of another one.
+func TestSubscriberIsDeniedOurOwn(t *testing.T) {
+	forEachConfiguration(t, func(t *testing.T, s *stack) {
+		if _, ok := s.resources["Subscriber"]; !ok {
+			t.Skip("no subscriber")
+		}
+		grants, _ := s.grants("Subscriber")
+		put := func(group string) string {
+			return "logs:PutSubscriptionFilter " + s.arn("logs", "log-group:"+group+":log-stream:")
+		}
+		want, calls := []string{}, []string{put("/ecs/web"), put("sumoship"), put("/sumoship/other/forwarder")}
+		for _, g := range s.of("AWS::Logs::LogGroup") {
+			calls = append(calls, put(g.Properties["LogGroupName"].(string)))
+		}
+		for _, c := range calls[2:] {
+			want = append(want, "denied: "+c)
+		}
+		want = append(want, "logs:PutSubscriptionFilter "+s.arn("logs", "log-group:*"))
+		slices.Sort(want)
+		if d := cmp.Diff(want, s.used("Subscriber", grants, calls)); d != "" {
+			t.Error(d)
+		}
+	})
+}
+
 // What AWS's services do in the name of a function depends on the options.
 func TestRolesGrantWhatServicesNeed(t *testing.T) {
 	log := []string{"logs:CreateLogStream", "logs:PutLogEvents"}
 	network := []string{"ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
 		"ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses"}
 	forEachConfiguration(t, func(t *testing.T, s *stack) {
-		want := slices.Clone(log)
-		if s.parameters["KmsKeyArn"] != "" {
-			want = append(want, "kms:Decrypt", "kms:GenerateDataKey")
-		}
-		if s.parameters["SumoKmsKeyArn"] != "" {
-			want = append(want, "kms:Decrypt")
-		}
-		if s.parameters["Tracing"] == "true" {
-			want = append(want, "xray:PutTelemetryRecords", "xray:PutTraceSegments")
-		}
-		if s.parameters["SubnetIds"] != "" {
-			want = append(want, network...)
-		}
-		slices.Sort(want)
-		want = slices.Compact(want)
 		for name := range s.of("AWS::Serverless::Function") {
+			want := slices.Clone(log)
+			if s.parameters["KmsKeyArn"] != "" && name != "Subscriber" {
+				want = append(want, "kms:Decrypt", "kms:GenerateDataKey")
+			}
+			if s.parameters["SumoKmsKeyArn"] != "" && name != "Subscriber" {
+				want = append(want, "kms:Decrypt")
+			}
+			if s.parameters["Tracing"] == "true" {
+				want = append(want, "xray:PutTelemetryRecords", "xray:PutTraceSegments")
+			}
+			if s.parameters["SubnetIds"] != "" {
+				want = append(want, network...)
+			}
+			slices.Sort(want)
+			want = slices.Compact(want)
 			_, got := s.grants(name)
 			if d := cmp.Diff(want, got); d != "" {
 				t.Errorf("%s: want (-), got (+):\n%s", name, d)
@@ -326,7 +469,7 @@ func TestMakeBuildsWhatIsDeployed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds binaries")
 	}
-	for name := range readTemplate(t).create(t, made).of("AWS::Serverless::Function") {
+	for name := range readTemplate(t).create(t, with(made, "Subscription=pattern")).of("AWS::Serverless::Function") {
 		f, err := elf.Open(makeFunction(t, name))
 		if err != nil {
 			t.Fatal(err)

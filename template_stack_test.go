@@ -86,13 +86,20 @@ type described struct {
 	}
 	Roles map[string]struct {
 		Arn      string
-		Inline   map[string]string
+		Inline   map[string]any
 		Attached []any
 	}
+	Rules     map[string]rule
 	LogGroups map[string]int
 	Secrets   map[string]string
 	Outputs   map[string]string
 	Skipped   []string
+}
+
+// rule is one of EventBridge.
+type rule struct {
+	EventPattern, ScheduleExpression, State string
+	Targets                                 []string
 }
 
 func createOnMoto(t *testing.T, parameters map[string]string) described {
@@ -116,11 +123,16 @@ func createOnMoto(t *testing.T, parameters map[string]string) described {
 // The template goes through SAM's own transform, and what comes out makes a
 // stack whose parts are really there.
 func TestStackOnMoto(t *testing.T) {
-	d := createOnMoto(t, with(made, "ReplayTimeout=600", "ForwarderMemory=512", "LogRetention=7"))
+	d := createOnMoto(t, with(made, "ReplayTimeout=600", "ForwarderMemory=512", "LogRetention=7", "Subscription=pattern", "LogGroupPattern=^/ecs/"))
 
 	// What SAM adds, and nothing else: no roles and policies beside ours.
 	s := readTemplate(t)
-	want := map[string]string{"ForwarderEventInvokeConfig": "AWS::Lambda::EventInvokeConfig", "ReplayDeadLetters": "AWS::Lambda::EventSourceMapping"}
+	want := map[string]string{
+		"ForwarderEventInvokeConfig": "AWS::Lambda::EventInvokeConfig", "ReplayDeadLetters": "AWS::Lambda::EventSourceMapping",
+		"SubscriberEventInvokeConfig": "AWS::Lambda::EventInvokeConfig",
+		"SubscriberNewLogGroup":       "AWS::Events::Rule", "SubscriberNewLogGroupPermission": "AWS::Lambda::Permission",
+		"SubscriberAllLogGroups": "AWS::Events::Rule", "SubscriberAllLogGroupsPermission": "AWS::Lambda::Permission",
+	}
 	for name, r := range s.section("Resources") {
 		kind := get(r, "Type").(string)
 		if kind == "AWS::Serverless::Function" {
@@ -131,8 +143,8 @@ func TestStackOnMoto(t *testing.T) {
 	if diff := cmp.Diff(want, d.Types); diff != "" {
 		t.Errorf("resources after the transform:\n%s", diff)
 	}
-	forwarder, replay := d.Transformed["Forwarder"], d.Transformed["Replay"]
-	for name, f := range map[string]map[string]any{"Forwarder": forwarder, "Replay": replay} {
+	forwarder, replay, subscriber := d.Transformed["Forwarder"], d.Transformed["Replay"], d.Transformed["Subscriber"]
+	for name, f := range map[string]map[string]any{"Forwarder": forwarder, "Replay": replay, "Subscriber": subscriber} {
 		if diff := cmp.Diff(map[string]any{"LogFormat": "JSON", "ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO", "LogGroup": map[string]any{"Ref": name + "Logs"}}, f["LoggingConfig"]); diff != "" {
 			t.Errorf("%s:\n%s", name, diff)
 		}
@@ -143,8 +155,14 @@ func TestStackOnMoto(t *testing.T) {
 	if diff := cmp.Diff(map[string]any{"TargetArn": map[string]any{"Fn::GetAtt": []any{"DeadLetterQueue", "Arn"}}}, forwarder["DeadLetterConfig"]); diff != "" {
 		t.Error(diff)
 	}
-	if replay["RecursiveLoop"] != "Allow" {
-		t.Errorf("RecursiveLoop %v", replay["RecursiveLoop"])
+	if replay["RecursiveLoop"] != "Allow" || subscriber["RecursiveLoop"] != "Allow" {
+		t.Errorf("RecursiveLoop %v, %v", replay["RecursiveLoop"], subscriber["RecursiveLoop"])
+	}
+	for _, name := range []string{"SubscriberNewLogGroup", "SubscriberAllLogGroups"} {
+		p := d.Transformed[name+"Permission"]
+		if get(p, "FunctionName", "Ref") != "Subscriber" || p["Principal"] != "events.amazonaws.com" || !cmp.Equal(get(p, "SourceArn"), any(map[string]any{"Fn::GetAtt": []any{name, "Arn"}})) {
+			t.Errorf("%s may be called by %v", name, p)
+		}
 	}
 	invoke := d.Transformed["ForwarderEventInvokeConfig"]
 	if fmt.Sprintf("%v %v", invoke["MaximumRetryAttempts"], invoke["MaximumEventAgeInSeconds"]) != "2 21600" {
@@ -168,7 +186,8 @@ func TestStackOnMoto(t *testing.T) {
 		t.Errorf("%v", dead)
 	}
 	for name, f := range d.Functions {
-		if f.Runtime != "provided.al2023" || f.Handler != "bootstrap" || f.Role != d.Roles[name+"Role"].Arn || f.Environment.Variables["TASK_QUEUE_URL"] != d.Physical["DeadLetterQueue"] {
+		if f.Runtime != "provided.al2023" || f.Handler != "bootstrap" || f.Role != d.Roles[name+"Role"].Arn ||
+			name != "Subscriber" && f.Environment.Variables["TASK_QUEUE_URL"] != d.Physical["DeadLetterQueue"] {
 			t.Errorf("%s: %+v", name, f)
 		}
 		if err := start(name, func(v string) string {
@@ -186,8 +205,16 @@ func TestStackOnMoto(t *testing.T) {
 	if f := d.Functions["Replay"]; f.Timeout != 600 || f.Environment.Variables["PARKING_QUEUE_URL"] != d.Physical["ParkingQueue"] {
 		t.Errorf("replay %+v", f)
 	}
+	if f := d.Functions["Subscriber"]; f.Timeout != 900 || f.Environment.Variables["DESTINATION_ARN"] != d.Functions["Forwarder"].FunctionArn ||
+		f.Environment.Variables["OWN_LOG_GROUPS"] != "/sumoship/sumoship/forwarder,/sumoship/sumoship/replay,/sumoship/sumoship/subscriber" {
+		t.Errorf("subscriber %+v", f)
+	}
 	for name, r := range d.Roles {
-		if len(r.Inline) != 1 || len(r.Attached) != 0 {
+		policies := []string{strings.ToLower(strings.TrimSuffix(name, "Role"))}
+		if name == "SubscriberRole" {
+			policies = []string{"call-itself", "subscriber"}
+		}
+		if !cmp.Equal(policies, slices.Sorted(maps.Keys(r.Inline))) || len(r.Attached) != 0 {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}
@@ -198,7 +225,7 @@ func TestStackOnMoto(t *testing.T) {
 		!slices.Equal(m.FunctionResponseTypes, []string{"ReportBatchItemFailures"}) || m.ScalingConfig["MaximumConcurrency"] != 2 {
 		t.Errorf("mapping %+v", m)
 	}
-	if len(d.Policies["Forwarder"]) != 1 || len(d.Policies["Replay"]) != 0 {
+	if len(d.Policies["Forwarder"]) != 1 || len(d.Policies["Replay"]) != 0 || len(d.Policies["Subscriber"]) != 2 {
 		t.Fatalf("permissions %+v", d.Policies)
 	}
 	p := d.Policies["Forwarder"][0]
@@ -206,7 +233,16 @@ func TestStackOnMoto(t *testing.T) {
 		p.Condition["ArnLike"]["AWS:SourceArn"] != "arn:aws:logs:us-east-1:123456789012:log-group:*" {
 		t.Errorf("permission %+v", p)
 	}
-	if diff := cmp.Diff(map[string]int{"/sumoship/sumoship/forwarder": 7, "/sumoship/sumoship/replay": 7}, d.LogGroups); diff != "" {
+	for rule, want := range map[string]rule{
+		"SubscriberNewLogGroup":  {EventPattern: `{"detail":{"errorCode":[{"exists":false}],"eventName":["CreateLogGroup"]},"detail-type":["AWS API Call via CloudTrail"],"source":["aws.logs"]}`},
+		"SubscriberAllLogGroups": {ScheduleExpression: "rate(6 hours)"},
+	} {
+		want.State, want.Targets = "ENABLED", []string{d.Functions["Subscriber"].FunctionArn}
+		if diff := cmp.Diff(want, d.Rules[rule]); diff != "" {
+			t.Errorf("%s:\n%s", rule, diff)
+		}
+	}
+	if diff := cmp.Diff(map[string]int{"/sumoship/sumoship/forwarder": 7, "/sumoship/sumoship/replay": 7, "/sumoship/sumoship/subscriber": 7}, d.LogGroups); diff != "" {
 		t.Error(diff)
 	}
 	outputs := slices.Sorted(maps.Keys(s.section("Outputs")))

@@ -43,6 +43,10 @@ var everything = with(secret,
 	"Subscription=account", "ExcludedLogGroups=/vpc/flow,/trail", "Tracing=true", "SubnetIds=subnet-01,subnet-02", "SecurityGroupIds=sg-01",
 	"AlarmTopicArn=arn:aws:sns:us-east-1:123456789012:ops", "PermissionsBoundaryArn=arn:aws:iam::123456789012:policy/bound", "ForwarderConcurrency=50")
 
+// subscribing is everything too, with the subscriber in place of the policy.
+var subscribing = with(everything, "Subscription=pattern", "LogGroupPattern=^/ecs/", "LogGroupTags=ship=yes,team=shop", "LogGroupExclude=debug",
+	"PruneSubscriptions=true", "FilterPattern=ERROR", "SubscriptionSchedule=rate(1 day)")
+
 // configurations are stacks that differ in all that matters.
 func configurations() map[string]map[string]string {
 	return map[string]map[string]string{
@@ -52,8 +56,11 @@ func configurations() map[string]map[string]string {
 		"customer key":       with(made, "KmsKeyArn=arn:aws:kms:us-east-1:123456789012:key/2"),
 		"log group":          with(made, "Subscription=log-group", "LogGroupName=/ecs/web", "AlarmEmail=ops@example.com"),
 		"account":            with(made, "Subscription=account"),
+		"pattern":            with(made, "Subscription=pattern"),
 		"everything":         everything,
+		"subscribing":        subscribing,
 		"China":              with(made, "Partition=aws-cn", "Subscription=account"),
+		"China by pattern":   with(made, "Partition=aws-cn", "Subscription=pattern"),
 		"GovCloud":           with(ssm, "Partition=aws-us-gov", "Subscription=account"),
 	}
 }
@@ -76,6 +83,9 @@ func start(name string, getenv func(string) string) error {
 		env.Inbox = new(dlqtest.Queue)
 		_, err := function.NewReplayer(env)
 		return err
+	case "Subscriber":
+		_, err := function.NewSubscriber(env)
+		return err
 	}
 	return fmt.Errorf("this test does not know the function %s", name)
 }
@@ -89,19 +99,35 @@ func (s *stack) variables(name string) map[string]string {
 	return m
 }
 
-// notSet are variables that the code reads and the template leaves alone.
-var notSet = map[string]string{
-	"SUMO_TOKEN":                  "the token is in the secret, beside the endpoint",
-	"INCLUDE_SECURITY_GROUP_INFO": "has no effect yet",
+// notSet are variables that the code of a function reads and the template
+// leaves alone.
+var notSet = map[string]map[string]string{
+	"Forwarder": {
+		"SUMO_TOKEN":                  "the token is in the secret, beside the endpoint",
+		"INCLUDE_SECURITY_GROUP_INFO": "has no effect yet",
+		"PARKING_QUEUE_URL":           "of replay; one reader of variables serves both",
+		"NUM_OF_WORKERS":              "of replay, too",
+	},
+	"Replay": {
+		"SUMO_TOKEN":                  "as with the forwarder",
+		"INCLUDE_SECURITY_GROUP_INFO": "as with the forwarder",
+		"SUMO_CLIENT_HEADER":          "of the forwarder; replay sends its own",
+	},
+	"Subscriber": {
+		"NUM_OF_WORKERS":   "as many as CloudWatch Logs has calls for; the parameter is about replay",
+		"DEADLINE_RESERVE": "5 s are plenty to hand over the rest; the parameter is about parking",
+	},
 }
 
-// Every variable that the template sets is one that the code reads, and the
-// other way round. Those with AWS_ are Lambda's.
+// Every variable that the template sets on a function is one that the code of
+// this function reads, and the other way round. Those with AWS_ are Lambda's.
 func TestVariablesAreThoseOfTheCode(t *testing.T) {
-	s := readTemplate(t).create(t, made)
-	set := map[string]bool{}
-	var read []string
-	for name := range s.of("AWS::Serverless::Function") {
+	s := readTemplate(t).create(t, with(made, "Subscription=pattern"))
+	functions := s.of("AWS::Serverless::Function")
+	if d := cmp.Diff(slices.Sorted(maps.Keys(notSet)), slices.Sorted(maps.Keys(functions))); d != "" {
+		t.Errorf("functions that this test knows (-) and those of the template (+) differ:\n%s", d)
+	}
+	for name := range functions {
 		variables, reads := s.variables(name), map[string]bool{}
 		err := start(name, func(v string) string {
 			reads[v] = true
@@ -111,23 +137,43 @@ func TestVariablesAreThoseOfTheCode(t *testing.T) {
 			t.Errorf("%s does not start with the defaults: %v", name, err)
 		}
 		for v := range variables {
-			set[v] = true
 			if !reads[v] {
 				t.Errorf("%s: %s is set, and the code does not read it", name, v)
 			}
 		}
-		read = slices.AppendSeq(read, maps.Keys(reads))
-	}
-	for _, v := range read {
-		if _, exempt := notSet[v]; !set[v] && !exempt && !strings.HasPrefix(v, "AWS_") {
-			t.Errorf("%s is read by the code, and no function has it", v)
+		for v := range reads {
+			_, set := variables[v]
+			if _, exempt := notSet[name][v]; !set && !exempt && !strings.HasPrefix(v, "AWS_") {
+				t.Errorf("%s: %s is read by the code, and not set", name, v)
+			}
+		}
+		for v, why := range notSet[name] {
+			if _, set := variables[v]; set || !reads[v] {
+				t.Errorf("%s: %s is no exception any more (%s)", name, v, why)
+			}
 		}
 	}
-	for v, why := range notSet {
-		if set[v] || !slices.Contains(read, v) {
-			t.Errorf("%s is no exception any more (%s)", v, why)
+}
+
+// Replay sends what the forwarder could not as the forwarder would have: what
+// is set on both is the same.
+func TestReplayShipsAsTheForwarderDoes(t *testing.T) {
+	forEachConfiguration(t, func(t *testing.T, s *stack) {
+		replay, both := s.variables("Replay"), 0
+		for v, value := range s.variables("Forwarder") {
+			if other, ok := replay[v]; ok {
+				both++
+				if other != value {
+					t.Errorf("%s: the forwarder has %q, replay %q", v, value, other)
+				}
+			} else if v != "SUMO_CLIENT_HEADER" {
+				t.Errorf("%s is not set on replay", v)
+			}
 		}
-	}
+		if both < 20 {
+			t.Errorf("only %d variables are set on both", both)
+		}
+	})
 }
 
 // parametersOf maps the variables of the functions to the parameters that they
@@ -142,7 +188,6 @@ func parametersOf(t *testing.T, tmpl template) map[string]string {
 			}
 		}
 	}
-	add(get(tmpl.section("Globals"), "Function", "Environment", "Variables"))
 	for _, r := range tmpl.section("Resources") {
 		add(get(r, "Properties", "Environment", "Variables"))
 	}
@@ -162,7 +207,7 @@ func TestConstraintsAreThoseOfTheCode(t *testing.T) {
 	for variable, parameter := range parametersOf(t, tmpl) {
 		p := tmpl.section("Parameters")[parameter].(map[string]any)
 		starts := func(value string) error {
-			s := tmpl.create(t, with(made, parameter+"="+value))
+			s := tmpl.create(t, with(made, "Subscription=pattern", parameter+"="+value))
 			var errs []error
 			for name := range s.of("AWS::Serverless::Function") {
 				variables := s.variables(name)
@@ -216,7 +261,18 @@ func TestDefaultsAreThoseOfTheReadme(t *testing.T) {
 		t.Fatal(err)
 	}
 	parameters := parametersOf(t, tmpl)
-	s := tmpl.create(t, made)
+	s := tmpl.create(t, with(made, "Subscription=pattern"))
+	set := map[string]bool{}
+	for name := range s.of("AWS::Serverless::Function") {
+		for v := range s.variables(name) {
+			set[v] = true
+		}
+	}
+	// Those that the template needs none of.
+	needless := map[string]string{
+		"ENCODING": "ignored", "ROLE_ARN": "the destination is a function",
+		"SUMO_TOKEN": notSet["Forwarder"]["SUMO_TOKEN"],
+	}
 	row := regexp.MustCompile("(?m)^\\| `([A-Z_]+)` \\| ([^|]*) \\|")
 	rows := row.FindAllStringSubmatch(string(b), -1)
 	if len(rows) < 20 {
@@ -226,8 +282,7 @@ func TestDefaultsAreThoseOfTheReadme(t *testing.T) {
 		variable, want := m[1], strings.TrimSpace(m[2])
 		parameter, ok := parameters[variable]
 		if !ok {
-			_, exempt := notSet[variable]
-			if variable != "ENCODING" && !exempt && s.variables("Forwarder")[variable] == "" && s.variables("Replay")[variable] == "" {
+			if _, exempt := needless[variable]; !set[variable] && !exempt {
 				t.Errorf("%s is in the README and not in the template", variable)
 			}
 			continue
@@ -292,6 +347,21 @@ func TestBadParametersAreRefused(t *testing.T) {
 		{"SumoEndpointArn", "arn:aws:ssm:us-east-1:123456789012:parameter/a:3", ssm["SumoEndpointArn"]},
 		{"SumoEndpointArn", "arn:aws:s3:::bucket", "arn:aws-cn:ssm:cn-north-1:123456789012:parameter/a"},
 		{"Subscription", "all", "account"},
+		{"Subscription", "subscriber", "pattern"},
+		{"LogGroupPattern", "^(?!/aws/)", "^/ecs/(web|api)$|^/aws/lambda/(?<name>shop)"},
+		{"LogGroupPattern", "(?<=/ecs/)web", "(?-i)Shop"},
+		{"LogGroupPattern", " ", "."},
+		{"LogGroupExclude", "a(?=b)", "(?:debug|test)"},
+		{"LogGroupExclude", "a(?<!b)", ""},
+		{"LogGroupTags", "ship", "ship=yes, team=a=b,empty="},
+		{"LogGroupTags", "ship=yes,,", "aws:cloudformation:stack-name=shop"},
+		{"LogGroupTags", "ship=yes, =no", ""},
+		{"PruneSubscriptions", "yes", "true"},
+		{"SubscriptionSchedule", "rate(1 hours)", "rate(1 hour)"},
+		{"SubscriptionSchedule", "rate(5 minutes)", "rate(12 hours)"},
+		{"SubscriptionSchedule", "rate(1 days)", "rate(10 days)"},
+		{"SubscriptionSchedule", "0 6 * * ?", "cron(0 6 * * ? *)"},
+		{"SubscriptionSchedule", "", "rate(1 day)"},
 		{"LogGroupName", "/sumoship/ship/forwarder", "/ecs/web"},
 		{"LogGroupName", "/sumoship/other/replay", "/aws/lambda/fn"},
 		{"LogGroupName", "a b", ""},
@@ -322,7 +392,13 @@ func TestBadParametersAreRefused(t *testing.T) {
 		given map[string]string
 		want  string // in the only message; "" if they pass
 	}{
-		{made, ""}, {secret, ""}, {everything, ""},
+		{made, ""}, {secret, ""}, {everything, ""}, {subscribing, ""},
+		{with(made, "Subscription=pattern"), ""},
+		{with(made, "LogGroupPattern=^/ecs/"), "LogGroupPattern"},
+		{with(made, "Subscription=account", "LogGroupExclude=debug"), "LogGroupExclude"},
+		{with(made, "Subscription=log-group", "LogGroupName=/ecs/web", "LogGroupTags=a=b"), "LogGroupTags"},
+		{with(made, "PruneSubscriptions=true"), "PruneSubscriptions"},
+		{with(made, "Subscription=pattern", "LogGroupName=/ecs/web"), "LogGroupName"},
 		{with(made, "SumoToken=t"), ""},
 		{nil, "SumoEndpointArn"},
 		{with(made, "SumoEndpointArn="+secret["SumoEndpointArn"]), "one of the two"},
@@ -395,12 +471,12 @@ func TestSecretsStayInTheSecret(t *testing.T) {
 			t.Errorf("%s holds a secret: %s", name, b)
 		}
 	}
-	for name := range s.of("AWS::Serverless::Function") {
+	for _, name := range []string{"Forwarder", "Replay"} {
 		if got := s.variables(name)["SUMO_ENDPOINT"]; !strings.HasPrefix(got, "arn:") {
 			t.Errorf("%s: SUMO_ENDPOINT %q", name, got)
 		}
 	}
-	b, _ := json.Marshal(s.eval(s.template["Outputs"]))
+	b, _ := json.Marshal(s.outputs())
 	if strings.Contains(string(b), "SECRET") {
 		t.Errorf("the outputs hold a secret: %s", b)
 	}
@@ -510,8 +586,24 @@ func TestFunctions(t *testing.T) {
 		if _, reserved := forwarder["ReservedConcurrentExecutions"]; reserved != (s.parameters["ForwarderConcurrency"] != "-1") {
 			t.Errorf("reserved concurrency %v", forwarder["ReservedConcurrentExecutions"])
 		}
-		if replay["RecursiveLoop"] != "Allow" || forwarder["RecursiveLoop"] != nil {
-			t.Error("only replay loops by design")
+		subscriber := s.resources["Subscriber"].Properties
+		if byPattern := s.parameters["Subscription"] == "pattern"; byPattern != (subscriber != nil) {
+			t.Errorf("Subscription %s, subscriber %v", s.parameters["Subscription"], subscriber)
+		}
+		if replay["RecursiveLoop"] != "Allow" || forwarder["RecursiveLoop"] != nil || subscriber != nil && subscriber["RecursiveLoop"] != "Allow" {
+			t.Error("replay and the subscriber loop by design, and no other")
+		}
+		if subscriber != nil {
+			// Under this name no other stack takes its filters for its own. CloudWatch
+			// Logs tries the destination when it gets a filter, so the permission is first.
+			v := s.variables("Subscriber")
+			if v["DESTINATION_ARN"] != s.attribute("Forwarder", "Arn") || v["FILTER_NAME"] != s.pseudo["AWS::StackName"] ||
+				s.resources["Subscriber"].Attributes["DependsOn"] != "LogsMayInvokeForwarder" || subscriber["Timeout"] != 900 {
+				t.Errorf("subscriber %v", subscriber)
+			}
+			if got := get(subscriber, "Events", "AllLogGroups", "Properties", "Schedule"); got != s.parameters["SubscriptionSchedule"] {
+				t.Errorf("schedule %v", got)
+			}
 		}
 		mapping := get(replay, "Events", "DeadLetters", "Properties")
 		if get(mapping, "Queue") != s.attribute("DeadLetterQueue", "Arn") || !cmp.Equal(get(mapping, "FunctionResponseTypes"), []any{"ReportBatchItemFailures"}) ||
@@ -536,6 +628,7 @@ func TestOwnLogGroupsAreNeverSubscribed(t *testing.T) {
 				for _, g := range s.of("AWS::Logs::LogGroup") {
 					own = append(own, g.Properties["LogGroupName"].(string))
 				}
+				slices.Sort(own)
 				if len(own) != len(s.of("AWS::Serverless::Function")) {
 					t.Fatalf("%d functions, log groups %v", len(s.of("AWS::Serverless::Function")), own)
 				}
@@ -544,6 +637,18 @@ func TestOwnLogGroupsAreNeverSubscribed(t *testing.T) {
 						t.Errorf("LogGroupName takes our %s", g)
 					}
 				}
+				leftOut := slices.Clone(own)
+				if more != "" {
+					leftOut = append(leftOut, strings.Split(more, ",")...)
+				}
+				if subscription == "pattern" {
+					if d := cmp.Diff(strings.Join(leftOut, ","), s.variables("Subscriber")["OWN_LOG_GROUPS"]); d != "" {
+						t.Errorf("the subscriber takes for our own:\n%s", d)
+					}
+				} else {
+					leftOut = append(leftOut, "/sumoship/ship/subscriber") // it may still be there
+				}
+				slices.Sort(leftOut)
 				filters, policies := s.of("AWS::Logs::SubscriptionFilter"), s.of("AWS::Logs::AccountPolicy")
 				if (len(filters) == 1) != (subscription == "log-group") || (len(policies) == 1) != (subscription == "account") || len(filters) > 1 || len(policies) > 1 {
 					t.Errorf("Subscription %v: %d filters, %d policies", subscription, len(filters), len(policies))
@@ -559,13 +664,8 @@ func TestOwnLogGroupsAreNeverSubscribed(t *testing.T) {
 					if err := json.Unmarshal([]byte(criteria), &excluded); !ok || err != nil {
 						t.Fatalf("%s: selection criteria %v: %v", name, p.Properties["SelectionCriteria"], err)
 					}
-					want := own
-					if more != "" {
-						want = append(want, strings.Split(more, ",")...)
-					}
-					slices.Sort(want)
 					slices.Sort(excluded)
-					if d := cmp.Diff(want, excluded); d != "" {
+					if d := cmp.Diff(leftOut, excluded); d != "" {
 						t.Errorf("%s leaves out:\n%s", name, d)
 					}
 				}
@@ -589,6 +689,9 @@ func TestFilterPatternSurvives(t *testing.T) {
 		}
 		s = tmpl.create(t, with(made, "Subscription=log-group", "LogGroupName=g", "FilterPattern="+pattern))
 		if got := s.resources["LogGroupSubscription"].Properties["FilterPattern"]; got != pattern {
+			t.Errorf("%v, want %s", got, pattern)
+		}
+		if got := tmpl.create(t, with(made, "Subscription=pattern", "FilterPattern="+pattern)).variables("Subscriber")["FILTER_PATTERN"]; got != pattern {
 			t.Errorf("%v, want %s", got, pattern)
 		}
 	}

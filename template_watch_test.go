@@ -19,6 +19,9 @@ import (
 	"sumoship/dlq"
 	"sumoship/dlq/dlqtest"
 	"sumoship/function"
+	"sumoship/function/lambdas"
+	"sumoship/function/loggroups"
+	"sumoship/function/logstest"
 	"sumoship/sumo/sumotest"
 	"sumoship/transform"
 )
@@ -61,8 +64,19 @@ func emitted(t *testing.T) map[string][]string {
 		}
 	}
 
+	groups, subscriberOut := logstest.New(), new(bytes.Buffer)
+	destination := map[string]string{"DESTINATION_ARN": groups.AddFunction("forwarder", "")}
+	subscriber, err := function.NewSubscriber(function.Env{Getenv: func(n string) string { return destination[n] }, Out: subscriberOut,
+		LogGroups: loggroups.New(groups.Logs()), Functions: lambdas.New(groups.Lambda())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := subscriber.Invoke(ctx, []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
+
 	names := map[string][]string{}
-	for name, out := range map[string]*bytes.Buffer{"Forwarder": forwarderOut, "Replay": replayOut} {
+	for name, out := range map[string]*bytes.Buffer{"Forwarder": forwarderOut, "Replay": replayOut, "Subscriber": subscriberOut} {
 		found := map[string]bool{}
 		for line := range strings.Lines(out.String()) {
 			var emf struct {
@@ -103,7 +117,7 @@ type metric struct {
 // Amazon SQS Developer Guide, "Available CloudWatch metrics for Amazon SQS";
 // Amazon CloudWatch Logs User Guide, "Monitoring usage with CloudWatch metrics".
 var known = map[string][]string{
-	"AWS/Lambda FunctionName":                          {"Errors", "Throttles", "DeadLetterErrors", "Invocations", "ConcurrentExecutions"},
+	"AWS/Lambda FunctionName":                          {"Errors", "Throttles", "DeadLetterErrors", "Invocations", "ConcurrentExecutions", "AsyncEventsDropped"},
 	"AWS/SQS QueueName":                                {"ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed", "ApproximateAgeOfOldestMessage"},
 	"AWS/Logs DestinationType FilterName LogGroupName": {"DeliveryErrors", "DeliveryThrottling"},
 }
@@ -113,6 +127,9 @@ var known = map[string][]string{
 func (s *stack) check(m metric, emitted map[string][]string) error {
 	if m.namespace == function.Namespace {
 		for name, metrics := range emitted {
+			if _, there := s.resources[name]; !there {
+				continue
+			}
 			if cmp.Equal(m.dimensions, map[string]string{"function": s.ref(name).(string)}) {
 				if !slices.Contains(metrics, m.name) {
 					return fmt.Errorf("%s does not write %s", name, m.name)
@@ -305,7 +322,11 @@ func TestDashboard(t *testing.T) {
 				shown[m[1].(string)] = true
 			}
 		}
-		for _, m := range slices.Concat(emitted["Forwarder"], emitted["Replay"]) {
+		var all []string
+		for name := range s.of("AWS::Serverless::Function") {
+			all = append(all, emitted[name]...)
+		}
+		for _, m := range all {
 			if !shown[m] && m != "Events" && m != "Bodies" { // the sums of what is shown
 				t.Errorf("the dashboard does not show %s", m)
 			}
@@ -339,6 +360,15 @@ func TestOutputsGiveCommandsThatWork(t *testing.T) {
 	}
 	if got := source.Taken(); len(got) != 1 || !strings.Contains(got[0], "hello from ship") {
 		t.Errorf("the source took %q", got)
+	}
+
+	// Those that invoke a function by hand give it what it takes for that.
+	s = readTemplate(t).create(t, with(made, "Subscription=pattern"))
+	for output, name := range map[string]string{"ReplayCommand": "Replay", "SubscribeCommand": "Subscriber"} {
+		pipe, call, ok := strings.Cut(s.outputs()[output], " | aws lambda invoke ")
+		if !ok || pipe != "printf '{}'" || !strings.Contains(call, "--function-name ship-"+name+" ") || !strings.Contains(call, "--cli-read-timeout 0 --payload fileb:///dev/stdin") {
+			t.Errorf("%s: %s", output, s.outputs()[output])
+		}
 	}
 
 	for partition, host := range map[string]string{"aws": "console.aws.amazon.com", "aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"} {

@@ -81,12 +81,21 @@ def create(path, parameters):
 
 
 def known_to_moto(template, parameters):
-    """The template less what moto knows nothing of. The secret is made by hand."""
+    """The template less what moto knows nothing of. The secret is made by hand.
+
+    moto leaves a Number in an environment variable a number, which no client of
+    Lambda expects; CloudFormation makes it text.
+    """
     template = json.loads(json.dumps(template))
     resources = template["Resources"]
     for name in [n for n, r in resources.items() if r["Type"].startswith("AWS::CloudWatch::")]:
         del resources[name]
     del template["Outputs"]["DashboardUrl"]
+    for resource in resources.values():
+        variables = resource.get("Properties", {}).get("Environment", {}).get("Variables", {})
+        for name, value in variables.items():
+            if isinstance(value, dict) and template["Parameters"].get(value.get("Ref"), {}).get("Type") == "Number":
+                variables[name] = {"Fn::Sub": "${%s}" % value["Ref"]}
     secret = resources.pop("EndpointSecret")["Properties"]["SecretString"]["Fn::Sub"]
     for name in ("SumoEndpoint", "SumoToken"):
         secret = secret.replace("${%s}" % name, parameters.get(name, ""))
@@ -96,7 +105,7 @@ def known_to_moto(template, parameters):
 
 def described(template):
     """What is really there: asked of the services, not of the stack."""
-    cloudformation, sqs, functions, iam = (boto3.client(s) for s in ("cloudformation", "sqs", "lambda", "iam"))
+    cloudformation, sqs, functions, iam, events = (boto3.client(s) for s in ("cloudformation", "sqs", "lambda", "iam", "events"))
     made = cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
     physical = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in made if r.get("PhysicalResourceId") and r.get("ResourceType")}
     out = {
@@ -108,6 +117,7 @@ def described(template):
         "policies": {},
         "mappings": [],
         "roles": {},
+        "rules": {},
         "logGroups": {},
     }
     for name, resource in template["Resources"].items():
@@ -124,6 +134,12 @@ def described(template):
                 out["policies"][name] = json.loads(functions.get_policy(FunctionName=at)["Policy"])["Statement"]
             except functions.exceptions.ResourceNotFoundException:
                 out["policies"][name] = []
+        elif kind == "AWS::Events::Rule":
+            r = events.describe_rule(Name=at.rsplit("/", 1)[-1])
+            if "EventPattern" in r:
+                r["EventPattern"] = json.dumps(json.loads(r["EventPattern"]), sort_keys=True, separators=(",", ":"))
+            targets = events.list_targets_by_rule(Rule=r["Name"])["Targets"]
+            out["rules"][name] = {k: r.get(k, "") for k in ("EventPattern", "ScheduleExpression", "State")} | {"targets": [t["Arn"] for t in targets]}
         elif kind == "AWS::IAM::Role":
             inline = {p: iam.get_role_policy(RoleName=at, PolicyName=p)["PolicyDocument"] for p in iam.list_role_policies(RoleName=at)["PolicyNames"]}
             role = iam.get_role(RoleName=at)["Role"]
