@@ -20,7 +20,7 @@ type Destination struct {
 
 type kind struct {
 	service, prefix string // of the ARN, and of its resource
-	name            *regexp.Regexp
+	name            pattern
 	example         string
 }
 
@@ -28,17 +28,23 @@ type kind struct {
 //
 // Source: Amazon CloudWatch Logs API Reference, PutSubscriptionFilter.
 var kinds = []kind{
-	{"lambda", "function:", regexp.MustCompile(`^[A-Za-z0-9_-]{1,140}(:[A-Za-z0-9$_-]{1,128})?$`), "arn:aws:lambda:REGION:ACCOUNT:function:NAME"},
-	{"kinesis", "stream/", regexp.MustCompile(`^[A-Za-z0-9_.-]{1,128}$`), "arn:aws:kinesis:REGION:ACCOUNT:stream/NAME"},
-	{"firehose", "deliverystream/", regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`), "arn:aws:firehose:REGION:ACCOUNT:deliverystream/NAME"},
-	{"logs", "destination:", regexp.MustCompile(`^[^:*]{1,512}$`), "arn:aws:logs:REGION:ACCOUNT:destination:NAME"},
+	{"lambda", "function:", `^[A-Za-z0-9_-]{1,140}(:[A-Za-z0-9$_-]{1,128})?$`, "arn:aws:lambda:REGION:ACCOUNT:function:NAME"},
+	{"kinesis", "stream/", `^[A-Za-z0-9_.-]{1,128}$`, "arn:aws:kinesis:REGION:ACCOUNT:stream/NAME"},
+	{"firehose", "deliverystream/", `^[A-Za-z0-9_.-]{1,64}$`, "arn:aws:firehose:REGION:ACCOUNT:deliverystream/NAME"},
+	{"logs", "destination:", `^[^:*]{1,512}$`, "arn:aws:logs:REGION:ACCOUNT:destination:NAME"},
 }
 
-var (
-	partition = regexp.MustCompile(`^aws(-[a-z]+)*$`)
-	region    = regexp.MustCompile(`^[a-z]{2,}(-[a-z]+)+-[0-9]+$`)
-	account   = regexp.MustCompile(`^[0-9]{12}$`)
-	role      = regexp.MustCompile(`^arn:aws(-[a-z]+)*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,576}$`)
+// pattern is a regular expression that is compiled where it is needed: all the
+// functions link this package, and only one of them uses it.
+type pattern string
+
+func (p pattern) MatchString(s string) bool { return regexp.MustCompile(string(p)).MatchString(s) }
+
+const (
+	partition pattern = `^aws(-[a-z]+)*$`
+	region    pattern = `^[a-z]{2,}(-[a-z]+)+-[0-9]+$`
+	account   pattern = `^[0-9]{12}$`
+	role      pattern = `^arn:aws(-[a-z]+)*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,576}$`
 )
 
 // ParseDestination reads the ARN of a Lambda function (with or without a

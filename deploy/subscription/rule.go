@@ -76,7 +76,7 @@ func ParseTag(tag string) (Tag, error) {
 	return t, nil
 }
 
-var groupName = regexp.MustCompile(`^[.\-_/#A-Za-z0-9]{1,512}$`)
+const groupName pattern = `^[.\-_/#A-Za-z0-9]{1,512}$`
 
 // ParseGroup checks the name of a log group.
 //
