@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"sumoship/sumo"
@@ -137,9 +139,9 @@ func (p *reporter) write(ctx context.Context, requestID string, r *Report) {
 		level, message = slog.LevelWarn, "parked"
 	}
 	attrs := []slog.Attr{slog.String("requestId", requestID), slog.String("logGroup", r.LogGroup),
-		slog.Int("events", r.Events), slog.Any("filtered", r.Filtered), slog.Int("records", r.Records),
+		slog.Int("events", r.Events), counts("filtered", r.Filtered), slog.Int("records", r.Records),
 		slog.Int("bodies", r.Bodies), slog.Int("payloadBytes", r.PayloadBytes), slog.Int64("rawBytes", r.RawBytes),
-		slog.Int64("sentBytes", r.SentBytes), slog.Any("attempts", r.Attempts), slog.Int("confirmed", r.Confirmed),
+		slog.Int64("sentBytes", r.SentBytes), counts("attempts", r.Attempts), slog.Int("confirmed", r.Confirmed),
 		slog.Int("parked", r.Parked), slog.Int("lost", r.Lost), slog.Int64("ms", r.Millis), slog.Int64("msLeft", r.Left)}
 	if r.Clipped > 0 {
 		attrs = append(attrs, slog.Int("clippedMetadata", r.Clipped))
@@ -152,6 +154,19 @@ func (p *reporter) write(ctx context.Context, requestID string, r *Report) {
 	}
 	p.log.LogAttrs(ctx, level, message, attrs...)
 	p.metrics(r)
+}
+
+// counts is slog.Any of a map, less what reflection costs.
+func counts(name string, m map[string]int) slog.Attr {
+	if len(m) == 0 {
+		return slog.Any(name, nil)
+	}
+	attrs := make([]slog.Attr, 0, len(m))
+	for key, n := range m {
+		attrs = append(attrs, slog.Int(key, n))
+	}
+	slices.SortFunc(attrs, func(a, b slog.Attr) int { return strings.Compare(a.Key, b.Key) })
+	return slog.GroupAttrs(name, attrs...)
 }
 
 // Namespace is the CloudWatch namespace of the metrics.

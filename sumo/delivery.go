@@ -83,7 +83,7 @@ func (d *Delivery) Add(source Source, event int, record []byte) {
 	d.out.Records++
 	b := d.body(source)
 	if len(b.ends) > 0 && len(b.text)+1+len(record) > d.c.MaxBody {
-		d.flush(b)
+		d.flush(b, false)
 		b = d.body(source)
 	}
 	if len(b.ends) > 0 {
@@ -94,7 +94,7 @@ func (d *Delivery) Add(source Source, event int, record []byte) {
 	b.events = append(b.events, event)
 	d.pending += len(record) + 1
 	if d.pending > maxPending*d.c.MaxBody && len(d.open) > 1 {
-		d.flush(d.largest())
+		d.flush(d.largest(), false)
 	}
 }
 
@@ -125,8 +125,9 @@ func (d *Delivery) largest() *body {
 
 // flush hands an open body over to be sent. It compresses the body before it
 // waits until it may go, so that what is on its way takes no more memory than
-// it has to.
-func (d *Delivery) flush(b *body) {
+// it has to. The last one is sent here and now: most deliveries have no other, and
+// handing it to a goroutine is a good part of what a small one costs.
+func (d *Delivery) flush(b *body, last bool) {
 	delete(d.open, b.source)
 	d.last = nil
 	d.pending -= len(b.text) + 1
@@ -145,18 +146,23 @@ func (d *Delivery) flush(b *body) {
 		<-d.slots
 		return
 	}
-	d.wg.Go(func() {
+	send := func() {
 		d.deliver(b)
 		d.c.recycle(b)
 		<-d.slots
-	})
+	}
+	if last {
+		send()
+	} else {
+		d.wg.Go(send)
+	}
 }
 
 // Wait sends what is left and tells what became of everything.
 func (d *Delivery) Wait() Outcome {
 	left := slices.SortedFunc(maps.Values(d.open), func(a, b *body) int { return cmp.Compare(a.events[0], b.events[0]) })
-	for _, b := range left {
-		d.flush(b)
+	for i, b := range left {
+		d.flush(b, i == len(left)-1)
 	}
 	d.wg.Wait()
 	d.stop(nil)
