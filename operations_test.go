@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"sumoship/function/mototest"
 	"sumoship/sumo/sumotest"
 	"sumoship/transform"
 )
@@ -51,7 +52,7 @@ func TestOperationsAreFollowed(t *testing.T) {
 		t.Skip("takes minutes: fifty commands of the AWS CLI; set CI to run it")
 	}
 	interpreter := python(t)
-	tool(t, "aws", "pip install awscli")
+	mototest.Tool(t, "aws", "pip install awscli")
 	document, err := os.ReadFile("docs/operations.md")
 	if err != nil {
 		t.Fatal(err)

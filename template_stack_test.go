@@ -12,26 +12,15 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-)
 
-// tool is the path of a tool that is no Go. CI has to have it.
-func tool(t *testing.T, name, from string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("CI needs %s (%s): %v", name, from, err)
-		}
-		t.Skipf("no %s on PATH (%s)", name, from)
-	}
-	return path
-}
+	"sumoship/function/mototest"
+)
 
 // python is a Python that has moto and SAM's translator.
 func python(t *testing.T) string {
 	t.Helper()
 	const from = "pip install 'moto[server]==5.2.1' aws-sam-translator cfn-lint"
-	path := tool(t, "python3", from)
+	path := mototest.Tool(t, "python3", from)
 	if out, err := exec.Command(path, "-c", "import boto3, moto.server, samtranslator").CombinedOutput(); err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatalf("CI needs %s: %v\n%s", from, err, out)
@@ -53,7 +42,7 @@ func arguments(parameters map[string]string) []string {
 // cfn-lint runs the SAM transform itself, for a Region of every partition that
 // matters.
 func TestTemplateIsLinted(t *testing.T) {
-	lint := tool(t, "cfn-lint", "pip install cfn-lint")
+	lint := mototest.Tool(t, "cfn-lint", "pip install cfn-lint")
 	out, err := exec.Command(lint, "-r", "us-east-1", "eu-west-1", "us-gov-west-1", "cn-north-1", "--", "template.yaml").CombinedOutput()
 	if err != nil || len(bytes.TrimSpace(out)) > 0 {
 		t.Errorf("cfn-lint: %v\n%s", err, out)
@@ -255,7 +244,7 @@ func TestStackOnMoto(t *testing.T) {
 // samconfig.toml is TOML, asks for no more than is needed, and names only
 // parameters that exist.
 func TestSamconfig(t *testing.T) {
-	path := tool(t, "python3", "Python 3.11")
+	path := mototest.Tool(t, "python3", "Python 3.11")
 	out, err := exec.Command(path, "-c", "import tomllib,json; print(json.dumps(tomllib.load(open('samconfig.toml','rb'))))").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

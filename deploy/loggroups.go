@@ -1,13 +1,12 @@
 package deploy
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
+	"sumoship/deploy/subscription"
 	"sumoship/deploy/tree"
 )
 
@@ -98,10 +97,10 @@ type LogState struct {
 
 // LogRule says how log groups are to be.
 type LogRule struct {
-	Retention int          // days; 0 leaves it as it is
-	Function  *LogFunction // that gets their log events; nil leaves subscriptions as they are
-	Pattern   string       // of the log events that it gets; "" is all
-	Own       []string     // log groups on the way of the function's own logs
+	Retention int                       // days; 0 leaves it as it is
+	Function  *subscription.Destination // a function that gets their log events; nil leaves subscriptions as they are
+	Pattern   string                    // of the log events that it gets; "" is all
+	Own       []string                  // log groups on the way of the function's own logs
 }
 
 // LogAction is what to do.
@@ -124,15 +123,10 @@ type LogStep struct {
 
 // FilterName is the name of our filters. A filter is ours if it has this name
 // and our destination; no other is ever changed or removed.
-const FilterName = "sumoship"
+const FilterName = subscription.DefaultName
 
 // ownLogGroups begins the names of the log groups of sumoship's own functions.
 const ownLogGroups = "/sumoship/"
-
-// maxFilters is how many subscription filters a log group can have.
-//
-// Source: Amazon CloudWatch Logs User Guide, "Subscriptions".
-const maxFilters = 2
 
 // Plan returns what to do for a log group, in this order, given what there is.
 // Where all is as it should be, or nobody may change it, there is one step that
@@ -178,7 +172,7 @@ func forDays(n int) string {
 // subscribe is what to do for the subscription.
 func (r LogRule) subscribe(g LogGroup, have LogState) (LogAction, string) {
 	f := r.Function
-	ours := slices.IndexFunc(have.Filters, func(x LogFilter) bool { return x.Name == FilterName && f.is(x.Destination) })
+	ours := slices.IndexFunc(have.Filters, func(x LogFilter) bool { return x.Name == FilterName && f.Is(x.Destination) })
 	switch {
 	case g.Region != "" && g.Region != f.Region:
 		return RefuseGroup, fmt.Sprintf("it is in %s, and log groups deliver within their Region: deploy a forwarder there", g.Region)
@@ -196,15 +190,15 @@ func (r LogRule) subscribe(g LogGroup, have LogState) (LogAction, string) {
 	var names []string
 	for _, x := range have.Filters {
 		switch {
-		case f.is(x.Destination):
+		case f.Is(x.Destination):
 			return KeepGroup, fmt.Sprintf("filter %s delivers it there", x.Name)
 		case x.Name == FilterName:
 			return RefuseGroup, fmt.Sprintf("its filter %s delivers to %s, and is not ours: rename or delete it", x.Name, x.Destination)
 		}
 		names = append(names, x.Name)
 	}
-	if len(have.Filters) >= maxFilters {
-		return RefuseGroup, fmt.Sprintf("it has the filters %s already, and a log group can have %d: delete one", strings.Join(names, " and "), maxFilters)
+	if len(have.Filters) >= subscription.MaxFilters {
+		return RefuseGroup, fmt.Sprintf("it has the filters %s already, and a log group can have %d: delete one", strings.Join(names, " and "), subscription.MaxFilters)
 	}
 	return SubscribeGroup, fmt.Sprintf("by filter %s, %s to %s", FilterName, matching(r.Pattern), f.ARN)
 }
@@ -228,142 +222,4 @@ func CheckRetention(days int) error {
 		return &OptionError{"Retention", fmt.Sprint(days), "a number of days that CloudWatch Logs has: " + strings.Join(all, ", ")}
 	}
 	return nil
-}
-
-// LogFunction is a Lambda function that log groups deliver to.
-type LogFunction struct {
-	ARN                              string
-	Partition, Region, Account, Name string
-	Qualifier                        string // version or alias, "" for none
-}
-
-var functionARN = regexp.MustCompile(`^arn:(aws[a-z-]*):lambda:([a-z]{2,}(?:-[a-z]+)+-\d+):(\d{12}):function:([A-Za-z0-9_-]{1,140})(?::([A-Za-z0-9$_-]{1,128}))?$`)
-
-// ParseLogFunction reads the ARN of a function, with or without a version or
-// alias.
-func ParseLogFunction(arn string) (*LogFunction, error) {
-	m := functionARN.FindStringSubmatch(arn)
-	if m == nil {
-		return nil, fmt.Errorf("%q is not the ARN of a function (arn:aws:lambda:REGION:ACCOUNT:function:NAME)", arn)
-	}
-	return &LogFunction{arn, m[1], m[2], m[3], m[4], m[5]}, nil
-}
-
-// Unqualified is its ARN without version or alias.
-func (f *LogFunction) Unqualified() string {
-	if f.Qualifier == "" {
-		return f.ARN
-	}
-	return strings.TrimSuffix(f.ARN, ":"+f.Qualifier)
-}
-
-// is tells whether an ARN is of the same function, whatever its version or alias:
-// it would get each log event twice.
-func (f *LogFunction) is(arn string) bool {
-	other, err := ParseLogFunction(arn)
-	return err == nil && other.Unqualified() == f.Unqualified()
-}
-
-// LogPermission is the statement in the policy of a function that lets CloudWatch
-// Logs call it. There is one for all log groups of the account: one for each
-// would soon fill the policy, which has 20 KB.
-//
-// Source: AWS Lambda Developer Guide, "Resource-based policies" and "Quotas".
-type LogPermission struct{ ID, Principal, SourceARN, SourceAccount string }
-
-// Permission returns the statement that the function needs.
-func (f *LogFunction) Permission() LogPermission {
-	p := LogPermission{ID: "sumoship-all-log-groups", Principal: "logs.amazonaws.com", SourceAccount: f.Account,
-		SourceARN: fmt.Sprintf("arn:%s:logs:%s:%s:log-group:*", f.Partition, f.Region, f.Account)}
-	if f.Partition == "aws-cn" {
-		p.Principal += ".cn"
-	}
-	return p
-}
-
-// Permitted reports whether the policy of the function, "" for none, lets
-// CloudWatch Logs call it for all log groups of the account, by a statement that
-// is ours or anybody's. A statement with conditions that are not known does not
-// count.
-func (f *LogFunction) Permitted(policy string) (bool, error) {
-	if policy == "" {
-		return false, nil
-	}
-	var doc struct {
-		Statement []struct {
-			Effect    string
-			Principal json.RawMessage
-			Action    stringOrList
-			Condition map[string]map[string]stringOrList
-		}
-	}
-	if err := json.Unmarshal([]byte(policy), &doc); err != nil {
-		return false, fmt.Errorf("the policy of %s cannot be read: %w", f.ARN, err)
-	}
-	calls := func(action string) bool {
-		return slices.Contains([]string{"lambda:InvokeFunction", "lambda:*", "*"}, action)
-	}
-	for _, s := range doc.Statement {
-		var principal struct{ Service stringOrList }
-		if s.Effect != "Allow" || !slices.ContainsFunc(s.Action, calls) || json.Unmarshal(s.Principal, &principal) != nil {
-			continue
-		}
-		logs := func(service string) bool {
-			return service == f.Permission().Principal || strings.HasPrefix(service, "logs."+f.Region+".amazonaws.com")
-		}
-		if slices.ContainsFunc(principal.Service, logs) && f.always(s.Condition) {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-// always reports whether conditions hold for all log groups.
-func (f *LogFunction) always(conditions map[string]map[string]stringOrList) bool {
-	all := f.Permission().SourceARN
-	any := []string{"*", strings.TrimSuffix(all, "log-group:*") + "*", all, all + ":*"}
-	for operator, keys := range conditions {
-		for key, values := range keys {
-			ok := false
-			switch strings.ToLower(key) {
-			case "aws:sourceaccount":
-				ok = (operator == "StringEquals" || operator == "StringLike") && slices.Contains(values, f.Account)
-			case "aws:sourcearn":
-				ok = (operator == "ArnLike" || operator == "StringLike") && slices.ContainsFunc(values, func(v string) bool { return slices.Contains(any, v) })
-			}
-			if !ok {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// stringOrList is how policies write one or more strings.
-type stringOrList []string
-
-func (s *stringOrList) UnmarshalJSON(b []byte) error {
-	var one string
-	if json.Unmarshal(b, &one) == nil {
-		*s = stringOrList{one}
-		return nil
-	}
-	return json.Unmarshal(b, (*[]string)(s))
-}
-
-// AccountLogPolicy is a subscription policy of the account.
-type AccountLogPolicy struct{ Name, Document, Criteria string }
-
-// Covers reports whether the policy delivers a log group to the function.
-// Criteria of a form that is not known are taken to leave no group out.
-//
-// Source: Amazon CloudWatch Logs API Reference, PutAccountPolicy.
-func (p AccountLogPolicy) Covers(f *LogFunction, group string) bool {
-	var doc struct{ DestinationArn string }
-	if json.Unmarshal([]byte(p.Document), &doc) != nil || !f.is(doc.DestinationArn) {
-		return false
-	}
-	list, ok := strings.CutPrefix(strings.TrimSpace(p.Criteria), "LogGroupName NOT IN")
-	var except []string
-	return !ok || json.Unmarshal([]byte(list), &except) != nil || !slices.Contains(except, group)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sumoship/deploy"
+	"sumoship/deploy/subscription"
 )
 
 const (
@@ -15,13 +16,13 @@ const (
 	otherARN     = "arn:aws:lambda:eu-west-1:123456789012:function:other"
 )
 
-func logFunction(t testing.TB, arn string) *deploy.LogFunction {
+func logFunction(t testing.TB, arn string) *subscription.Destination {
 	t.Helper()
-	f, err := deploy.ParseLogFunction(arn)
+	f, err := subscription.ParseDestination(arn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return f
+	return &f
 }
 
 func TestLogGroups(t *testing.T) {
@@ -122,66 +123,6 @@ func TestLogRulePlan(t *testing.T) {
 			t.Error(diff)
 		}
 	})
-}
-
-func TestLogFunction(t *testing.T) {
-	for _, bad := range []string{"", "sumoship-forwarder", "arn:aws:lambda:eu-west-1:123456789012:function", "arn:aws:kinesis:eu-west-1:123456789012:stream/x", "arn:aws:lambda:eu-west-1:12345:function:x", "arn:aws:lambda::123456789012:function:x"} {
-		if _, err := deploy.ParseLogFunction(bad); err == nil {
-			t.Errorf("%q is taken", bad)
-		}
-	}
-	f := logFunction(t, "arn:aws-cn:lambda:cn-north-1:123456789012:function:f:live")
-	want := deploy.LogPermission{ID: "sumoship-all-log-groups", Principal: "logs.amazonaws.com.cn", SourceARN: "arn:aws-cn:logs:cn-north-1:123456789012:log-group:*", SourceAccount: "123456789012"}
-	if f.Unqualified() != "arn:aws-cn:lambda:cn-north-1:123456789012:function:f" || f.Permission() != want {
-		t.Errorf("%+v", f.Permission())
-	}
-}
-
-func TestLogFunctionPermitted(t *testing.T) {
-	statement := func(principal, action, condition string) string {
-		return `{"Statement":[{"Effect":"Allow","Principal":` + principal + `,"Action":` + action + `,"Condition":` + condition + `}]}`
-	}
-	const logs = `{"Service":"logs.amazonaws.com"}`
-	for policy, want := range map[string]bool{
-		"": false,
-		statement(logs, `"lambda:InvokeFunction"`, `{"ArnLike":{"AWS:SourceArn":"arn:aws:logs:eu-west-1:123456789012:log-group:*"},"StringEquals":{"AWS:SourceAccount":"123456789012"}}`): true,
-		statement(logs, `["lambda:*"]`, `{"ArnLike":{"aws:SourceArn":["arn:aws:logs:eu-west-1:123456789012:log-group:*:*"]}}`):                                                            true,
-		statement(`{"Service":"logs.eu-west-1.amazonaws.com"}`, `"*"`, `{}`):                                                                                                              true,
-		statement(logs, `"lambda:InvokeFunction"`, `{"ArnLike":{"aws:SourceArn":"arn:aws:logs:eu-west-1:123456789012:log-group:/ecs/shop:*"}}`):                                           false,
-		statement(logs, `"lambda:InvokeFunction"`, `{"StringEquals":{"aws:SourceAccount":"999999999999"}}`):                                                                               false,
-		statement(logs, `"lambda:InvokeFunction"`, `{"Bool":{"aws:SecureTransport":"true"}}`):                                                                                             false,
-		statement(logs, `"lambda:GetFunction"`, `{}`):                                                                                                                                     false,
-		statement(`{"Service":"events.amazonaws.com"}`, `"lambda:InvokeFunction"`, `{}`):                                                                                                  false,
-		statement(`"*"`, `"lambda:InvokeFunction"`, `{}`):                                                                                                                                 false,
-		strings.Replace(statement(logs, `"lambda:InvokeFunction"`, `{}`), "Allow", "Deny", 1):                                                                                             false,
-	} {
-		if got, err := logFunction(t, forwarderARN).Permitted(policy); err != nil || got != want {
-			t.Errorf("%v, %v: %s", got, err, policy)
-		}
-	}
-	if _, err := logFunction(t, forwarderARN).Permitted("{"); err == nil {
-		t.Error("a policy that is none is taken")
-	}
-}
-
-func TestAccountLogPolicyCovers(t *testing.T) {
-	f := logFunction(t, forwarderARN)
-	to := func(arn string) string { return `{"DestinationArn":"` + arn + `","FilterPattern":""}` }
-	for _, c := range []struct {
-		policy deploy.AccountLogPolicy
-		want   bool
-	}{
-		{deploy.AccountLogPolicy{Document: to(forwarderARN)}, true},
-		{deploy.AccountLogPolicy{Document: to(forwarderARN + ":live"), Criteria: `LogGroupName NOT IN ["/other"]`}, true},
-		{deploy.AccountLogPolicy{Document: to(forwarderARN), Criteria: `LogGroupName NOT IN ["/other", "/ecs/shop"]`}, false},
-		{deploy.AccountLogPolicy{Document: to(otherARN)}, false},
-		{deploy.AccountLogPolicy{Document: "{"}, false},
-		{deploy.AccountLogPolicy{Document: to(forwarderARN), Criteria: "something new"}, true},
-	} {
-		if got := c.policy.Covers(f, "/ecs/shop"); got != c.want {
-			t.Errorf("%+v: %v", c.policy, got)
-		}
-	}
 }
 
 func TestCheckRetention(t *testing.T) {

@@ -25,7 +25,7 @@ var mayImport = map[string]struct {
 	"dlq/dlqtest":   {siblings: []string{"dlq"}},
 	"dlq/sqstest":   {sdk: true},
 	"function":      {siblings: []string{"transform", "sumo", "dlq", "deploy/subscription"}, sdk: true},
-	"deploy":        {siblings: []string{"deploy/tree"}},
+	"deploy":        {siblings: []string{"deploy/tree", "deploy/subscription"}},
 	"deploy/tree":   {},
 	"deploy/eni":    {},
 

@@ -1,19 +1,15 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"strings"
 	"text/tabwriter"
 
-	"golang.org/x/term"
-
 	"sumoship/deploy"
+	"sumoship/deploy/subscription"
 )
 
 type fargateLogsCmd struct {
@@ -72,10 +68,11 @@ func (c *fargateLogsCmd) Run(ctx context.Context, s streams) error {
 		errs = append(errs, fmt.Errorf("--retention: %d: want %s", c.Retention, wanted(err)))
 	}
 	if c.Subscribe != "" {
-		var err error
-		if rule.Function, err = deploy.ParseLogFunction(c.Subscribe); err != nil {
-			errs = append(errs, fmt.Errorf("--subscribe: %w", err))
+		function, err := subscription.ParseDestination(c.Subscribe)
+		if err != nil || function.Service != "lambda" {
+			errs = append(errs, fmt.Errorf("--subscribe: %q is not the ARN of a function (arn:aws:lambda:REGION:ACCOUNT:function:NAME)", c.Subscribe))
 		}
+		rule.Function = &function
 	} else if c.FilterPattern != "" {
 		errs = append(errs, errors.New("--filter-pattern: there is no subscription without --subscribe"))
 	}
@@ -128,25 +125,6 @@ func wanted(err error) string {
 		return o.Want
 	}
 	return err.Error()
-}
-
-// consent asks on a terminal, unless it was given.
-func consent(s streams, given bool, question string) error {
-	if given {
-		return nil
-	}
-	if f, ok := s.in.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
-		return usage("there is no terminal to ask on: give --yes to go ahead, or --dry-run to see the plan only")
-	}
-	fmt.Fprintf(s.err, "%s [y/N] ", question)
-	answer, err := bufio.NewReader(s.in).ReadString('\n')
-	if err != nil && answer == "" {
-		fmt.Fprintln(s.err)
-	}
-	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-		return exit{exitFound, errors.New("nothing was changed")}
-	}
-	return nil
 }
 
 func writeLogsPlan(out io.Writer, steps []*logsStep) error {

@@ -14,6 +14,7 @@ import (
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
 	"sumoship/deploy"
+	"sumoship/deploy/subscription"
 )
 
 // logsCloud are the log groups and the function as AWS has them.
@@ -54,7 +55,7 @@ func (c *logsCloud) plan(ctx context.Context, groups []deploy.LogGroup) ([]*logs
 	if len(groups) == 0 {
 		return nil, nil
 	}
-	var policies []deploy.AccountLogPolicy
+	var policies []subscription.AccountPolicy
 	if c.rule.Function != nil {
 		if err := c.function(ctx); err != nil {
 			return nil, err
@@ -74,7 +75,7 @@ func (c *logsCloud) plan(ctx context.Context, groups []deploy.LogGroup) ([]*logs
 			return nil, exit{exitAWS, fmt.Errorf("log group %s: %w", g.Name, err)}
 		}
 		for _, p := range policies {
-			if p.Covers(c.rule.Function, g.Name) {
+			if p.Covers(*c.rule.Function, g.Name) {
 				have.Policy = p.Name
 			}
 		}
@@ -162,7 +163,7 @@ func (c *logsCloud) function(ctx context.Context) error {
 }
 
 // policies are the subscription policies of the account. Who may not look goes on.
-func (c *logsCloud) policies(ctx context.Context) (all []deploy.AccountLogPolicy) {
+func (c *logsCloud) policies(ctx context.Context) (all []subscription.AccountPolicy) {
 	client, _, err := c.logs(ctx, c.rule.Function.Region)
 	for in := (&cloudwatchlogs.DescribeAccountPoliciesInput{PolicyType: logstypes.PolicyTypeSubscriptionFilterPolicy}); err == nil; {
 		var page *cloudwatchlogs.DescribeAccountPoliciesOutput
@@ -170,7 +171,7 @@ func (c *logsCloud) policies(ctx context.Context) (all []deploy.AccountLogPolicy
 			break
 		}
 		for _, p := range page.AccountPolicies {
-			all = append(all, deploy.AccountLogPolicy{Name: aws.ToString(p.PolicyName), Document: aws.ToString(p.PolicyDocument), Criteria: aws.ToString(p.SelectionCriteria)})
+			all = append(all, subscription.AccountPolicy{Name: aws.ToString(p.PolicyName), Document: aws.ToString(p.PolicyDocument), Criteria: aws.ToString(p.SelectionCriteria)})
 		}
 		if in.NextToken = page.NextToken; aws.ToString(in.NextToken) == "" {
 			return all
@@ -204,7 +205,7 @@ func (c *logsCloud) permission(ctx context.Context) (*logsStep, error) {
 	return &logsStep{Function: f.ARN, Region: f.Region, Action: permitLogs, Why: "CloudWatch Logs calls it, for the log groups of account " + f.Account}, nil
 }
 
-func qualifierOf(f *deploy.LogFunction) *string {
+func qualifierOf(f *subscription.Destination) *string {
 	if f.Qualifier == "" {
 		return nil
 	}

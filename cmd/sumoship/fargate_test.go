@@ -17,6 +17,8 @@ import (
 
 	"github.com/creack/pty"
 	"github.com/google/go-cmp/cmp"
+
+	"sumoship/function/mototest"
 )
 
 // A definition for EC2 as describe-task-definition gives it: a bridge network,
@@ -204,7 +206,7 @@ const containerList = `[{"name": "web", "image": "example.com/web:1", "cpu": 256
 // Every shape of template that convert writes is one that cfn-lint accepts. (None
 // here has 32 vCPU, which cfn-lint 1.51.0 does not know yet.)
 func TestConvertedTemplatesPassCfnLint(t *testing.T) {
-	bin := tool(t, "cfn-lint", "pip install cfn-lint==1.51.0")
+	bin := mototest.Tool(t, "cfn-lint", "pip install cfn-lint==1.51.0")
 	dir := t.TempDir()
 	var templates []string
 	convert := func(name, doc string, args ...string) {
@@ -308,14 +310,23 @@ func TestDiffIsAPatchToTheConversion(t *testing.T) {
 	}
 }
 
-// patch applies a diff as patch does.
+// patch applies a diff as git does.
 func patch(t *testing.T, doc, diff string) string {
 	t.Helper()
-	cmd := exec.Command(tool(t, "patch", "apt-get install patch"), "--silent", "--output=-", file(t, "original", doc))
-	cmd.Stdin = strings.NewReader(diff)
-	patched, err := cmd.Output()
+	_, hunks, ok := strings.Cut(diff, "\n@@")
+	if !ok {
+		t.Fatalf("no hunk in\n%s", diff)
+	}
+	name := file(t, "original", doc)
+	cmd := exec.Command(mototest.Tool(t, "git", "apt-get install git"), "apply", "-")
+	cmd.Dir, cmd.Env = filepath.Dir(name), append(os.Environ(), "GIT_CEILING_DIRECTORIES="+filepath.Dir(filepath.Dir(name)))
+	cmd.Stdin = strings.NewReader("--- a/original\n+++ b/original\n@@" + hunks)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s\n%s", err, out, diff)
+	}
+	patched, err := os.ReadFile(name)
 	if err != nil {
-		t.Fatalf("%v\n%s", err, diff)
+		t.Fatal(err)
 	}
 	return string(patched)
 }

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,7 +15,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/smithy-go"
-	"golang.org/x/term"
 
 	"sumoship/deploy/subscription"
 	"sumoship/function"
@@ -378,21 +375,10 @@ func questionOf(todo []function.Outcome) string {
 	return fmt.Sprintf("Subscribe %s, and remove the subscription of %d?", count(puts, "log group"), deletes)
 }
 
-// ask asks on a terminal, unless --yes was given.
+// ask asks for consent, once.
 func (x *subscribing) ask(s streams, question string) error {
-	if x.consent {
-		return nil
-	}
-	if f, ok := s.in.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
-		return usage("there is no terminal to ask on: give --yes to go ahead, or --dry-run to see the plan only")
-	}
-	fmt.Fprintf(s.err, "%s [y/N] ", question)
-	answer, err := bufio.NewReader(s.in).ReadString('\n')
-	if err != nil && answer == "" {
-		fmt.Fprintln(s.err)
-	}
-	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-		return exit{exitFound, errors.New("nothing was changed")}
+	if err := consent(s, x.consent, question); err != nil {
+		return err
 	}
 	x.consent = true
 	return nil

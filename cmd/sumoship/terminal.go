@@ -1,9 +1,13 @@
 package main
 
 import (
+	"bufio"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strconv"
+	"strings"
 
 	"golang.org/x/term"
 
@@ -27,4 +31,23 @@ func terminalStyle(w io.Writer, getenv func(string) string) deploy.Style {
 		style.Width = width
 	}
 	return style
+}
+
+// consent asks on a terminal, unless it was given.
+func consent(s streams, given bool, question string) error {
+	if given {
+		return nil
+	}
+	if f, ok := s.in.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
+		return usage("there is no terminal to ask on: give --yes to go ahead, or --dry-run to see the plan only")
+	}
+	fmt.Fprintf(s.err, "%s [y/N] ", question)
+	answer, err := bufio.NewReader(s.in).ReadString('\n')
+	if err != nil && answer == "" {
+		fmt.Fprintln(s.err)
+	}
+	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
+		return exit{exitFound, errors.New("nothing was changed")}
+	}
+	return nil
 }

@@ -90,6 +90,13 @@ func (p AccountPolicy) DeliversTo(d Destination) bool {
 	return json.Unmarshal([]byte(p.Document), &doc) == nil && same(doc.DestinationArn, d.ARN)
 }
 
+// Covers tells whether the policy delivers a log group to a destination. Criteria
+// of a form that is not known are taken to leave no group out.
+func (p AccountPolicy) Covers(d Destination, group string) bool {
+	except, _ := p.except()
+	return p.DeliversTo(d) && !slices.Contains(except, group)
+}
+
 // AccountStep is what to do with the policy of the account.
 type AccountStep struct {
 	Action Action

@@ -96,6 +96,13 @@ func (d Destination) LogGroups() []string {
 	return nil
 }
 
+// Is tells whether an ARN is that of the destination, whatever version or alias
+// of a function the two name: it would get each log event twice.
+func (d Destination) Is(arn string) bool { return same(arn, d.ARN) }
+
+// Unqualified is the ARN, of a function without its version or alias.
+func (d Destination) Unqualified() string { return unqualified(d.ARN) }
+
 // same tells whether two ARNs are of the same destination, whatever version or
 // alias of a function they name: it would get each log event twice.
 func same(a, b string) bool { return a == b || unqualified(a) == unqualified(b) }

@@ -211,3 +211,23 @@ func FuzzPermitted(f *testing.F) {
 		}
 	})
 }
+
+func TestAccountPolicyCovers(t *testing.T) {
+	d := destination(t, forwarder)
+	to := func(arn string) string { return `{"DestinationArn":"` + arn + `","FilterPattern":""}` }
+	for _, c := range []struct {
+		policy subscription.AccountPolicy
+		want   bool
+	}{
+		{subscription.AccountPolicy{Document: to(forwarder)}, true},
+		{subscription.AccountPolicy{Document: to(forwarder + ":live"), Criteria: `LogGroupName NOT IN ["/other"]`}, true},
+		{subscription.AccountPolicy{Document: to(forwarder), Criteria: `LogGroupName NOT IN ["/other", "/ecs/shop"]`}, false},
+		{subscription.AccountPolicy{Document: to(other)}, false},
+		{subscription.AccountPolicy{Document: "{"}, false},
+		{subscription.AccountPolicy{Document: to(forwarder), Criteria: "something new"}, true},
+	} {
+		if got := c.policy.Covers(d, "/ecs/shop"); got != c.want {
+			t.Errorf("%+v: %v", c.policy, got)
+		}
+	}
+}

@@ -22,6 +22,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sumoship/function/logstest"
+	"sumoship/function/mototest"
 )
 
 // TestContract holds the fake, without and with a network, and moto to the same
@@ -49,7 +50,7 @@ func TestContract(t *testing.T) {
 		}
 	})
 	t.Run("moto", func(t *testing.T) {
-		endpoint := startMoto(t)
+		endpoint := mototest.Start(t)
 		logs, functions := clients(endpoint)
 		createRole(t, endpoint)
 		for _, c := range contract {

@@ -1,4 +1,6 @@
-package sqstest_test
+// Package mototest gives tests the programs from elsewhere that they need: the
+// AWS of moto_server above all.
+package mototest
 
 import (
 	"bytes"
@@ -10,17 +12,24 @@ import (
 	"time"
 )
 
-// startMoto starts a moto_server for the time of the test. Where there is none
-// the test is skipped, but not in CI: there the contract must be held.
-func startMoto(t *testing.T) (endpoint string) {
+// Tool finds a program that a test needs. Where there is none the test is
+// skipped, but not in CI: there it fails.
+func Tool(t testing.TB, name, install string) (path string) {
 	t.Helper()
-	bin, err := exec.LookPath("moto_server")
+	path, err := exec.LookPath(name)
 	if err != nil {
 		if os.Getenv("CI") != "" {
-			t.Fatalf("CI needs moto_server (pip install 'moto[server]==5.2.1'): %v", err)
+			t.Fatalf("CI needs %s (%s): %v", name, install, err)
 		}
-		t.Skip("no moto_server on PATH")
+		t.Skipf("no %s on PATH", name)
 	}
+	return path
+}
+
+// Start starts a moto_server for the time of the test, with nothing in it.
+func Start(t testing.TB) (endpoint string) {
+	t.Helper()
+	bin := Tool(t, "moto_server", "pip install 'moto[server]==5.2.1'")
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +54,7 @@ func startMoto(t *testing.T) (endpoint string) {
 	})
 
 	endpoint = "http://127.0.0.1:" + port
-	for start := time.Now(); time.Since(start) < 30*time.Second; time.Sleep(50 * time.Millisecond) {
+	for start := time.Now(); time.Since(start) < 60*time.Second; time.Sleep(50 * time.Millisecond) {
 		select {
 		case err := <-ended:
 			ended <- err
