@@ -34,7 +34,7 @@ type dlqCmd struct {
 type queueFlags struct {
 	Queue string `help:"The dead-letter queue: its URL or name. Default: the variable TASK_QUEUE_URL." placeholder:"URL|NAME"`
 	awsFlags
-	Output string `help:"How to write the result: text or json." enum:"text,json" default:"text"`
+	JSON bool `name:"json" help:"Write the result as JSON."`
 }
 
 // aws is the AWS configuration of who calls, for a Region of a queue or secret.
@@ -115,7 +115,7 @@ func (c *dlqStatusCmd) Run(ctx context.Context, s streams) error {
 		depth := p.Depth()
 		r.Parking, r.Parked = p.Name, &depth
 	}
-	if c.Output == "json" {
+	if c.JSON {
 		return writeJSON(s.out, r)
 	}
 	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
@@ -189,7 +189,7 @@ func (c *dlqPeekCmd) Run(ctx context.Context, s streams) error {
 		}
 		rows = append(rows, r)
 	}
-	if c.Output == "json" {
+	if c.JSON {
 		return writeJSON(s.out, rows)
 	}
 	if len(rows) == 0 {
@@ -276,7 +276,7 @@ func (c *dlqReplayCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return exit{exitAWS, err}
 	}
-	if c.Output == "json" {
+	if c.JSON {
 		err = writeJSON(s.out, report)
 	} else {
 		m := report.Messages
@@ -322,7 +322,7 @@ func (c *dlqReplayCmd) preview(ctx context.Context, s streams, q *dlq.Queue, r *
 		}
 		groups[p.LogGroup].Add(p)
 	}
-	if c.Output == "json" {
+	if c.JSON {
 		return writeJSON(s.out, map[string]any{"messages": len(messages), "unreadable": broken, "total": total})
 	}
 	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
@@ -385,7 +385,7 @@ func (c *dlqRedriveCmd) Run(ctx context.Context, s streams) error {
 		}
 		bar.Finish()
 	}
-	if c.Output == "json" {
+	if c.JSON {
 		err = writeJSON(s.out, map[string]any{"from": before.Name, "to": status.Name, "moved": move.Moved, "state": move.State})
 	} else {
 		fmt.Fprintf(s.out, "%s from %s to %s.\n", count(move.Moved, "message"), before.Name, status.Name)

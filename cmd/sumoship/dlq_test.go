@@ -74,7 +74,7 @@ func TestDLQStatusPeekAndDryRunLeaveTheQueueAsItIs(t *testing.T) {
 	if status != 0 || !strings.Contains(out, "depth    2   2 can be seen") || !strings.Contains(out, "parking  1   in parking, after 100 receives") || !strings.Contains(out, "of 2 messages looked at") {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
-	status, out, errs = command(t, map[string]string{"TASK_QUEUE_URL": "http://sqs/123456789012/dead"}, "dlq", "status", "--output", "json")
+	status, out, errs = command(t, map[string]string{"TASK_QUEUE_URL": "http://sqs/123456789012/dead"}, "dlq", "status", "--json")
 	var s struct{ Depth, ParkingDepth int }
 	if err := json.Unmarshal([]byte(out), &s); err != nil || status != 0 || s.Depth != 2 || s.ParkingDepth != 1 {
 		t.Errorf("status %d: %v %s%s", status, err, out, errs)
@@ -83,7 +83,7 @@ func TestDLQStatusPeekAndDryRunLeaveTheQueueAsItIs(t *testing.T) {
 	if status != 0 || !strings.Contains(out, "/ecs/shop  3 ") || !strings.Contains(out, "unavailable the source answered 503") || !strings.Contains(out, "undecodable decode event") {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
-	status, out, _ = command(t, nil, "dlq", "peek", "--queue", "dead", "-n", "1", "--output", "json")
+	status, out, _ = command(t, nil, "dlq", "peek", "--queue", "dead", "-n", "1", "--json")
 	var rows []struct {
 		LogGroup         string
 		Events, Attempts int
@@ -139,7 +139,7 @@ func TestDLQReplayDuringAnOutage(t *testing.T) {
 		send(t, server, "dead", letter("/ecs/shop", "a"), nil)
 	}
 	variables := map[string]string{"NUMBER_OF_RETRIES": "0", "SUMO_ENDPOINT": "http://127.0.0.1:1/SECRET"}
-	status, out, errs := command(t, variables, "dlq", "replay", "--queue", "dead", "--workers", "1", "--output", "json")
+	status, out, errs := command(t, variables, "dlq", "replay", "--queue", "dead", "--workers", "1", "--json")
 	var report function.Report
 	if err := json.Unmarshal([]byte(out), &report); err != nil || status != exitFound || report.Messages.Kept != 1 || report.Class != "unavailable" {
 		t.Errorf("status %d: %v %s%s", status, err, out, errs)

@@ -39,7 +39,7 @@ type localCmd struct {
 	LogGroup string   `help:"Log group of filter-log-events output, which does not name it." default:"local"`
 	Records  int      `help:"Records to show of each request; -1 shows all." default:"10"`
 	Logs     bool     `help:"Write the forwarder's own log lines and metrics to standard error."`
-	Output   string   `help:"How to write the result: text or json." enum:"text,json" default:"text"`
+	JSON     bool     `name:"json" help:"Write the result as JSON."`
 }
 
 func (c *localCmd) Help() string {
@@ -262,7 +262,7 @@ type view struct {
 }
 
 func (v *view) begin() {
-	if v.Output == "json" {
+	if v.JSON {
 		v.json = json.NewEncoder(v.out)
 		v.json.SetEscapeHTML(false)
 		fmt.Fprint(v.out, `{"posts":[`)

@@ -77,7 +77,7 @@ func TestLocalAddsUp(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out, errs bytes.Buffer
-			status := run(context.Background(), append([]string{"local", "--output", "json"}, c.args...),
+			status := run(context.Background(), append([]string{"local", "--json"}, c.args...),
 				streams{strings.NewReader(""), &out, &errs, func(string) string { return "" }})
 			var result struct {
 				Posts       []post

@@ -34,7 +34,7 @@ type subscriptionFlags struct {
 	DryRun      bool     `help:"Tell what would be done, and change nothing."`
 	Yes         bool     `short:"y" help:"Do not ask."`
 	All         bool     `help:"Show also the log groups that there is nothing to do for."`
-	Output      string   `help:"How to write the result: text or json." enum:"text,json" default:"text"`
+	JSON        bool     `name:"json" help:"Write the result as JSON."`
 }
 
 const patternHelp = `
@@ -276,7 +276,7 @@ func (x *subscribing) run(ctx context.Context, s streams) error {
 		return exit{exitAWS, err}
 	}
 	todo := slices.DeleteFunc(slices.Clone(plan), func(o function.Outcome) bool { return o.Err != nil || o.Action == subscription.Skip })
-	if x.Output == "text" {
+	if !x.JSON {
 		if err := x.table(s.out, plan); err != nil {
 			return err
 		}
@@ -479,7 +479,7 @@ func (x *subscribing) finish(s streams, outcomes []function.Outcome, todo int) e
 	}
 	x.result.Report = &report
 	var err error
-	if x.Output == "json" {
+	if x.JSON {
 		err = writeJSON(s.out, x.result)
 	} else {
 		err = x.summary(s.out, &report, todo)
@@ -547,7 +547,7 @@ func (x *subscribing) account(ctx context.Context, s streams) error {
 	}
 	p := step.Policy
 	x.result.Steps = append(x.result.Steps, subscriptionStep{Policy: p.Name, Action: step.Action, Reason: step.Reason, Detail: step.Detail, Criteria: p.Criteria})
-	if x.Output == "text" {
+	if !x.JSON {
 		fmt.Fprintf(s.out, "%s  the policy of the account: %s\n", step.Action, strings.TrimSuffix(string(step.Reason)+": "+step.Detail, ": "))
 		if step.Action == subscription.Put {
 			fmt.Fprintf(s.out, "     %s\n     %s\n", p.Document, p.Criteria)
@@ -572,7 +572,7 @@ func (x *subscribing) account(ctx context.Context, s streams) error {
 			return exit{exitAWS, err}
 		}
 	}
-	if x.Output == "json" {
+	if x.JSON {
 		err = writeJSON(s.out, x.result)
 	} else {
 		if x.result.Permission != "" {

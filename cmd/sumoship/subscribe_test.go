@@ -95,7 +95,7 @@ Nothing was changed.
 	if status != exitOK || !strings.Contains(out, "delete  /ecs/api   excluded") || !strings.Contains(out, "1 unsubscribed, 1 already subscribed") {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
-	status, out, errs = command(t, nil, "subscribe", "--destination", forwarder, "--include", "web|tagged", "--prune", "-y", "--output", "json")
+	status, out, errs = command(t, nil, "subscribe", "--destination", forwarder, "--include", "web|tagged", "--prune", "-y", "--json")
 	var result struct {
 		Steps  []struct{ LogGroup, Action, Reason string }
 		Report struct{ Seen, Removed, Already int }
@@ -264,7 +264,7 @@ func TestSubscribeAccount(t *testing.T) {
 	if status != exitOK || !strings.Contains(out, "call the function: added.\nDone.") {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
-	status, out, errs = command(t, nil, append(args, "--output", "json")...)
+	status, out, errs = command(t, nil, append(args, "--json")...)
 	var result struct {
 		Steps []struct{ Policy, Action, Reason string }
 	}
