@@ -41,24 +41,29 @@ func TestInvocationStaysNearItsCodec(t *testing.T) {
 		event, _ := payload(l.kind, l.events)
 		f := newBenchForwarder(t, l.vars, new(swallow))
 		var c codec
-		// The least of several rounds, taken in turn, is what other work on the
-		// machine disturbs least.
-		ours, codecs := time.Duration(math.MaxInt64), time.Duration(math.MaxInt64)
-		rounds := max(4, 40_000/l.events)
-		for range rounds {
-			start := time.Now()
-			if _, err := f.Invoke(context.Background(), event); err != nil {
-				t.Fatal(err)
+		measure := func() float64 {
+			// The least of several rounds, taken in turn, is what other work on the
+			// machine disturbs least.
+			ours, codecs := time.Duration(math.MaxInt64), time.Duration(math.MaxInt64)
+			for range max(4, 40_000/l.events) {
+				start := time.Now()
+				if _, err := f.Invoke(context.Background(), event); err != nil {
+					t.Fatal(err)
+				}
+				ours = min(ours, time.Since(start))
+				start = time.Now()
+				c.run(t, event)
+				codecs = min(codecs, time.Since(start))
 			}
-			ours = min(ours, time.Since(start))
-			start = time.Now()
-			c.run(t, event)
-			codecs = min(codecs, time.Since(start))
+			return float64(ours) / float64(codecs)
 		}
-		ratio := float64(ours) / float64(codecs)
+		ratio := measure()
+		for try := 1; try < 3 && ratio > 1.5*was[l.name]; try++ {
+			ratio = min(ratio, measure())
+		}
 		t.Logf("%s: %.2f times its codec, %.2f when this was written", l.name, ratio, was[l.name])
 		if ratio > 1.5*was[l.name] {
-			t.Errorf("%s: %v is %.2f times the %v of its codec; it was %.2f times", l.name, ours, ratio, codecs, was[l.name])
+			t.Errorf("%s: %.2f times its codec; it was %.2f times", l.name, ratio, was[l.name])
 		}
 	}
 }
