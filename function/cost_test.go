@@ -45,7 +45,7 @@ func TestInvocationStaysNearItsCodec(t *testing.T) {
 			// The least of several rounds, taken in turn, is what other work on the
 			// machine disturbs least.
 			ours, codecs := time.Duration(math.MaxInt64), time.Duration(math.MaxInt64)
-			for range max(4, 40_000/l.events) {
+			for range max(8, 40_000/l.events) {
 				start := time.Now()
 				if _, err := f.Invoke(context.Background(), event); err != nil {
 					t.Fatal(err)
