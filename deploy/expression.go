@@ -139,7 +139,7 @@ func (e expression) node() *tree.Node {
 	var variables []tree.Member
 	var plain strings.Builder
 	flush := func() {
-		text.WriteString(strings.ReplaceAll(plain.String(), "${", "${!"))
+		text.WriteString(escapeSub(plain.String()))
 		plain.Reset()
 	}
 	for _, r := range e.text {
@@ -165,6 +165,27 @@ func (e expression) node() *tree.Node {
 		sub = tree.NewArray(sub, object(variables...))
 	}
 	return object(prop("Fn::Sub", sub))
+}
+
+// escapeSub writes a text for Fn::Sub so that it comes out as it is: ${X} as
+// ${!X}, where X is all up to the next brace, and so is not escaped itself.
+func escapeSub(s string) string {
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(s, "${")
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		b.WriteString("${!")
+		inside, after, closed := strings.Cut(rest, "}")
+		if !closed {
+			b.WriteString(inside)
+			return b.String()
+		}
+		b.WriteString(inside + "}")
+		s = after
+	}
 }
 
 // reading are the expressions of one document.

@@ -45,13 +45,13 @@ func deployed(n *tree.Node) (text string, ok bool) {
 
 // What is read of a Fn::Sub and written again is deployed as the same text.
 func FuzzExpression(f *testing.F) {
-	for _, s := range []string{"", "plain", "${A}", "a${A}b", "${A.Arn}/x", "${!aws:username}/${A}", "${A}${A}", "${ AWS::Region }", "$${A}", "${A}$", "{${A}}", "${A", "${!A}", "${A}-${!B}-${C.D.E}"} {
+	for _, s := range []string{"", "plain", "${A}", "a${A}b", "${A.Arn}/x", "${!aws:username}/${A}", "${A}${A}", "${ AWS::Region }", "$${A}", "${A}$", "{${A}}", "${A", "${!A}", "${A}-${!B}-${C.D.E}", "${A}${!${}", "${A}${!B${C}}"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		from := object(prop("Fn::Sub", tree.NewString(s)))
 		want, ok := deployed(from)
-		ok = ok && utf8.ValidString(s) // the parsers take no other
+		ok = ok && utf8.ValidString(s) && !strings.ContainsAny(s, "<>") // the parsers take no other; these are marks of this test
 		if !ok {
 			t.Skip()
 		}
