@@ -12,10 +12,6 @@ import (
 
 // The values that templates are made of.
 
-func str(s string) *tree.Node   { return tree.NewString(s) }
-func whole(i int64) *tree.Node  { return tree.NewInt(i) }
-func boolean(b bool) *tree.Node { return tree.NewBool(b) }
-
 func prop(name string, v *tree.Node) tree.Member { return tree.Member{Name: name, Value: v} }
 
 // object is an object of those properties that have a value.
@@ -40,25 +36,25 @@ func array(values ...*tree.Node) *tree.Node {
 func textArray(values ...string) *tree.Node {
 	var nodes []*tree.Node
 	for _, v := range values {
-		nodes = append(nodes, str(v))
+		nodes = append(nodes, tree.NewString(v))
 	}
 	return array(nodes...)
 }
 
 // resource is a resource without attributes such as DependsOn.
 func resource(kind string, properties ...tree.Member) *tree.Node {
-	return object(prop("Type", str(kind)), prop("Properties", object(properties...)))
+	return object(prop("Type", tree.NewString(kind)), prop("Properties", object(properties...)))
 }
 
 // ref, getAtt and sub are intrinsic functions.
 // Source: AWS CloudFormation User Guide, "Intrinsic function reference".
-func ref(name string) *tree.Node { return object(prop("Ref", str(name))) }
+func ref(name string) *tree.Node { return object(prop("Ref", tree.NewString(name))) }
 
 func getAtt(resource, attribute string) *tree.Node {
-	return object(prop("Fn::GetAtt", tree.NewArray(str(resource), str(attribute))))
+	return object(prop("Fn::GetAtt", tree.NewArray(tree.NewString(resource), tree.NewString(attribute))))
 }
 
-func sub(s string) *tree.Node { return object(prop("Fn::Sub", str(s))) }
+func sub(s string) *tree.Node { return object(prop("Fn::Sub", tree.NewString(s))) }
 
 // writeTemplate writes a template as JSON, or as YAML with the short tags of the
 // intrinsic functions.

@@ -27,7 +27,7 @@ func (c *converter) eachContainer() {
 		c.linux(container)
 	}
 	if !essential && len(c.containers) > 0 {
-		c.fail("no-essential-container", field(c.def, "containerDefinitions"), "")
+		c.fail("no-essential-container", c.def.Get("containerDefinitions"), "")
 	}
 	c.cycles()
 	c.sharedControls()
@@ -38,8 +38,8 @@ func (c *converter) eachContainer() {
 var containerName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
 
 func (c *converter) name(container *tree.Node, seen map[string]bool) {
-	n := field(container, "name")
-	name := identity(n)
+	n := container.Get("name")
+	name := n.Identity()
 	if n == nil || name == "" && n.Kind() != tree.String {
 		return // missing or of a wrong type, and reported
 	}
@@ -54,13 +54,13 @@ func (c *converter) name(container *tree.Node, seen map[string]bool) {
 
 // essential reports whether a container is; one that does not say so is.
 func (c *converter) essential(container *tree.Node) bool {
-	n := field(container, "essential")
+	n := container.Get("essential")
 	return n == nil || n.Opaque() || c.flag(n)
 }
 
 func (c *converter) console(container *tree.Node) {
 	for _, member := range []string{"interactive", "pseudoTerminal"} {
-		if n := field(container, member); n != nil && c.flag(n) {
+		if n := container.Get(member); n != nil && c.flag(n) {
 			c.note("interactive-console", n, "")
 		}
 	}
@@ -72,7 +72,7 @@ const leastTimeout, mostTimeout = 2, 120
 
 func (c *converter) timeouts(container *tree.Node) {
 	for _, member := range []string{"startTimeout", "stopTimeout"} {
-		n := field(container, member)
+		n := container.Get(member)
 		if n == nil || c.unknown(n) {
 			continue
 		}
@@ -90,7 +90,7 @@ func (c *converter) timeouts(container *tree.Node) {
 }
 
 func (c *converter) restart(container *tree.Node) {
-	n := field(container, "restartPolicy")
+	n := container.Get("restartPolicy")
 	if n == nil || c.unknown(n) {
 		return
 	}
@@ -98,13 +98,13 @@ func (c *converter) restart(container *tree.Node) {
 		c.drop("windows-member-dropped", n, "Windows containers on Fargate have no restartPolicy: a container that ends stays ended")
 		return
 	}
-	if codes := field(n, "ignoredExitCodes"); codes.Len() > 50 {
+	if codes := n.Get("ignoredExitCodes"); codes.Len() > 50 {
 		c.fail("value-out-of-range", codes, "%d exit codes are out of range: at most 50", codes.Len())
 	}
 }
 
 func (c *converter) health(container *tree.Node) {
-	n := field(field(container, "healthCheck"), "command")
+	n := container.Get("healthCheck").Get("command")
 	if n.Kind() != tree.Array || n.Opaque() {
 		return
 	}
@@ -120,14 +120,14 @@ func (c *converter) health(container *tree.Node) {
 
 // mounts looks whether the volumes and containers that a container mounts exist.
 func (c *converter) mounts(container *tree.Node) {
-	for _, mount := range c.items(field(container, "mountPoints")) {
-		name := field(mount, "sourceVolume")
-		if id := identity(name); id != "" && !c.hasVolume(id) {
+	for _, mount := range c.items(container.Get("mountPoints")) {
+		name := mount.Get("sourceVolume")
+		if id := name.Identity(); id != "" && !c.hasVolume(id) {
 			c.fail("volume-unknown", name, "there is no volume %q", id)
 		}
 	}
-	for _, from := range c.items(field(container, "volumesFrom")) {
-		if name := field(from, "sourceContainer"); name != nil {
+	for _, from := range c.items(container.Get("volumesFrom")) {
+		if name := from.Get("sourceContainer"); name != nil {
 			c.known(name)
 		}
 	}
@@ -136,7 +136,7 @@ func (c *converter) mounts(container *tree.Node) {
 // known reports whether the name of a container is that of one of this task, and
 // a finding if not.
 func (c *converter) known(name *tree.Node) bool {
-	id := identity(name)
+	id := name.Identity()
 	if id == "" || c.byName[id] != nil || c.containersUnknown || c.unknown(name) {
 		return id != "" && c.byName[id] != nil
 	}
@@ -145,20 +145,20 @@ func (c *converter) known(name *tree.Node) bool {
 }
 
 func (c *converter) dependencies(container *tree.Node) {
-	for _, d := range c.items(field(container, "dependsOn")) {
-		name := field(d, "containerName")
+	for _, d := range c.items(container.Get("dependsOn")) {
+		name := d.Get("containerName")
 		if name == nil || !c.known(name) {
 			continue
 		}
-		on := c.byName[identity(name)]
-		switch condition := c.text(field(d, "condition")); condition {
+		on := c.byName[name.Identity()]
+		switch condition := c.text(d.Get("condition")); condition {
 		case "COMPLETE", "SUCCESS":
-			if n := field(on, "essential"); !n.Opaque() && c.essential(on) {
-				c.fail("depends-on-essential", d, "%q is essential, so the task ends when it does: nothing can wait for its %s", identity(name), condition)
+			if n := on.Get("essential"); !n.Opaque() && c.essential(on) {
+				c.fail("depends-on-essential", d, "%q is essential, so the task ends when it does: nothing can wait for its %s", name.Identity(), condition)
 			}
 		case "HEALTHY":
-			if field(on, "healthCheck") == nil {
-				c.fail("depends-on-health", d, "%q has no healthCheck in this definition, so it is never HEALTHY", identity(name))
+			if on.Get("healthCheck") == nil {
+				c.fail("depends-on-health", d, "%q has no healthCheck in this definition, so it is never HEALTHY", name.Identity())
 			}
 		}
 	}
@@ -197,13 +197,13 @@ func (c *converter) cycles() {
 }
 
 func (c *converter) waitsFor(container *tree.Node) (on []*tree.Node) {
-	for _, d := range field(container, "dependsOn").Elements() {
-		if n := c.byName[identity(field(d, "containerName"))]; n != nil {
+	for _, d := range container.Get("dependsOn").Elements() {
+		if n := c.byName[d.Get("containerName").Identity()]; n != nil {
 			on = append(on, n)
 		}
 	}
-	for _, l := range field(container, "links").Elements() {
-		name, _, _ := strings.Cut(identity(l), ":")
+	for _, l := range container.Get("links").Elements() {
+		name, _, _ := strings.Cut(l.Identity(), ":")
 		if n := c.byName[name]; n != nil {
 			on = append(on, n)
 		}
@@ -216,22 +216,22 @@ func (c *converter) waitsFor(container *tree.Node) (on []*tree.Node) {
 var environmentFile = regexp.MustCompile(`^arn:[a-z-]+:s3:::[^/]+/.+\.env$`)
 
 func (c *converter) environmentFiles(container *tree.Node) {
-	files := field(container, "environmentFiles")
+	files := container.Get("environmentFiles")
 	for i, f := range c.items(files) {
 		if i == 10 {
 			c.fail("value-out-of-range", files, "%d environment files are out of range: at most 10", files.Len())
 		}
-		if n := field(f, "value"); n != nil && !c.unknown(n) && !environmentFile.MatchString(identity(n)) {
+		if n := f.Get("value"); n != nil && !c.unknown(n) && !environmentFile.MatchString(n.Identity()) {
 			c.fail("environment-file-invalid", n, "%s is no ARN of an S3 object whose name ends in .env", n.Source())
 		}
-		if n := field(f, "type"); n != nil && !c.unknown(n) && identity(n) != "s3" {
+		if n := f.Get("type"); n != nil && !c.unknown(n) && n.Identity() != "s3" {
 			c.fail("value-invalid", n, "%s is not s3", n.Source())
 		}
 	}
 }
 
 func (c *converter) firelens(container *tree.Node) {
-	n := field(container, "firelensConfiguration")
+	n := container.Get("firelensConfiguration")
 	if n == nil || c.unknown(n) {
 		return
 	}
@@ -239,8 +239,8 @@ func (c *converter) firelens(container *tree.Node) {
 		c.refuseOrDrop("windows-firelens", n, "")
 		return
 	}
-	options := field(n, "options")
-	if kind := options.Key("config-file-type"); kind != nil && !c.unknown(kind) && identity(kind) == "s3" {
+	options := n.Get("options")
+	if kind := options.Key("config-file-type"); kind != nil && !c.unknown(kind) && kind.Identity() == "s3" {
 		if c.refuse("firelens-config-s3", kind, "") {
 			c.drop("firelens-config-s3", kind, "")
 			if file := options.Key("config-file-value"); file != nil {
@@ -252,13 +252,13 @@ func (c *converter) firelens(container *tree.Node) {
 
 // refused looks after the members that Fargate does not have.
 func (c *converter) refused(container *tree.Node) {
-	if n := field(container, "privileged"); n != nil && c.flag(n) {
+	if n := container.Get("privileged"); n != nil && c.flag(n) {
 		c.refuseOrDrop("privileged", n, "")
 	}
-	if n := field(container, "hostname"); n != nil && identity(n) != "" {
+	if n := container.Get("hostname"); n != nil && n.Identity() != "" {
 		c.drop("hostname-dropped", n, "")
 	}
-	if n := field(container, "disableNetworking"); n != nil && !c.unknown(n) {
+	if n := container.Get("disableNetworking"); n != nil && !c.unknown(n) {
 		if c.flag(n) {
 			c.refuseOrDrop("networking-disabled", n, "")
 		} else {
@@ -266,11 +266,11 @@ func (c *converter) refused(container *tree.Node) {
 		}
 	}
 	for _, member := range []string{"dnsServers", "dnsSearchDomains"} {
-		if n := field(container, member); n.Len() > 0 {
+		if n := container.Get(member); n.Len() > 0 {
 			c.refuseOrDrop("dns-settings", n, "Fargate takes no %s: the task resolves names as its VPC does", member)
 		}
 	}
-	for _, n := range c.items(field(container, "dockerSecurityOptions")) {
+	for _, n := range c.items(container.Get("dockerSecurityOptions")) {
 		if strings.HasPrefix(c.text(n), "credentialspec:") {
 			c.refuseOrDrop("credential-spec-joined", n, "")
 		} else {
@@ -278,7 +278,7 @@ func (c *converter) refused(container *tree.Node) {
 		}
 	}
 	var domainless int
-	for _, n := range c.items(field(container, "credentialSpecs")) {
+	for _, n := range c.items(container.Get("credentialSpecs")) {
 		switch {
 		case c.windows:
 			c.refuseOrDrop("credential-spec-windows", n, "")
@@ -289,10 +289,10 @@ func (c *converter) refused(container *tree.Node) {
 		}
 	}
 	if domainless > 1 {
-		c.fail("value-out-of-range", field(container, "credentialSpecs"), "%d credential specs are out of range: at most 1", domainless)
+		c.fail("value-out-of-range", container.Get("credentialSpecs"), "%d credential specs are out of range: at most 1", domainless)
 	}
-	for _, n := range c.items(field(container, "resourceRequirements")) {
-		c.refuseOrDrop("resource-requirements", n, "Fargate has no %s", orUnknown(c.text(field(n, "type")), "such device"))
+	for _, n := range c.items(container.Get("resourceRequirements")) {
+		c.refuseOrDrop("resource-requirements", n, "Fargate has no %s", orUnknown(c.text(n.Get("type")), "such device"))
 	}
 	if c.windows {
 		c.notOnWindows(container)
@@ -302,7 +302,7 @@ func (c *converter) refused(container *tree.Node) {
 // notOnWindows drops what Windows containers do not have.
 func (c *converter) notOnWindows(container *tree.Node) {
 	for _, member := range []string{"user", "readonlyRootFilesystem", "linuxParameters", "ulimits", "systemControls"} {
-		if n := field(container, member); n != nil && (n.Len() > 0 || n.Kind() < tree.Array) {
+		if n := container.Get(member); n != nil && (n.Len() > 0 || n.Kind() < tree.Array) {
 			c.drop("windows-member-dropped", n, "Windows containers on Fargate have no %s", member)
 		}
 	}

@@ -78,7 +78,7 @@ func convert(def *tree.Node, shape Shape, check bool, o Options) []Finding {
 		names:    map[*tree.Node]string{},
 		byName:   map[string]*tree.Node{},
 		said:     map[*tree.Node]bool{},
-		findings: make([]placedFinding, 0, 16+8*field(def, "containerDefinitions").Len()),
+		findings: make([]placedFinding, 0, 16+8*def.Get("containerDefinitions").Len()),
 	}
 	for _, id := range o.Allow {
 		c.allowed[id] = true
@@ -104,10 +104,10 @@ func convert(def *tree.Node, shape Shape, check bool, o Options) []Finding {
 // read finds the containers and what the definition claims.
 func (c *converter) read() {
 	c.fargate = c.claims("FARGATE")
-	if n := field(c.def, "networkMode"); !n.Opaque() {
+	if n := c.def.Get("networkMode"); !n.Opaque() {
 		c.mode, _ = n.Text()
 	}
-	containers := field(c.def, "containerDefinitions")
+	containers := c.def.Get("containerDefinitions")
 	c.containersUnknown = containers.Opaque()
 	for _, n := range containers.Elements() {
 		switch {
@@ -115,7 +115,7 @@ func (c *converter) read() {
 			c.containersUnknown = true
 		case n.Kind() == tree.Object:
 			c.containers = append(c.containers, n)
-			if name := identity(field(n, "name")); name != "" {
+			if name := n.Get("name").Identity(); name != "" {
 				c.names[n] = name
 				if c.byName[name] == nil {
 					c.byName[name] = n
@@ -125,21 +125,9 @@ func (c *converter) read() {
 	}
 }
 
-// identity is what two nodes that name the same thing have in common, also when
-// the name is known only when it is deployed.
-func identity(n *tree.Node) string {
-	if s, ok := n.Text(); ok {
-		return s
-	}
-	if n.Opaque() || n.Kind() == tree.Number || n.Kind() == tree.Bool {
-		return n.Source()
-	}
-	return ""
-}
-
 // claims reports whether requiresCompatibilities has a value.
 func (c *converter) claims(value string) bool {
-	for _, n := range field(c.def, "requiresCompatibilities").Elements() {
+	for _, n := range c.def.Get("requiresCompatibilities").Elements() {
 		if s, _ := n.Text(); s == value {
 			return true
 		}

@@ -280,11 +280,6 @@ func (r *reader) values(n *tree.Node) error {
 	return nil
 }
 
-func textOf(n *tree.Node) string {
-	s, _ := n.Text()
-	return s
-}
-
 // short cuts what a message quotes.
 func short(s string) string {
 	if len(s) > 40 {

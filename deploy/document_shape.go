@@ -98,7 +98,7 @@ func (r *reader) document(root *tree.Node) (*Document, error) {
 	}
 	switch {
 	case root.Field("containerDefinitions") != nil:
-	case textOf(root.Key("Type")) == taskDefinition:
+	case root.Key("Type").Str() == taskDefinition:
 		return nil, r.fail(root, "give a template: put it below Resources under its logical ID", "this is a resource without a template around it")
 	case root.Field("name") != nil && root.Field("image") != nil:
 		return nil, r.fail(root, "put it in a list", "this is one container definition")
@@ -127,10 +127,10 @@ func mergeTags(definition, tags *tree.Node) {
 	}
 	var keys []string
 	for _, tag := range own.Elements() {
-		keys = append(keys, textOf(tag.Field("key")))
+		keys = append(keys, tag.Field("key").Str())
 	}
 	for _, tag := range tags.Elements() {
-		if !slices.Contains(keys, textOf(tag.Field("key"))) {
+		if !slices.Contains(keys, tag.Field("key").Str()) {
 			own.Append(tag)
 		}
 	}
@@ -166,7 +166,7 @@ func (r *reader) template(d *Document, resources *tree.Node) error {
 // loops too.
 func taskDefinitions(resources *tree.Node) (found []*tree.Node) {
 	for name, n := range resources.Members() {
-		if textOf(n.Key("Type")) == taskDefinition {
+		if n.Key("Type").Str() == taskDefinition {
 			found = append(found, n)
 		}
 		if strings.HasPrefix(name, "Fn::ForEach::") {

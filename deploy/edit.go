@@ -331,14 +331,6 @@ func show(b *strings.Builder, n *tree.Node, hidden bool) {
 
 func quoted(s string) string { return tree.NewString(s).Source() }
 
-// field returns a member by its name in the API, nil if it is absent or null.
-func field(n *tree.Node, name string) *tree.Node {
-	if v := n.Field(name); v.Kind() != tree.Null {
-		return v
-	}
-	return nil
-}
-
 // text reads a string; "" if it is absent, of another type, or not known yet.
 func (c *converter) text(n *tree.Node) string {
 	if c.unknown(n) {

@@ -112,13 +112,13 @@ func NewMove(d *Document, o Options) (*Move, error) {
 		return nil, err
 	}
 	def := d.Definition()
-	m := &Move{Mode: identity(field(def, "networkMode")), Ports: []PortMove{}, Findings: []Finding{}}
+	m := &Move{Mode: def.Get("networkMode").Identity(), Ports: []PortMove{}, Findings: []Finding{}}
 	switch m.Mode {
 	case "", "default", "<default>":
 		m.Mode, m.Default = "bridge", true
 	}
-	for _, container := range field(def, "containerDefinitions").Elements() {
-		for _, mapping := range field(container, "portMappings").Elements() {
+	for _, container := range def.Get("containerDefinitions").Elements() {
+		for _, mapping := range container.Get("portMappings").Elements() {
 			if p, ok := m.port(container, mapping); ok {
 				m.Ports = append(m.Ports, p)
 			}
@@ -135,16 +135,16 @@ func NewMove(d *Document, o Options) (*Move, error) {
 }
 
 func (m *Move) port(container, mapping *tree.Node) (p PortMove, ok bool) {
-	port, host := field(mapping, "containerPort"), field(mapping, "hostPort")
-	if span := field(mapping, "containerPortRange"); span != nil {
+	port, host := mapping.Get("containerPort"), mapping.Get("hostPort")
+	if span := mapping.Get("containerPortRange"); span != nil {
 		port, host = span, nil
 	}
 	if port == nil {
 		return p, false
 	}
-	protocol := cmp.Or(identity(field(mapping, "protocol")), "tcp")
-	show := func(n *tree.Node) string { return cmp.Or(identity(n), n.Source()) + "/" + protocol }
-	p = PortMove{Container: identity(field(container, "name")), After: "task address, port " + show(port)}
+	protocol := cmp.Or(mapping.Get("protocol").Identity(), "tcp")
+	show := func(n *tree.Node) string { return cmp.Or(n.Identity(), n.Source()) + "/" + protocol }
+	p = PortMove{Container: container.Get("name").Identity(), After: "task address, port " + show(port)}
 	switch i, known := host.Int(); {
 	case m.Mode == "awsvpc":
 		p.Before = p.After

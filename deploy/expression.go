@@ -102,7 +102,7 @@ func (e expression) fill(known map[string]string) expression {
 }
 
 // refName is the name in a Ref, "" if it is none.
-func refName(n *tree.Node) string { return textOf(n.Key("Ref")) }
+func refName(n *tree.Node) string { return n.Key("Ref").Str() }
 
 // attribute returns the resource and the attribute of a Fn::GetAtt, "" if it is
 // none of literals.

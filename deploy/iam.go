@@ -73,7 +73,7 @@ func Roles(d *Document, o RoleOptions) (*TaskRoles, error) {
 			{"StringEquals", "aws:SourceAccount", []expression{b.account}},
 		},
 	}}
-	for _, container := range b.each(field(b.def, "containerDefinitions")) {
+	for _, container := range b.each(b.def.Get("containerDefinitions")) {
 		b.image(container)
 		b.secrets(container)
 		b.environmentFiles(container)
@@ -207,9 +207,9 @@ func (b *roleBuilder) each(n *tree.Node) (all []*tree.Node) {
 // logConfigurations are those of a container: one, or those of the branches of a
 // condition.
 func (b *roleBuilder) logConfigurations(container *tree.Node) []*tree.Node {
-	all := b.each(field(container, "logConfiguration"))
+	all := b.each(container.Get("logConfiguration"))
 	for _, configuration := range all {
-		if driver := field(configuration, "logDriver"); driver.Opaque() {
+		if driver := configuration.Get("logDriver"); driver.Opaque() {
 			b.wrong(b.fail(driver, "put it there", "%s is known only when it is deployed, and with it where the logs go", driver.Pointer()))
 		}
 	}
@@ -219,14 +219,14 @@ func (b *roleBuilder) logConfigurations(container *tree.Node) []*tree.Node {
 // logs lets the execution role write to the log group of a container, and the
 // task role to where its log router sends.
 func (b *roleBuilder) logs(container *tree.Node) {
-	for _, e := range field(container, "environment").Elements() {
-		if name := textOf(field(e, "name")); strings.HasPrefix(name, "aws_fluent_bit_init_s3_") {
-			b.routerFile(field(e, "value"))
+	for _, e := range container.Get("environment").Elements() {
+		if name := e.Get("name").Str(); strings.HasPrefix(name, "aws_fluent_bit_init_s3_") {
+			b.routerFile(e.Get("value"))
 		}
 	}
 	for _, configuration := range b.logConfigurations(container) {
-		for _, options := range b.each(field(configuration, "options")) {
-			switch textOf(field(configuration, "logDriver")) {
+		for _, options := range b.each(configuration.Get("options")) {
+			switch configuration.Get("logDriver").Str() {
 			case "awslogs":
 				b.awslogs(options)
 			case "awsfirelens":

@@ -63,7 +63,7 @@ const (
 func (r *TaskRoles) Resources() []tree.Member { return r.resources("") }
 
 func (r *TaskRoles) resources(prefix string) []tree.Member {
-	family := identity(field(r.document.Definition(), "family"))
+	family := r.document.Definition().Get("family").Identity()
 	role := func(what string, inline policy) *tree.Node {
 		description := what
 		if family != "" && groupName.MatchString(family) {

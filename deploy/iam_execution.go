@@ -34,7 +34,7 @@ var (
 
 // image lets the execution role pull the image of a container.
 func (b *roleBuilder) image(container *tree.Node) {
-	n := field(container, "image")
+	n := container.Get("image")
 	for _, e := range b.read(n) {
 		if m := ecrImage.FindStringSubmatch(e.text); m != nil {
 			b.pull(concat("arn:", b.partition, ":ecr:", e.sub(m[2]), ":", e.sub(m[1]), ":repository/", e.sub(m[3])))
@@ -52,8 +52,8 @@ func (b *roleBuilder) image(container *tree.Node) {
 			b.images = append(b.images, n)
 		}
 	}
-	for _, credentials := range b.each(field(container, "repositoryCredentials")) {
-		for _, e := range b.read(field(credentials, "credentialsParameter")) {
+	for _, credentials := range b.each(container.Get("repositoryCredentials")) {
+		for _, e := range b.read(credentials.Get("credentialsParameter")) {
 			b.secret(e)
 		}
 	}
@@ -89,19 +89,19 @@ func (b *roleBuilder) repositories() {
 
 // typeOf is the type of a resource of the template, "" if there is none.
 func (b *roleBuilder) typeOf(resource string) string {
-	return textOf(b.resources.Key(resource).Key("Type"))
+	return b.resources.Key(resource).Key("Type").Str()
 }
 
 // secrets lets the execution role read what a container and its log driver get
 // as secrets.
 func (b *roleBuilder) secrets(container *tree.Node) {
-	lists := []*tree.Node{field(container, "secrets")}
-	for _, configuration := range b.each(field(container, "logConfiguration")) {
-		lists = append(lists, field(configuration, "secretOptions"))
+	lists := []*tree.Node{container.Get("secrets")}
+	for _, configuration := range b.each(container.Get("logConfiguration")) {
+		lists = append(lists, configuration.Get("secretOptions"))
 	}
 	for _, list := range lists {
 		for _, s := range b.each(list) {
-			for _, e := range b.read(field(s, "valueFrom")) {
+			for _, e := range b.read(s.Get("valueFrom")) {
 				b.valueFrom(e)
 			}
 		}
@@ -224,8 +224,8 @@ var s3Object = regexp.MustCompile(`^(arn:[^:]+:s3:::[^/]+|` + standIn + `)/.+$`)
 
 // environmentFiles lets the execution role read the files of a container.
 func (b *roleBuilder) environmentFiles(container *tree.Node) {
-	for _, f := range b.each(field(container, "environmentFiles")) {
-		for _, e := range b.read(field(f, "value")) {
+	for _, f := range b.each(container.Get("environmentFiles")) {
+		for _, e := range b.read(f.Get("value")) {
 			b.decrypts("s3")
 			b.execution.allow("ReadEnvironmentFiles", readFile, e)
 			if m := s3Object.FindStringSubmatch(e.text); m != nil {
@@ -234,7 +234,7 @@ func (b *roleBuilder) environmentFiles(container *tree.Node) {
 			}
 			split := object(prop("Fn::Split", tree.NewArray(tree.NewString("/"), e.node())))
 			bucket := object(prop("Fn::Select", tree.NewArray(tree.NewInt(0), split)))
-			b.execution.allow("FindEnvironmentFiles", findBucket, unknownPart(bucket, field(f, "value")))
+			b.execution.allow("FindEnvironmentFiles", findBucket, unknownPart(bucket, f.Get("value")))
 		}
 	}
 }

@@ -76,22 +76,22 @@ func (b *roleBuilder) firelens(options *tree.Node) {
 // Source: Amazon EFS User Guide, "Using IAM to control access"; Amazon S3 User
 // Guide, "Prerequisites for S3 Files".
 func (b *roleBuilder) volumes() {
-	for _, v := range b.each(field(b.def, "volumes")) {
-		name := identity(field(v, "name"))
-		for _, efs := range b.each(field(v, "efsVolumeConfiguration")) {
+	for _, v := range b.each(b.def.Get("volumes")) {
+		name := v.Get("name").Identity()
+		for _, efs := range b.each(v.Get("efsVolumeConfiguration")) {
 			b.efs(name, efs)
 		}
-		for _, files := range b.each(field(v, "s3filesVolumeConfiguration")) {
+		for _, files := range b.each(v.Get("s3filesVolumeConfiguration")) {
 			actions := []string{"s3files:ClientMount"}
 			if b.writes(name) {
 				actions = append(actions, "s3files:ClientWrite")
 			}
-			for _, e := range b.read(field(files, "fileSystemArn")) {
+			for _, e := range b.read(files.Get("fileSystemArn")) {
 				b.task.alone("MountS3Files", actions, []expression{e})
 			}
 			b.remark("volume %s: to read its bucket without going through the file system, allow the task s3-read:BUCKET, too", name)
 		}
-		if launch, _ := field(v, "configuredAtLaunch").Bool(); launch {
+		if launch, _ := v.Get("configuredAtLaunch").Bool(); launch {
 			b.remark("volume %s is made by ECS with an infrastructure role, which the service or the run of the task names; AWS has a policy for it, AmazonECSInfrastructureRolePolicyForVolumes", name)
 		}
 	}
@@ -99,13 +99,13 @@ func (b *roleBuilder) volumes() {
 
 func (b *roleBuilder) efs(volume string, n *tree.Node) {
 	var authorization *tree.Node
-	for _, n := range b.each(field(n, "authorizationConfig")) {
+	for _, n := range b.each(n.Get("authorizationConfig")) {
 		// Of two, the one that asks for a role, or by an access point.
-		if authorization == nil || textOf(field(authorization, "iam")) != "ENABLED" {
+		if authorization == nil || authorization.Get("iam").Str() != "ENABLED" {
 			authorization = n
 		}
 	}
-	if iam := field(authorization, "iam"); iam == nil || !iam.Opaque() && textOf(iam) != "ENABLED" {
+	if iam := authorization.Get("iam"); iam == nil || !iam.Opaque() && iam.Str() != "ENABLED" {
 		b.remark("volume %s: EFS does not ask for a role (authorizationConfig.iam is not ENABLED), so the task role needs no right to mount it, unless the policy of the file system says otherwise", volume)
 		return
 	}
@@ -114,14 +114,14 @@ func (b *roleBuilder) efs(volume string, n *tree.Node) {
 		actions = append(actions, "elasticfilesystem:ClientWrite")
 	}
 	var conditions []condition
-	if points := b.read(field(authorization, "accessPointId")); len(points) > 0 {
+	if points := b.read(authorization.Get("accessPointId")); len(points) > 0 {
 		c := condition{"StringEquals", "elasticfilesystem:AccessPointArn", nil}
 		for _, p := range points {
 			c.values = append(c.values, b.arn("elasticfilesystem", "access-point/", p))
 		}
 		conditions = append(conditions, c)
 	}
-	for _, id := range b.read(field(n, "fileSystemId")) {
+	for _, id := range b.read(n.Get("fileSystemId")) {
 		b.task.alone("MountEFS", actions, []expression{b.arn("elasticfilesystem", "file-system/", id)}, conditions...)
 	}
 	b.remark("volume %s: root on the file system (elasticfilesystem:ClientRootAccess) is not granted; an access point gives the task the user it needs", volume)
@@ -130,13 +130,13 @@ func (b *roleBuilder) efs(volume string, n *tree.Node) {
 // writes reports whether a container mounts a volume to write.
 func (b *roleBuilder) writes(volume string) bool {
 	mounted := false
-	for _, container := range b.each(field(b.def, "containerDefinitions")) {
-		for _, m := range field(container, "mountPoints").Elements() {
-			if identity(field(m, "sourceVolume")) != volume {
+	for _, container := range b.each(b.def.Get("containerDefinitions")) {
+		for _, m := range container.Get("mountPoints").Elements() {
+			if m.Get("sourceVolume").Identity() != volume {
 				continue
 			}
 			mounted = true
-			if readOnly, _ := field(m, "readOnly").Bool(); !readOnly {
+			if readOnly, _ := m.Get("readOnly").Bool(); !readOnly {
 				return true
 			}
 		}

@@ -18,7 +18,7 @@ const loopback = "127.0.0.1"
 // behavior of links and volumes today".
 func (c *converter) links() {
 	for _, container := range c.containers {
-		links := field(container, "links")
+		links := container.Get("links")
 		aliases := c.aliases(links)
 		c.extraHosts(container, aliases)
 		if links.Len() == 0 {
@@ -76,8 +76,8 @@ func (c *converter) aliases(links *tree.Node) (all []link) {
 // extraHosts drops entries that say where a linked container is, and refuses
 // others.
 func (c *converter) extraHosts(container *tree.Node, aliases []link) {
-	for _, n := range c.items(field(container, "extraHosts")) {
-		host, ip := c.text(field(n, "hostname")), c.text(field(n, "ipAddress"))
+	for _, n := range c.items(container.Get("extraHosts")) {
+		host, ip := c.text(n.Get("hostname")), c.text(n.Get("ipAddress"))
 		ours := false
 		for _, l := range aliases {
 			ours = ours || ip == loopback && l.alias == host
@@ -92,9 +92,9 @@ func (c *converter) extraHosts(container *tree.Node, aliases []link) {
 
 // startFirst makes a container wait for the start of one that it was linked to.
 func (c *converter) startFirst(container *tree.Node, l link) {
-	dependsOn := field(container, "dependsOn")
+	dependsOn := container.Get("dependsOn")
 	for _, d := range dependsOn.Elements() {
-		if identity(field(d, "containerName")) == l.to {
+		if d.Get("containerName").Identity() == l.to {
 			return
 		}
 	}
@@ -113,13 +113,13 @@ func (c *converter) startFirst(container *tree.Node, l link) {
 // host. It reports whether the alias was found at all.
 func (c *converter) readdress(container *tree.Node, l link) (found bool) {
 	variable := strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(l.alias)) + "_PORT"
-	for _, e := range field(container, "environment").Elements() {
-		name, _ := field(e, "name").Text()
-		if c.alias(field(e, "value"), l, name, c.RewriteLinks != "none") {
+	for _, e := range container.Get("environment").Elements() {
+		name, _ := e.Get("name").Text()
+		if c.alias(e.Get("value"), l, name, c.RewriteLinks != "none") {
 			found = true
 		}
 	}
-	lists := []*tree.Node{field(container, "entryPoint"), field(container, "command"), field(field(container, "healthCheck"), "command")}
+	lists := []*tree.Node{container.Get("entryPoint"), container.Get("command"), container.Get("healthCheck").Get("command")}
 	for _, list := range lists {
 		for _, n := range list.Elements() {
 			if c.alias(n, l, "", c.RewriteLinks == "all") {

@@ -19,10 +19,10 @@ func (c *converter) linux(container *tree.Node) {
 	if c.windows {
 		return // dropped
 	}
-	parameters := field(container, "linuxParameters")
+	parameters := container.Get("linuxParameters")
 	if parameters != nil && !c.unknown(parameters) {
-		c.capabilities(field(field(parameters, "capabilities"), "add"))
-		if n := field(parameters, "devices"); n.Len() > 0 && !c.unknown(n) {
+		c.capabilities(parameters.Get("capabilities").Get("add"))
+		if n := parameters.Get("devices"); n.Len() > 0 && !c.unknown(n) {
 			c.refuseOrDrop("devices", n, "")
 		}
 		c.sharedMemory(parameters)
@@ -44,7 +44,7 @@ func (c *converter) capabilities(add *tree.Node) {
 }
 
 func (c *converter) sharedMemory(parameters *tree.Node) {
-	n := field(parameters, "sharedMemorySize")
+	n := parameters.Get("sharedMemorySize")
 	if n == nil {
 		return
 	}
@@ -56,7 +56,7 @@ func (c *converter) sharedMemory(parameters *tree.Node) {
 		mount := tree.NewObject(
 			tree.Member{Name: "containerPath", Value: tree.NewString("/dev/shm")},
 			tree.Member{Name: "size", Value: tree.NewInt(size)})
-		if tmpfs := field(parameters, "tmpfs"); tmpfs.Kind() == tree.Array {
+		if tmpfs := parameters.Get("tmpfs"); tmpfs.Kind() == tree.Array {
 			c.drop("shared-memory-tmpfs", n, "")
 			c.put("shared-memory-tmpfs", tmpfs, mount, "")
 		} else {
@@ -68,7 +68,7 @@ func (c *converter) sharedMemory(parameters *tree.Node) {
 }
 
 func (c *converter) swap(parameters *tree.Node) {
-	most, swappiness := field(parameters, "maxSwap"), field(parameters, "swappiness")
+	most, swappiness := parameters.Get("maxSwap"), parameters.Get("swappiness")
 	off := most == nil || !most.Opaque() && c.number(most) == 0
 	for _, n := range []*tree.Node{most, swappiness} {
 		switch {
@@ -82,8 +82,8 @@ func (c *converter) swap(parameters *tree.Node) {
 }
 
 func (c *converter) ulimits(container *tree.Node) {
-	for _, n := range c.items(field(container, "ulimits")) {
-		soft, hard := field(n, "softLimit"), field(n, "hardLimit")
+	for _, n := range c.items(container.Get("ulimits")) {
+		soft, hard := n.Get("softLimit"), n.Get("hardLimit")
 		if soft == nil || hard == nil || soft.Opaque() || hard.Opaque() {
 			continue
 		}
@@ -101,8 +101,8 @@ func (c *converter) openFiles() {
 		return
 	}
 	for _, container := range c.containers {
-		for _, n := range field(container, "ulimits").Elements() {
-			if identity(field(n, "name")) == "nofile" {
+		for _, n := range container.Get("ulimits").Elements() {
+			if n.Get("name").Identity() == "nofile" {
 				return
 			}
 		}
@@ -118,8 +118,8 @@ func (c *converter) sharedControls() {
 	}
 	by := map[string]*tree.Node{}
 	for _, container := range c.containers {
-		for _, n := range c.items(field(container, "systemControls")) {
-			name := c.text(field(n, "namespace"))
+		for _, n := range c.items(container.Get("systemControls")) {
+			name := c.text(n.Get("namespace"))
 			if !strings.HasPrefix(name, "net.") {
 				continue
 			}

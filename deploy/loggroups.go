@@ -25,13 +25,13 @@ func LogGroups(d *Document, region, account string) ([]LogGroup, error) {
 	r := &roleBuilder{reading: reading{reader{name: d.name}, d.Shape() == Template}, resources: d.root.Key("Resources")}
 	known := map[string]string{"AWS::Region": region, "AWS::AccountId": account}
 	var groups []LogGroup
-	for _, container := range r.each(field(d.Definition(), "containerDefinitions")) {
-		name := identity(field(container, "name"))
+	for _, container := range r.each(d.Definition().Get("containerDefinitions")) {
+		name := container.Get("name").Identity()
 		for _, configuration := range r.logConfigurations(container) {
-			if textOf(field(configuration, "logDriver")) != "awslogs" {
+			if configuration.Get("logDriver").Str() != "awslogs" {
 				continue
 			}
-			for _, options := range r.each(field(configuration, "options")) {
+			for _, options := range r.each(configuration.Get("options")) {
 				groups = r.groups(groups, name, options, known)
 			}
 		}

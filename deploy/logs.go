@@ -22,7 +22,7 @@ var awslogsOptions = map[string]bool{
 func (c *converter) logs() {
 	router, wanted := c.router(), false
 	for _, container := range c.containers {
-		configuration := field(container, "logConfiguration")
+		configuration := container.Get("logConfiguration")
 		if configuration == nil {
 			c.set("log-destination-added", container, "logConfiguration", c.awslogs(container), "")
 			continue
@@ -30,7 +30,7 @@ func (c *converter) logs() {
 		if c.unknown(configuration) || configuration.Kind() != tree.Object {
 			continue
 		}
-		driver := field(configuration, "logDriver")
+		driver := configuration.Get("logDriver")
 		if driver == nil || c.unknown(driver) || driver.Kind() != tree.String {
 			continue
 		}
@@ -44,13 +44,13 @@ func (c *converter) logs() {
 				if c.refuse("windows-firelens", configuration, "") {
 					c.replaceDriver("windows-firelens", container, configuration, "")
 				}
-			case field(container, "firelensConfiguration") != nil:
+			case container.Get("firelensConfiguration") != nil:
 				c.replaceDriver("log-router-own-logs", container, configuration, "")
 			case router == nil && !c.containersUnknown:
 				c.fail("log-router-missing", configuration, "")
 			}
 		case "fluentd", "gelf", "syslog", "logentries":
-			if name == "fluentd" && c.Fluentd == "firelens" && field(container, "firelensConfiguration") == nil && c.forward(configuration, router) {
+			if name == "fluentd" && c.Fluentd == "firelens" && container.Get("firelensConfiguration") == nil && c.forward(configuration, router) {
 				wanted = true
 				continue
 			}
@@ -67,7 +67,7 @@ func (c *converter) logs() {
 // router returns the container that routes the logs of awsfirelens, if any.
 func (c *converter) router() *tree.Node {
 	for _, container := range c.containers {
-		if field(container, "firelensConfiguration") != nil {
+		if container.Get("firelensConfiguration") != nil {
 			return container
 		}
 	}
@@ -86,7 +86,7 @@ func (c *converter) awslogs(container *tree.Node) *tree.Node {
 	}
 	add("awslogs-group", c.group(container))
 	add("awslogs-region", c.region(container))
-	if name := field(container, "name"); name.Kind() == tree.Object { // known when it is deployed
+	if name := container.Get("name"); name.Kind() == tree.Object { // known when it is deployed
 		add("awslogs-stream-prefix", name)
 	} else {
 		add("awslogs-stream-prefix", tree.NewString(c.names[container]))
@@ -106,7 +106,7 @@ func (c *converter) replaceDriver(id string, container, configuration *tree.Node
 	if why == "" {
 		why = strings.TrimSuffix(ruleOf(id).Summary, ".")
 	}
-	if lost := keys(field(configuration, "options")); lost != "" {
+	if lost := keys(configuration.Get("options")); lost != "" {
 		why += "; its options go: " + lost
 	}
 	to := c.awslogs(container)
@@ -114,7 +114,7 @@ func (c *converter) replaceDriver(id string, container, configuration *tree.Node
 }
 
 func (c *converter) dropSecrets(configuration *tree.Node) {
-	if n := field(configuration, "secretOptions"); n.Len() > 0 {
+	if n := configuration.Get("secretOptions"); n.Len() > 0 {
 		c.drop("log-secrets-dropped", n, "")
 	}
 }
@@ -130,7 +130,7 @@ func keys(n *tree.Node) string {
 // completeAwslogs gives awslogs the options that Fargate wants, and drops those
 // that ECS does not take.
 func (c *converter) completeAwslogs(container, configuration *tree.Node) {
-	options := field(configuration, "options")
+	options := configuration.Get("options")
 	if options == nil {
 		to := c.awslogs(container)
 		c.rewrite("log-options-set", configuration, to, shown(configuration), to.Source(), "")
@@ -146,7 +146,7 @@ func (c *converter) completeAwslogs(container, configuration *tree.Node) {
 	}
 	has := func(key string) bool {
 		n := options.Key(key)
-		return n != nil && n.Kind() != tree.Null && (n.Kind() != tree.String || identity(n) != "")
+		return n != nil && n.Kind() != tree.Null && (n.Kind() != tree.String || n.Identity() != "")
 	}
 	if !has("awslogs-group") {
 		if group := c.group(container); group != nil {
@@ -180,7 +180,7 @@ func (c *converter) group(container *tree.Node) *tree.Node {
 	if c.LogGroup != "" {
 		return tree.NewString(c.LogGroup)
 	}
-	if s, ok := field(c.def, "family").Text(); ok && s != "" {
+	if s, ok := c.def.Get("family").Text(); ok && s != "" {
 		return tree.NewString("/ecs/" + s)
 	}
 	if c.template {
@@ -203,7 +203,7 @@ func (c *converter) region(container *tree.Node) *tree.Node {
 		return tree.NewString(c.Region)
 	}
 	for _, other := range c.containers {
-		n := field(field(other, "logConfiguration"), "options").Key("awslogs-region")
+		n := other.Get("logConfiguration").Get("options").Key("awslogs-region")
 		if s, ok := n.Text(); ok && s != "" || n.Opaque() {
 			return n
 		}
@@ -211,15 +211,15 @@ func (c *converter) region(container *tree.Node) *tree.Node {
 	if c.template {
 		return tree.NewObject(tree.Member{Name: "Ref", Value: tree.NewString("AWS::Region")})
 	}
-	if r := submatch(arnRegion, field(c.def, "taskDefinitionArn")); r != "" {
+	if r := submatch(arnRegion, c.def.Get("taskDefinitionArn")); r != "" {
 		return tree.NewString(r)
 	}
 	for _, other := range c.containers {
-		if r := submatch(imageRegion, field(other, "image")); r != "" {
+		if r := submatch(imageRegion, other.Get("image")); r != "" {
 			return tree.NewString(r)
 		}
-		for _, secret := range field(other, "secrets").Elements() {
-			if r := submatch(arnRegion, field(secret, "valueFrom")); r != "" {
+		for _, secret := range other.Get("secrets").Elements() {
+			if r := submatch(arnRegion, secret.Get("valueFrom")); r != "" {
 				return tree.NewString(r)
 			}
 		}
@@ -242,10 +242,10 @@ func submatch(pattern *regexp.Regexp, n *tree.Node) string {
 // Source: Fluent Bit manual, "Forward"; Docker documentation, "Fluentd logging
 // driver".
 func (c *converter) forward(configuration, router *tree.Node) bool {
-	if c.windows || router != nil && identity(field(field(router, "firelensConfiguration"), "type")) != "fluentbit" {
+	if c.windows || router != nil && router.Get("firelensConfiguration").Get("type").Identity() != "fluentbit" {
 		return false
 	}
-	options := field(configuration, "options")
+	options := configuration.Get("options")
 	address, _ := options.Key("fluentd-address").Text()
 	if placeholder(address) {
 		return false
@@ -315,7 +315,7 @@ func (c *converter) addRouter() {
 	router := tree.NewObject()
 	c.names[router] = name
 	logs := c.awslogs(router)
-	router = c.put("log-router-added", field(c.def, "containerDefinitions"), tree.NewObject(
+	router = c.put("log-router-added", c.def.Get("containerDefinitions"), tree.NewObject(
 		tree.Member{Name: "name", Value: tree.NewString(name)},
 		tree.Member{Name: "image", Value: tree.NewString(routerImage)},
 		tree.Member{Name: "essential", Value: tree.NewBool(true)},

@@ -10,7 +10,7 @@ import (
 
 // network gives the task the only network mode of Fargate.
 func (c *converter) network() {
-	n := field(c.def, "networkMode")
+	n := c.def.Get("networkMode")
 	if c.unknown(n) || c.mode == "awsvpc" {
 		return
 	}
@@ -50,7 +50,7 @@ func (c *converter) ports() {
 	var taken []portRange
 	names := map[string]bool{}
 	for _, container := range c.containers {
-		for _, mapping := range c.items(field(container, "portMappings")) {
+		for _, mapping := range c.items(container.Get("portMappings")) {
 			if mapping.Kind() != tree.Object {
 				continue
 			}
@@ -62,8 +62,8 @@ func (c *converter) ports() {
 			if ok {
 				taken = append(taken, p)
 			}
-			if name := field(mapping, "name"); name != nil {
-				if id := identity(name); names[id] {
+			if name := mapping.Get("name"); name != nil {
+				if id := name.Identity(); names[id] {
 					c.fail("port-name-duplicate", name, "%q names another port mapping of this task already", id)
 				} else {
 					names[id] = true
@@ -76,10 +76,10 @@ func (c *converter) ports() {
 // port reads a mapping, and takes its host port away.
 func (c *converter) port(mapping *tree.Node) (p portRange, ok bool) {
 	p.protocol = "tcp"
-	if n := field(mapping, "protocol"); n != nil {
-		p.protocol = identity(n)
+	if n := mapping.Get("protocol"); n != nil {
+		p.protocol = n.Identity()
 	}
-	container, host, span := field(mapping, "containerPort"), field(mapping, "hostPort"), field(mapping, "containerPortRange")
+	container, host, span := mapping.Get("containerPort"), mapping.Get("hostPort"), mapping.Get("containerPortRange")
 	if span != nil && (container != nil || host != nil) {
 		c.fail("port-range-conflict", mapping, "")
 		return p, false
@@ -115,7 +115,7 @@ func (c *converter) port(mapping *tree.Node) (p portRange, ok bool) {
 
 func (c *converter) hostPort(container, host *tree.Node) {
 	if container.Opaque() || host.Opaque() {
-		if identity(container) == identity(host) {
+		if container.Identity() == host.Identity() {
 			if !c.fargate {
 				c.drop("host-port-removed", host, "")
 			}
@@ -146,7 +146,7 @@ func (c *converter) free(mapping *tree.Node, p portRange, taken []portRange) boo
 		case !p.overlaps(t):
 		case t.container != p.container:
 			c.refuseOrKeep("port-collision", mapping, "containers %q and %q both have port %s; in one task they share the network, so the second cannot listen", c.names[t.container], c.names[p.container], p)
-		case t.first == p.first && t.last == p.last && field(mapping, "name") == nil && field(mapping, "containerPort") != nil:
+		case t.first == p.first && t.last == p.last && mapping.Get("name") == nil && mapping.Get("containerPort") != nil:
 			c.drop("port-mapping-duplicate", mapping, "port %s of this container is mapped already", p)
 			return false
 		default:

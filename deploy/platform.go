@@ -41,11 +41,11 @@ var onFargate = map[string]bool{
 // instance counted; placement constraints may tell what they are.
 func (c *converter) platform() {
 	says := c.constraints()
-	runtime := field(c.def, "runtimePlatform")
+	runtime := c.def.Get("runtimePlatform")
 	if c.unknown(runtime) {
 		return
 	}
-	osNode, archNode := field(runtime, "operatingSystemFamily"), field(runtime, "cpuArchitecture")
+	osNode, archNode := runtime.Get("operatingSystemFamily"), runtime.Get("cpuArchitecture")
 	os, arch := c.text(osNode), c.text(archNode)
 	given := os // by the definition
 	c.windows = strings.HasPrefix(os, "WINDOWS")
@@ -111,12 +111,12 @@ type placement struct {
 
 // constraints reads the placement constraints before it drops them.
 func (c *converter) constraints() (says placement) {
-	all := field(c.def, "placementConstraints")
+	all := c.def.Get("placementConstraints")
 	if all.Kind() == tree.Array && all.Len() == 0 && (c.template || !c.fargate) {
 		c.drop("same-meaning-dropped", all, "no placement constraints are what Fargate has; ECS takes an empty list, CloudFormation's checks do not")
 	}
 	for _, n := range c.items(all) {
-		expression := c.text(field(n, "expression"))
+		expression := c.text(n.Get("expression"))
 		why := "Fargate has no instances to choose from"
 		switch {
 		case armConstraint.MatchString(expression):
@@ -157,7 +157,7 @@ func (c *converter) impliedOS(says placement) (os string, windows bool) {
 	}
 	var v2019, v2022 bool
 	for _, container := range c.containers {
-		image, _ := field(container, "image").Text()
+		image, _ := container.Get("image").Text()
 		v2019 = v2019 || windows2019.MatchString(image)
 		v2022 = v2022 || windows2022.MatchString(image)
 	}
@@ -176,19 +176,19 @@ func (c *converter) impliedOS(says placement) (os string, windows bool) {
 // windowsEvidence returns what in the containers tells that they are Windows.
 func (c *converter) windowsEvidence() (n *tree.Node, what string) {
 	for _, container := range c.containers {
-		if image := field(container, "image"); matches(windowsImage, image) {
+		if image := container.Get("image"); matches(windowsImage, image) {
 			return image, "the image"
 		}
-		if dir := field(container, "workingDirectory"); matches(windowsPath, dir) {
+		if dir := container.Get("workingDirectory"); matches(windowsPath, dir) {
 			return dir, "the working directory"
 		}
-		for _, mount := range field(container, "mountPoints").Elements() {
-			if path := field(mount, "containerPath"); matches(windowsPath, path) {
+		for _, mount := range container.Get("mountPoints").Elements() {
+			if path := mount.Get("containerPath"); matches(windowsPath, path) {
 				return path, "the path of a mount"
 			}
 		}
 		for _, member := range []string{"entryPoint", "command"} {
-			for i, word := range field(container, member).Elements() {
+			for i, word := range container.Get(member).Elements() {
 				if i == 0 && matches(windowsShell, word) {
 					return word, "the " + member
 				}
@@ -213,7 +213,7 @@ func (c *converter) maybeGraviton(says placement) {
 		return
 	}
 	for _, container := range c.containers {
-		if image := field(container, "image"); matches(armImage, image) {
+		if image := container.Get("image"); matches(armImage, image) {
 			c.note("architecture-arm64", image, "")
 			return
 		}

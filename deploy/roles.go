@@ -14,9 +14,9 @@ func (c *converter) roles() {
 		return // they stand in the resource around the list
 	}
 	needs, rights := c.needsOfRole()
-	role := field(c.def, "executionRoleArn")
+	role := c.def.Get("executionRoleArn")
 	switch {
-	case role != nil && identity(role) != "":
+	case role != nil && role.Identity() != "":
 	case c.ExecutionRole != "":
 		c.set("execution-role-set", c.def, "executionRoleArn", c.role(c.ExecutionRole), "")
 	case len(needs) > 0:
@@ -25,9 +25,9 @@ func (c *converter) roles() {
 	if len(rights) > 0 {
 		c.note("execution-role-rights", c.def, "the execution role needs more than AmazonECSTaskExecutionRolePolicy: %s", strings.Join(rights, "; "))
 	}
-	role = field(c.def, "taskRoleArn")
+	role = c.def.Get("taskRoleArn")
 	switch {
-	case role != nil && identity(role) != "":
+	case role != nil && role.Identity() != "":
 	case c.TaskRole != "":
 		c.set("task-role-set", c.def, "taskRoleArn", c.role(c.TaskRole), "")
 	case !c.fargate:
@@ -50,17 +50,17 @@ var privateImage = regexp.MustCompile(`^\d{12}\.dkr\.ecr[.-]`)
 func (c *converter) needsOfRole() (needs, rights []string) {
 	var awslogs, createGroup, ecr, secrets, files, registry bool
 	for _, container := range c.containers {
-		logs := field(container, "logConfiguration")
-		if driver, _ := field(logs, "logDriver").Text(); driver == "awslogs" {
+		logs := container.Get("logConfiguration")
+		if driver, _ := logs.Get("logDriver").Text(); driver == "awslogs" {
 			awslogs = true
 		}
-		create, _ := field(logs, "options").Key("awslogs-create-group").Bool()
+		create, _ := logs.Get("options").Key("awslogs-create-group").Bool()
 		createGroup = createGroup || create
-		image, _ := field(container, "image").Text()
+		image, _ := container.Get("image").Text()
 		ecr = ecr || privateImage.MatchString(image)
-		secrets = secrets || field(container, "secrets").Len() > 0 || field(logs, "secretOptions").Len() > 0
-		files = files || field(container, "environmentFiles").Len() > 0
-		registry = registry || field(container, "repositoryCredentials") != nil
+		secrets = secrets || container.Get("secrets").Len() > 0 || logs.Get("secretOptions").Len() > 0
+		files = files || container.Get("environmentFiles").Len() > 0
+		registry = registry || container.Get("repositoryCredentials") != nil
 	}
 	for _, v := range []struct {
 		needed      bool

@@ -55,16 +55,16 @@ func bounded(s string, start, end int) bool {
 // and nothing around it: any of them may be a secret.
 func (c *converter) scan() {
 	for _, container := range c.containers {
-		for _, e := range field(container, "environment").Elements() {
-			c.scanText(field(e, "name"))
-			c.scanText(field(e, "value"))
+		for _, e := range container.Get("environment").Elements() {
+			c.scanText(e.Get("name"))
+			c.scanText(e.Get("value"))
 		}
-		for _, list := range []*tree.Node{field(container, "entryPoint"), field(container, "command"), field(field(container, "healthCheck"), "command")} {
+		for _, list := range []*tree.Node{container.Get("entryPoint"), container.Get("command"), container.Get("healthCheck").Get("command")} {
 			for _, n := range list.Elements() {
 				c.scanText(n)
 			}
 		}
-		for _, n := range field(field(container, "logConfiguration"), "options").Members() {
+		for _, n := range container.Get("logConfiguration").Get("options").Members() {
 			c.scanText(n)
 		}
 	}

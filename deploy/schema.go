@@ -222,7 +222,7 @@ func (c *converter) validateRecord(n *tree.Node, s *schema) {
 		c.validate(v, m)
 	}
 	for _, name := range s.required {
-		if field(n, name) == nil {
+		if n.Get(name) == nil {
 			c.fail("member-missing", n, "%s is missing here", name)
 		}
 	}

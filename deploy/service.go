@@ -152,21 +152,21 @@ func (s *Service) cluster() string { return cmp.Or(s.o.Cluster, s.taken.cluster,
 // launch says on what the service runs.
 func (s *Service) launch() *tree.Node {
 	if s.o.Spot {
-		return str("FARGATE_SPOT")
+		return tree.NewString("FARGATE_SPOT")
 	}
-	return str("FARGATE")
+	return tree.NewString("FARGATE")
 }
 
 // capacity looks at Fargate Spot.
 func (s *Service) capacity() {
 	spot := s.o.Spot
 	for _, item := range s.taken.strategy.Elements() {
-		spot = spot || textOf(item.Field("capacityProvider")) == "FARGATE_SPOT"
+		spot = spot || item.Field("capacityProvider").Str() == "FARGATE_SPOT"
 	}
 	if !spot {
 		return
 	}
-	family := textOf(field(field(s.definition, "runtimePlatform"), "operatingSystemFamily"))
+	family := s.definition.Get("runtimePlatform").Get("operatingSystemFamily").Str()
 	if strings.HasPrefix(family, "WINDOWS") {
 		s.on.fail("service-spot-windows", s.definition, "")
 		return
@@ -179,9 +179,9 @@ func (s *Service) strategy() *tree.Node {
 	if !s.o.Spot {
 		return s.taken.strategy
 	}
-	strategy := []*tree.Node{object(prop("capacityProvider", str("FARGATE_SPOT")), prop("weight", whole(1)))}
+	strategy := []*tree.Node{object(prop("capacityProvider", tree.NewString("FARGATE_SPOT")), prop("weight", tree.NewInt(1)))}
 	if n := s.o.OnDemand; n > 0 {
-		base := object(prop("capacityProvider", str("FARGATE")), prop("base", whole(int64(n))), prop("weight", whole(0)))
+		base := object(prop("capacityProvider", tree.NewString("FARGATE")), prop("base", tree.NewInt(int64(n))), prop("weight", tree.NewInt(0)))
 		strategy = slices.Insert(strategy, 0, base)
 	}
 	return array(strategy...)
@@ -189,9 +189,9 @@ func (s *Service) strategy() *tree.Node {
 
 // ports calls f for each single port that a container listens on.
 func (s *Service) ports(f func(container, mapping *tree.Node, port int64) (more bool)) {
-	for _, container := range field(s.definition, "containerDefinitions").Elements() {
-		for _, mapping := range field(container, "portMappings").Elements() {
-			if port, ok := field(mapping, "containerPort").Int(); ok && !f(container, mapping, port) {
+	for _, container := range s.definition.Get("containerDefinitions").Elements() {
+		for _, mapping := range container.Get("portMappings").Elements() {
+			if port, ok := mapping.Get("containerPort").Int(); ok && !f(container, mapping, port) {
 				return
 			}
 		}
@@ -201,7 +201,7 @@ func (s *Service) ports(f func(container, mapping *tree.Node, port int64) (more 
 // listens reports whether a container of the definition has a port.
 func (s *Service) listens(container string, port int64) (found bool) {
 	s.ports(func(c, _ *tree.Node, p int64) bool {
-		found = textOf(field(c, "name")) == container && p == port
+		found = c.Get("name").Str() == container && p == port
 		return !found
 	})
 	return found
@@ -219,21 +219,21 @@ func (s *Service) choosePort() {
 	var chosen *tree.Node
 	candidates := 0
 	s.ports(func(c, mapping *tree.Node, port int64) bool {
-		name := textOf(field(c, "name"))
+		name := c.Get("name").Str()
 		if wantContainer != "" && wantContainer != name || wantPort != 0 && wantPort != port {
 			return true
 		}
-		essential, set := field(c, "essential").Bool()
+		essential, set := c.Get("essential").Bool()
 		if wantContainer == "" && set && !essential {
 			return true
 		}
-		if textOf(field(mapping, "protocol")) == "udp" && wantPort == 0 {
+		if mapping.Get("protocol").Str() == "udp" && wantPort == 0 {
 			return true
 		}
 		candidates++
 		if chosen == nil {
 			chosen = mapping
-			s.target = target{name, port, textOf(field(mapping, "appProtocol"))}
+			s.target = target{name, port, mapping.Get("appProtocol").Str()}
 		}
 		return true
 	})
@@ -242,7 +242,7 @@ func (s *Service) choosePort() {
 		s.on.fail("service-port-unknown", s.definition, "no essential container of the task definition has a TCP port for the load balancer to send requests to")
 	case chosen == nil:
 		s.on.fail("service-port-unknown", s.definition, "the load balancer is to send requests to %s, which is not in the portMappings of the task definition", describePort(wantContainer, wantPort))
-	case textOf(field(chosen, "protocol")) == "udp":
+	case chosen.Get("protocol").Str() == "udp":
 		s.on.fail("service-port-protocol", chosen, "")
 	case candidates > 1:
 		s.on.note("service-port-chosen", chosen, "several container ports could stand behind the load balancer; it is %s", describePort(s.target.container, s.target.port)).After = quoted(fmt.Sprint(s.target.container, ":", s.target.port))
@@ -264,15 +264,15 @@ func describePort(container string, port int64) string {
 
 // hostPorts tells at which ports of instances the service will not be found.
 func (s *Service) hostPorts(before *tree.Node) {
-	host := textOf(field(before, "networkMode")) == "host"
-	for _, c := range field(before, "containerDefinitions").Elements() {
-		for _, mapping := range field(c, "portMappings").Elements() {
-			port, _ := field(mapping, "hostPort").Int()
+	host := before.Get("networkMode").Str() == "host"
+	for _, c := range before.Get("containerDefinitions").Elements() {
+		for _, mapping := range c.Get("portMappings").Elements() {
+			port, _ := mapping.Get("hostPort").Int()
 			if host {
-				port, _ = field(mapping, "containerPort").Int()
+				port, _ = mapping.Get("containerPort").Int()
 			}
-			if port != 0 && textOf(field(before, "networkMode")) != "awsvpc" {
-				s.on.note("service-host-port", mapping, "on EC2 container %s was reached at port %d of the instances; on Fargate nothing listens there", textOf(field(c, "name")), port)
+			if port != 0 && before.Get("networkMode").Str() != "awsvpc" {
+				s.on.note("service-host-port", mapping, "on EC2 container %s was reached at port %d of the instances; on Fargate nothing listens there", c.Get("name").Str(), port)
 			}
 		}
 	}
@@ -281,7 +281,7 @@ func (s *Service) hostPorts(before *tree.Node) {
 // volumes looks for volumes that nothing configures.
 func (s *Service) volumes() {
 	for _, name := range s.launchVolumes() {
-		if !slices.ContainsFunc(elements(s.taken.volumes), func(v *tree.Node) bool { return textOf(v.Field("name")) == name }) {
+		if !slices.ContainsFunc(s.taken.volumes.Items(), func(v *tree.Node) bool { return v.Field("name").Str() == name }) {
 			s.on.fail("service-volume-missing", s.definition, "volume %s is configured at launch, and no service says how", name)
 		}
 	}
@@ -340,7 +340,7 @@ type values interface {
 // api returns the service as CreateService takes it, but for its name, cluster
 // and task definition.
 func (s *Service) api(v values, ownGroup, targetGroup *tree.Node) []tree.Member {
-	deployment := append(slices.Clone(s.taken.deployment), prop("deploymentCircuitBreaker", object(prop("enable", boolean(true)), prop("rollback", boolean(true)))))
+	deployment := append(slices.Clone(s.taken.deployment), prop("deploymentCircuitBreaker", object(prop("enable", tree.NewBool(true)), prop("rollback", tree.NewBool(true)))))
 	groups := []*tree.Node{ownGroup}
 	for i := range s.securityGroups() {
 		groups = append(groups, v.value(s.extraGroup(i)))
@@ -349,7 +349,7 @@ func (s *Service) api(v values, ownGroup, targetGroup *tree.Node) []tree.Member 
 	if s.o.PublicIP || s.taken.publicIP {
 		public = "ENABLED"
 	}
-	launch := str("FARGATE")
+	launch := tree.NewString("FARGATE")
 	if s.strategy() != nil {
 		launch = nil
 	}
@@ -358,26 +358,26 @@ func (s *Service) api(v values, ownGroup, targetGroup *tree.Node) []tree.Member 
 		prop("launchType", launch),
 		prop("capacityProviderStrategy", s.strategy()),
 		prop("platformVersion", optional(s.taken.platform)),
-		prop("schedulingStrategy", str("REPLICA")),
+		prop("schedulingStrategy", tree.NewString("REPLICA")),
 		prop("deploymentConfiguration", object(deployment...)),
 		prop("availabilityZoneRebalancing", optional(s.taken.rebalancing)),
 		prop("networkConfiguration", object(prop("awsvpcConfiguration", object(
 			prop("subnets", v.value(s.setting("Subnets"))),
 			prop("securityGroups", array(groups...)),
-			prop("assignPublicIp", str(public)),
+			prop("assignPublicIp", tree.NewString(public)),
 		)))),
 	}
 	if targetGroup != nil {
 		members = append(members,
-			prop("healthCheckGracePeriodSeconds", whole(int64(s.grace()))),
+			prop("healthCheckGracePeriodSeconds", tree.NewInt(int64(s.grace()))),
 			prop("loadBalancers", array(object(
-				prop("containerName", str(s.target.container)),
-				prop("containerPort", whole(s.target.port)),
+				prop("containerName", tree.NewString(s.target.container)),
+				prop("containerPort", tree.NewInt(s.target.port)),
 				prop("targetGroupArn", targetGroup),
 			))))
 	}
 	if s.taken.exec {
-		members = append(members, prop("enableExecuteCommand", boolean(true)))
+		members = append(members, prop("enableExecuteCommand", tree.NewBool(true)))
 	}
 	if s.taken.connect != nil {
 		members = append(members, prop("serviceConnectConfiguration", s.taken.connect.Recase(false)))
@@ -392,7 +392,7 @@ func optional(s string) *tree.Node {
 	if s == "" {
 		return nil
 	}
-	return str(s)
+	return tree.NewString(s)
 }
 
 // securityGroups are those that tasks have beside their own.

@@ -15,9 +15,9 @@ import (
 func (s *Service) Ecspresso() (taskDefinition, service []byte) {
 	var target *tree.Node
 	if s.o.balanced() {
-		target = str(mustEnv("TARGET_GROUP_ARN"))
+		target = tree.NewString(mustEnv("TARGET_GROUP_ARN"))
 	}
-	n := object(s.api(environment{}, str(mustEnv("TASK_SECURITY_GROUP")), target)...) // name and cluster are in ecspresso.yml
+	n := object(s.api(environment{}, tree.NewString(mustEnv("TASK_SECURITY_GROUP")), target)...) // name and cluster are in ecspresso.yml
 	return s.d.ECS(), n.Bytes()
 }
 
@@ -30,16 +30,16 @@ type environment struct{}
 func (environment) value(v setting) *tree.Node {
 	switch {
 	case v.value == "" && v.kind == typeNets:
-		return array(str(mustEnv("SUBNET_1")), str(mustEnv("SUBNET_2")))
+		return array(tree.NewString(mustEnv("SUBNET_1")), tree.NewString(mustEnv("SUBNET_2")))
 	case v.value == "":
-		return str(mustEnv(envName(v.name)))
+		return tree.NewString(mustEnv(envName(v.name)))
 	case v.kind == typeNets:
 		return textArray(strings.Split(v.value, ",")...)
 	case v.kind == "Number":
 		i, _ := strconv.ParseInt(v.value, 10, 64)
-		return whole(i)
+		return tree.NewInt(i)
 	}
-	return str(v.value)
+	return tree.NewString(v.value)
 }
 
 // envName is the name of a variable: ListenerArn becomes LISTENER_ARN.

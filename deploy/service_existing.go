@@ -41,19 +41,19 @@ func (r *reader) service(root *tree.Node, name string) (*tree.Node, error) {
 	if list.Kind() == tree.Array {
 		var names []string
 		for _, n := range list.Elements() {
-			names = append(names, textOf(n.Field("serviceName")))
+			names = append(names, n.Field("serviceName").Str())
 		}
 		i := slices.Index(names, name)
 		switch {
 		case len(names) == 0:
-			reason := textOf(firstOf(root.Field("failures")).Field("reason"))
+			reason := root.Field("failures").First().Field("reason").Str()
 			return nil, r.fail(list, "see that the name and the cluster are right", "there is no service in it%s", map[bool]string{true: " (" + reason + ")"}[reason != ""])
 		case len(names) == 1:
 			i = 0
 		case i < 0:
 			return nil, r.fail(list, "choose one with --service", "there are %d services: %s", len(names), strings.Join(names, ", "))
 		}
-		root = elements(list)[i]
+		root = list.Items()[i]
 	} else if n := root.Field("service"); n.Kind() == tree.Object {
 		root = n
 	}
@@ -68,26 +68,12 @@ func (r *reader) service(root *tree.Node, name string) (*tree.Node, error) {
 	return nil, r.fail(root, serviceShapes, "there is no service in this document")
 }
 
-func elements(array *tree.Node) (all []*tree.Node) {
-	for _, n := range array.Elements() {
-		all = append(all, n)
-	}
-	return all
-}
-
-func firstOf(array *tree.Node) *tree.Node {
-	for _, n := range array.Elements() {
-		return n
-	}
-	return nil
-}
-
 // Name returns the name of the service, "" if it has none.
-func (e *ExistingService) Name() string { return textOf(e.node.Field("serviceName")) }
+func (e *ExistingService) Name() string { return e.node.Field("serviceName").Str() }
 
 // TaskDefinition returns the family, revision or ARN that the service runs, "" if
 // it names none.
-func (e *ExistingService) TaskDefinition() string { return textOf(e.node.Field("taskDefinition")) }
+func (e *ExistingService) TaskDefinition() string { return e.node.Field("taskDefinition").Str() }
 
 // taken is what a new service takes over from an existing one. Nodes are as the
 // ECS API has them.
@@ -124,9 +110,9 @@ func (s *Service) take(e *ExistingService) {
 	n, t := e.node, &s.taken
 	about := s.about
 	t.serviceName = e.Name()
-	t.cluster = textOf(field(n, "clusterArn"))
+	t.cluster = n.Get("clusterArn").Str()
 	if t.cluster == "" {
-		t.cluster = textOf(field(n, "cluster"))
+		t.cluster = n.Get("cluster").Str()
 	}
 	t.cluster = t.cluster[strings.LastIndex(t.cluster, "/")+1:]
 	for name, v := range n.Members() {
@@ -138,14 +124,14 @@ func (s *Service) take(e *ExistingService) {
 		}
 		switch tree.Camel(name, "") {
 		case "launchType":
-			t.fargate = textOf(v) == "FARGATE"
-			if !t.fargate && textOf(v) != "" {
-				about.rewrite("service-launch-type", v, s.launch(), "the service ran on %s", textOf(v))
+			t.fargate = v.Str() == "FARGATE"
+			if !t.fargate && v.Str() != "" {
+				about.rewrite("service-launch-type", v, s.launch(), "the service ran on %s", v.Str())
 			}
 		case "capacityProviderStrategy":
 			s.takeCapacity(v)
 		case "platformVersion":
-			switch version := textOf(v); version {
+			switch version := v.Str(); version {
 			case "", "LATEST":
 			case "1.0.0", "1.1.0", "1.2.0", "1.3.0":
 				about.drop("service-platform-version", v, "platform version %s is retired; the new service takes the latest", version)
@@ -153,13 +139,13 @@ func (s *Service) take(e *ExistingService) {
 				t.platform = version
 			}
 		case "schedulingStrategy":
-			if textOf(v) == "DAEMON" {
+			if v.Str() == "DAEMON" {
 				about.refuse("service-daemon", v, "")
 			}
 		case "placementConstraints", "placementStrategy", "placementStrategies":
 			about.drop("service-placement", v, "")
 		case "role", "roleArn":
-			if !strings.Contains(textOf(v), "/AWSServiceRoleForECS") {
+			if !strings.Contains(v.Str(), "/AWSServiceRoleForECS") {
 				about.drop("service-role", v, "")
 			}
 		case "desiredCount":
@@ -176,13 +162,13 @@ func (s *Service) take(e *ExistingService) {
 		case "deploymentConfiguration":
 			s.takeDeployment(v)
 		case "deploymentController":
-			if kind := textOf(v.Field("type")); kind != "ECS" && kind != "" {
+			if kind := v.Field("type").Str(); kind != "ECS" && kind != "" {
 				about.drop("service-deployment-controller", v, "%s rolls this service out; the template does it by rolling updates of ECS, with the circuit breaker", kind)
 			}
 		case "networkConfiguration":
 			vpc := v.Field("awsvpcConfiguration")
 			t.subnets, t.groups = texts(vpc.Field("subnets")), texts(vpc.Field("securityGroups"))
-			t.publicIP = textOf(vpc.Field("assignPublicIp")) == "ENABLED"
+			t.publicIP = vpc.Field("assignPublicIp").Str() == "ENABLED"
 		case "serviceConnectConfiguration":
 			t.connect = v
 		case "volumeConfigurations":
@@ -199,14 +185,14 @@ func (s *Service) take(e *ExistingService) {
 			}
 		case "enableECSManagedTags":
 			if on, ok := v.Bool(); ok {
-				t.members = append(t.members, prop("enableECSManagedTags", boolean(on)))
+				t.members = append(t.members, prop("enableECSManagedTags", tree.NewBool(on)))
 			}
 		case "propagateTags":
-			if from := textOf(v); from != "NONE" && from != "" {
-				t.members = append(t.members, prop("propagateTags", str(from)))
+			if from := v.Str(); from != "NONE" && from != "" {
+				t.members = append(t.members, prop("propagateTags", tree.NewString(from)))
 			}
 		case "availabilityZoneRebalancing":
-			t.rebalancing = textOf(v)
+			t.rebalancing = v.Str()
 		case "tags":
 			s.takeTags(v)
 		default:
@@ -214,14 +200,14 @@ func (s *Service) take(e *ExistingService) {
 		}
 	}
 	s.takeDeployed(n)
-	if c := t.cluster; t.serviceName != "" && s.o.Name == t.serviceName && (c == "" || s.o.Cluster == "" || c == s.cluster()) && field(n, "serviceArn") != nil {
+	if c := t.cluster; t.serviceName != "" && s.o.Name == t.serviceName && (c == "" || s.o.Cluster == "" || c == s.cluster()) && n.Get("serviceArn") != nil {
 		about.note("service-name-taken", n.Field("serviceName"), "cluster %s has an active service %s already, and can have one", orThe(c), t.serviceName)
 	}
 }
 
 // behindTargetGroup reports whether the existing service is in a target group.
 func (s *Service) behindTargetGroup() bool {
-	return slices.ContainsFunc(elements(field(s.existing.node, "loadBalancers")), func(lb *tree.Node) bool { return field(lb, "targetGroupArn") != nil })
+	return slices.ContainsFunc(s.existing.node.Get("loadBalancers").Items(), func(lb *tree.Node) bool { return lb.Get("targetGroupArn") != nil })
 }
 
 func orThe(cluster string) string {
@@ -234,13 +220,13 @@ func orThe(cluster string) string {
 // takeDeployed takes what a description has in the deployments alone.
 func (s *Service) takeDeployed(n *tree.Node) {
 	for _, d := range n.Field("deployments").Elements() {
-		if textOf(d.Field("status")) != "PRIMARY" {
+		if d.Field("status").Str() != "PRIMARY" {
 			continue
 		}
-		if c := field(d, "serviceConnectConfiguration"); s.taken.connect == nil && c != nil {
+		if c := d.Get("serviceConnectConfiguration"); s.taken.connect == nil && c != nil {
 			s.taken.connect = c
 		}
-		if v := field(d, "volumeConfigurations"); s.taken.volumes == nil && v.Len() > 0 {
+		if v := d.Get("volumeConfigurations"); s.taken.volumes == nil && v.Len() > 0 {
 			s.taken.volumes = v
 		}
 	}
@@ -250,7 +236,7 @@ func (s *Service) takeDeployed(n *tree.Node) {
 		}
 	}
 	for _, v := range s.taken.volumes.Elements() {
-		if name := textOf(v.Field("name")); !slices.Contains(s.launchVolumes(), name) {
+		if name := v.Field("name").Str(); !slices.Contains(s.launchVolumes(), name) {
 			s.about.refuse("service-reference-unknown", v, "the task definition has no volume %s that is configured at launch", name)
 		}
 	}
@@ -258,23 +244,23 @@ func (s *Service) takeDeployed(n *tree.Node) {
 
 // knownPort reports a name of a port that the definition does not have.
 func (s *Service) knownPort(n *tree.Node) {
-	for _, c := range field(s.definition, "containerDefinitions").Elements() {
-		for _, p := range field(c, "portMappings").Elements() {
-			if n != nil && textOf(p.Field("name")) == textOf(n) {
+	for _, c := range s.definition.Get("containerDefinitions").Elements() {
+		for _, p := range c.Get("portMappings").Elements() {
+			if n != nil && p.Field("name").Str() == n.Str() {
 				return
 			}
 		}
 	}
 	if n != nil {
-		s.about.refuse("service-reference-unknown", n, "no port mapping of the task definition has the name %s", textOf(n))
+		s.about.refuse("service-reference-unknown", n, "no port mapping of the task definition has the name %s", n.Str())
 	}
 }
 
 // launchVolumes are the names of the volumes that a service configures.
 func (s *Service) launchVolumes() (names []string) {
-	for _, v := range field(s.definition, "volumes").Elements() {
-		if at, _ := field(v, "configuredAtLaunch").Bool(); at {
-			names = append(names, textOf(v.Field("name")))
+	for _, v := range s.definition.Get("volumes").Elements() {
+		if at, _ := v.Get("configuredAtLaunch").Bool(); at {
+			names = append(names, v.Field("name").Str())
 		}
 	}
 	return names
@@ -283,7 +269,7 @@ func (s *Service) launchVolumes() (names []string) {
 func (s *Service) takeCapacity(strategy *tree.Node) {
 	var kept []*tree.Node
 	for _, item := range strategy.Elements() {
-		switch provider := textOf(item.Field("capacityProvider")); {
+		switch provider := item.Field("capacityProvider").Str(); {
 		case provider == "FARGATE" || provider == "FARGATE_SPOT":
 			kept = append(kept, item.Recase(false))
 		default:
@@ -298,11 +284,11 @@ func (s *Service) takeLoadBalancers(list *tree.Node) {
 	t := &s.taken
 	var groups []*tree.Node
 	for _, lb := range list.Elements() {
-		if field(lb, "targetGroupArn") != nil {
+		if lb.Get("targetGroupArn") != nil {
 			groups = append(groups, lb)
 			continue
 		}
-		name := textOf(lb.Field("loadBalancerName"))
+		name := lb.Field("loadBalancerName").Str()
 		if s.o.balanced() {
 			f := s.about.rewrite("service-classic-load-balancer", lb, nil, "Fargate has no Classic Load Balancers: %s is replaced by a rule of the listener and a target group", name)
 			f.Severity, f.Help = Warning, "Point the DNS name to the other load balancer."
@@ -310,7 +296,7 @@ func (s *Service) takeLoadBalancers(list *tree.Node) {
 			s.about.drop("service-classic-load-balancer", lb, "Fargate has no Classic Load Balancers: %s gets no tasks of this service", name)
 			continue
 		}
-		t.container, t.port = textOf(lb.Field("containerName")), intOr0(lb.Field("containerPort"))
+		t.container, t.port = lb.Field("containerName").Str(), intOr0(lb.Field("containerPort"))
 	}
 	if len(groups) == 0 {
 		return
@@ -318,14 +304,14 @@ func (s *Service) takeLoadBalancers(list *tree.Node) {
 	t.balanced = true
 	chosen := groups[0]
 	for _, lb := range groups {
-		if s.chosen(textOf(lb.Field("containerName")), intOr0(lb.Field("containerPort"))) {
+		if s.chosen(lb.Field("containerName").Str(), intOr0(lb.Field("containerPort"))) {
 			chosen = lb
 			break
 		}
 	}
-	t.container, t.port = textOf(chosen.Field("containerName")), intOr0(chosen.Field("containerPort"))
+	t.container, t.port = chosen.Field("containerName").Str(), intOr0(chosen.Field("containerPort"))
 	for _, lb := range groups {
-		if lb == chosen && field(s.existing.node, "networkConfiguration") != nil {
+		if lb == chosen && s.existing.node.Get("networkConfiguration") != nil {
 			s.about.rewrite("service-target-group", lb, nil, "the tasks had addresses of their own already; the template makes a target group beside the old one").Severity = Info
 		} else if lb == chosen {
 			s.about.rewrite("service-target-group", lb, nil, "")
@@ -348,10 +334,10 @@ func (s *Service) takeRegistries(list *tree.Node) {
 			}
 			continue
 		}
-		if name := field(r, "containerName"); name != nil {
+		if name := r.Get("containerName"); name != nil {
 			port := r.Field("containerPort")
-			if !s.listens(textOf(name), intOr0(port)) {
-				s.about.refuse("service-reference-unknown", r, "container %s of the task definition has no port %s", textOf(name), port.Source())
+			if !s.listens(name.Str(), intOr0(port)) {
+				s.about.refuse("service-reference-unknown", r, "container %s of the task definition has no port %s", name.Str(), port.Source())
 				continue
 			}
 			s.about.note("service-registry", r, "")
@@ -388,7 +374,7 @@ func (s *Service) takeDeployment(configuration *tree.Node) {
 			back, _ := v.Field("rollback").Bool()
 			t.breaker = enabled && back
 		case "strategy", "bakeTimeInMinutes", "lifecycleHooks", "linearConfiguration", "canaryConfiguration":
-			strategy := textOf(field(configuration, "strategy"))
+			strategy := configuration.Get("strategy").Str()
 			if strategy == "ROLLING" || strategy == "" {
 				continue // nothing is baked or hooked there
 			}
@@ -405,7 +391,7 @@ func (s *Service) takeDeployment(configuration *tree.Node) {
 func (s *Service) takeTags(list *tree.Node) {
 	var kept []*tree.Node
 	for _, tag := range list.Elements() {
-		if strings.HasPrefix(textOf(tag.Field("key")), "aws:") {
+		if strings.HasPrefix(tag.Field("key").Str(), "aws:") {
 			s.about.drop("service-tag-reserved", tag, "")
 			continue
 		}

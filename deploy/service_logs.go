@@ -30,10 +30,10 @@ func (s *Service) logGroups(before *tree.Node) {
 	region, any := "", false
 	old := groupsBefore(before)
 	var found []*logGroup
-	for _, c := range elements(field(s.definition, "containerDefinitions")) {
-		options := field(field(c, "logConfiguration"), "options")
+	for _, c := range s.definition.Get("containerDefinitions").Items() {
+		options := c.Get("logConfiguration").Get("options")
 		group := options.Key("awslogs-group")
-		if textOf(field(field(c, "logConfiguration"), "logDriver")) != "awslogs" || group.Kind() == tree.Absent {
+		if c.Get("logConfiguration").Get("logDriver").Str() != "awslogs" || group.Kind() == tree.Absent {
 			s.logs = append(s.logs, containerLogs{})
 			continue
 		}
@@ -59,7 +59,7 @@ func (s *Service) logGroups(before *tree.Node) {
 		i := slices.IndexFunc(found, func(g *logGroup) bool { return tree.Equal(g.name, group) })
 		if i < 0 {
 			i = len(found)
-			found = append(found, &logGroup{s.groupID(found, group, textOf(field(c, "name"))), group})
+			found = append(found, &logGroup{s.groupID(found, group, c.Get("name").Str()), group})
 			if slices.ContainsFunc(old, func(n *tree.Node) bool { return tree.Equal(n, group) }) && !s.o.ExistingLogGroups {
 				s.on.note("service-log-group-exists", group, "")
 			}
@@ -76,8 +76,8 @@ func (s *Service) logGroups(before *tree.Node) {
 
 // groupsBefore are the log groups that a definition names.
 func groupsBefore(definition *tree.Node) (groups []*tree.Node) {
-	for _, c := range field(definition, "containerDefinitions").Elements() {
-		if n := field(field(c, "logConfiguration"), "options").Key("awslogs-group"); n != nil {
+	for _, c := range definition.Get("containerDefinitions").Elements() {
+		if n := c.Get("logConfiguration").Get("options").Key("awslogs-group"); n != nil {
 			groups = append(groups, n)
 		}
 	}

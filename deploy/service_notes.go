@@ -35,7 +35,7 @@ func (n *notes) report(id string, action Action, at *tree.Node, why string, args
 	}
 	for up := at; up != nil; up = up.Parent() {
 		if strings.EqualFold(up.Parent().Name(), "containerDefinitions") {
-			f.Container = textOf(field(up, "name"))
+			f.Container = up.Get("name").Str()
 		}
 	}
 	var offset int

@@ -44,7 +44,7 @@ func (r *references) resolve(n *tree.Node) {
 	}
 	switch name {
 	case "Ref":
-		if to := r.ref(n, textOf(arg)); to != textOf(arg) {
+		if to := r.ref(n, arg.Str()); to != arg.Str() {
 			n.Replace(ref(to))
 		}
 	case "Fn::GetAtt":
@@ -57,26 +57,26 @@ func (r *references) resolve(n *tree.Node) {
 	case "Fn::Sub":
 		r.sub(n, arg)
 	case "Fn::FindInMap":
-		parts := elements(arg)
+		parts := arg.Items()
 		if len(parts) == 0 || parts[0].Kind() != tree.String {
 			r.unsupported(n, name)
 			return
 		}
-		r.bring(n, "Mappings", textOf(parts[0]))
+		r.bring(n, "Mappings", parts[0].Str())
 		for _, v := range parts[1:] {
 			r.resolve(v)
 		}
 	case "Fn::If":
-		parts := elements(arg)
+		parts := arg.Items()
 		if len(parts) != 3 {
 			r.unsupported(n, name)
 			return
 		}
-		r.bring(n, "Conditions", textOf(parts[0]))
+		r.bring(n, "Conditions", parts[0].Str())
 		r.resolve(parts[1])
 		r.resolve(parts[2])
 	case "Condition":
-		r.bring(n, "Conditions", textOf(arg))
+		r.bring(n, "Conditions", arg.Str())
 	case "Fn::And", "Fn::Or", "Fn::Not", "Fn::Equals", "Fn::Join", "Fn::Split", "Fn::Select", "Fn::Base64", "Fn::ImportValue", "Fn::GetAZs", "Fn::Cidr":
 		r.resolve(arg)
 	default:
@@ -110,7 +110,7 @@ func (r *references) parameter(n *tree.Node, name string, v *tree.Node, what str
 		name = "Definition" + name
 	}
 	if v == nil {
-		v = object(prop("Type", str("String")), prop("Description", str(what+" in the template "+r.template+".")))
+		v = object(prop("Type", tree.NewString("String")), prop("Description", tree.NewString(what+" in the template "+r.template+".")))
 	}
 	r.add("Parameters", name, v)
 	if !r.said[what] {
@@ -141,8 +141,8 @@ func (r *references) bring(n *tree.Node, section, name string) {
 	}
 	v = v.Clone()
 	holder := tree.NewArray(v) // a copy of its own
-	if r.add(section, name, firstOf(holder)) && section == "Conditions" {
-		r.resolve(firstOf(holder))
+	if r.add(section, name, holder.First()) && section == "Conditions" {
+		r.resolve(holder.First())
 	}
 }
 
@@ -159,7 +159,7 @@ var variable = regexp.MustCompile(`\$\{([^!}][^}]*)\}`)
 // sub edits the names in a text for Fn::Sub.
 func (r *references) sub(n, arg *tree.Node) {
 	format, local := arg, (*tree.Node)(nil)
-	if parts := elements(arg); len(parts) == 2 {
+	if parts := arg.Items(); len(parts) == 2 {
 		format, local = parts[0], parts[1]
 		for _, v := range local.Members() {
 			r.resolve(v)
@@ -181,7 +181,7 @@ func (r *references) sub(n, arg *tree.Node) {
 		return "${" + r.ref(n, name) + "}"
 	})
 	if out != text {
-		format.Replace(str(out))
+		format.Replace(tree.NewString(out))
 	}
 }
 

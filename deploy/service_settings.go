@@ -88,20 +88,20 @@ func (s *Service) extraGroup(i int) setting {
 func (v setting) parameter() *tree.Node {
 	var value, least, most *tree.Node
 	if i, err := strconv.ParseInt(v.value, 10, 64); err == nil && v.kind == "Number" {
-		value = whole(i)
+		value = tree.NewInt(i)
 	} else if v.value != "" {
-		value = str(v.value)
+		value = tree.NewString(v.value)
 	}
 	if v.max > 0 {
-		least, most = whole(int64(v.min)), whole(int64(v.max))
+		least, most = tree.NewInt(int64(v.min)), tree.NewInt(int64(v.max))
 	}
 	var days []*tree.Node
 	for _, i := range v.allowed {
-		days = append(days, whole(int64(i)))
+		days = append(days, tree.NewInt(int64(i)))
 	}
 	return object(
-		prop("Type", str(v.kind)),
-		prop("Description", str(v.description)),
+		prop("Type", tree.NewString(v.kind)),
+		prop("Description", tree.NewString(v.description)),
 		prop("Default", value),
 		prop("AllowedPattern", optional(v.pattern)),
 		prop("MinValue", least),

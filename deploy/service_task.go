@@ -54,11 +54,11 @@ func (s *Service) task() error {
 	for i := range s.groups {
 		name := tree.NewArray(s.groups[i].name)
 		s.refs.resolve(name)
-		s.groups[i].name = firstOf(name)
+		s.groups[i].name = name.First()
 	}
 	// What follows refers to resources of this template.
-	for i, c := range elements(field(n, "containerDefinitions")) {
-		options := field(field(c, "logConfiguration"), "options")
+	for i, c := range n.Get("containerDefinitions").Items() {
+		options := c.Get("logConfiguration").Get("options")
 		if group := s.logs[i].group; group != nil && !s.o.ExistingLogGroups {
 			options.SetKey("awslogs-group", ref("LogGroup"+group.id))
 		}
@@ -75,11 +75,11 @@ func (s *Service) task() error {
 // own makes a definition that of the stack: its logs go to the log groups of the
 // stack, in its region.
 func (s *Service) own(n *tree.Node, edit func(options *tree.Node)) {
-	for i, c := range elements(field(n, "containerDefinitions")) {
+	for i, c := range n.Get("containerDefinitions").Items() {
 		if s.logs[i].group == nil {
 			continue
 		}
-		options := field(field(c, "logConfiguration"), "options")
+		options := c.Get("logConfiguration").Get("options")
 		if !s.o.ExistingLogGroups {
 			options.DeleteKey("awslogs-create-group")
 		}
@@ -91,8 +91,8 @@ func (s *Service) own(n *tree.Node, edit func(options *tree.Node)) {
 func (s *Service) makeRoles(n *tree.Node) error {
 	s.newRole = map[string]bool{}
 	for _, r := range taskRoles {
-		role := field(s.definition, r.member)
-		name := identity(role)
+		role := s.definition.Get(r.member)
+		name := role.Identity()
 		switch {
 		case name == "" || name == r.here:
 			s.newRole[r.id] = true
@@ -119,7 +119,7 @@ func (s *Service) makeRoles(n *tree.Node) error {
 	}
 	here := n.Clone()
 	s.own(here, func(options *tree.Node) { options.DeleteKey("awslogs-region") }) // that of the stack is taken
-	roles, err := Roles(&Document{name: s.d.name, shape: s.d.shape, definition: here, root: rootOf(here), resource: s.d.resource}, o)
+	roles, err := Roles(&Document{name: s.d.name, shape: s.d.shape, definition: here, root: here.Root(), resource: s.d.resource}, o)
 	if err != nil {
 		return err
 	}
@@ -132,13 +132,6 @@ func (s *Service) makeRoles(n *tree.Node) error {
 		s.Notes = roles.Notes
 	}
 	return nil
-}
-
-func rootOf(n *tree.Node) *tree.Node {
-	for n.Parent() != nil {
-		n = n.Parent()
-	}
-	return n
 }
 
 // placeholders reports those that something else than CloudFormation fills in.

@@ -67,7 +67,7 @@ func (t *template) add(id string, resource *tree.Node) {
 }
 
 func (t *template) output(name, description string, v *tree.Node) {
-	t.outputs = append(t.outputs, prop(name, object(prop("Description", str(description)), prop("Value", v))))
+	t.outputs = append(t.outputs, prop(name, object(prop("Description", tree.NewString(description)), prop("Value", v))))
 }
 
 // logs makes the log groups, and subscribes them to the forwarder. Tasks start
@@ -79,16 +79,16 @@ func (t *template) logs() {
 	for _, g := range s.groups {
 		name, arn := g.name, (*tree.Node)(nil)
 		if s.o.ExistingLogGroups {
-			arn = object(prop("Fn::Sub", tree.NewArray(str("arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${Group}:*"), object(prop("Group", name)))))
+			arn = object(prop("Fn::Sub", tree.NewArray(tree.NewString("arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${Group}:*"), object(prop("Group", name)))))
 			if literal, ok := name.Text(); ok {
 				arn = sub("arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:" + literal + ":*")
 			}
 		} else {
 			id := "LogGroup" + g.id
 			t.add(id, object(
-				prop("Type", str("AWS::Logs::LogGroup")),
-				prop("DeletionPolicy", str("RetainExceptOnCreate")),
-				prop("UpdateReplacePolicy", str("Retain")),
+				prop("Type", tree.NewString("AWS::Logs::LogGroup")),
+				prop("DeletionPolicy", tree.NewString("RetainExceptOnCreate")),
+				prop("UpdateReplacePolicy", tree.NewString("Retain")),
 				prop("Properties", object(
 					prop("LogGroupName", name),
 					prop("RetentionInDays", t.setting("LogRetentionDays")),
@@ -102,19 +102,19 @@ func (t *template) logs() {
 		}
 		permission, filter := "SubscriptionPermission"+g.id, "Subscription"+g.id
 		t.add(permission, resource("AWS::Lambda::Permission",
-			prop("Action", str("lambda:InvokeFunction")),
+			prop("Action", tree.NewString("lambda:InvokeFunction")),
 			prop("FunctionName", t.setting("ForwarderArn")),
-			prop("Principal", str("logs.amazonaws.com")),
+			prop("Principal", tree.NewString("logs.amazonaws.com")),
 			prop("SourceAccount", ref("AWS::AccountId")),
 			prop("SourceArn", arn),
 		))
 		t.add(filter, object(
-			prop("Type", str("AWS::Logs::SubscriptionFilter")),
-			prop("DependsOn", str(permission)), // CloudWatch Logs tries it
+			prop("Type", tree.NewString("AWS::Logs::SubscriptionFilter")),
+			prop("DependsOn", tree.NewString(permission)),
 			prop("Properties", object(
 				prop("LogGroupName", name),
-				prop("FilterName", str(FilterName)),
-				prop("FilterPattern", str("")),
+				prop("FilterName", tree.NewString(FilterName)),
+				prop("FilterPattern", tree.NewString("")),
 				prop("DestinationArn", t.setting("ForwarderArn")),
 			)),
 		))
@@ -127,7 +127,7 @@ func (t *template) logs() {
 func (t *template) network() {
 	s := t.service
 	t.add(idGroup, resource("AWS::EC2::SecurityGroup",
-		prop("GroupDescription", str(s.tasks())),
+		prop("GroupDescription", tree.NewString(s.tasks())),
 		prop("VpcId", t.setting("Vpc")),
 	))
 	if s.o.DatabaseSG != "" {
@@ -150,10 +150,10 @@ func (t *template) rule(id, direction, description string, group, other *tree.No
 	peer := map[string]string{"Ingress": "SourceSecurityGroupId", "Egress": "DestinationSecurityGroupId"}[direction]
 	t.add(id, resource("AWS::EC2::SecurityGroup"+direction,
 		prop("GroupId", group),
-		prop("Description", str(description)),
-		prop("IpProtocol", str("tcp")),
-		prop("FromPort", whole(port)),
-		prop("ToPort", whole(port)),
+		prop("Description", tree.NewString(description)),
+		prop("IpProtocol", tree.NewString("tcp")),
+		prop("FromPort", tree.NewInt(port)),
+		prop("ToPort", tree.NewInt(port)),
 		prop(peer, other),
 	))
 	t.first = append(t.first, id)
@@ -169,21 +169,21 @@ func (t *template) balance() {
 	t.rule(idBalancerEgress, "Egress", s.tasks(), balancer, own, s.target.port)
 	t.rule(idTaskIngress, "Ingress", "Load balancer", own, balancer, s.target.port)
 
-	version, matcher := (*tree.Node)(nil), object(prop("HttpCode", str("200-399")))
+	version, matcher := (*tree.Node)(nil), object(prop("HttpCode", tree.NewString("200-399")))
 	switch s.target.protocol {
 	case "http2":
-		version = str("HTTP2")
+		version = tree.NewString("HTTP2")
 	case "grpc":
-		version, matcher = str("GRPC"), object(prop("GrpcCode", str(s.grpcCodes())))
+		version, matcher = tree.NewString("GRPC"), object(prop("GrpcCode", tree.NewString(s.grpcCodes())))
 	}
 	t.add(idTarget, resource("AWS::ElasticLoadBalancingV2::TargetGroup",
-		prop("TargetType", str("ip")),
+		prop("TargetType", tree.NewString("ip")),
 		prop("VpcId", t.setting("Vpc")),
-		prop("Protocol", str("HTTP")),
+		prop("Protocol", tree.NewString("HTTP")),
 		prop("ProtocolVersion", version),
-		prop("Port", whole(s.target.port)),
-		prop("HealthCheckPath", str(s.healthCheckPath())),
-		prop("HealthCheckPort", str("traffic-port")),
+		prop("Port", tree.NewInt(s.target.port)),
+		prop("HealthCheckPath", tree.NewString(s.healthCheckPath())),
+		prop("HealthCheckPort", tree.NewString("traffic-port")),
 		prop("Matcher", matcher),
 	))
 	var conditions []*tree.Node
@@ -192,14 +192,14 @@ func (t *template) balance() {
 		values        []string
 	}{{"path-pattern", "PathPatternConfig", s.o.Paths}, {"host-header", "HostHeaderConfig", s.o.Hosts}} {
 		if len(c.values) > 0 {
-			conditions = append(conditions, object(prop("Field", str(c.field)), prop(c.config, object(prop("Values", textArray(c.values...))))))
+			conditions = append(conditions, object(prop("Field", tree.NewString(c.field)), prop(c.config, object(prop("Values", textArray(c.values...))))))
 		}
 	}
 	t.add(idRule, resource("AWS::ElasticLoadBalancingV2::ListenerRule",
 		prop("ListenerArn", t.setting("ListenerArn")),
 		prop("Priority", t.setting("ListenerRulePriority")),
 		prop("Conditions", array(conditions...)),
-		prop("Actions", array(object(prop("Type", str("forward")), prop("TargetGroupArn", ref(idTarget))))),
+		prop("Actions", array(object(prop("Type", tree.NewString("forward")), prop("TargetGroupArn", ref(idTarget))))),
 	))
 	t.first = append(t.first, idRule) // ECS takes no target group that no load balancer has
 	t.output("TargetGroupArn", "Target group of the tasks.", ref(idTarget))
@@ -216,13 +216,13 @@ func (t *template) serve() {
 		t.first = append(t.first, TaskPolicyID)
 	}
 	properties := []tree.Member{
-		prop("serviceName", str(s.o.Name)),
+		prop("serviceName", tree.NewString(s.o.Name)),
 		prop("cluster", t.setting("Cluster")),
 		prop("taskDefinition", ref(idTask)),
 	}
 	properties = append(properties, s.api(t, getAtt(idGroup, "GroupId"), target)...)
 	t.add(idService, object(
-		prop("Type", str("AWS::ECS::Service")),
+		prop("Type", tree.NewString("AWS::ECS::Service")),
 		prop("DependsOn", textArray(t.first...)),
 		prop("Properties", object(properties...).Recase(true)),
 	))
@@ -238,11 +238,11 @@ func (t *template) record() {
 	t.add(idRecord, resource("AWS::Route53::RecordSet",
 		prop("HostedZoneId", t.setting("HostedZoneId")),
 		prop("Name", t.setting("RecordName")),
-		prop("Type", str("A")),
+		prop("Type", tree.NewString("A")),
 		prop("AliasTarget", object(
 			prop("DNSName", t.setting("LoadBalancerDnsName")),
 			prop("HostedZoneId", t.setting("LoadBalancerHostedZoneId")),
-			prop("EvaluateTargetHealth", boolean(true)),
+			prop("EvaluateTargetHealth", tree.NewBool(true)),
 		)),
 	))
 	t.output("DnsName", "DNS name of the service.", ref(idRecord))
@@ -255,18 +255,18 @@ func (t *template) node() *tree.Node {
 	for _, v := range t.service.settings() {
 		if slices.Contains(t.used, v.name) {
 			parameters = append(parameters, prop(v.name, v.parameter()))
-			groups[v.group] = append(groups[v.group], str(v.name))
+			groups[v.group] = append(groups[v.group], tree.NewString(v.name))
 		}
 	}
 	refs := t.service.refs
 	for _, p := range refs.section("Parameters") {
 		parameters = append(parameters, p)
-		groups[ofTask] = append(groups[ofTask], str(p.Name))
+		groups[ofTask] = append(groups[ofTask], tree.NewString(p.Name))
 	}
 	var shown []*tree.Node
 	for _, name := range []string{ofService, ofNetwork, ofBalance, ofDNS, ofData, ofLogs, ofTask} {
 		if len(groups[name]) > 0 {
-			shown = append(shown, object(prop("Label", object(prop("default", str(name)))), prop("Parameters", array(groups[name]...))))
+			shown = append(shown, object(prop("Label", object(prop("default", tree.NewString(name)))), prop("Parameters", array(groups[name]...))))
 		}
 	}
 	section := func(name string) *tree.Node {
@@ -276,8 +276,8 @@ func (t *template) node() *tree.Node {
 		return nil
 	}
 	return object(
-		prop("AWSTemplateFormatVersion", str("2010-09-09")),
-		prop("Description", str("Service "+t.service.o.Name+" on AWS Fargate, its logs shipped by sumoship.")),
+		prop("AWSTemplateFormatVersion", tree.NewString("2010-09-09")),
+		prop("Description", tree.NewString("Service "+t.service.o.Name+" on AWS Fargate, its logs shipped by sumoship.")),
 		prop("Metadata", object(prop("AWS::CloudFormation::Interface", object(prop("ParameterGroups", array(shown...)))))),
 		prop("Parameters", object(parameters...)),
 		prop("Mappings", section("Mappings")),

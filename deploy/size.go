@@ -95,7 +95,7 @@ func (c *converter) need() (n need) {
 	const most = int64(1) << 40 // sums of such values do not overflow
 	for _, container := range c.containers {
 		get := func(member string) int64 {
-			v := field(container, member)
+			v := container.Get(member)
 			if v.Opaque() {
 				n.partly = true
 			}
@@ -118,7 +118,7 @@ func (c *converter) need() (n need) {
 
 // size gives the task a size that Fargate has.
 func (c *converter) size() {
-	cpuNode, memoryNode := field(c.def, "cpu"), field(c.def, "memory")
+	cpuNode, memoryNode := c.def.Get("cpu"), c.def.Get("memory")
 	if cpuNode.Opaque() || memoryNode.Opaque() {
 		c.unknown(cpuNode)
 		c.unknown(memoryNode)
@@ -215,7 +215,7 @@ func (c *converter) unreserved(n need) {
 		return
 	}
 	for _, container := range c.containers {
-		if c.number(field(container, "cpu")) == 0 {
+		if c.number(container.Get("cpu")) == 0 {
 			c.note("container-cpu-unreserved", container, "")
 		}
 	}

@@ -12,7 +12,7 @@ import (
 var familyName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
 
 func (c *converter) family() {
-	n := field(c.def, "family")
+	n := c.def.Get("family")
 	if n == nil {
 		if !c.template && !c.list { // CloudFormation makes a name
 			c.fail("family-missing", c.def, "")
@@ -38,10 +38,10 @@ func (c *converter) family() {
 
 // compatibilities makes the definition claim Fargate.
 func (c *converter) compatibilities() {
-	if verdict := field(c.def, "compatibilities"); verdict.Len() > 0 && !c.fargate {
+	if verdict := c.def.Get("compatibilities"); verdict.Len() > 0 && !c.fargate {
 		c.note("ecs-verdict", verdict, "ECS has found this definition compatible with %s", strings.Join(texts(verdict), ", "))
 	}
-	n := field(c.def, "requiresCompatibilities")
+	n := c.def.Get("requiresCompatibilities")
 	if c.unknown(n) {
 		return
 	}
@@ -72,7 +72,7 @@ func texts(array *tree.Node) (all []string) {
 // namespaces looks after what the task shares with the instance, and after the
 // rest of the task level.
 func (c *converter) namespaces() {
-	if n := field(c.def, "pidMode"); n != nil {
+	if n := c.def.Get("pidMode"); n != nil {
 		switch mode := c.text(n); {
 		case mode == "host":
 			c.refuseOrDrop("pid-mode-host", n, "")
@@ -80,7 +80,7 @@ func (c *converter) namespaces() {
 			c.drop("windows-member-dropped", n, "Windows containers have no pidMode")
 		}
 	}
-	if n := field(c.def, "ipcMode"); n != nil {
+	if n := c.def.Get("ipcMode"); n != nil {
 		switch mode := c.text(n); mode {
 		case "host", "task":
 			c.refuseOrDrop("ipc-mode", n, "ipcMode %q shares memory segments and semaphores; on Fargate each container has its own", mode)
@@ -88,10 +88,10 @@ func (c *converter) namespaces() {
 			c.drop("same-meaning-dropped", n, "ipcMode %q is what Fargate does, and the member is not taken", mode)
 		}
 	}
-	if n := field(c.def, "proxyConfiguration"); n != nil {
+	if n := c.def.Get("proxyConfiguration"); n != nil {
 		c.note("proxy-configuration", n, "")
 	}
-	if n := field(c.def, "inferenceAccelerators"); n.Len() > 0 && !c.unknown(n) {
+	if n := c.def.Get("inferenceAccelerators"); n.Len() > 0 && !c.unknown(n) {
 		c.refuseOrDrop("inference-accelerators", n, "")
 	}
 }

@@ -18,18 +18,18 @@ var volumeKinds = []string{
 func (c *converter) volumes() {
 	seen := map[string]bool{}
 	var atLaunch *tree.Node
-	for _, v := range c.items(field(c.def, "volumes")) {
+	for _, v := range c.items(c.def.Get("volumes")) {
 		if v.Kind() != tree.Object {
 			continue
 		}
-		name := identity(field(v, "name"))
+		name := v.Get("name").Identity()
 		if seen[name] && name != "" {
 			c.fail("volume-name-duplicate", v, "another volume of this task is called %q already", name)
 		}
 		seen[name] = true
 		var kinds []string
 		for _, kind := range volumeKinds {
-			if n := field(v, kind); n != nil && (n.Len() > 0 || kind == "configuredAtLaunch" && c.flag(n)) {
+			if n := v.Get(kind); n != nil && (n.Len() > 0 || kind == "configuredAtLaunch" && c.flag(n)) {
 				kinds = append(kinds, kind)
 			}
 		}
@@ -39,20 +39,20 @@ func (c *converter) volumes() {
 		}
 		c.hostVolume(v, name)
 		c.dockerVolume(v, name)
-		if n := field(v, "fsxWindowsFileServerVolumeConfiguration"); n != nil && !c.unknown(n) {
+		if n := v.Get("fsxWindowsFileServerVolumeConfiguration"); n != nil && !c.unknown(n) {
 			c.refuseOrMove("volume-fsx", v, n, name, "")
 		}
-		if n := field(v, "efsVolumeConfiguration"); n != nil && !c.unknown(n) {
+		if n := v.Get("efsVolumeConfiguration"); n != nil && !c.unknown(n) {
 			c.efs(v, n, name)
 		}
-		if n := field(v, "s3filesVolumeConfiguration"); n != nil && !c.unknown(n) {
+		if n := v.Get("s3filesVolumeConfiguration"); n != nil && !c.unknown(n) {
 			if c.windows {
 				c.refuseOrDropVolume("windows-volume", v, n, name, "Windows containers on Fargate cannot mount S3 Files")
-			} else if identity(field(c.def, "taskRoleArn")) == "" && c.TaskRole == "" && !c.list {
+			} else if c.def.Get("taskRoleArn").Identity() == "" && c.TaskRole == "" && !c.list {
 				c.fail("s3files-task-role", n, "")
 			}
 		}
-		if n := field(v, "configuredAtLaunch"); n != nil && c.flag(n) {
+		if n := v.Get("configuredAtLaunch"); n != nil && c.flag(n) {
 			c.ebs(v, n, name, atLaunch)
 			atLaunch = v
 		}
@@ -60,11 +60,11 @@ func (c *converter) volumes() {
 }
 
 func (c *converter) hostVolume(v *tree.Node, name string) {
-	host := field(v, "host")
-	path := field(host, "sourcePath")
+	host := v.Get("host")
+	path := host.Get("sourcePath")
 	switch {
 	case host == nil || c.unknown(host) || path == nil:
-	case path.Kind() == tree.String && identity(path) == "":
+	case path.Kind() == tree.String && path.Identity() == "":
 		c.drop("same-meaning-dropped", path, "an empty sourcePath asks for empty storage, as none does")
 	default:
 		p, _ := path.Text()
@@ -96,14 +96,14 @@ func under(path string, roots ...string) bool {
 }
 
 func (c *converter) dockerVolume(v *tree.Node, name string) {
-	n := field(v, "dockerVolumeConfiguration")
+	n := v.Get("dockerVolumeConfiguration")
 	if n == nil || c.unknown(n) {
 		return
 	}
-	scope, driver := field(n, "scope"), field(n, "driver")
+	scope, driver := n.Get("scope"), n.Get("driver")
 	d := c.text(driver)
 	ofTask := scope == nil || c.text(scope) == "task"
-	if ofTask && !driver.Opaque() && (d == "" || d == "local" || d == "none") && field(n, "driverOpts").Len() == 0 {
+	if ofTask && !driver.Opaque() && (d == "" || d == "local" || d == "none") && n.Get("driverOpts").Len() == 0 {
 		c.swapFor("volume-docker-task", n, "host", tree.NewObject(), "")
 		return
 	}
@@ -126,7 +126,7 @@ func (c *converter) refuseOrMove(id string, v, kind *tree.Node, name, why string
 	}
 	if to == "ephemeral" {
 		if kind.Name() == v.Field("host").Name() && kind == v.Field("host") {
-			n := field(kind, "sourcePath")
+			n := kind.Get("sourcePath")
 			c.drop("volume-ephemeral", n, "volume %q becomes empty storage of the task: what is written there goes with it", name)
 			return
 		}
@@ -154,8 +154,8 @@ func (c *converter) refuseOrDropVolume(id string, v, kind *tree.Node, name, why 
 	}
 	c.drop(id, v, why, args...)
 	for _, container := range c.containers {
-		for _, mount := range field(container, "mountPoints").Elements() {
-			if identity(field(mount, "sourceVolume")) == name {
+		for _, mount := range container.Get("mountPoints").Elements() {
+			if mount.Get("sourceVolume").Identity() == name {
 				c.drop("mount-dropped", mount, "it mounts volume %q, which is dropped", name)
 			}
 		}
@@ -167,17 +167,17 @@ func (c *converter) efs(v, n *tree.Node, name string) {
 		c.refuseOrDropVolume("windows-volume", v, n, name, "Windows containers on Fargate cannot mount EFS")
 		return
 	}
-	auth := field(n, "authorizationConfig")
-	encryption, root := field(n, "transitEncryption"), field(n, "rootDirectory")
-	point, iam := field(auth, "accessPointId"), c.text(field(auth, "iam"))
+	auth := n.Get("authorizationConfig")
+	encryption, root := n.Get("transitEncryption"), n.Get("rootDirectory")
+	point, iam := auth.Get("accessPointId"), c.text(auth.Get("iam"))
 	encrypted := encryption.Opaque() || c.text(encryption) == "ENABLED"
 	switch {
-	case identity(point) != "" && !encrypted:
+	case point.Identity() != "" && !encrypted:
 		c.fail("efs-invalid", n, "an access point needs transitEncryption ENABLED")
 	case iam == "ENABLED" && !encrypted:
 		c.fail("efs-invalid", n, "iam ENABLED needs transitEncryption ENABLED")
 	}
-	if dir := c.text(root); identity(point) != "" && dir != "" && dir != "/" {
+	if dir := c.text(root); point.Identity() != "" && dir != "" && dir != "/" {
 		c.fail("efs-invalid", root, "with an access point rootDirectory has to be / or absent")
 	}
 	c.note("efs-security-group", n, "")
@@ -193,8 +193,8 @@ func (c *converter) ebs(v, n *tree.Node, name string, earlier *tree.Node) {
 	}
 	mounted := c.containersUnknown
 	for _, container := range c.containers {
-		for _, mount := range field(container, "mountPoints").Elements() {
-			mounted = mounted || identity(field(mount, "sourceVolume")) == name || mount.Opaque()
+		for _, mount := range container.Get("mountPoints").Elements() {
+			mounted = mounted || mount.Get("sourceVolume").Identity() == name || mount.Opaque()
 		}
 	}
 	if !mounted {
@@ -205,12 +205,12 @@ func (c *converter) ebs(v, n *tree.Node, name string, earlier *tree.Node) {
 
 // hasVolume reports whether there is a volume of a name, or may be.
 func (c *converter) hasVolume(name string) bool {
-	volumes := field(c.def, "volumes")
+	volumes := c.def.Get("volumes")
 	if volumes.Opaque() || c.list {
 		return true
 	}
 	for _, v := range volumes.Elements() {
-		if v.Opaque() || identity(field(v, "name")) == name {
+		if v.Opaque() || v.Get("name").Identity() == name {
 			return true
 		}
 	}
