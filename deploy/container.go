@@ -7,6 +7,9 @@ import (
 	"sumoship/deploy/tree"
 )
 
+var noEssentialContainer = Rule{ID: "no-essential-container", Severity: Error, Action: Refuse, Source: apiContainer,
+	Summary: "No container is essential; a task needs one that is.", Help: Advice{"Say essential true for the one that the task is for."}}
+
 // eachContainer looks after the members of containers that need no look at the
 // others, and at what the containers of a task must be together.
 func (c *converter) eachContainer() {
@@ -27,7 +30,7 @@ func (c *converter) eachContainer() {
 		c.linux(container)
 	}
 	if !essential && len(c.containers) > 0 {
-		c.fail("no-essential-container", c.def.Get("containerDefinitions"), "")
+		c.Fail(noEssentialContainer, c.def.Get("containerDefinitions"), "")
 	}
 	c.cycles()
 	c.sharedControls()
@@ -37,6 +40,12 @@ func (c *converter) eachContainer() {
 // Source: Amazon ECS API Reference, ContainerDefinition (name).
 var containerName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
 
+var containerNameInvalid = Rule{ID: "container-name-invalid", Severity: Error, Action: Refuse, Source: apiContainer,
+	Summary: "The name of a container is none: 1 to 255 letters, digits, _ and -.", Help: Advice{"Rename it."}}
+
+var containerNameDuplicate = Rule{ID: "container-name-duplicate", Severity: Error, Action: Refuse, Source: apiContainer,
+	Summary: "Two containers have the same name.", Help: Advice{"Rename one."}}
+
 func (c *converter) name(container *tree.Node, seen map[string]bool) {
 	n := container.Get("name")
 	name := n.Identity()
@@ -44,10 +53,10 @@ func (c *converter) name(container *tree.Node, seen map[string]bool) {
 		return // missing or of a wrong type, and reported
 	}
 	if !n.Opaque() && !containerName.MatchString(name) {
-		c.fail("container-name-invalid", n, "%q is no name of a container: 1 to 255 letters, digits, _ and -", name)
+		c.Fail(containerNameInvalid, n, "%q is no name of a container: 1 to 255 letters, digits, _ and -", name)
 	}
 	if seen[name] {
-		c.fail("container-name-duplicate", n, "another container of this task is called %q already", name)
+		c.Fail(containerNameDuplicate, n, "another container of this task is called %q already", name)
 	}
 	seen[name] = true
 }
@@ -58,10 +67,13 @@ func (c *converter) essential(container *tree.Node) bool {
 	return n == nil || n.Opaque() || c.flag(n)
 }
 
+var interactiveConsole = Rule{ID: "interactive-console", Severity: Info, Action: Keep, Source: guideFargate,
+	Summary: "Nobody can attach to a container on Fargate as with docker attach.", Help: Advice{"Use ECS Exec."}}
+
 func (c *converter) console(container *tree.Node) {
 	for _, member := range []string{"interactive", "pseudoTerminal"} {
 		if n := container.Get(member); n != nil && c.flag(n) {
-			c.note("interactive-console", n, "")
+			c.Note(interactiveConsole, n, "")
 		}
 	}
 }
@@ -69,6 +81,9 @@ func (c *converter) console(container *tree.Node) {
 // Source: Amazon ECS API Reference, ContainerDefinition (startTimeout,
 // stopTimeout): "The valid values for Fargate are 2-120 seconds."
 const leastTimeout, mostTimeout = 2, 120
+
+var timeoutClamped = Rule{ID: "timeout-clamped", Severity: Warning, Action: Set, Source: apiContainer,
+	Summary: "Fargate waits between 2 and 120 seconds.", Help: Advice{"See that the container ends in that time."}, Refusal: "the valid values for Fargate are 2-120 seconds"}
 
 func (c *converter) timeouts(container *tree.Node) {
 	for _, member := range []string{"startTimeout", "stopTimeout"} {
@@ -80,14 +95,20 @@ func (c *converter) timeouts(container *tree.Node) {
 		switch {
 		case !ok || v < 0: // reported
 		case v > mostTimeout && member == "stopTimeout":
-			c.set("timeout-clamped", container, member, tree.NewInt(mostTimeout), "Fargate waits %d s at most, and not %d s: a shutdown may be cut short", mostTimeout, v)
+			c.set(timeoutClamped, container, member, tree.NewInt(mostTimeout), "Fargate waits %d s at most, and not %d s: a shutdown may be cut short", mostTimeout, v)
 		case v > mostTimeout:
-			c.set("timeout-clamped", container, member, tree.NewInt(mostTimeout), "Fargate waits %d s at most, and not %d s, for what the container depends on", mostTimeout, v)
+			c.set(timeoutClamped, container, member, tree.NewInt(mostTimeout), "Fargate waits %d s at most, and not %d s, for what the container depends on", mostTimeout, v)
 		case v < leastTimeout:
-			c.set("timeout-clamped", container, member, tree.NewInt(leastTimeout), "Fargate waits %d s at least, and not %d s", leastTimeout, v)
+			c.set(timeoutClamped, container, member, tree.NewInt(leastTimeout), "Fargate waits %d s at least, and not %d s", leastTimeout, v)
 		}
 	}
 }
+
+var windowsMemberDropped = Rule{ID: "windows-member-dropped", Severity: Warning, Action: Drop, Source: guideWindows,
+	Summary: "Windows containers on Fargate do not have this.", Refusal: "Windows containers on Fargate do not support this parameter"}
+
+var valueOutOfRange = Rule{ID: "value-out-of-range", Severity: Error, Action: Refuse, Source: apiTask,
+	Summary: "A number, or how many there are of something, is out of range.", Help: Advice{"Bring it into the range."}}
 
 func (c *converter) restart(container *tree.Node) {
 	n := container.Get("restartPolicy")
@@ -95,13 +116,16 @@ func (c *converter) restart(container *tree.Node) {
 		return
 	}
 	if c.windows {
-		c.drop("windows-member-dropped", n, "Windows containers on Fargate have no restartPolicy: a container that ends stays ended")
+		c.drop(windowsMemberDropped, n, "Windows containers on Fargate have no restartPolicy: a container that ends stays ended")
 		return
 	}
 	if codes := n.Get("ignoredExitCodes"); codes.Len() > 50 {
-		c.fail("value-out-of-range", codes, "%d exit codes are out of range: at most 50", codes.Len())
+		c.Fail(valueOutOfRange, codes, "%d exit codes are out of range: at most 50", codes.Len())
 	}
 }
+
+var healthCheckCommand = Rule{ID: "health-check-command", Severity: Error, Action: Refuse, Source: "Amazon ECS API Reference, HealthCheck",
+	Summary: "The command of a health check begins with CMD or CMD-SHELL.", Help: Advice{"Add it."}}
 
 func (c *converter) health(container *tree.Node) {
 	n := container.Get("healthCheck").Get("command")
@@ -115,15 +139,18 @@ func (c *converter) health(container *tree.Node) {
 		}
 		break
 	}
-	c.fail("health-check-command", n, "")
+	c.Fail(healthCheckCommand, n, "")
 }
+
+var volumeUnknown = Rule{ID: "volume-unknown", Severity: Error, Action: Refuse, Source: apiVolume,
+	Summary: "A container mounts a volume that does not exist.", Help: Advice{"Correct the name, or add the volume."}, Refusal: "Unknown volume."}
 
 // mounts looks whether the volumes and containers that a container mounts exist.
 func (c *converter) mounts(container *tree.Node) {
 	for _, mount := range c.items(container.Get("mountPoints")) {
 		name := mount.Get("sourceVolume")
 		if id := name.Identity(); id != "" && !c.hasVolume(id) {
-			c.fail("volume-unknown", name, "there is no volume %q", id)
+			c.Fail(volumeUnknown, name, "there is no volume %q", id)
 		}
 	}
 	for _, from := range c.items(container.Get("volumesFrom")) {
@@ -133,6 +160,9 @@ func (c *converter) mounts(container *tree.Node) {
 	}
 }
 
+var containerUnknown = Rule{ID: "container-unknown", Severity: Error, Action: Refuse, Source: apiContainer,
+	Summary: "A container that is referred to does not exist.", Help: Advice{"Correct the name, or take the reference out."}}
+
 // known reports whether the name of a container is that of one of this task, and
 // a finding if not.
 func (c *converter) known(name *tree.Node) bool {
@@ -140,9 +170,15 @@ func (c *converter) known(name *tree.Node) bool {
 	if id == "" || c.byName[id] != nil || c.containersUnknown || c.unknown(name) {
 		return id != "" && c.byName[id] != nil
 	}
-	c.fail("container-unknown", name, "there is no container %q in this task", id)
+	c.Fail(containerUnknown, name, "there is no container %q in this task", id)
 	return false
 }
+
+var dependsOnEssential = Rule{ID: "depends-on-essential", Severity: Error, Action: Refuse, Source: apiDependency,
+	Summary: "A container waits for the end of an essential one, with which the task ends.", Help: Advice{"Say essential false for the one that ends."}}
+
+var dependsOnHealth = Rule{ID: "depends-on-health", Severity: Error, Action: Refuse, Source: apiDependency,
+	Summary: "A container waits for the health of one that has no health check in the definition.", Help: Advice{"Add healthCheck; that of the image does not count."}}
 
 func (c *converter) dependencies(container *tree.Node) {
 	for _, d := range c.items(container.Get("dependsOn")) {
@@ -154,15 +190,18 @@ func (c *converter) dependencies(container *tree.Node) {
 		switch condition := c.text(d.Get("condition")); condition {
 		case "COMPLETE", "SUCCESS":
 			if n := on.Get("essential"); !n.Opaque() && c.essential(on) {
-				c.fail("depends-on-essential", d, "%q is essential, so the task ends when it does: nothing can wait for its %s", name.Identity(), condition)
+				c.Fail(dependsOnEssential, d, "%q is essential, so the task ends when it does: nothing can wait for its %s", name.Identity(), condition)
 			}
 		case "HEALTHY":
 			if on.Get("healthCheck") == nil {
-				c.fail("depends-on-health", d, "%q has no healthCheck in this definition, so it is never HEALTHY", name.Identity())
+				c.Fail(dependsOnHealth, d, "%q has no healthCheck in this definition, so it is never HEALTHY", name.Identity())
 			}
 		}
 	}
 }
+
+var dependsOnCycle = Rule{ID: "depends-on-cycle", Severity: Error, Action: Refuse, Source: apiDependency,
+	Summary: "Containers wait for each other.", Help: Advice{"Take one dependency out."}}
 
 // cycles reports containers that wait for each other, by dependsOn and by links,
 // which become that.
@@ -180,7 +219,7 @@ func (c *converter) cycles() {
 					break
 				}
 			}
-			c.fail("depends-on-cycle", container, "containers wait for each other: %s", strings.Join(append(path, name), " → "))
+			c.Fail(dependsOnCycle, container, "containers wait for each other: %s", strings.Join(append(path, name), " → "))
 			return
 		case done:
 			return
@@ -215,20 +254,34 @@ func (c *converter) waitsFor(container *tree.Node) (on []*tree.Node) {
 // "Pass environment variables to a container": at most 10, file extension .env.
 var environmentFile = regexp.MustCompile(`^arn:[a-z-]+:s3:::[^/]+/.+\.env$`)
 
+var environmentFileInvalid = Rule{ID: "environment-file-invalid", Severity: Error, Action: Refuse, Source: "Amazon ECS API Reference, EnvironmentFile",
+	Summary: "An environment file is an object in S3 whose name ends in .env.", Help: Advice{"Give its ARN, such as arn:aws:s3:::bucket/app.env."}}
+
+var valueInvalid = Rule{ID: "value-invalid", Severity: Error, Action: Refuse, Source: apiTask,
+	Summary: "A value is none of those that ECS knows.", Help: Advice{"Use one that it knows."}}
+
 func (c *converter) environmentFiles(container *tree.Node) {
 	files := container.Get("environmentFiles")
 	for i, f := range c.items(files) {
 		if i == 10 {
-			c.fail("value-out-of-range", files, "%d environment files are out of range: at most 10", files.Len())
+			c.Fail(valueOutOfRange, files, "%d environment files are out of range: at most 10", files.Len())
 		}
 		if n := f.Get("value"); n != nil && !c.unknown(n) && !environmentFile.MatchString(n.Identity()) {
-			c.fail("environment-file-invalid", n, "%s is no ARN of an S3 object whose name ends in .env", n.Source())
+			c.Fail(environmentFileInvalid, n, "%s is no ARN of an S3 object whose name ends in .env", n.Source())
 		}
 		if n := f.Get("type"); n != nil && !c.unknown(n) && n.Identity() != "s3" {
-			c.fail("value-invalid", n, "%s is not s3", n.Source())
+			c.Fail(valueInvalid, n, "%s is not s3", n.Source())
 		}
 	}
 }
+
+var windowsFirelens = Rule{ID: "windows-firelens", Severity: Error, Action: Refuse, Source: guideWindows,
+	Summary: "Windows containers on Fargate have no awsfirelens.", Help: Advice{"Use awslogs."}, Allow: "the logs go to CloudWatch Logs, and the log router loses its configuration.",
+	Refusal: "Windows tasks do not support awsfirelens"}
+
+var firelensConfigS3 = Rule{ID: "firelens-config-s3", Severity: Error, Action: Refuse, Source: "Amazon ECS API Reference, FirelensConfiguration",
+	Summary: "On Fargate the log router cannot read its configuration from S3 by config-file-type.", Help: Advice{"Use the init image of aws-for-fluent-bit and the variable aws_fluent_bit_init_s3_1, or build the file into the image."},
+	Allow: "the options of the file are dropped.", Refusal: "Fargate launch type does not support FirelensConfiguration config file from 's3'"}
 
 func (c *converter) firelens(container *tree.Node) {
 	n := container.Get("firelensConfiguration")
@@ -236,63 +289,98 @@ func (c *converter) firelens(container *tree.Node) {
 		return
 	}
 	if c.windows {
-		c.refuseOrDrop("windows-firelens", n, "")
+		c.refuseOrDrop(windowsFirelens, n, "")
 		return
 	}
 	options := n.Get("options")
 	if kind := options.Key("config-file-type"); kind != nil && !c.unknown(kind) && kind.Identity() == "s3" {
-		if c.refuse("firelens-config-s3", kind, "") {
-			c.drop("firelens-config-s3", kind, "")
+		if c.Refuse(firelensConfigS3, kind, "") {
+			c.drop(firelensConfigS3, kind, "")
 			if file := options.Key("config-file-value"); file != nil {
-				c.drop("firelens-config-s3", file, "")
+				c.drop(firelensConfigS3, file, "")
 			}
 		}
 	}
 }
 
+var privileged = Rule{ID: "privileged", Severity: Error, Action: Refuse, Source: guideFargate,
+	Summary: "Fargate has no privileged containers.", Help: Advice{"Find out what it is for: most containers need it no more."},
+	Allow: allowDropped, Refusal: "Fargate requires that the 'privileged' setting be 'false'."}
+
+var hostnameDropped = Rule{ID: "hostname-dropped", Topic: Network, Severity: Warning, Action: Drop, Source: apiContainer,
+	Summary: "With awsvpc a container has the name that its address has in the VPC, and no other.", Help: Advice{"See that nothing needs the name."},
+	Refusal: "hostname is not supported on container when networkMode=awsvpc."}
+
+var networkingDisabled = Rule{ID: "networking-disabled", Topic: Network, Severity: Error, Action: Refuse, Source: guideFargate,
+	Summary: "The container has no network; on Fargate it would have that of the task.", Help: Advice{"Move it to a task of its own, with a security group without rules."},
+	Allow: allowDropped, Refusal: "Disable Networking is not supported on container when networkMode=awsvpc"}
+
+var sameMeaningDropped = Rule{ID: "same-meaning-dropped", Severity: Info, Action: Drop, Source: guideFargate,
+	Summary: "A member that Fargate does not take asks for what it does anyway.", Refusal: "Fargate compatible task definitions do not have this parameter"}
+
+var dnsSettings = Rule{ID: "dns-settings", Topic: Network, Severity: Error, Action: Refuse, Source: guideFargate,
+	Summary: "The task resolves names as its VPC does.", Help: Advice{"Use the DHCP options of the VPC, or rules of Route 53 Resolver."},
+	Allow: allowDropped, Refusal: "DNS servers are not supported on container when networkMode=awsvpc"}
+
+var credentialSpecJoined = Rule{ID: "credential-spec-joined", Severity: Error, Action: Refuse, Source: guideGMSA,
+	Summary: "The credential spec needs an instance that has joined the domain.", Help: Advice{"Use credentialSpecs with credentialspecdomainless: and a secret."},
+	Allow: allowDropped, Refusal: "Fargate tasks take domainless credential specs only"}
+
+var dockerSecurityOptions = Rule{ID: "docker-security-options", Severity: Error, Action: Refuse, Source: guideFargate,
+	Summary: "Fargate takes no dockerSecurityOptions; without them the container is less isolated from its neighbours in the task, or may gain privileges.", Help: Advice{"Each task has a virtual machine of its own; drop privileges in the image."},
+	Allow: allowDropped, Refusal: "Fargate compatible task definitions do not support dockerSecurityOptions"}
+
+var credentialSpecWindows = Rule{ID: "credential-spec-windows", Severity: Error, Action: Refuse, Source: guideWindows,
+	Summary: "Windows containers on Fargate cannot use gMSA.", Help: Advice{"Stay on EC2, or sign in by other means."},
+	Allow: allowDropped, Refusal: "Windows containers on Fargate do not support gMSA"}
+
+var resourceRequirements = Rule{ID: "resource-requirements", Severity: Error, Action: Refuse, Source: guideFargate,
+	Summary: "Fargate has no GPU or other accelerator.", Help: Advice{"Use ECS Managed Instances, or stay on EC2."},
+	Allow: allowDropped, Refusal: "Tasks using the Fargate launch type do not support GPU resource requirements"}
+
 // refused looks after the members that Fargate does not have.
 func (c *converter) refused(container *tree.Node) {
 	if n := container.Get("privileged"); n != nil && c.flag(n) {
-		c.refuseOrDrop("privileged", n, "")
+		c.refuseOrDrop(privileged, n, "")
 	}
 	if n := container.Get("hostname"); n != nil && n.Identity() != "" {
-		c.drop("hostname-dropped", n, "")
+		c.drop(hostnameDropped, n, "")
 	}
 	if n := container.Get("disableNetworking"); n != nil && !c.unknown(n) {
 		if c.flag(n) {
-			c.refuseOrDrop("networking-disabled", n, "")
+			c.refuseOrDrop(networkingDisabled, n, "")
 		} else {
-			c.drop("same-meaning-dropped", n, "disableNetworking false is what Fargate does")
+			c.drop(sameMeaningDropped, n, "disableNetworking false is what Fargate does")
 		}
 	}
 	for _, member := range []string{"dnsServers", "dnsSearchDomains"} {
 		if n := container.Get(member); n.Len() > 0 {
-			c.refuseOrDrop("dns-settings", n, "Fargate takes no %s: the task resolves names as its VPC does", member)
+			c.refuseOrDrop(dnsSettings, n, "Fargate takes no %s: the task resolves names as its VPC does", member)
 		}
 	}
 	for _, n := range c.items(container.Get("dockerSecurityOptions")) {
 		if strings.HasPrefix(c.text(n), "credentialspec:") {
-			c.refuseOrDrop("credential-spec-joined", n, "")
+			c.refuseOrDrop(credentialSpecJoined, n, "")
 		} else {
-			c.refuseOrDrop("docker-security-options", n, "")
+			c.refuseOrDrop(dockerSecurityOptions, n, "")
 		}
 	}
 	var domainless int
 	for _, n := range c.items(container.Get("credentialSpecs")) {
 		switch {
 		case c.windows:
-			c.refuseOrDrop("credential-spec-windows", n, "")
+			c.refuseOrDrop(credentialSpecWindows, n, "")
 		case strings.HasPrefix(c.text(n), "credentialspecdomainless:"):
 			domainless++
 		default:
-			c.refuseOrDrop("credential-spec-joined", n, "")
+			c.refuseOrDrop(credentialSpecJoined, n, "")
 		}
 	}
 	if domainless > 1 {
-		c.fail("value-out-of-range", container.Get("credentialSpecs"), "%d credential specs are out of range: at most 1", domainless)
+		c.Fail(valueOutOfRange, container.Get("credentialSpecs"), "%d credential specs are out of range: at most 1", domainless)
 	}
 	for _, n := range c.items(container.Get("resourceRequirements")) {
-		c.refuseOrDrop("resource-requirements", n, "Fargate has no %s", orUnknown(c.text(n.Get("type")), "such device"))
+		c.refuseOrDrop(resourceRequirements, n, "Fargate has no %s", orUnknown(c.text(n.Get("type")), "such device"))
 	}
 	if c.windows {
 		c.notOnWindows(container)
@@ -303,7 +391,7 @@ func (c *converter) refused(container *tree.Node) {
 func (c *converter) notOnWindows(container *tree.Node) {
 	for _, member := range []string{"user", "readonlyRootFilesystem", "linuxParameters", "ulimits", "systemControls"} {
 		if n := container.Get(member); n != nil && (n.Len() > 0 || n.Kind() < tree.Array) {
-			c.drop("windows-member-dropped", n, "Windows containers on Fargate have no %s", member)
+			c.drop(windowsMemberDropped, n, "Windows containers on Fargate have no %s", member)
 		}
 	}
 }

@@ -24,6 +24,7 @@ type Options struct {
 	Volumes       map[string]string // by name of a volume of the instance: "ephemeral", "efs:fs-ID", "efs:fs-ID:/DIR" or "efs:fs-ID:fsap-ID"
 	Fluentd       string            // where logs of the fluentd driver go: "" or "awslogs", or "firelens"
 	Shm           string            // what becomes of sharedMemorySize: "" (refused) or "tmpfs"
+	Strict        bool              // in a definition that claims FARGATE, what ECS refuses is an error also where Convert mends it
 	Allow         []string          // IDs of refusals that are lifted; see [Rule.Allow]
 }
 
@@ -52,7 +53,7 @@ func Convert(d *Document, o Options) ([]Finding, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	return convert(d.Definition(), d.Shape(), false, o), nil
+	return convert(d.Definition(), d.Shape(), o), nil
 }
 
 // Check returns what Convert would find, and edits nothing. In a definition that
@@ -64,26 +65,23 @@ func Check(d *Document, o Options) ([]Finding, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	return convert(d.Definition().Clone(), d.Shape(), true, o), nil
+	o.Strict = true
+	return convert(d.Definition().Clone(), d.Shape(), o), nil
 }
 
-func convert(def *tree.Node, shape Shape, check bool, o Options) []Finding {
+func convert(def *tree.Node, shape Shape, o Options) []Finding {
 	c := &converter{
 		Options:  o,
+		Recorder: NewRecorder(o.Allow),
 		def:      def,
 		template: shape == Template,
 		list:     shape == List,
-		check:    check,
-		allowed:  map[string]bool{},
 		names:    map[*tree.Node]string{},
 		byName:   map[string]*tree.Node{},
 		said:     map[*tree.Node]bool{},
-		findings: make([]placedFinding, 0, 16+8*def.Get("containerDefinitions").Len()),
-	}
-	for _, id := range o.Allow {
-		c.allowed[id] = true
 	}
 	c.read()
+	c.Recorder.Strict = o.Strict && c.fargate
 	c.validate(def, definition)
 	c.family()
 	c.compatibilities()
@@ -98,7 +96,7 @@ func convert(def *tree.Node, shape Shape, check bool, o Options) []Finding {
 	c.roles()
 	c.size()
 	c.scan()
-	return c.sorted()
+	return c.Findings()
 }
 
 // read finds the containers and what the definition claims.

@@ -90,7 +90,7 @@ func describe(found []Finding) []byte {
 			fmt.Fprintf(&b, "    + %s\n", f.After)
 		}
 		fmt.Fprintf(&b, "    %s\n", f.Why)
-		if f.Help != "" {
+		if len(f.Help) > 0 {
 			fmt.Fprintf(&b, "    → %s\n", f.Help)
 		}
 	}

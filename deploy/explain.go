@@ -12,13 +12,13 @@ import (
 
 // NetworkMode tells what a network mode means.
 type NetworkMode struct {
-	Name    string  `json:"mode"`
-	Summary string  `json:"summary"`
-	Topics  []Topic `json:"topics"`
+	Name    string   `json:"mode"`
+	Summary string   `json:"summary"`
+	Topics  []Aspect `json:"topics"`
 }
 
-// Topic is one side of a network mode.
-type Topic struct {
+// Aspect is one side of a network mode.
+type Aspect struct {
 	Name string `json:"topic"`
 	Text string `json:"text"`
 }
@@ -32,7 +32,7 @@ type Topic struct {
 func NetworkModes() []NetworkMode { return slices.Clone(networkModes) }
 
 var networkModes = []NetworkMode{
-	{"none", "The containers have no network but their own loopback.", []Topic{
+	{"none", "The containers have no network but their own loopback.", []Aspect{
 		{"ports", "None: portMappings are not allowed, and nothing outside can connect."},
 		{"addresses", "None but 127.0.0.1, and that is another one in each container."},
 		{"isolation", "Complete. Containers can share volumes only. Logs still leave, for the log driver runs outside of them."},
@@ -40,7 +40,7 @@ var networkModes = []NetworkMode{
 		{"security groups", "They do not matter to the task; those of the instance are about the instance."},
 		{"Fargate", "Does not have it. In awsvpc the containers get a network with a way out, which changes what the task can do; so convert refuses it unless network-mode-none is allowed. A security group without rules closes it again, but closes it to images, secrets and logs too unless VPC endpoints are open."},
 	}},
-	{"bridge", "Docker's own network on the instance, and the default on Linux: containers stand behind a bridge and reach the world by the instance's address.", []Topic{
+	{"bridge", "Docker's own network on the instance, and the default on Linux: containers stand behind a bridge and reach the world by the instance's address.", []Aspect{
 		{"ports", "A port of the container is mapped to a port of the instance: a fixed one (hostPort 80), of which an instance has only one, or one that Docker chooses (hostPort 0), mostly 32768 to 60999. Two tasks with the same fixed port need two instances."},
 		{"addresses", "Containers have addresses of the bridge, such as 172.17.0.2, which nobody outside of the instance can reach. Clients and target groups (of type instance) use the instance's address and the host port; outgoing connections come from the instance's address."},
 		{"isolation", "Each container has a network of its own; localhost is the container. Containers of a task find each other by links or by host ports. All can reach the instance at 172.17.0.1, with whatever listens there, and its metadata with its role."},
@@ -48,7 +48,7 @@ var networkModes = []NetworkMode{
 		{"security groups", "Those of the instance, for all of its tasks. With dynamic ports they have to let the load balancer in on the whole ephemeral range."},
 		{"Fargate", "Becomes awsvpc: host ports go and the container port is the port of the task; links go and linked containers are at 127.0.0.1; two containers that listen on the same port collide; what was at 172.17.0.1 (a statsd, an X-Ray daemon) is gone and becomes a container of the task. Target groups have to be of type ip."},
 	}},
-	{"host", "The containers use the network of the instance as it is, without anything between.", []Topic{
+	{"host", "The containers use the network of the instance as it is, without anything between.", []Aspect{
 		{"ports", "A container listens on the instance's ports directly, hostPort equals containerPort, and portMappings are no more than a remark for load balancers. A port can be taken once on an instance, so one task of a kind fits on it."},
 		{"addresses", "Those of the instance, all of its interfaces."},
 		{"isolation", "None in the network: containers see the instance's interfaces, reach all that listens on its localhost and its metadata with its role, and can take any free port. AWS advises against root in such containers."},
@@ -56,7 +56,7 @@ var networkModes = []NetworkMode{
 		{"security groups", "Those of the instance, for all of its tasks."},
 		{"Fargate", "Becomes awsvpc: localhost is the task and no more the instance, so agents that were reached there become containers of the task; ports that were not in portMappings have to be, for load balancers and service discovery; names of interfaces differ (eth0, or eth1 with platform version 1.4.0). Host networking that reads other traffic (NET_ADMIN, sniffing, DHCP) cannot move."},
 	}},
-	{"awsvpc", "Each task has an elastic network interface in your VPC with an address of its own. The only mode of Fargate.", []Topic{
+	{"awsvpc", "Each task has an elastic network interface in your VPC with an address of its own. The only mode of Fargate.", []Aspect{
 		{"ports", "The container port is the port of the task; there are no host ports, and any number of tasks can use the same one. All containers of a task share its ports, so two of them cannot listen on the same."},
 		{"addresses", "A private address from a subnet that you choose, for each task; clients, DNS and target groups (of type ip) use it. A public address only on Fargate (assignPublicIp), otherwise a NAT gateway or VPC endpoints lead out. The next limit is the free addresses of the subnets."},
 		{"isolation", "The task is alone in its network, its containers share it: each finds the others at 127.0.0.1. Links, hostname, extraHosts and dnsServers are not taken. On Fargate there is no instance, so no metadata of one and no role of it: the task role is all that containers have."},
@@ -96,14 +96,6 @@ type PortMove struct {
 	After     string `json:"after"`  // on Fargate
 }
 
-// aboutNetwork are the IDs of findings that are about the network of a task.
-var aboutNetwork = []string{
-	"network-mode", "network-mode-host", "network-mode-none", "hostname-dropped", "networking-disabled", "dns-settings", "extra-host-linked", "extra-hosts",
-	"system-control-shared", "host-port-removed", "host-port-changed", "host-port-dynamic", "port-collision", "port-mapping-duplicate", "port-overlap",
-	"port-range-conflict", "port-name-duplicate", "link-dropped", "link-unknown", "link-depends-on", "link-alias-rewritten", "link-alias-kept", "link-alias-unused",
-	"efs-security-group", "proxy-configuration", "instance-metadata", "docker-bridge-address", "link-variables", "localhost-in-host-mode", "network-interface",
-}
-
 // NewMove tells what the move changes. It edits nothing.
 //
 // Errors: *OptionError.
@@ -124,8 +116,8 @@ func NewMove(d *Document, o Options) (*Move, error) {
 			}
 		}
 	}
-	for _, f := range convert(def.Clone(), d.Shape(), false, o) {
-		if slices.Contains(aboutNetwork, f.ID) {
+	for _, f := range convert(def.Clone(), d.Shape(), o) {
+		if f.Topic == Network {
 			m.Findings = append(m.Findings, f)
 		} else {
 			m.Others++

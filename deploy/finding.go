@@ -1,5 +1,10 @@
 package deploy
 
+import (
+	"slices"
+	"strings"
+)
+
 // Severity is how much a finding weighs.
 type Severity string
 
@@ -23,6 +28,7 @@ const (
 // Finding is one thing that Fargate or the way of the logs asks of a task
 // definition, and what the converter does about it.
 type Finding struct {
+	Topic    Topic    `json:"-"`  // of its rule
 	ID       string   `json:"id"` // stable, such as "host-port-dropped"
 	Severity Severity `json:"severity"`
 	// Pointer is the place in the input, a JSON pointer (RFC 6901); "" is the
@@ -39,7 +45,7 @@ type Finding struct {
 	Before string `json:"before,omitempty"`
 	After  string `json:"after,omitempty"`
 	Why    string `json:"why"`              // one sentence
-	Help   string `json:"help,omitempty"`   // what to do next
+	Help   Advice `json:"help,omitempty"`   // what to do next, a string in JSON
 	Source string `json:"source,omitempty"` // where AWS says so
 }
 
@@ -57,3 +63,32 @@ func (s Severity) weight() int {
 	}
 	return 0
 }
+
+// Advice is what to do next: sentences, which JSON has as one string.
+type Advice []string
+
+// CreateLogGroup is the advice that a caller who creates the log groups removes.
+const CreateLogGroup = "Create the log group before the first task."
+
+// String joins the sentences.
+func (a Advice) String() string { return strings.Join(a, " ") }
+
+// MarshalText writes the advice as one string.
+func (a Advice) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// UnmarshalText takes a string as one sentence.
+func (a *Advice) UnmarshalText(text []byte) error {
+	*a = Advice{string(text)}
+	return nil
+}
+
+// Without returns the advice less one sentence.
+func (a Advice) Without(sentence string) Advice {
+	return slices.DeleteFunc(slices.Clone(a), func(s string) bool { return s == sentence })
+}
+
+// Topic is what a rule is about, where somebody asks for that.
+type Topic string
+
+// Network is the topic of the rules about the network of a task.
+const Network Topic = "network"

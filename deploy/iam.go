@@ -167,7 +167,7 @@ func (b *roleBuilder) wrong(err error) {
 }
 
 func (b *roleBuilder) remark(format string, args ...any) {
-	b.notes = append(b.notes, sentence(fmt.Sprintf(format, args...)))
+	b.notes = append(b.notes, Sentence(fmt.Sprintf(format, args...)))
 }
 
 // read reads a text, in all its variants. What cannot be read is an error of the

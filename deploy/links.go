@@ -11,6 +11,15 @@ import (
 // network. It is not localhost, which may be ::1.
 const loopback = "127.0.0.1"
 
+var linkDropped = Rule{ID: "link-dropped", Topic: Network, Severity: Info, Action: Drop, Source: apiContainer,
+	Summary: "Fargate has no links; the containers of a task share its network, at 127.0.0.1.", Refusal: "Links are not supported when networkMode=awsvpc."}
+
+var linkUnknown = Rule{ID: "link-unknown", Topic: Network, Severity: Error, Action: Refuse, Source: apiContainer,
+	Summary: "A link names a container that does not exist.", Help: Advice{"Correct the name, or take the link out."}}
+
+var linkAliasUnused = Rule{ID: "link-alias-unused", Topic: Network, Severity: Warning, Action: Keep, Source: dockerLinks,
+	Summary: "Nothing in the definition says the alias of a link: it is probably built into the image, and does not resolve on Fargate.", Help: Advice{"Configure the address, such as by a variable of the image: WORDPRESS_DB_HOST=127.0.0.1."}}
+
 // links turns links into what they were for: neighbours are reached at 127.0.0.1
 // and started first.
 //
@@ -31,18 +40,18 @@ func (c *converter) links() {
 		if c.unknown(links) {
 			names = []string{links.Source()}
 		}
-		c.drop("link-dropped", links, "Fargate has no links; the containers of a task share its network, at %s: %s", loopback, strings.Join(names, ", "))
+		c.drop(linkDropped, links, "Fargate has no links; the containers of a task share its network, at %s: %s", loopback, strings.Join(names, ", "))
 		for _, l := range aliases {
 			if l.to == "" {
 				continue
 			}
 			if c.byName[l.to] == nil && !c.containersUnknown {
-				c.fail("link-unknown", l.node, "there is no container %q in this task", l.to)
+				c.Fail(linkUnknown, l.node, "there is no container %q in this task", l.to)
 				continue
 			}
 			c.startFirst(container, l)
 			if !c.readdress(container, l) {
-				c.note("link-alias-unused", l.node, "nothing in the definition says %q, so it is probably built into the image or in a secret: make it configurable, and say %s", l.alias, loopback)
+				c.Note(linkAliasUnused, l.node, "nothing in the definition says %q, so it is probably built into the image or in a secret: make it configurable, and say %s", l.alias, loopback)
 			}
 		}
 	}
@@ -64,7 +73,7 @@ func (c *converter) aliases(links *tree.Node) (all []link) {
 				alias = to
 			}
 			if alias == "" {
-				c.fail("value-invalid", n, "%q is no link: name, or name:alias", s)
+				c.Fail(valueInvalid, n, "%q is no link: name, or name:alias", s)
 				continue
 			}
 			all = append(all, link{to, alias, n})
@@ -72,6 +81,13 @@ func (c *converter) aliases(links *tree.Node) (all []link) {
 	}
 	return all
 }
+
+var extraHostLinked = Rule{ID: "extra-host-linked", Topic: Network, Severity: Info, Action: Drop, Source: guideFargate,
+	Summary: "The entry gives a linked container the address 127.0.0.1, which the rewriting of the link does.", Refusal: "Extra hosts are not supported on container when networkMode=awsvpc"}
+
+var extraHosts = Rule{ID: "extra-hosts", Topic: Network, Severity: Error, Action: Refuse, Source: guideFargate,
+	Summary: "Fargate takes no extraHosts, so the name would not resolve.", Help: Advice{"Put it into a private hosted zone of Route 53, or write /etc/hosts in the entry point."},
+	Allow: allowDropped, Refusal: "Extra hosts are not supported on container when networkMode=awsvpc"}
 
 // extraHosts drops entries that say where a linked container is, and refuses
 // others.
@@ -83,12 +99,15 @@ func (c *converter) extraHosts(container *tree.Node, aliases []link) {
 			ours = ours || ip == loopback && l.alias == host
 		}
 		if ours {
-			c.drop("extra-host-linked", n, "")
+			c.drop(extraHostLinked, n, "")
 		} else {
-			c.refuseOrDrop("extra-hosts", n, "Fargate takes no extraHosts, so the name %q would not resolve", host)
+			c.refuseOrDrop(extraHosts, n, "Fargate takes no extraHosts, so the name %q would not resolve", host)
 		}
 	}
 }
+
+var linkDependsOn = Rule{ID: "link-depends-on", Topic: Network, Severity: Info, Action: Set, Source: apiDependency,
+	Summary: "A link also made the container wait for the start of the other; dependsOn START does that."}
 
 // startFirst makes a container wait for the start of one that it was linked to.
 func (c *converter) startFirst(container *tree.Node, l link) {
@@ -103,9 +122,9 @@ func (c *converter) startFirst(container *tree.Node, l link) {
 		tree.Member{Name: "condition", Value: tree.NewString("START")})
 	switch {
 	case dependsOn == nil:
-		c.set("link-depends-on", container, "dependsOn", tree.NewArray(start), "")
+		c.set(linkDependsOn, container, "dependsOn", tree.NewArray(start), "")
 	case dependsOn.Kind() == tree.Array:
-		c.put("link-depends-on", dependsOn, start, "")
+		c.put(linkDependsOn, dependsOn, start, "")
 	}
 }
 
@@ -133,13 +152,19 @@ func (c *converter) readdress(container *tree.Node, l link) (found bool) {
 	return found
 }
 
+var linkAliasKept = Rule{ID: "link-alias-kept", Topic: Network, Severity: Warning, Action: Keep, Source: dockerLinks,
+	Summary: "The alias of a link stands here, which does not resolve on Fargate.", Help: Advice{"Make it 127.0.0.1; --rewrite-links all does so in commands as well."}}
+
+var linkAliasRewritten = Rule{ID: "link-alias-rewritten", Topic: Network, Severity: Info, Action: Rewrite, Source: guideFargate,
+	Summary: "The alias of a link stood as a host; the linked container is at 127.0.0.1 now."}
+
 // alias rewrites, or warns of, an alias in one text.
 func (c *converter) alias(n *tree.Node, l link, variable string, rewrite bool) (found bool) {
 	text, ok := n.Text()
 	if !ok {
 		for s := range literals(n) {
 			if len(hosts(s, l.alias, variable)) > 0 {
-				c.note("link-alias-kept", n, "%q stands in a value that is put together when it is deployed", l.alias).Help = "Make it " + loopback + " there."
+				c.Note(linkAliasKept, n, "%q stands in a value that is put together when it is deployed", l.alias).Help = Advice{"Make it " + loopback + " there."}
 				return true
 			}
 		}
@@ -158,12 +183,12 @@ func (c *converter) alias(n *tree.Node, l link, variable string, rewrite bool) (
 	last := 0
 	for _, m := range matches {
 		if !m.host {
-			f := c.note("link-alias-kept", n, "%q %s may be the address of the linked container, or not", l.alias, in)
-			f.Before, f.Help = quoted(m.token(text)), "If it is, make it "+loopback+"."
+			f := c.Note(linkAliasKept, n, "%q %s may be the address of the linked container, or not", l.alias, in)
+			f.Before, f.Help = Quoted(m.token(text)), Advice{"If it is, make it " + loopback + "."}
 			continue
 		}
 		if !rewrite {
-			c.note("link-alias-kept", n, "%q %s is the linked container %q", m.token(text), in, l.to).Before = quoted(m.token(text))
+			c.Note(linkAliasKept, n, "%q %s is the linked container %q", m.token(text), in, l.to).Before = Quoted(m.token(text))
 			continue
 		}
 		b.WriteString(text[last:m.start] + loopback)
@@ -173,7 +198,7 @@ func (c *converter) alias(n *tree.Node, l link, variable string, rewrite bool) (
 	}
 	if last > 0 {
 		b.WriteString(text[last:])
-		c.rewrite("link-alias-rewritten", n, tree.NewString(b.String()), quoted(strings.Join(before, " ")), quoted(strings.Join(after, " ")),
+		c.rewrite(linkAliasRewritten, n, tree.NewString(b.String()), Quoted(strings.Join(before, " ")), Quoted(strings.Join(after, " ")),
 			"%q %s was the linked container %q, which is at %s now", l.alias, in, l.to, loopback)
 	}
 	return true

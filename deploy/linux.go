@@ -14,6 +14,10 @@ var granted = map[string]bool{
 	"SETGID": true, "SETPCAP": true, "SETUID": true, "SYS_CHROOT": true,
 }
 
+var devices = Rule{ID: "devices", Severity: Error, Action: Refuse, Source: apiLinux,
+	Summary: "There is no instance whose devices a container could have.", Help: Advice{"Stay on EC2."},
+	Allow: allowDropped, Refusal: "Fargate compatible task definitions do not support devices"}
+
 // linux looks after what a container wants of the kernel.
 func (c *converter) linux(container *tree.Node) {
 	if c.windows {
@@ -23,7 +27,7 @@ func (c *converter) linux(container *tree.Node) {
 	if parameters != nil && !c.unknown(parameters) {
 		c.capabilities(parameters.Get("capabilities").Get("add"))
 		if n := parameters.Get("devices"); n.Len() > 0 && !c.unknown(n) {
-			c.refuseOrDrop("devices", n, "")
+			c.refuseOrDrop(devices, n, "")
 		}
 		c.sharedMemory(parameters)
 		c.swap(parameters)
@@ -31,17 +35,32 @@ func (c *converter) linux(container *tree.Node) {
 	c.ulimits(container)
 }
 
+var capabilityGranted = Rule{ID: "capability-granted", Severity: Info, Action: Drop, Source: apiLinux,
+	Summary: "A container on Fargate has this capability without asking, and must not ask.", Refusal: "only SYS_PTRACE may be added on Fargate"}
+
+var capability = Rule{ID: "capability", Severity: Error, Action: Refuse, Source: apiLinux,
+	Summary: "Fargate gives no capability but SYS_PTRACE.", Help: Advice{"See whether the container works without it, or stay on EC2."},
+	Allow: allowDropped, Refusal: "only SYS_PTRACE may be added on Fargate"}
+
 func (c *converter) capabilities(add *tree.Node) {
 	for _, n := range c.items(add) {
 		switch name := strings.TrimPrefix(strings.ToUpper(c.text(n)), "CAP_"); {
 		case name == "SYS_PTRACE":
 		case granted[name]:
-			c.drop("capability-granted", n, "a container on Fargate has %s without asking, and must not ask", name)
+			c.drop(capabilityGranted, n, "a container on Fargate has %s without asking, and must not ask", name)
 		default:
-			c.refuseOrDrop("capability", n, "Fargate gives no container %s", name)
+			c.refuseOrDrop(capability, n, "Fargate gives no container %s", name)
 		}
 	}
 }
+
+var sharedMemoryTmpfs = Rule{ID: "shared-memory-tmpfs", Severity: Warning, Action: Rewrite, Source: apiLinux,
+	Summary: "A tmpfs at /dev/shm stands in for sharedMemorySize, as asked for; its content counts as memory of the container.", Help: Advice{"Try it: this is not documented by AWS."},
+	Refusal: "Fargate compatible task definitions do not support sharedMemorySize"}
+
+var sharedMemory = Rule{ID: "shared-memory", Severity: Error, Action: Refuse, Source: apiLinux,
+	Summary: "On Fargate /dev/shm has the size that it has, 64 MiB by Docker's default.", Help: Advice{"--shm tmpfs mounts a tmpfs of that size there instead; try whether that works for you."},
+	Allow: allowDropped, Refusal: "Fargate compatible task definitions do not support sharedMemorySize"}
 
 func (c *converter) sharedMemory(parameters *tree.Node) {
 	n := parameters.Get("sharedMemorySize")
@@ -51,21 +70,24 @@ func (c *converter) sharedMemory(parameters *tree.Node) {
 	size := c.number(n)
 	switch {
 	case !n.Opaque() && size == 0:
-		c.drop("same-meaning-dropped", n, "a sharedMemorySize of 0 asks for nothing")
+		c.drop(sameMeaningDropped, n, "a sharedMemorySize of 0 asks for nothing")
 	case !n.Opaque() && c.Shm == "tmpfs":
 		mount := tree.NewObject(
 			tree.Member{Name: "containerPath", Value: tree.NewString("/dev/shm")},
 			tree.Member{Name: "size", Value: tree.NewInt(size)})
 		if tmpfs := parameters.Get("tmpfs"); tmpfs.Kind() == tree.Array {
-			c.drop("shared-memory-tmpfs", n, "")
-			c.put("shared-memory-tmpfs", tmpfs, mount, "")
+			c.drop(sharedMemoryTmpfs, n, "")
+			c.put(sharedMemoryTmpfs, tmpfs, mount, "")
 		} else {
-			c.swapFor("shared-memory-tmpfs", n, "tmpfs", tree.NewArray(mount), "")
+			c.swapFor(sharedMemoryTmpfs, n, "tmpfs", tree.NewArray(mount), "")
 		}
 	default:
-		c.refuseOrDrop("shared-memory", n, "")
+		c.refuseOrDrop(sharedMemory, n, "")
 	}
 }
+
+var swapDropped = Rule{ID: "swap-dropped", Severity: Warning, Action: Drop, Source: apiLinux,
+	Summary: "Fargate has no swap: what does not fit into memory is killed.", Help: Advice{"Give the container more memory."}, Refusal: "Fargate compatible task definitions do not support maxSwap"}
 
 func (c *converter) swap(parameters *tree.Node) {
 	most, swappiness := parameters.Get("maxSwap"), parameters.Get("swappiness")
@@ -74,12 +96,15 @@ func (c *converter) swap(parameters *tree.Node) {
 		switch {
 		case n == nil:
 		case off:
-			c.drop("same-meaning-dropped", n, "%s asks for no swap, and Fargate has none", n.Name())
+			c.drop(sameMeaningDropped, n, "%s asks for no swap, and Fargate has none", n.Name())
 		default:
-			c.drop("swap-dropped", n, "")
+			c.drop(swapDropped, n, "")
 		}
 	}
 }
+
+var ulimitOrder = Rule{ID: "ulimit-order", Severity: Error, Action: Refuse, Source: "Amazon ECS API Reference, Ulimit",
+	Summary: "A soft limit is over the hard limit.", Help: Advice{"Lower it."}}
 
 func (c *converter) ulimits(container *tree.Node) {
 	for _, n := range c.items(container.Get("ulimits")) {
@@ -89,10 +114,13 @@ func (c *converter) ulimits(container *tree.Node) {
 		}
 		// -1 is no limit.
 		if s, h := c.number(soft), c.number(hard); h >= 0 && (s > h || s < 0) {
-			c.fail("ulimit-order", n, "the soft limit %d is over the hard limit %d", s, h)
+			c.Fail(ulimitOrder, n, "the soft limit %d is over the hard limit %d", s, h)
 		}
 	}
 }
+
+var openFilesDefault = Rule{ID: "open-files-default", Severity: Info, Action: Keep, Source: "Amazon ECS API Reference, ContainerDefinition (ulimits)",
+	Summary: "No container sets how many files it may open (nofile). On Fargate that is 65535; on EC2 it was what Docker on the instance said.", Help: Advice{"Set ulimits if it matters."}}
 
 // openFiles remarks that the limit of open files is another one, where nobody
 // sets it.
@@ -107,8 +135,11 @@ func (c *converter) openFiles() {
 			}
 		}
 	}
-	c.note("open-files-default", c.def, "")
+	c.Note(openFilesDefault, c.def, "")
 }
+
+var systemControlShared = Rule{ID: "system-control-shared", Topic: Network, Severity: Warning, Action: Keep, Source: "Amazon ECS API Reference, SystemControl",
+	Summary: "Two containers set a kernel parameter of the network, which is one for the task.", Help: Advice{"Set it in one."}}
 
 // sharedControls warns of kernel parameters of the network, which is one for the
 // task, that two containers set.
@@ -124,7 +155,7 @@ func (c *converter) sharedControls() {
 				continue
 			}
 			if first := by[name]; first != nil && first != container {
-				c.note("system-control-shared", n, "%s is set by %q too; the network is one for the task, so the container that starts last wins", name, c.names[first])
+				c.Note(systemControlShared, n, "%s is set by %q too; the network is one for the task, so the container that starts last wins", name, c.names[first])
 			} else {
 				by[name] = container
 			}

@@ -17,6 +17,24 @@ var awslogsOptions = map[string]bool{
 	"mode": true, "max-buffer-size": true,
 }
 
+var logDestinationAdded = Rule{ID: "log-destination-added", Severity: Warning, Action: Set, Source: guideAwslogs,
+	Summary: "The container has no log driver. On EC2 its logs were on the instance; on Fargate they would be nowhere. They go to CloudWatch Logs now.", Help: Advice{CreateLogGroup}}
+
+var logRouterOwnLogs = Rule{ID: "log-router-own-logs", Severity: Warning, Action: Rewrite, Source: guideFirelens,
+	Summary: "The log router would send its own logs to itself; they go to CloudWatch Logs now."}
+
+var logRouterMissing = Rule{ID: "log-router-missing", Severity: Error, Action: Refuse, Source: guideFirelens,
+	Summary: "A container uses awsfirelens, and none has firelensConfiguration.", Help: Advice{"Add a log router."}}
+
+var logDestinationLost = Rule{ID: "log-destination-lost", Severity: Warning, Action: Rewrite, Source: apiLogs,
+	Summary: "The logs went to a server of yours, and go to CloudWatch Logs now: the server receives them no more.",
+	Help:    Advice{"To go on sending them there, use awsfirelens, which means the same; --fluentd firelens does that for fluentd servers outside of the instance.", CreateLogGroup},
+	Refusal: "it is not a valid log driver. Must be one of [awslogs, splunk, awsfirelens]"}
+
+var logDriverReplaced = Rule{ID: "log-driver-replaced", Severity: Warning, Action: Rewrite, Source: apiLogs,
+	Summary: "Fargate has the log drivers awslogs, splunk and awsfirelens; the logs go to CloudWatch Logs now.", Help: Advice{CreateLogGroup},
+	Refusal: "it is not a valid log driver. Must be one of [awslogs, splunk, awsfirelens]"}
+
 // logs gives each container a destination of its logs. The stream of awslogs on
 // Fargate is prefix/container/task-id.
 func (c *converter) logs() {
@@ -24,7 +42,7 @@ func (c *converter) logs() {
 	for _, container := range c.containers {
 		configuration := container.Get("logConfiguration")
 		if configuration == nil {
-			c.set("log-destination-added", container, "logConfiguration", c.awslogs(container), "")
+			c.set(logDestinationAdded, container, "logConfiguration", c.awslogs(container), "")
 			continue
 		}
 		if c.unknown(configuration) || configuration.Kind() != tree.Object {
@@ -41,22 +59,22 @@ func (c *converter) logs() {
 		case "awsfirelens":
 			switch {
 			case c.windows:
-				if c.refuse("windows-firelens", configuration, "") {
-					c.replaceDriver("windows-firelens", container, configuration, "")
+				if c.Refuse(windowsFirelens, configuration, "") {
+					c.replaceDriver(windowsFirelens, container, configuration, "")
 				}
 			case container.Get("firelensConfiguration") != nil:
-				c.replaceDriver("log-router-own-logs", container, configuration, "")
+				c.replaceDriver(logRouterOwnLogs, container, configuration, "")
 			case router == nil && !c.containersUnknown:
-				c.fail("log-router-missing", configuration, "")
+				c.Fail(logRouterMissing, configuration, "")
 			}
 		case "fluentd", "gelf", "syslog", "logentries":
 			if name == "fluentd" && c.Fluentd == "firelens" && container.Get("firelensConfiguration") == nil && c.forward(configuration, router) {
 				wanted = true
 				continue
 			}
-			c.replaceDriver("log-destination-lost", container, configuration, "where "+name+" sent the logs they arrive no more")
+			c.replaceDriver(logDestinationLost, container, configuration, "where "+name+" sent the logs they arrive no more")
 		default:
-			c.replaceDriver("log-driver-replaced", container, configuration, "Fargate has no log driver "+name)
+			c.replaceDriver(logDriverReplaced, container, configuration, "Fargate has no log driver "+name)
 		}
 	}
 	if wanted && router == nil {
@@ -101,21 +119,24 @@ func (c *converter) awslogs(container *tree.Node) *tree.Node {
 
 // replaceDriver gives a container awslogs in the place of another driver, and
 // names what goes with that.
-func (c *converter) replaceDriver(id string, container, configuration *tree.Node, why string) {
+func (c *converter) replaceDriver(rule Rule, container, configuration *tree.Node, why string) {
 	c.dropSecrets(configuration)
 	if why == "" {
-		why = strings.TrimSuffix(ruleOf(id).Summary, ".")
+		why = strings.TrimSuffix(rule.Summary, ".")
 	}
 	if lost := keys(configuration.Get("options")); lost != "" {
 		why += "; its options go: " + lost
 	}
 	to := c.awslogs(container)
-	c.rewrite(id, configuration, to, shown(configuration), to.Source(), "%s", why)
+	c.rewrite(rule, configuration, to, Shown(configuration), to.Source(), "%s", why)
 }
+
+var logSecretsDropped = Rule{ID: "log-secrets-dropped", Severity: Warning, Action: Drop, Source: apiLogs,
+	Summary: "The secretOptions of a log driver go with it."}
 
 func (c *converter) dropSecrets(configuration *tree.Node) {
 	if n := configuration.Get("secretOptions"); n.Len() > 0 {
-		c.drop("log-secrets-dropped", n, "")
+		c.drop(logSecretsDropped, n, "")
 	}
 }
 
@@ -127,13 +148,36 @@ func keys(n *tree.Node) string {
 	return strings.Join(all, ", ")
 }
 
+var logOptionsSet = Rule{ID: "log-options-set", Severity: Warning, Action: Rewrite, Source: guideAwslogs,
+	Summary: "awslogs has no options here, and needs a group, a region and a prefix.", Help: Advice{CreateLogGroup},
+	Refusal: "Log driver awslogs requires options: awslogs-region, awslogs-group"}
+
+var logOptionDropped = Rule{ID: "log-option-dropped", Severity: Warning, Action: Drop, Source: guideAwslogs,
+	Summary: "Docker has this option of awslogs; ECS does not take it.", Refusal: "Log driver awslogs disallows options"}
+
+var logGroupSet = Rule{ID: "log-group-set", Severity: Info, Action: Set, Source: guideAwslogs,
+	Summary: "awslogs needs a log group.", Help: Advice{"Create it before the first task."}, Refusal: "Log driver awslogs requires options: awslogs-group"}
+
+var logRegionSet = Rule{ID: "log-region-set", Severity: Info, Action: Set, Source: guideAwslogs,
+	Summary: "awslogs needs the region of the log group.", Refusal: "Log driver awslogs requires options: awslogs-region"}
+
+var logStreamPrefixSet = Rule{ID: "log-stream-prefix-set", Severity: Info, Action: Set, Source: guideAwslogs,
+	Summary: "On Fargate awslogs needs a prefix of its streams, which are called prefix/container/task-id then.", Help: Advice{"Searches for the old names of streams, which were container IDs, find nothing new."},
+	Refusal: "Fargate requires log configuration options to include awslogs-stream-prefix"}
+
+var logModeSet = Rule{ID: "log-mode-set", Severity: Warning, Action: Set, Source: guideAwslogs,
+	Summary: "awslogs without mode waited for CloudWatch Logs until June 2025; now it drops lines that do not fit into its buffer. mode blocking loses none.", Help: Advice{"Say mode non-blocking where the application must never wait for its logs."}}
+
+var logMultilineConflict = Rule{ID: "log-multiline-conflict", Severity: Error, Action: Refuse, Source: guideAwslogs,
+	Summary: "awslogs takes awslogs-datetime-format or awslogs-multiline-pattern, not both.", Help: Advice{"Take one out."}}
+
 // completeAwslogs gives awslogs the options that Fargate wants, and drops those
 // that ECS does not take.
 func (c *converter) completeAwslogs(container, configuration *tree.Node) {
 	options := configuration.Get("options")
 	if options == nil {
 		to := c.awslogs(container)
-		c.rewrite("log-options-set", configuration, to, shown(configuration), to.Source(), "")
+		c.rewrite(logOptionsSet, configuration, to, Shown(configuration), to.Source(), "")
 		return
 	}
 	if c.unknown(options) || options.Kind() != tree.Object {
@@ -141,7 +185,7 @@ func (c *converter) completeAwslogs(container, configuration *tree.Node) {
 	}
 	for key, n := range options.Members() {
 		if !awslogsOptions[key] {
-			c.drop("log-option-dropped", n, "ECS takes no option %s of awslogs", key)
+			c.drop(logOptionDropped, n, "ECS takes no option %s of awslogs", key)
 		}
 	}
 	has := func(key string) bool {
@@ -150,29 +194,32 @@ func (c *converter) completeAwslogs(container, configuration *tree.Node) {
 	}
 	if !has("awslogs-group") {
 		if group := c.group(container); group != nil {
-			c.setOption("log-group-set", options, "awslogs-group", group, "")
+			c.setOption(logGroupSet, options, "awslogs-group", group, "")
 		}
 	}
 	if !has("awslogs-region") {
 		if region := c.region(container); region != nil {
-			c.setOption("log-region-set", options, "awslogs-region", region, "")
+			c.setOption(logRegionSet, options, "awslogs-region", region, "")
 		}
 	}
 	if !has("awslogs-stream-prefix") {
-		c.setOption("log-stream-prefix-set", options, "awslogs-stream-prefix", tree.NewString("ecs"), "")
+		c.setOption(logStreamPrefixSet, options, "awslogs-stream-prefix", tree.NewString("ecs"), "")
 	}
 	switch mode := options.Key("mode"); {
 	case has("mode"):
 		if v := c.text(mode); !mode.Opaque() && v != "blocking" && v != "non-blocking" {
-			c.fail("value-invalid", mode, "%q is none of blocking, non-blocking", v)
+			c.Fail(valueInvalid, mode, "%q is none of blocking, non-blocking", v)
 		}
 	case !c.fargate:
-		c.setOption("log-mode-set", options, "mode", tree.NewString("blocking"), "")
+		c.setOption(logModeSet, options, "mode", tree.NewString("blocking"), "")
 	}
 	if has("awslogs-datetime-format") && has("awslogs-multiline-pattern") {
-		c.fail("log-multiline-conflict", options, "")
+		c.Fail(logMultilineConflict, options, "")
 	}
 }
+
+var logGroupUnknown = Rule{ID: "log-group-unknown", Severity: Error, Action: Refuse, Source: guideAwslogs,
+	Summary: "awslogs needs a log group, and there is no family to name it after.", Help: Advice{"Name it with --log-group, or the family with --family."}}
 
 // group returns the log group of a container that names none, nil if there is no
 // telling.
@@ -186,7 +233,7 @@ func (c *converter) group(container *tree.Node) *tree.Node {
 	if c.template {
 		return tree.NewObject(tree.Member{Name: "Fn::Sub", Value: tree.NewString("/ecs/${AWS::StackName}")})
 	}
-	c.failOnce("log-group-unknown", container)
+	c.failOnce(logGroupUnknown, container)
 	return nil
 }
 
@@ -194,6 +241,9 @@ var (
 	arnRegion   = regexp.MustCompile(`^arn:[a-z-]+:[a-z0-9-]+:([a-z]{2}(?:-[a-z]+)+-\d+):`)
 	imageRegion = regexp.MustCompile(`^\d{12}\.dkr[.-]ecr(?:-fips)?\.([a-z]{2}(?:-[a-z]+)+-\d+)\.`)
 )
+
+var logRegionUnknown = Rule{ID: "log-region-unknown", Severity: Error, Action: Refuse, Source: guideAwslogs,
+	Summary: "awslogs needs the region of the log group, and nothing in the definition names one.", Help: Advice{"Name it with --region."}}
 
 // region returns the region of the log group of a container that names none: of
 // the options, of another container, of the stack, or of what the definition
@@ -224,7 +274,7 @@ func (c *converter) region(container *tree.Node) *tree.Node {
 			}
 		}
 	}
-	c.failOnce("log-region-unknown", container)
+	c.failOnce(logRegionUnknown, container)
 	return nil
 }
 
@@ -235,6 +285,10 @@ func submatch(pattern *regexp.Regexp, n *tree.Node) string {
 	}
 	return ""
 }
+
+var logFluentdFirelens = Rule{ID: "log-fluentd-firelens", Severity: Warning, Action: Rewrite, Source: guideFirelens,
+	Summary: "The logs go to the same fluentd server through a log router, as asked for.", Help: Advice{"See that the server takes forward from the subnets of the service."},
+	Refusal: "fluentd is not a valid log driver. Must be one of [awslogs, splunk, awsfirelens]"}
 
 // forward turns the fluentd driver into awsfirelens with Fluent Bit's forward
 // output, which speaks to the same server. It reports whether it could.
@@ -293,7 +347,7 @@ func (c *converter) forward(configuration, router *tree.Node) bool {
 		tree.Member{Name: "logDriver", Value: tree.NewString("awsfirelens")},
 		tree.Member{Name: "options", Value: tree.NewObject(to...)})
 	c.dropSecrets(configuration)
-	c.rewrite("log-fluentd-firelens", configuration, v, shown(configuration), v.Source(), "%s", why)
+	c.rewrite(logFluentdFirelens, configuration, v, Shown(configuration), v.Source(), "%s", why)
 	return true
 }
 
@@ -301,11 +355,17 @@ func (c *converter) forward(configuration, router *tree.Node) bool {
 // Source: Amazon ECS Developer Guide, "Using Fluent Bit images".
 const routerImage = "public.ecr.aws/aws-observability/aws-for-fluent-bit:stable"
 
+var containersTooMany = Rule{ID: "containers-too-many", Severity: Error, Action: Refuse, Source: "Amazon ECS service quotas",
+	Summary: "A task has at most 10 containers.", Help: Advice{"Take one out, or split the task."}}
+
+var logRouterAdded = Rule{ID: "log-router-added", Severity: Info, Action: Set, Source: guideFirelens,
+	Summary: "awsfirelens hands the logs to a container, Fluent Bit as AWS builds it, which logs to CloudWatch Logs itself."}
+
 // addRouter adds the container that awsfirelens hands the logs to. It logs to
 // awslogs itself.
 func (c *converter) addRouter() {
 	if len(c.containers) >= maxContainers {
-		c.fail("containers-too-many", c.def, "with the log router there are %d containers; ECS takes %d", len(c.containers)+1, maxContainers)
+		c.Fail(containersTooMany, c.def, "with the log router there are %d containers; ECS takes %d", len(c.containers)+1, maxContainers)
 		return
 	}
 	name := "log_router"
@@ -315,7 +375,7 @@ func (c *converter) addRouter() {
 	router := tree.NewObject()
 	c.names[router] = name
 	logs := c.awslogs(router)
-	router = c.put("log-router-added", c.def.Get("containerDefinitions"), tree.NewObject(
+	router = c.put(logRouterAdded, c.def.Get("containerDefinitions"), tree.NewObject(
 		tree.Member{Name: "name", Value: tree.NewString(name)},
 		tree.Member{Name: "image", Value: tree.NewString(routerImage)},
 		tree.Member{Name: "essential", Value: tree.NewBool(true)},

@@ -61,13 +61,13 @@ func TestSecretsStay(t *testing.T) {
 func TestShown(t *testing.T) {
 	n := read(t, "td.json", container(`"command": ["x"], "environment": [{"name": "A", "value": "x"}], "dockerLabels": {"k": "x"}, "user": "root"`)).Definition().Field("containerDefinitions")
 	const want = `[{"name":"web","image":"nginx:1","cpu":100,"memory":256,"command":["…"],"environment":[{"name":"A","value":"…"}],"dockerLabels":{"k":"…"},"user":"root"}]`
-	if got := shown(n); got != want {
+	if got := Shown(n); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	if got := shown(first(n).Field("dockerLabels").Key("k")); got != `"…"` {
+	if got := Shown(first(n).Field("dockerLabels").Key("k")); got != `"…"` {
 		t.Errorf("got %s of a label", got)
 	}
-	if got := shown(nil); got != "" {
+	if got := Shown(nil); got != "" {
 		t.Errorf("got %s of nothing", got)
 	}
 }

@@ -8,6 +8,19 @@ import (
 	"sumoship/deploy/tree"
 )
 
+var networkModeHost = Rule{ID: "network-mode-host", Topic: Network, Severity: Warning, Action: Set, Source: guideFargate,
+	Summary: "Fargate has one network mode, awsvpc: the network of the instance is gone, and with it what else listened there on localhost.",
+	Help:    Advice{"Add portMappings for what load balancers and service discovery need, and open the ports in the security group of the service."},
+	Refusal: "Fargate only supports network mode 'awsvpc'."}
+
+var networkModeNone = Rule{ID: "network-mode-none", Topic: Network, Severity: Error, Action: Refuse, Source: guideFargate,
+	Summary: "The containers have no network; on Fargate they would have one, with a way out.", Help: Advice{"Close it by a security group without rules."},
+	Allow: "the network mode becomes awsvpc.", Refusal: "Fargate only supports network mode 'awsvpc'."}
+
+var networkMode = Rule{ID: "network-mode", Topic: Network, Severity: Info, Action: Set, Source: guideFargate,
+	Summary: "Fargate has one network mode, awsvpc: the task has a network interface and an address of its own.", Help: Advice{"Give the service subnets and security groups."},
+	Refusal: "Fargate only supports network mode 'awsvpc'."}
+
 // network gives the task the only network mode of Fargate.
 func (c *converter) network() {
 	n := c.def.Get("networkMode")
@@ -16,13 +29,13 @@ func (c *converter) network() {
 	}
 	switch c.mode {
 	case "host":
-		c.set("network-mode-host", c.def, "networkMode", tree.NewString("awsvpc"), "")
+		c.set(networkModeHost, c.def, "networkMode", tree.NewString("awsvpc"), "")
 	case "none":
-		if c.refuse("network-mode-none", n, "") {
-			c.set("network-mode-none", c.def, "networkMode", tree.NewString("awsvpc"), "")
+		if c.Refuse(networkModeNone, n, "") {
+			c.set(networkModeNone, c.def, "networkMode", tree.NewString("awsvpc"), "")
 		}
 	case "", "bridge", "default", "<default>":
-		c.set("network-mode", c.def, "networkMode", tree.NewString("awsvpc"), "")
+		c.set(networkMode, c.def, "networkMode", tree.NewString("awsvpc"), "")
 	} // what else it may be is an invalid value
 }
 
@@ -44,6 +57,9 @@ func (p portRange) overlaps(o portRange) bool {
 	return p.protocol == o.protocol && p.first <= o.last && o.first <= p.last
 }
 
+var portNameDuplicate = Rule{ID: "port-name-duplicate", Topic: Network, Severity: Error, Action: Refuse, Source: apiPort,
+	Summary: "Two port mappings have the same name.", Help: Advice{"Rename one."}}
+
 // ports takes host ports away, for a task has an address of its own, and looks
 // for containers that would listen on the same port of it.
 func (c *converter) ports() {
@@ -64,7 +80,7 @@ func (c *converter) ports() {
 			}
 			if name := mapping.Get("name"); name != nil {
 				if id := name.Identity(); names[id] {
-					c.fail("port-name-duplicate", name, "%q names another port mapping of this task already", id)
+					c.Fail(portNameDuplicate, name, "%q names another port mapping of this task already", id)
 				} else {
 					names[id] = true
 				}
@@ -72,6 +88,15 @@ func (c *converter) ports() {
 		}
 	}
 }
+
+var portRangeConflict = Rule{ID: "port-range-conflict", Topic: Network, Severity: Error, Action: Refuse, Source: apiPort,
+	Summary: "A mapping is of one port or of a range, not of both.", Help: Advice{"Take containerPort and hostPort out, or containerPortRange."}}
+
+var memberMissing = Rule{ID: "member-missing", Severity: Error, Action: Refuse, Source: apiTask,
+	Summary: "A member that ECS needs is missing.", Help: Advice{"Add it."}}
+
+var hostPortDynamic = Rule{ID: "host-port-dynamic", Topic: Network, Severity: Info, Action: Keep, Source: apiPort,
+	Summary: "The instance chose a host port; on Fargate the container port is that of the task.", Help: Advice{"Use a target group of type ip on the container port."}}
 
 // port reads a mapping, and takes its host port away.
 func (c *converter) port(mapping *tree.Node) (p portRange, ok bool) {
@@ -81,7 +106,7 @@ func (c *converter) port(mapping *tree.Node) (p portRange, ok bool) {
 	}
 	container, host, span := mapping.Get("containerPort"), mapping.Get("hostPort"), mapping.Get("containerPortRange")
 	if span != nil && (container != nil || host != nil) {
-		c.fail("port-range-conflict", mapping, "")
+		c.Fail(portRangeConflict, mapping, "")
 		return p, false
 	}
 	if span != nil {
@@ -94,34 +119,41 @@ func (c *converter) port(mapping *tree.Node) (p portRange, ok bool) {
 		p.first, err1 = strconv.ParseInt(first, 10, 64)
 		p.last, err2 = strconv.ParseInt(last, 10, 64)
 		if err1 != nil || err2 != nil || p.first < 1 || p.last > 65535 || p.first >= p.last {
-			c.fail("value-invalid", span, "%q is no range of ports, such as 8000-8010", text)
+			c.Fail(valueInvalid, span, "%q is no range of ports, such as 8000-8010", text)
 			return p, false
 		}
 		return p, true
 	}
 	if container == nil {
-		c.fail("member-missing", mapping, "containerPort is missing here")
+		c.Fail(memberMissing, mapping, "containerPort is missing here")
 		return p, false
 	}
 	if host != nil {
 		c.hostPort(container, host)
 	} else if c.mode != "awsvpc" && c.mode != "host" && !c.fargate {
-		c.note("host-port-dynamic", mapping, "")
+		c.Note(hostPortDynamic, mapping, "")
 	}
 	p.first = c.number(container)
 	p.last = p.first
 	return p, p.first > 0
 }
 
+var hostPortRemoved = Rule{ID: "host-port-removed", Topic: Network, Severity: Info, Action: Drop, Source: apiPort,
+	Summary: "Fargate has no host ports; the container port, the same number, is that of the task."}
+
+var hostPortChanged = Rule{ID: "host-port-changed", Topic: Network, Severity: Warning, Action: Drop, Source: apiPort,
+	Summary: "The host port goes: load balancers, clients and security groups use the container port.", Help: Advice{"Use a target group of type ip on the container port."},
+	Refusal: "When networkMode=awsvpc, the host ports and container ports in port mappings must match."}
+
 func (c *converter) hostPort(container, host *tree.Node) {
 	if container.Opaque() || host.Opaque() {
 		if container.Identity() == host.Identity() {
 			if !c.fargate {
-				c.drop("host-port-removed", host, "")
+				c.drop(hostPortRemoved, host, "")
 			}
 			return
 		}
-		c.drop("host-port-changed", host, "Fargate has no host ports; this one, %s, is known only when it is deployed, and the container port is %s", host.Source(), container.Source())
+		c.drop(hostPortChanged, host, "Fargate has no host ports; this one, %s, is known only when it is deployed, and the container port is %s", host.Source(), container.Source())
 		return
 	}
 	from, ok := host.Int()
@@ -130,13 +162,23 @@ func (c *converter) hostPort(container, host *tree.Node) {
 	case !ok || !ok2: // reported as of a wrong type
 	case from == to && c.fargate: // ECS takes it
 	case from == to:
-		c.drop("host-port-removed", host, "")
+		c.drop(hostPortRemoved, host, "")
 	case from == 0:
-		c.drop("host-port-changed", host, "the dynamic host port goes: load balancers, clients and security groups use container port %d", to)
+		c.drop(hostPortChanged, host, "the dynamic host port goes: load balancers, clients and security groups use container port %d", to)
 	default:
-		c.drop("host-port-changed", host, "host port %d goes: load balancers, clients and security groups use container port %d", from, to)
+		c.drop(hostPortChanged, host, "host port %d goes: load balancers, clients and security groups use container port %d", from, to)
 	}
 }
+
+var portCollision = Rule{ID: "port-collision", Topic: Network, Severity: Error, Action: Refuse, Source: apiPort,
+	Summary: "Two containers have the same port; in one task they share the network, so only one can listen.", Help: Advice{"Make one listen on another port."},
+	Allow: allowKept}
+
+var portMappingDuplicate = Rule{ID: "port-mapping-duplicate", Topic: Network, Severity: Info, Action: Drop, Source: apiPort,
+	Summary: "Without its host port a mapping says what another says already."}
+
+var portOverlap = Rule{ID: "port-overlap", Topic: Network, Severity: Error, Action: Refuse, Source: apiPort,
+	Summary: "Two port mappings of a container overlap.", Help: Advice{"Take one out."}}
 
 // free looks whether a port of the task is free still. It drops what maps the
 // port of one container again, as two host ports for it did.
@@ -145,12 +187,12 @@ func (c *converter) free(mapping *tree.Node, p portRange, taken []portRange) boo
 		switch {
 		case !p.overlaps(t):
 		case t.container != p.container:
-			c.refuseOrKeep("port-collision", mapping, "containers %q and %q both have port %s; in one task they share the network, so the second cannot listen", c.names[t.container], c.names[p.container], p)
+			c.refuseOrKeep(portCollision, mapping, "containers %q and %q both have port %s; in one task they share the network, so the second cannot listen", c.names[t.container], c.names[p.container], p)
 		case t.first == p.first && t.last == p.last && mapping.Get("name") == nil && mapping.Get("containerPort") != nil:
-			c.drop("port-mapping-duplicate", mapping, "port %s of this container is mapped already", p)
+			c.drop(portMappingDuplicate, mapping, "port %s of this container is mapped already", p)
 			return false
 		default:
-			c.fail("port-overlap", mapping, "port %s of this container is mapped already", p)
+			c.Fail(portOverlap, mapping, "port %s of this container is mapped already", p)
 		}
 	}
 	return true

@@ -37,6 +37,18 @@ var onFargate = map[string]bool{
 	"WINDOWS_SERVER_2022_FULL": true, "WINDOWS_SERVER_2022_CORE": true,
 }
 
+var windowsVersion = Rule{ID: "windows-version", Severity: Error, Action: Refuse, Source: apiPlatform,
+	Summary: "Fargate does not have this version of Windows.", Help: Advice{"Build the images for Windows Server 2019 or 2022."}}
+
+var windowsArm64 = Rule{ID: "windows-arm64", Severity: Error, Action: Refuse, Source: guideWindows,
+	Summary: "Windows runs on X86_64 only.", Help: Advice{"Say X86_64."}, Refusal: "Windows tasks do not support ARM64"}
+
+var runtimePlatform = Rule{ID: "runtime-platform", Severity: Info, Action: Set, Source: apiPlatform,
+	Summary: "The instances had an operating system and a CPU; Fargate has to be told.", Help: Advice{"If the images are for Graviton (arm64), say so with --arch arm64."}}
+
+var runtimePlatformWindows = Rule{ID: "runtime-platform-windows", Severity: Warning, Action: Set, Source: apiPlatform,
+	Summary: "The instances ran Windows; Fargate has to be told which, and it has to be the version of the images.", Help: Advice{"See that it is, and choose between Core and Full."}}
+
 // platform names the operating system and CPU of the task. On EC2 those of the
 // instance counted; placement constraints may tell what they are.
 func (c *converter) platform() {
@@ -54,9 +66,9 @@ func (c *converter) platform() {
 	}
 	if given != "" && !onFargate[given] {
 		if strings.HasPrefix(given, "WINDOWS_") {
-			c.fail("windows-version", osNode, "%s is no operating system of Fargate", given)
+			c.Fail(windowsVersion, osNode, "%s is no operating system of Fargate", given)
 		} else {
-			c.fail("value-invalid", osNode, "%q is no operating system of Fargate", given)
+			c.Fail(valueInvalid, osNode, "%q is no operating system of Fargate", given)
 		}
 	}
 	if archNode == nil {
@@ -73,7 +85,7 @@ func (c *converter) platform() {
 		if n == nil {
 			n = c.def
 		}
-		c.fail("windows-arm64", n, "")
+		c.Fail(windowsArm64, n, "")
 		return
 	}
 	if os == "" || c.fargate && !(archNode == nil && arch == "ARM64") {
@@ -82,9 +94,9 @@ func (c *converter) platform() {
 	if arch == "" {
 		arch = "X86_64"
 	}
-	id := "runtime-platform"
+	id := runtimePlatform
 	if c.windows {
-		id = "runtime-platform-windows"
+		id = runtimePlatformWindows
 	}
 	switch {
 	case runtime == nil:
@@ -109,11 +121,15 @@ type placement struct {
 	graviton bool
 }
 
+var placementConstraint = Rule{ID: "placement-constraint", Severity: Warning, Action: Drop, Source: guideFargate,
+	Summary: "Fargate has no instances to choose from.", Help: Advice{"See that the service does not rely on it."},
+	Refusal: "Fargate compatible task definitions do not support constraints."}
+
 // constraints reads the placement constraints before it drops them.
 func (c *converter) constraints() (says placement) {
 	all := c.def.Get("placementConstraints")
 	if all.Kind() == tree.Array && all.Len() == 0 && (c.template || !c.fargate) {
-		c.drop("same-meaning-dropped", all, "no placement constraints are what Fargate has; ECS takes an empty list, CloudFormation's checks do not")
+		c.drop(sameMeaningDropped, all, "no placement constraints are what Fargate has; ECS takes an empty list, CloudFormation's checks do not")
 	}
 	for _, n := range c.items(all) {
 		expression := c.text(n.Get("expression"))
@@ -140,10 +156,14 @@ func (c *converter) constraints() (says placement) {
 			says.graviton = says.graviton || graviton.MatchString(expression)
 			why += "; an instance type says nothing to Fargate, only CPU and memory of the task do"
 		}
-		c.drop("placement-constraint", n, "%s", why)
+		c.drop(placementConstraint, n, "%s", why)
 	}
 	return says
 }
+
+var windowsVersionUnknown = Rule{ID: "windows-version-unknown", Severity: Error, Action: Refuse, Source: guideWindows,
+	Summary: "The containers are for Windows, and nothing tells for which version.",
+	Help:    Advice{"Add runtimePlatform with the operatingSystemFamily of the images, such as WINDOWS_SERVER_2022_CORE."}, Allow: "it is WINDOWS_SERVER_2022_CORE."}
 
 // impliedOS returns the operating system of a definition that names none, "" if
 // that is for a person to say.
@@ -167,7 +187,7 @@ func (c *converter) impliedOS(says placement) (os string, windows bool) {
 	case v2022 && !v2019:
 		return "WINDOWS_SERVER_2022_CORE", true
 	}
-	if c.refuse("windows-version-unknown", evidence, "%s says that this is Windows, and no image tells which version; on Fargate it has to be that of the images", what) {
+	if c.Refuse(windowsVersionUnknown, evidence, "%s says that this is Windows, and no image tells which version; on Fargate it has to be that of the images", what) {
 		return "WINDOWS_SERVER_2022_CORE", true
 	}
 	return "", true
@@ -203,18 +223,21 @@ func matches(pattern *regexp.Regexp, n *tree.Node) bool {
 	return ok && pattern.MatchString(s)
 }
 
+var architectureArm64 = Rule{ID: "architecture-arm64", Severity: Warning, Action: Keep, Source: apiPlatform,
+	Summary: "This looks as if the instances were Graviton (arm64); without a word Fargate runs X86_64, and an arm64 image fails there.", Help: Advice{"Say --arch arm64 or --arch x86_64."}}
+
 // maybeGraviton warns where an image or a constraint tells of arm64.
 func (c *converter) maybeGraviton(says placement) {
 	if c.fargate {
 		return
 	}
 	if says.graviton {
-		c.note("architecture-arm64", c.def, "")
+		c.Note(architectureArm64, c.def, "")
 		return
 	}
 	for _, container := range c.containers {
 		if image := container.Get("image"); matches(armImage, image) {
-			c.note("architecture-arm64", image, "")
+			c.Note(architectureArm64, image, "")
 			return
 		}
 	}

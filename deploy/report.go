@@ -182,8 +182,8 @@ func paragraphs(f Finding, room int) []string {
 	if change := change(f, room); change != "" {
 		p = append([]string{change}, p...)
 	}
-	if f.Help != "" {
-		p = append(p, wrap("→ "+printable(f.Help), room))
+	if len(f.Help) > 0 {
+		p = append(p, wrap("→ "+printable(f.Help.String()), room))
 	}
 	return p
 }

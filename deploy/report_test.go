@@ -26,7 +26,7 @@ func text(t *testing.T, r deploy.Report, style deploy.Style) string {
 func row() deploy.Report {
 	return deploy.Report{Inputs: []deploy.Input{{Name: "shop.json", Findings: []deploy.Finding{
 		{ID: "host-port-dropped", Severity: deploy.Warning, Pointer: "/containerDefinitions/0/portMappings/0/hostPort", Line: 12, Column: 7, Container: "web",
-			Action: deploy.Drop, Before: "80", Why: "The task has an address of its own, so the port of the container is the port.", Help: "Point clients at 8080."},
+			Action: deploy.Drop, Before: "80", Why: "The task has an address of its own, so the port of the container is the port.", Help: deploy.Advice{"Point clients at 8080."}},
 		{ID: "network-mode", Severity: deploy.Info, Action: deploy.Rewrite, Before: `"bridge"`, After: `"awsvpc"`, Why: "Fargate has no other."},
 	}}}}
 }

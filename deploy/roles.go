@@ -7,6 +7,22 @@ import (
 	"sumoship/deploy/tree"
 )
 
+var executionRoleSet = Rule{ID: "execution-role-set", Severity: Info, Action: Set, Source: guideRole,
+	Summary: "The definition had no execution role, and gets the one of the options."}
+
+var executionRoleMissing = Rule{ID: "execution-role-missing", Severity: Error, Action: Refuse, Source: guideRole,
+	Summary: "Fargate needs an execution role, as which it pulls images, reads secrets and writes logs.", Help: Advice{"Name one with --execution-role."},
+	Allow: "it stays absent, and ECS will not register the definition before it is there."}
+
+var executionRoleRights = Rule{ID: "execution-role-rights", Severity: Info, Action: Keep, Source: guideRole,
+	Summary: "The execution role needs more than AmazonECSTaskExecutionRolePolicy.", Help: Advice{"Add a policy that grants it."}}
+
+var taskRoleSet = Rule{ID: "task-role-set", Severity: Info, Action: Set, Source: apiTask,
+	Summary: "The definition had no task role, and gets the one of the options."}
+
+var taskRoleMissing = Rule{ID: "task-role-missing", Severity: Warning, Action: Keep, Source: apiTask,
+	Summary: "There is no task role. On EC2 the containers could use the role of the instance; on Fargate they have none.", Help: Advice{"If they call AWS, name a role with --task-role."}}
+
 // roles gives the task the roles that the options name, and tells what the
 // execution role has to be allowed.
 func (c *converter) roles() {
@@ -18,20 +34,20 @@ func (c *converter) roles() {
 	switch {
 	case role != nil && role.Identity() != "":
 	case c.ExecutionRole != "":
-		c.set("execution-role-set", c.def, "executionRoleArn", c.role(c.ExecutionRole), "")
+		c.set(executionRoleSet, c.def, "executionRoleArn", c.role(c.ExecutionRole), "")
 	case len(needs) > 0:
-		c.refuseOrKeep("execution-role-missing", c.def, "Fargate needs an execution role for %s", strings.Join(needs, ", "))
+		c.refuseOrKeep(executionRoleMissing, c.def, "Fargate needs an execution role for %s", strings.Join(needs, ", "))
 	}
 	if len(rights) > 0 {
-		c.note("execution-role-rights", c.def, "the execution role needs more than AmazonECSTaskExecutionRolePolicy: %s", strings.Join(rights, "; "))
+		c.Note(executionRoleRights, c.def, "the execution role needs more than AmazonECSTaskExecutionRolePolicy: %s", strings.Join(rights, "; "))
 	}
 	role = c.def.Get("taskRoleArn")
 	switch {
 	case role != nil && role.Identity() != "":
 	case c.TaskRole != "":
-		c.set("task-role-set", c.def, "taskRoleArn", c.role(c.TaskRole), "")
+		c.set(taskRoleSet, c.def, "taskRoleArn", c.role(c.TaskRole), "")
 	case !c.fargate:
-		c.note("task-role-missing", c.def, "")
+		c.Note(taskRoleMissing, c.def, "")
 	}
 }
 

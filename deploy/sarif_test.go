@@ -18,7 +18,7 @@ func someFindings() []deploy.Finding {
 	rules := deploy.Rules()
 	return []deploy.Finding{
 		{ID: rules[0].ID, Severity: deploy.Error, Pointer: "/containerDefinitions/0/links", Line: 12, Column: 7, Container: "web", Action: deploy.Refuse,
-			Before: `["db"]`, Why: "Nobody listens there.", Help: "Look at https://example.com/.", Source: "AWS says so"},
+			Before: `["db"]`, Why: "Nobody listens there.", Help: deploy.Advice{"Look at https://example.com/."}, Source: "AWS says so"},
 		{ID: rules[1].ID, Severity: deploy.Info, Action: deploy.Set, After: `"awsvpc"`, Why: "It has to be."},
 		{ID: rules[0].ID, Severity: deploy.Warning, Pointer: "/a~1b", Line: 3, Column: 1, Container: "\x1b[2Jevil\x07", Action: deploy.Keep, Why: "Say \x1b]0;title\x07 <&>."},
 	}

@@ -10,24 +10,45 @@ import (
 // assumption is a text that tells of an instance around the container. No API
 // rejects it, and it breaks on Fargate.
 type assumption struct {
-	id       string
+	rule     Rule
 	token    string         // looked for as it is,
 	pattern  *regexp.Regexp // or by a pattern, where the token is found
 	hostMode bool           // only with network mode host
 }
 
+var instanceMetadata = Rule{ID: "instance-metadata", Topic: Network, Severity: Warning, Action: Keep, Source: guideMetadata,
+	Summary: "This is the address of the metadata of the instance; on Fargate there is none.", Help: Advice{"Use the task metadata endpoint at ECS_CONTAINER_METADATA_URI_V4, and a task role for credentials."}}
+
+var dockerBridgeAddress = Rule{ID: "docker-bridge-address", Topic: Network, Severity: Warning, Action: Keep, Source: guideFargate,
+	Summary: "This is the instance as a container sees it, where an agent listened; on Fargate there is none.", Help: Advice{"Run the agent as a container of the task, at 127.0.0.1."}}
+
+var dockerSocket = Rule{ID: "docker-socket", Severity: Warning, Action: Keep, Source: guideFargate,
+	Summary: "This is a socket of the instance, such as that of Docker; on Fargate there is none.", Help: Advice{"Use the task metadata endpoint, or run this on EC2."}}
+
+var containerMetadataFile = Rule{ID: "container-metadata-file", Severity: Warning, Action: Keep, Source: guideMetadata,
+	Summary: "The container metadata file is written on instances only.", Help: Advice{"Use the task metadata endpoint at ECS_CONTAINER_METADATA_URI_V4."}}
+
+var linkVariables = Rule{ID: "link-variables", Topic: Network, Severity: Warning, Action: Keep, Source: dockerLinks,
+	Summary: "Docker set this variable for a link; on Fargate nobody does.", Help: Advice{"Set it in environment, or say 127.0.0.1 and the port."}}
+
+var localhostInHostMode = Rule{ID: "localhost-in-host-mode", Topic: Network, Severity: Warning, Action: Keep, Source: guideFargate,
+	Summary: "With network mode host this was the instance; on Fargate it is the task.", Help: Advice{"See that what it reaches runs in the task."}}
+
+var networkInterface = Rule{ID: "network-interface", Topic: Network, Severity: Warning, Action: Keep, Source: guideFargate,
+	Summary: "This is a network interface of the instance; a task on Fargate has eth0, and with platform version 1.4.0 eth1.", Help: Advice{"Use the interface of the task, or none."}}
+
 var assumptions = []assumption{
-	{id: "instance-metadata", token: "169.254.169.254"},
-	{id: "instance-metadata", token: "fd00:ec2::254"},
-	{id: "docker-bridge-address", token: "172.17.0.1"},
-	{id: "docker-bridge-address", token: "host.docker.internal"},
-	{id: "docker-socket", token: "docker.sock"},
-	{id: "docker-socket", token: "unix:///var/run/"},
-	{id: "container-metadata-file", token: "ECS_CONTAINER_METADATA_FILE"},
-	{id: "link-variables", token: "_PORT_", pattern: regexp.MustCompile(`\b[A-Z][A-Z0-9_]*_PORT_\d+_(TCP|UDP)(_ADDR|_PORT|_PROTO)?\b`)},
-	{id: "localhost-in-host-mode", token: "127.0.0.1", hostMode: true},
-	{id: "localhost-in-host-mode", token: "localhost", hostMode: true},
-	{id: "network-interface", pattern: regexp.MustCompile(`\b(ens\d+|enp\d+s\d+|eth([2-9]|\d\d)|docker0|br-[0-9a-f]{12}|bond\d|wlan\d)\b`), hostMode: true},
+	{rule: instanceMetadata, token: "169.254.169.254"},
+	{rule: instanceMetadata, token: "fd00:ec2::254"},
+	{rule: dockerBridgeAddress, token: "172.17.0.1"},
+	{rule: dockerBridgeAddress, token: "host.docker.internal"},
+	{rule: dockerSocket, token: "docker.sock"},
+	{rule: dockerSocket, token: "unix:///var/run/"},
+	{rule: containerMetadataFile, token: "ECS_CONTAINER_METADATA_FILE"},
+	{rule: linkVariables, token: "_PORT_", pattern: regexp.MustCompile(`\b[A-Z][A-Z0-9_]*_PORT_\d+_(TCP|UDP)(_ADDR|_PORT|_PROTO)?\b`)},
+	{rule: localhostInHostMode, token: "127.0.0.1", hostMode: true},
+	{rule: localhostInHostMode, token: "localhost", hostMode: true},
+	{rule: networkInterface, pattern: regexp.MustCompile(`\b(ens\d+|enp\d+s\d+|eth([2-9]|\d\d)|docker0|br-[0-9a-f]{12}|bond\d|wlan\d)\b`), hostMode: true},
 }
 
 // find returns what of an assumption is in s.
@@ -74,12 +95,12 @@ func (c *converter) scanText(n *tree.Node) {
 	said := ""
 	for s := range literals(n) {
 		for _, a := range assumptions {
-			if a.hostMode && c.mode != "host" || a.id == said {
+			if a.hostMode && c.mode != "host" || a.rule.ID == said {
 				continue
 			}
 			if token := a.find(s); token != "" {
-				said = a.id
-				c.note(a.id, n, "").Before = quoted(token)
+				said = a.rule.ID
+				c.Note(a.rule, n, "").Before = Quoted(token)
 			}
 		}
 	}

@@ -157,13 +157,16 @@ func (s *schema) any() *schema {
 	return s
 }
 
+var wrongType = Rule{ID: WrongType, Severity: Error, Action: Refuse, Source: apiTask,
+	Summary: "A value is of another type than ECS takes there.", Help: Advice{"Write it as the API has it."}, Refusal: "a parameter has an invalid type"}
+
 // validate reports what no rule could read: values of wrong types, out of their
 // ranges, missing, or unknown to it; and mends numbers written as strings and
 // strings written as numbers, which the tools of AWS take in templates only.
 func (c *converter) validate(n *tree.Node, s *schema) {
 	if n.Kind() == tree.Null {
 		if n.Parent().Kind() == tree.Array {
-			c.fail(WrongType, n, "here stands null, where %s belongs", s.kind)
+			c.Fail(wrongType, n, "here stands null, where %s belongs", s.kind)
 		}
 		return
 	}
@@ -203,11 +206,14 @@ func (c *converter) validate(n *tree.Node, s *schema) {
 		ok = c.validateFlag(n)
 	}
 	if !ok {
-		c.fail(WrongType, n, "here stands %s, where %s belongs", n.Kind(), s.kind)
+		c.Fail(wrongType, n, "here stands %s, where %s belongs", n.Kind(), s.kind)
 	}
 }
 
 var anyText = plain(aText)
+
+var unknownMember = Rule{ID: "unknown-member", Severity: Warning, Action: Keep, Source: apiTask,
+	Summary: "A member is unknown: it is misspelt, or newer than sumoship. It stays.", Help: Advice{"See whether ECS has it, and whether Fargate does."}}
 
 func (c *converter) validateRecord(n *tree.Node, s *schema) {
 	for name, v := range n.Members() {
@@ -216,17 +222,20 @@ func (c *converter) validateRecord(n *tree.Node, s *schema) {
 			m, known = s.members[strings.ToLower(name)]
 		}
 		if !known {
-			c.note("unknown-member", v, "%q is no member that sumoship knows here", name)
+			c.Note(unknownMember, v, "%q is no member that sumoship knows here", name)
 			continue
 		}
 		c.validate(v, m)
 	}
 	for _, name := range s.required {
 		if n.Get(name) == nil {
-			c.fail("member-missing", n, "%s is missing here", name)
+			c.Fail(memberMissing, n, "%s is missing here", name)
 		}
 	}
 }
+
+var typeMended = Rule{ID: "type-mended", Severity: Info, Action: Rewrite, Source: apiTask,
+	Summary: "A number or a boolean is written as a string, or the other way round, which the AWS CLI does not take."}
 
 func (c *converter) validateText(n *tree.Node, s *schema) bool {
 	switch n.Kind() {
@@ -234,14 +243,14 @@ func (c *converter) validateText(n *tree.Node, s *schema) bool {
 		text, _ := n.Text()
 		if len(s.values) > 0 && !slices.Contains(s.values, text) {
 			choice := slices.DeleteFunc(slices.Clone(s.values), func(v string) bool { return v == "" })
-			c.fail("value-invalid", n, "%q is none of %s", text, strings.Join(choice, ", "))
+			c.Fail(valueInvalid, n, "%q is none of %s", text, strings.Join(choice, ", "))
 		}
 	case tree.Number, tree.Bool:
 		if len(s.values) > 0 {
 			return false
 		}
 		if !c.template {
-			c.rewrite("type-mended", n, tree.NewString(n.Source()), "", "", "this has to be a string here; it is put in quotes")
+			c.rewrite(typeMended, n, tree.NewString(n.Source()), "", "", "this has to be a string here; it is put in quotes")
 		}
 	default:
 		return false
@@ -259,7 +268,7 @@ func (c *converter) validateWhole(n *tree.Node, s *schema) bool {
 		if s.max == math.MaxInt32 {
 			limits = fmt.Sprintf("%d or more", s.min)
 		}
-		c.fail("value-out-of-range", n, "%d is out of range: %s", i, limits)
+		c.Fail(valueOutOfRange, n, "%d is out of range: %s", i, limits)
 	}
 	if n.Kind() == tree.String && !c.template {
 		c.unquote(n, tree.NewInt(i))
@@ -276,5 +285,5 @@ func (c *converter) validateFlag(n *tree.Node) bool {
 }
 
 func (c *converter) unquote(n, v *tree.Node) {
-	c.rewrite("type-mended", n, v, n.Source(), v.Source(), "this has to be %s without quotes here", v.Kind())
+	c.rewrite(typeMended, n, v, n.Source(), v.Source(), "this has to be %s without quotes here", v.Kind())
 }

@@ -26,7 +26,7 @@ type Service struct {
 	definition *tree.Node // converted
 	existing   *ExistingService
 	taken      taken
-	on, about  *notes // findings about the definition, and about the existing service
+	on, about  *Recorder // findings about the definition, and about the existing service
 	target     target
 	groups     []logGroup
 	logs       []containerLogs // of the containers, in their order
@@ -57,22 +57,22 @@ type target struct {
 // finding.
 func NewService(d *Document, existing *ExistingService, o ServiceOptions) (*Service, error) {
 	allow := o.Conversion.Allow
-	o.Conversion.Allow = slices.DeleteFunc(slices.Clone(allow), isServiceRule)
+	o.Conversion.Allow = slices.DeleteFunc(slices.Clone(allow), func(id string) bool {
+		return slices.ContainsFunc(serviceRules, func(r Rule) bool { return r.ID == id })
+	})
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	s := &Service{o: o, d: d, on: newNotes(allow), about: newNotes(allow)}
+	s := &Service{o: o, d: d, on: NewRecorder(allow), about: NewRecorder(allow)}
 	conversion := s.conversion()
 	before := d.Definition().Clone()
+	conversion.Strict = true
 	var err error
-	if s.Findings, err = Check(d, conversion); err != nil {
+	if s.Findings, err = Convert(d, conversion); err != nil {
 		return nil, err
 	}
 	if s.Refused() {
 		return s, nil
-	}
-	if _, err = Convert(d, conversion); err != nil {
-		return nil, err
 	}
 	s.definition = d.Definition()
 	if existing != nil {
@@ -90,13 +90,13 @@ func NewService(d *Document, existing *ExistingService, o ServiceOptions) (*Serv
 	s.hostPorts(before)
 	s.volumes()
 	s.logGroups(before)
-	if !s.on.refused() && !s.about.refused() {
+	if !s.on.Refused() && !s.about.Refused() {
 		if err := s.task(); err != nil {
 			return nil, err
 		}
 	}
-	s.Findings = append(s.settled(s.Findings), s.on.sorted()...)
-	s.ServiceFindings = s.about.sorted()
+	s.Findings = append(s.settled(s.Findings), s.on.Findings()...)
+	s.ServiceFindings = s.about.Findings()
 	return s, nil
 }
 
@@ -117,21 +117,23 @@ func (s *Service) conversion() Options {
 // settled leaves out the findings that the template settles, and advice that it
 // takes.
 func (s *Service) settled(findings []Finding) (rest []Finding) {
-	const makeGroup = "Create the log group before the first task."
 	for _, f := range findings {
 		switch f.ID {
-		case "execution-role-set", "task-role-set", "execution-role-rights":
-			role := map[bool]string{true: TaskRoleID, false: ExecutionRoleID}[f.ID == "task-role-set"]
-			if s.newRole[role] {
+		case executionRoleSet.ID, executionRoleRights.ID:
+			if s.newRole[ExecutionRoleID] {
 				continue
 			}
-		case "task-role-missing":
+		case taskRoleSet.ID:
 			if s.newRole[TaskRoleID] {
-				f.Help = "If they call AWS, say what with --task-allow."
+				continue
+			}
+		case taskRoleMissing.ID:
+			if s.newRole[TaskRoleID] {
+				f.Help = Advice{"If they call AWS, say what with --task-allow."}
 			}
 		}
 		if len(s.groups) > 0 && !s.o.ExistingLogGroups {
-			f.Help = strings.TrimSpace(strings.ReplaceAll(f.Help, makeGroup, ""))
+			f.Help = f.Help.Without(CreateLogGroup)
 		}
 		rest = append(rest, f)
 	}
@@ -157,6 +159,13 @@ func (s *Service) launch() *tree.Node {
 	return tree.NewString("FARGATE")
 }
 
+var serviceSpotWindows = Rule{ID: "service-spot-windows", Severity: Error, Action: Refuse, Source: guideSpot,
+	Summary: "Fargate Spot has no Windows.", Help: Advice{"Leave out --spot."}}
+
+var serviceSpot = Rule{ID: "service-spot", Severity: Info, Action: Keep, Source: guideSpot,
+	Summary: "The cluster has to have the capacity providers FARGATE and FARGATE_SPOT, and tasks of Fargate Spot end two minutes after AWS says so.",
+	Help:    Advice{"Give the cluster both with aws ecs put-cluster-capacity-providers, and see that the containers end on SIGTERM."}}
+
 // capacity looks at Fargate Spot.
 func (s *Service) capacity() {
 	spot := s.o.Spot
@@ -168,10 +177,10 @@ func (s *Service) capacity() {
 	}
 	family := s.definition.Get("runtimePlatform").Get("operatingSystemFamily").Str()
 	if strings.HasPrefix(family, "WINDOWS") {
-		s.on.fail("service-spot-windows", s.definition, "")
+		s.on.Fail(serviceSpotWindows, s.definition, "")
 		return
 	}
-	s.on.note("service-spot", s.definition, "")
+	s.on.Note(serviceSpot, s.definition, "")
 }
 
 // strategy is the capacity provider strategy, nil for the launch type FARGATE.
@@ -207,6 +216,18 @@ func (s *Service) listens(container string, port int64) (found bool) {
 	return found
 }
 
+var servicePortUnknown = Rule{ID: "service-port-unknown", Severity: Error, Action: Refuse, Source: guideLB,
+	Summary: "The container and port behind the load balancer are not in the task definition.", Help: Advice{"Add the port to portMappings, or choose by --container and --port."}}
+
+var servicePortProtocol = Rule{ID: "service-port-protocol", Severity: Error, Action: Refuse, Source: guideLB,
+	Summary: "An Application Load Balancer speaks HTTP, and this port is of UDP.", Help: Advice{"Choose another port, or use a Network Load Balancer."}}
+
+var servicePortChosen = Rule{ID: "service-port-chosen", Severity: Info, Action: Set, Source: guideLB,
+	Summary: "Several container ports could stand behind the load balancer; it is the first of the first essential container.", Help: Advice{"Choose by --container and --port."}}
+
+var serviceHealthCheckPath = Rule{ID: "service-health-check-path", Severity: Info, Action: Set, Source: guideLB,
+	Summary: "The target group checks /, for nothing says another path.", Help: Advice{"Name it with --health-check-path."}}
+
 // choosePort finds the container and port for the load balancer.
 func (s *Service) choosePort() {
 	if !s.o.balanced() {
@@ -239,16 +260,16 @@ func (s *Service) choosePort() {
 	})
 	switch {
 	case chosen == nil && wantContainer == "" && wantPort == 0:
-		s.on.fail("service-port-unknown", s.definition, "no essential container of the task definition has a TCP port for the load balancer to send requests to")
+		s.on.Fail(servicePortUnknown, s.definition, "no essential container of the task definition has a TCP port for the load balancer to send requests to")
 	case chosen == nil:
-		s.on.fail("service-port-unknown", s.definition, "the load balancer is to send requests to %s, which is not in the portMappings of the task definition", describePort(wantContainer, wantPort))
+		s.on.Fail(servicePortUnknown, s.definition, "the load balancer is to send requests to %s, which is not in the portMappings of the task definition", describePort(wantContainer, wantPort))
 	case chosen.Get("protocol").Str() == "udp":
-		s.on.fail("service-port-protocol", chosen, "")
+		s.on.Fail(servicePortProtocol, chosen, "")
 	case candidates > 1:
-		s.on.note("service-port-chosen", chosen, "several container ports could stand behind the load balancer; it is %s", describePort(s.target.container, s.target.port)).After = quoted(fmt.Sprint(s.target.container, ":", s.target.port))
+		s.on.Report(servicePortChosen, Set, chosen, "several container ports could stand behind the load balancer; it is %s", describePort(s.target.container, s.target.port)).After = Quoted(fmt.Sprint(s.target.container, ":", s.target.port))
 	}
 	if s.o.HealthCheckPath == "" && chosen != nil {
-		s.on.note("service-health-check-path", chosen, "the target group checks %s, for nothing says another path", s.healthCheckPath()).After = quoted(s.healthCheckPath())
+		s.on.Report(serviceHealthCheckPath, Set, chosen, "the target group checks %s, for nothing says another path", s.healthCheckPath()).After = Quoted(s.healthCheckPath())
 	}
 }
 
@@ -262,6 +283,9 @@ func describePort(container string, port int64) string {
 	return fmt.Sprintf("port %d of container %s", port, container)
 }
 
+var serviceHostPort = Rule{ID: "service-host-port", Severity: Warning, Action: Keep, Source: guideFargate,
+	Summary: "On EC2 this was reached at a port of the instances; on Fargate nothing listens there.", Help: Advice{"Point its clients to the load balancer, or to service discovery."}}
+
 // hostPorts tells at which ports of instances the service will not be found.
 func (s *Service) hostPorts(before *tree.Node) {
 	host := before.Get("networkMode").Str() == "host"
@@ -272,17 +296,20 @@ func (s *Service) hostPorts(before *tree.Node) {
 				port, _ = mapping.Get("containerPort").Int()
 			}
 			if port != 0 && before.Get("networkMode").Str() != "awsvpc" {
-				s.on.note("service-host-port", mapping, "on EC2 container %s was reached at port %d of the instances; on Fargate nothing listens there", c.Get("name").Str(), port)
+				s.on.Note(serviceHostPort, mapping, "on EC2 container %s was reached at port %d of the instances; on Fargate nothing listens there", c.Get("name").Str(), port)
 			}
 		}
 	}
 }
 
+var serviceVolumeMissing = Rule{ID: "service-volume-missing", Severity: Error, Action: Refuse, Source: guideEBS,
+	Summary: "The task definition has a volume that is configured at launch, and no service that says how.", Help: Advice{"Give a service with volumeConfigurations by --from-service."}}
+
 // volumes looks for volumes that nothing configures.
 func (s *Service) volumes() {
 	for _, name := range s.launchVolumes() {
 		if !slices.ContainsFunc(s.taken.volumes.Items(), func(v *tree.Node) bool { return v.Field("name").Str() == name }) {
-			s.on.fail("service-volume-missing", s.definition, "volume %s is configured at launch, and no service says how", name)
+			s.on.Fail(serviceVolumeMissing, s.definition, "volume %s is configured at launch, and no service says how", name)
 		}
 	}
 }

@@ -104,6 +104,36 @@ var serviceState = []string{
 	"cluster", "clientToken", "forceNewDeployment", "serviceName", "taskDefinition", "service",
 }
 
+var serviceLaunchType = Rule{ID: "service-launch-type", Severity: Info, Action: Rewrite, Source: apiService,
+	Summary: "The service runs on Fargate now."}
+
+var servicePlatformVersion = Rule{ID: "service-platform-version", Severity: Info, Action: Drop, Source: apiService,
+	Summary: "The service names an old platform version; the template leaves it to AWS, which takes the latest."}
+
+var serviceDaemon = Rule{ID: "service-daemon", Severity: Error, Action: Refuse, Source: apiService,
+	Summary: "A daemon runs once on each instance, and Fargate has none.", Help: Advice{"Run it as a container of each task that needs it, or leave it on EC2."}}
+
+var servicePlacement = Rule{ID: "service-placement", Severity: Warning, Action: Drop, Source: guideFargate,
+	Summary: "Fargate has no instances to choose from; it spreads tasks over the availability zones of the subnets.", Help: Advice{"Choose the zones by the subnets."}}
+
+var serviceRole = Rule{ID: "service-role", Severity: Info, Action: Drop, Source: apiService,
+	Summary: "With network mode awsvpc, ECS registers targets by its service-linked role and takes no other.", Help: Advice{"Delete the role when nothing else uses it."}}
+
+var serviceHealthCheckGrace = Rule{ID: "service-health-check-grace", Severity: Info, Action: Drop, Source: apiService,
+	Summary: "Without a load balancer there is no grace period for its health checks."}
+
+var serviceDeploymentController = Rule{ID: "service-deployment-controller", Severity: Warning, Action: Drop, Source: apiService,
+	Summary: "Something else than ECS rolls this service out; the template does it by rolling updates of ECS, with the circuit breaker.", Help: Advice{"Set the pipeline on the new service."}}
+
+var serviceExec = Rule{ID: "service-exec", Severity: Info, Action: Keep, Source: `Amazon ECS Developer Guide, "Monitor Amazon ECS containers with ECS Exec"`,
+	Summary: "ECS Exec is on; the task role has to allow ssmmessages.", Help: Advice{"See that it does."}}
+
+var serviceUnknownMember = Rule{ID: "service-unknown-member", Severity: Warning, Action: Drop, Source: apiService,
+	Summary: "sumoship does not know this member of a service, and does not take it over.", Help: Advice{"See whether the new service needs it."}}
+
+var serviceNameTaken = Rule{ID: "service-name-taken", Severity: Warning, Action: Keep, Source: apiService,
+	Summary: "A cluster has one active service of a name.", Help: Advice{"Give the new one another name with --service, another cluster, or delete the old one first."}}
+
 // take goes through an existing service and reports what Fargate changes.
 func (s *Service) take(e *ExistingService) {
 	s.existing = e
@@ -126,7 +156,7 @@ func (s *Service) take(e *ExistingService) {
 		case "launchType":
 			t.fargate = v.Str() == "FARGATE"
 			if !t.fargate && v.Str() != "" {
-				about.rewrite("service-launch-type", v, s.launch(), "the service ran on %s", v.Str())
+				about.Rewritten(serviceLaunchType, v, s.launch(), "the service ran on %s", v.Str())
 			}
 		case "capacityProviderStrategy":
 			s.takeCapacity(v)
@@ -134,26 +164,26 @@ func (s *Service) take(e *ExistingService) {
 			switch version := v.Str(); version {
 			case "", "LATEST":
 			case "1.0.0", "1.1.0", "1.2.0", "1.3.0":
-				about.drop("service-platform-version", v, "platform version %s is retired; the new service takes the latest", version)
+				about.Dropped(servicePlatformVersion, v, "platform version %s is retired; the new service takes the latest", version)
 			default:
 				t.platform = version
 			}
 		case "schedulingStrategy":
 			if v.Str() == "DAEMON" {
-				about.refuse("service-daemon", v, "")
+				about.Refuse(serviceDaemon, v, "")
 			}
 		case "placementConstraints", "placementStrategy", "placementStrategies":
-			about.drop("service-placement", v, "")
+			about.Dropped(servicePlacement, v, "")
 		case "role", "roleArn":
 			if !strings.Contains(v.Str(), "/AWSServiceRoleForECS") {
-				about.drop("service-role", v, "")
+				about.Dropped(serviceRole, v, "")
 			}
 		case "desiredCount":
 			t.count = intOf(v)
 		case "healthCheckGracePeriodSeconds":
 			t.grace = intOf(v)
 			if !s.o.balanced() && !s.behindTargetGroup() {
-				about.drop("service-health-check-grace", v, "")
+				about.Dropped(serviceHealthCheckGrace, v, "")
 			}
 		case "loadBalancers":
 			s.takeLoadBalancers(v)
@@ -163,7 +193,7 @@ func (s *Service) take(e *ExistingService) {
 			s.takeDeployment(v)
 		case "deploymentController":
 			if kind := v.Field("type").Str(); kind != "ECS" && kind != "" {
-				about.drop("service-deployment-controller", v, "%s rolls this service out; the template does it by rolling updates of ECS, with the circuit breaker", kind)
+				about.Dropped(serviceDeploymentController, v, "%s rolls this service out; the template does it by rolling updates of ECS, with the circuit breaker", kind)
 			}
 		case "networkConfiguration":
 			vpc := v.Field("awsvpcConfiguration")
@@ -181,7 +211,7 @@ func (s *Service) take(e *ExistingService) {
 		case "enableExecuteCommand":
 			t.exec, _ = v.Bool()
 			if t.exec {
-				about.note("service-exec", v, "")
+				about.Note(serviceExec, v, "")
 			}
 		case "enableECSManagedTags":
 			if on, ok := v.Bool(); ok {
@@ -196,12 +226,12 @@ func (s *Service) take(e *ExistingService) {
 		case "tags":
 			s.takeTags(v)
 		default:
-			about.drop("service-unknown-member", v, "%q is no member of a service that sumoship knows", name)
+			about.Dropped(serviceUnknownMember, v, "%q is no member of a service that sumoship knows", name)
 		}
 	}
 	s.takeDeployed(n)
 	if c := t.cluster; t.serviceName != "" && s.o.Name == t.serviceName && (c == "" || s.o.Cluster == "" || c == s.cluster()) && n.Get("serviceArn") != nil {
-		about.note("service-name-taken", n.Field("serviceName"), "cluster %s has an active service %s already, and can have one", orThe(c), t.serviceName)
+		about.Note(serviceNameTaken, n.Field("serviceName"), "cluster %s has an active service %s already, and can have one", orThe(c), t.serviceName)
 	}
 }
 
@@ -216,6 +246,9 @@ func orThe(cluster string) string {
 	}
 	return cluster
 }
+
+var serviceReferenceUnknown = Rule{ID: "service-reference-unknown", Severity: Error, Action: Refuse, Source: apiService,
+	Summary: "The service names what the task definition does not have.", Help: Advice{"Name it in the task definition, or take it out of the service."}}
 
 // takeDeployed takes what a description has in the deployments alone.
 func (s *Service) takeDeployed(n *tree.Node) {
@@ -237,7 +270,7 @@ func (s *Service) takeDeployed(n *tree.Node) {
 	}
 	for _, v := range s.taken.volumes.Elements() {
 		if name := v.Field("name").Str(); !slices.Contains(s.launchVolumes(), name) {
-			s.about.refuse("service-reference-unknown", v, "the task definition has no volume %s that is configured at launch", name)
+			s.about.Refuse(serviceReferenceUnknown, v, "the task definition has no volume %s that is configured at launch", name)
 		}
 	}
 }
@@ -252,7 +285,7 @@ func (s *Service) knownPort(n *tree.Node) {
 		}
 	}
 	if n != nil {
-		s.about.refuse("service-reference-unknown", n, "no port mapping of the task definition has the name %s", n.Str())
+		s.about.Refuse(serviceReferenceUnknown, n, "no port mapping of the task definition has the name %s", n.Str())
 	}
 }
 
@@ -266,6 +299,9 @@ func (s *Service) launchVolumes() (names []string) {
 	return names
 }
 
+var serviceCapacityProvider = Rule{ID: "service-capacity-provider", Severity: Warning, Action: Drop, Source: guideSpot,
+	Summary: "A capacity provider of EC2 instances runs no tasks of Fargate.", Help: Advice{"Use --spot for spare capacity, with --on-demand for the tasks that must not be interrupted."}}
+
 func (s *Service) takeCapacity(strategy *tree.Node) {
 	var kept []*tree.Node
 	for _, item := range strategy.Elements() {
@@ -273,12 +309,23 @@ func (s *Service) takeCapacity(strategy *tree.Node) {
 		case provider == "FARGATE" || provider == "FARGATE_SPOT":
 			kept = append(kept, item.Recase(false))
 		default:
-			s.about.drop("service-capacity-provider", item, "capacity provider %s runs EC2 instances, or ones that Fargate does not have", provider)
+			s.about.Dropped(serviceCapacityProvider, item, "capacity provider %s runs EC2 instances, or ones that Fargate does not have", provider)
 		}
 	}
 	s.taken.strategy = array(kept...)
 	s.taken.fargate = s.taken.fargate || len(kept) > 0
 }
+
+var serviceClassicLoadBalancer = Rule{ID: "service-classic-load-balancer", Severity: Error, Action: Refuse, Source: guideLB,
+	Summary: "Fargate has no Classic Load Balancers.", Help: Advice{"Put the service behind an Application Load Balancer: give --path or --host, and --listener."},
+	Allow: "the service has no load balancer."}
+
+var serviceTargetGroup = Rule{ID: "service-target-group", Severity: Warning, Action: Rewrite, Source: guideLB,
+	Summary: "A target group of instances cannot hold tasks of Fargate; the template makes one of type ip on the container port.", Help: Advice{"Move the requests by the listener rule, then delete the old group."}}
+
+var serviceTargetGroups = Rule{ID: "service-target-groups", Severity: Error, Action: Refuse, Source: guideLB,
+	Summary: "The service is behind more than one target group, and the template makes one.", Help: Advice{"Choose by --container and --port, and add the others by hand."},
+	Allow: "only that group is made."}
 
 func (s *Service) takeLoadBalancers(list *tree.Node) {
 	t := &s.taken
@@ -290,10 +337,10 @@ func (s *Service) takeLoadBalancers(list *tree.Node) {
 		}
 		name := lb.Field("loadBalancerName").Str()
 		if s.o.balanced() {
-			f := s.about.rewrite("service-classic-load-balancer", lb, nil, "Fargate has no Classic Load Balancers: %s is replaced by a rule of the listener and a target group", name)
-			f.Severity, f.Help = Warning, "Point the DNS name to the other load balancer."
-		} else if s.about.refuse("service-classic-load-balancer", lb, "Fargate has no Classic Load Balancers, such as %s", name) {
-			s.about.drop("service-classic-load-balancer", lb, "Fargate has no Classic Load Balancers: %s gets no tasks of this service", name)
+			f := s.about.Rewritten(serviceClassicLoadBalancer, lb, nil, "Fargate has no Classic Load Balancers: %s is replaced by a rule of the listener and a target group", name)
+			f.Severity, f.Help = Warning, Advice{"Point the DNS name to the other load balancer."}
+		} else if s.about.Refuse(serviceClassicLoadBalancer, lb, "Fargate has no Classic Load Balancers, such as %s", name) {
+			s.about.Dropped(serviceClassicLoadBalancer, lb, "Fargate has no Classic Load Balancers: %s gets no tasks of this service", name)
 			continue
 		}
 		t.container, t.port = lb.Field("containerName").Str(), intOr0(lb.Field("containerPort"))
@@ -312,11 +359,11 @@ func (s *Service) takeLoadBalancers(list *tree.Node) {
 	t.container, t.port = chosen.Field("containerName").Str(), intOr0(chosen.Field("containerPort"))
 	for _, lb := range groups {
 		if lb == chosen && s.existing.node.Get("networkConfiguration") != nil {
-			s.about.rewrite("service-target-group", lb, nil, "the tasks had addresses of their own already; the template makes a target group beside the old one").Severity = Info
+			s.about.Rewritten(serviceTargetGroup, lb, nil, "the tasks had addresses of their own already; the template makes a target group beside the old one").Severity = Info
 		} else if lb == chosen {
-			s.about.rewrite("service-target-group", lb, nil, "")
-		} else if s.about.refuse("service-target-groups", lb, "") {
-			s.about.drop("service-target-groups", lb, "")
+			s.about.Rewritten(serviceTargetGroup, lb, nil, "")
+		} else if s.about.Refuse(serviceTargetGroups, lb, "") {
+			s.about.Dropped(serviceTargetGroups, lb, "")
 		}
 	}
 }
@@ -326,27 +373,46 @@ func (s *Service) chosen(container string, port int64) bool {
 	return (s.o.Container != "" || s.o.Port != 0) && (s.o.Container == "" || s.o.Container == container) && (s.o.Port == 0 || int64(s.o.Port) == port)
 }
 
+var serviceRegistries = Rule{ID: "service-registries", Severity: Error, Action: Refuse, Source: apiService,
+	Summary: "ECS takes one service registry.", Help: Advice{"Take the others out."}, Allow: "the first is kept."}
+
+var serviceRegistry = Rule{ID: "service-registry", Severity: Warning, Action: Keep, Source: guideDiscovery,
+	Summary: "A registry with a container and port has records of type SRV. Tasks of Fargate have addresses of their own, so records of type A would do.",
+	Help:    Advice{"See that the clients read SRV records, or make a new registry with A records. Open the security group to them."}}
+
+var serviceRegistryAddress = Rule{ID: "service-registry-address", Severity: Info, Action: Keep, Source: guideDiscovery,
+	Summary: "The records of this registry will name the addresses of tasks.", Help: Advice{"Open the security group of the tasks to the clients."}}
+
 func (s *Service) takeRegistries(list *tree.Node) {
 	for i, r := range list.Elements() {
 		if i > 0 {
-			if s.about.refuse("service-registries", r, "") {
-				s.about.drop("service-registries", r, "")
+			if s.about.Refuse(serviceRegistries, r, "") {
+				s.about.Dropped(serviceRegistries, r, "")
 			}
 			continue
 		}
 		if name := r.Get("containerName"); name != nil {
 			port := r.Field("containerPort")
 			if !s.listens(name.Str(), intOr0(port)) {
-				s.about.refuse("service-reference-unknown", r, "container %s of the task definition has no port %s", name.Str(), port.Source())
+				s.about.Refuse(serviceReferenceUnknown, r, "container %s of the task definition has no port %s", name.Str(), port.Source())
 				continue
 			}
-			s.about.note("service-registry", r, "")
+			s.about.Note(serviceRegistry, r, "")
 		} else {
-			s.about.note("service-registry-address", r, "")
+			s.about.Note(serviceRegistryAddress, r, "")
 		}
 		s.taken.members = append(s.taken.members, prop("serviceRegistries", tree.NewArray(r.Recase(false))))
 	}
 }
+
+var serviceDeploymentPercent = Rule{ID: "service-deployment-percent", Severity: Info, Action: Keep, Source: apiService,
+	Summary: "The service stops tasks before it starts new ones, as it must where they want the same port of an instance. On Fargate they do not.", Help: Advice{"100 and 200 percent deploy without a gap."}}
+
+var serviceDeploymentStrategy = Rule{ID: "service-deployment-strategy", Severity: Warning, Action: Drop, Source: apiService,
+	Summary: "The new service is rolled out task by task: other strategies need a second target group and rules of their own.", Help: Advice{"Set the strategy when the service runs on Fargate."}}
+
+var serviceCircuitBreaker = Rule{ID: "service-circuit-breaker", Severity: Info, Action: Set, Source: apiService,
+	Summary: "The circuit breaker is on, with rollback: a deployment whose tasks do not start ends, and the last good one comes back."}
 
 func (s *Service) takeDeployment(configuration *tree.Node) {
 	t := &s.taken
@@ -357,7 +423,7 @@ func (s *Service) takeDeployment(configuration *tree.Node) {
 		switch tree.Camel(name, "") {
 		case "minimumHealthyPercent":
 			if intOr0(v) < 50 {
-				s.about.note("service-deployment-percent", v, "")
+				s.about.Note(serviceDeploymentPercent, v, "")
 			}
 			t.deployment = append(t.deployment, prop("minimumHealthyPercent", v.Recase(false)))
 		case "maximumPercent":
@@ -378,21 +444,24 @@ func (s *Service) takeDeployment(configuration *tree.Node) {
 			if strategy == "ROLLING" || strategy == "" {
 				continue // nothing is baked or hooked there
 			}
-			s.about.drop("service-deployment-strategy", v, "")
+			s.about.Dropped(serviceDeploymentStrategy, v, "")
 		default:
-			s.about.drop("service-unknown-member", v, "%q is no member of deploymentConfiguration that sumoship knows", name)
+			s.about.Dropped(serviceUnknownMember, v, "%q is no member of deploymentConfiguration that sumoship knows", name)
 		}
 	}
 	if !t.breaker {
-		s.about.note("service-circuit-breaker", configuration, "")
+		s.about.Report(serviceCircuitBreaker, Set, configuration, "")
 	}
 }
+
+var serviceTagReserved = Rule{ID: "service-tag-reserved", Severity: Info, Action: Drop, Source: "Amazon ECS API Reference, Tag",
+	Summary: "Tags that begin with aws: are AWS's own."}
 
 func (s *Service) takeTags(list *tree.Node) {
 	var kept []*tree.Node
 	for _, tag := range list.Elements() {
 		if strings.HasPrefix(tag.Field("key").Str(), "aws:") {
-			s.about.drop("service-tag-reserved", tag, "")
+			s.about.Dropped(serviceTagReserved, tag, "")
 			continue
 		}
 		kept = append(kept, tag.Recase(false))

@@ -21,6 +21,24 @@ type containerLogs struct {
 	region bool      // that of the stack
 }
 
+var servicePlaceholder = Rule{ID: "service-placeholder", Severity: Error, Action: Refuse, Source: guideIntrinsics,
+	Summary: "CloudFormation does not fill in this placeholder.", Help: Advice{"Put the value there, or use --as ecspresso."}}
+
+var serviceLogRegion = Rule{ID: "service-log-region", Severity: Info, Action: Rewrite, Source: guideAwslogs,
+	Summary: "The log group is in the region of the stack."}
+
+var serviceLogRegionOther = Rule{ID: "service-log-region-other", Severity: Warning, Action: Keep, Source: guideAwslogs,
+	Summary: "These logs go to another region than those of the first container, so the template makes neither their group nor its subscription.", Help: Advice{"Make them there: sumoship fargate logs."}}
+
+var serviceLogGroupCreate = Rule{ID: "service-log-group-create", Severity: Info, Action: Drop, Source: guideAwslogs,
+	Summary: "The template makes the log group, with its retention and subscription, so the tasks need not."}
+
+var serviceLogGroupExists = Rule{ID: "service-log-group-exists", Severity: Warning, Action: Keep, Source: guideAwslogs,
+	Summary: "The definition logged to this group already, so it may exist; CloudFormation makes no group that exists.", Help: Advice{"If it does, give --existing-log-groups."}}
+
+var serviceLogNone = Rule{ID: "service-log-none", Severity: Info, Action: Keep, Source: guideAwslogs,
+	Summary: "No container logs to CloudWatch Logs by awslogs, so there is no log group to subscribe."}
+
 // logGroups finds the log groups of the definition, and tells of those that may
 // exist: before is the definition before its conversion.
 func (s *Service) logGroups(before *tree.Node) {
@@ -39,29 +57,29 @@ func (s *Service) logGroups(before *tree.Node) {
 		}
 		any = true
 		if name, ok := group.Text(); ok && group.Opaque() && s.d.Shape() != Template {
-			s.on.fail("service-placeholder", group, "CloudFormation does not fill in the name of the log group, %s", name)
+			s.on.Fail(servicePlaceholder, group, "CloudFormation does not fill in the name of the log group, %s", name)
 		}
 		name, ok := options.Key("awslogs-region").Text()
 		if ok && !options.Key("awslogs-region").Opaque() {
 			if region == "" {
 				region = name
-				s.on.rewrite("service-log-region", options.Key("awslogs-region"), ref("AWS::Region"), "the log group is in the region of the stack, and not only in %s", name)
+				s.on.Rewritten(serviceLogRegion, options.Key("awslogs-region"), ref("AWS::Region"), "the log group is in the region of the stack, and not only in %s", name)
 			}
 			if name != region {
-				s.on.note("service-log-region-other", options.Key("awslogs-region"), "")
+				s.on.Note(serviceLogRegionOther, options.Key("awslogs-region"), "")
 				s.logs = append(s.logs, containerLogs{})
 				continue
 			}
 		}
 		if create := options.Key("awslogs-create-group"); create != nil && !s.o.ExistingLogGroups {
-			s.on.drop("service-log-group-create", create, "")
+			s.on.Dropped(serviceLogGroupCreate, create, "")
 		}
 		i := slices.IndexFunc(found, func(g *logGroup) bool { return tree.Equal(g.name, group) })
 		if i < 0 {
 			i = len(found)
 			found = append(found, &logGroup{s.groupID(found, group, c.Get("name").Str()), group})
 			if slices.ContainsFunc(old, func(n *tree.Node) bool { return tree.Equal(n, group) }) && !s.o.ExistingLogGroups {
-				s.on.note("service-log-group-exists", group, "")
+				s.on.Note(serviceLogGroupExists, group, "")
 			}
 		}
 		s.logs = append(s.logs, containerLogs{found[i], true})
@@ -70,7 +88,7 @@ func (s *Service) logGroups(before *tree.Node) {
 		s.groups = append(s.groups, *g)
 	}
 	if !any {
-		s.on.note("service-log-none", s.definition, "")
+		s.on.Note(serviceLogNone, s.definition, "")
 	}
 }
 

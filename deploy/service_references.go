@@ -13,13 +13,13 @@ import (
 type references struct {
 	template string     // name of the input
 	from     *tree.Node // the template, nil for other inputs
-	on       *notes
+	on       *Recorder
 	parts    map[string]map[string]*tree.Node // by section: what comes along
 	order    map[string][]string
 	said     map[string]bool
 }
 
-func newReferences(d *Document, on *notes) *references {
+func newReferences(d *Document, on *Recorder) *references {
 	r := &references{template: d.name, on: on, parts: map[string]map[string]*tree.Node{}, order: map[string][]string{}, said: map[string]bool{}}
 	if d.Shape() == Template {
 		r.from = d.root
@@ -84,8 +84,11 @@ func (r *references) resolve(n *tree.Node) {
 	}
 }
 
+var serviceReferenceUnsupported = Rule{ID: "service-reference-unsupported", Severity: Error, Action: Refuse, Source: guideIntrinsics,
+	Summary: "This cannot be taken out of the template that it came in.", Help: Advice{"Put the value there."}}
+
 func (r *references) unsupported(n *tree.Node, name string) {
-	r.on.fail("service-reference-unsupported", n, "%s cannot be taken out of the template that it came in", name)
+	r.on.Fail(serviceReferenceUnsupported, n, "%s cannot be taken out of the template that it came in", name)
 }
 
 // ref returns what a name of the template is called here.
@@ -103,6 +106,9 @@ func (r *references) attribute(n *tree.Node, resource, name string) string {
 	return r.parameter(n, pascalCase(resource+"."+name), nil, name+" of "+resource)
 }
 
+var serviceParameter = Rule{ID: "service-parameter", Severity: Info, Action: Rewrite, Source: guideIntrinsics,
+	Summary: "This refers to another part of the template that the definition came in; here it is a parameter."}
+
 // parameter makes a parameter, once. A value that is nil is that of a parameter
 // for something that the template made.
 func (r *references) parameter(n *tree.Node, name string, v *tree.Node, what string) string {
@@ -115,7 +121,7 @@ func (r *references) parameter(n *tree.Node, name string, v *tree.Node, what str
 	r.add("Parameters", name, v)
 	if !r.said[what] {
 		r.said[what] = true
-		r.on.report("service-parameter", Rewrite, n, "%s of the template that the definition came in is parameter %s here", []any{what, name})
+		r.on.Report(serviceParameter, Rewrite, n, "%s of the template that the definition came in is parameter %s here", what, name)
 	}
 	return name
 }
@@ -136,7 +142,7 @@ func (r *references) add(section, name string, v *tree.Node) (added bool) {
 func (r *references) bring(n *tree.Node, section, name string) {
 	v := r.from.Key(section).Key(name)
 	if v == nil {
-		r.on.fail("service-reference-unsupported", n, "the template has nothing called %q in its %s", name, section)
+		r.on.Fail(serviceReferenceUnsupported, n, "the template has nothing called %q in its %s", name, section)
 		return
 	}
 	v = v.Clone()

@@ -87,6 +87,12 @@ func (s *Service) own(n *tree.Node, edit func(options *tree.Node)) {
 	}
 }
 
+var serviceRoleNew = Rule{ID: "service-role-new", Severity: Info, Action: Set, Source: guideRole,
+	Summary: "The template makes this role, with the rights that the definition needs."}
+
+var serviceRoleKept = Rule{ID: "service-role-kept", Severity: Info, Action: Keep, Source: guideRole,
+	Summary: "The definition names this role, and the template keeps it.", Help: Advice{"Let the template make one with --new-roles."}}
+
 // makeRoles makes the roles that the definition does not name.
 func (s *Service) makeRoles(n *tree.Node) error {
 	s.newRole = map[string]bool{}
@@ -98,9 +104,9 @@ func (s *Service) makeRoles(n *tree.Node) error {
 			s.newRole[r.id] = true
 		case s.o.NewRoles:
 			s.newRole[r.id] = true
-			s.on.note("service-role-new", role, "")
+			s.on.Report(serviceRoleNew, Set, role, "")
 		default:
-			s.on.note("service-role-kept", role, "")
+			s.on.Note(serviceRoleKept, role, "")
 			if r.id == TaskRoleID && len(s.o.Roles.Allow) > 0 {
 				return &OptionError{"TaskAllow", s.o.Roles.Allow[0].String(), "a task role of the template, and the definition names one: NewRoles makes it"}
 			}
@@ -146,7 +152,7 @@ func (s *Service) placeholders() {
 		case !ok && n.Opaque():
 			return // an intrinsic function: it is refused elsewhere, or was meant
 		case ok && n.Opaque() && value != executionRoleHere && value != taskRoleHere && value != regionHere && !strings.Contains(value, "{{resolve:"):
-			s.on.fail("service-placeholder", n, "")
+			s.on.Fail(servicePlaceholder, n, "")
 		}
 		for name, v := range n.Members() {
 			if !freeText[strings.ToLower(name)] {

@@ -505,7 +505,7 @@ func TestServiceSettlesFindings(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, f := range s.Findings {
-			if strings.HasPrefix(f.ID, "execution-role-") || strings.Contains(f.Help, "Create the log group") || strings.Contains(f.Help, "--task-role") {
+			if strings.HasPrefix(f.ID, "execution-role-") || strings.Contains(f.Help.String(), "Create the log group") || strings.Contains(f.Help.String(), "--task-role") {
 				ids = append(ids, f.ID)
 			}
 		}

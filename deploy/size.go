@@ -116,6 +116,24 @@ func (c *converter) need() (n need) {
 	return n
 }
 
+var taskSizeUnknown = Rule{ID: "task-size-unknown", Severity: Error, Action: Refuse, Source: guideFargate,
+	Summary: "One of cpu and memory of the task is known only when it is deployed, and the other is missing.", Help: Advice{"Give both."}}
+
+var memoryUnknown = Rule{ID: "memory-unknown", Severity: Warning, Action: Keep, Source: apiContainer,
+	Summary: "Nothing in the definition says how much memory it needs, so the size is the smallest for its CPU.", Help: Advice{"Measure it, and set memory."}}
+
+var taskSizeNone = Rule{ID: "task-size-none", Severity: Error, Action: Refuse, Source: guideFargate,
+	Summary: "No size of Fargate is large enough.", Help: Advice{"Ask for less, or split the task; --memory-basis reservation adds up reservations and not limits."}}
+
+var taskSize32vcpu = Rule{ID: "task-size-32vcpu", Severity: Info, Action: Keep, Source: guideFargate,
+	Summary: "32 vCPU are new on Fargate, and may not be there in each region.", Help: Advice{"Register it in your region to see."}}
+
+var taskCPU = Rule{ID: "task-cpu", Severity: Info, Action: Set, Source: guideFargate,
+	Summary: "Fargate runs a task in one of its sizes only.", Refusal: "No Fargate configuration exists for given values, or the containers ask for more than the task has."}
+
+var taskMemory = Rule{ID: "task-memory", Severity: Info, Action: Set, Source: guideFargate,
+	Summary: "Fargate runs a task in one of its sizes only.", Refusal: "No Fargate configuration exists for given values, or the containers ask for more than the task has."}
+
 // size gives the task a size that Fargate has.
 func (c *converter) size() {
 	cpuNode, memoryNode := c.def.Get("cpu"), c.def.Get("memory")
@@ -123,7 +141,7 @@ func (c *converter) size() {
 		c.unknown(cpuNode)
 		c.unknown(memoryNode)
 		if cpuNode == nil || memoryNode == nil {
-			c.fail("task-size-unknown", c.def, "one of cpu and memory of the task is known only when it is deployed, and the other is missing; Fargate needs both")
+			c.Fail(taskSizeUnknown, c.def, "one of cpu and memory of the task is known only when it is deployed, and the other is missing; Fargate needs both")
 		}
 		return
 	}
@@ -140,7 +158,7 @@ func (c *converter) size() {
 		wantCPU, wantMemory = cpu, memory
 	}
 	if wantMemory == 0 && !n.partly {
-		c.note("memory-unknown", c.def, "")
+		c.Note(memoryUnknown, c.def, "")
 	}
 	newCPU, newMemory, ok := pick(wantCPU, wantMemory, c.windows)
 	if !ok {
@@ -148,11 +166,11 @@ func (c *converter) size() {
 		if c.windows {
 			os = " for Windows"
 		}
-		c.fail("task-size-none", c.def, "the task needs %d CPU units and %d MiB; no Fargate size%s holds that", wantCPU, wantMemory, os)
+		c.Fail(taskSizeNone, c.def, "the task needs %d CPU units and %d MiB; no Fargate size%s holds that", wantCPU, wantMemory, os)
 		return
 	}
 	if newCPU == largestCPU {
-		c.note("task-size-32vcpu", c.def, "")
+		c.Note(taskSize32vcpu, c.def, "")
 	}
 	why := fmt.Sprintf("Fargate runs a task in one of its sizes only; the containers ask for %s", n)
 	if cpu > 0 || memory > 0 {
@@ -162,10 +180,10 @@ func (c *converter) size() {
 		why += "; some of it is known only when it is deployed, so this is the least"
 	}
 	if newCPU != cpu {
-		c.set("task-cpu", c.def, "cpu", tree.NewString(strconv.FormatInt(newCPU, 10)), "%s", why)
+		c.set(taskCPU, c.def, "cpu", tree.NewString(strconv.FormatInt(newCPU, 10)), "%s", why)
 	}
 	if newMemory != memory {
-		c.set("task-memory", c.def, "memory", tree.NewString(strconv.FormatInt(newMemory, 10)), "%s", why)
+		c.set(taskMemory, c.def, "memory", tree.NewString(strconv.FormatInt(newMemory, 10)), "%s", why)
 	}
 }
 
@@ -183,6 +201,9 @@ func asked(cpu, memory int64) string {
 	return fmt.Sprintf("%d CPU units and %d MiB", cpu, memory)
 }
 
+var taskSizeInvalid = Rule{ID: "task-size-invalid", Severity: Error, Action: Refuse, Source: apiTask,
+	Summary: "The cpu or memory of the task is no amount.", Help: Advice{`Write CPU units and MiB, such as "256" and "512", or ".25 vCPU" and "0.5 GB".`}}
+
 // amount reads cpu or memory of the task; an absent one is 0.
 func (c *converter) amount(n *tree.Node, parse func(string) (int64, bool)) (v int64, ok bool) {
 	if n == nil {
@@ -199,10 +220,16 @@ func (c *converter) amount(n *tree.Node, parse func(string) (int64, bool)) (v in
 		return 0, false // its type is wrong, and reported
 	}
 	if !ok {
-		c.fail("task-size-invalid", n, "%s is no amount that ECS knows", n.Source())
+		c.Fail(taskSizeInvalid, n, "%s is no amount that ECS knows", n.Source())
 	}
 	return v, ok
 }
+
+var cpuUnreserved = Rule{ID: "cpu-unreserved", Severity: Info, Action: Keep, Source: apiContainer,
+	Summary: "No container reserves CPU. On EC2 they could use all that the instance had to spare; on Fargate the CPU of the task is the limit.", Help: Advice{"Measure what they use, and set cpu of the task."}}
+
+var containerCPUUnreserved = Rule{ID: "container-cpu-unreserved", Severity: Info, Action: Keep, Source: apiContainer,
+	Summary: "This container reserves no CPU, so it gets what the others of the task leave it.", Help: Advice{"Set its cpu if it needs a share."}}
 
 // unreserved remarks on containers without CPU of their own, which on EC2 could
 // use what the instance had to spare.
@@ -211,12 +238,12 @@ func (c *converter) unreserved(n need) {
 		return
 	}
 	if n.cpu == 0 && len(c.containers) > 0 {
-		c.note("cpu-unreserved", c.def, "")
+		c.Note(cpuUnreserved, c.def, "")
 		return
 	}
 	for _, container := range c.containers {
 		if c.number(container.Get("cpu")) == 0 {
-			c.note("container-cpu-unreserved", container, "")
+			c.Note(containerCPUUnreserved, container, "")
 		}
 	}
 }

@@ -13,6 +13,23 @@ var volumeKinds = []string{
 	"fsxWindowsFileServerVolumeConfiguration", "configuredAtLaunch",
 }
 
+var volumeNameDuplicate = Rule{ID: "volume-name-duplicate", Severity: Error, Action: Refuse, Source: apiVolume,
+	Summary: "Two volumes have the same name.", Help: Advice{"Rename one."}}
+
+var volumeKindsRule = Rule{ID: "volume-kinds", Severity: Error, Action: Refuse, Source: apiVolume,
+	Summary: "A volume is of one kind only.", Help: Advice{"Take the others out."}}
+
+var volumeFSX = Rule{ID: "volume-fsx", Severity: Error, Action: Refuse, Source: guideStorage,
+	Summary: "FSx for Windows File Server can be mounted on EC2 only.", Help: Advice{"Stay on EC2, or mount the share from inside the container."},
+	Allow: allowVolume, Refusal: "Fargate tasks do not support FSx for Windows File Server"}
+
+var windowsVolume = Rule{ID: "windows-volume", Severity: Error, Action: Refuse, Source: guideWindows,
+	Summary: "Windows containers on Fargate can mount storage of the task only.", Help: Advice{"Read and write S3 by its API, or stay on EC2."},
+	Allow: allowVolume, Refusal: "Windows containers on Fargate do not support this volume"}
+
+var s3filesTaskRole = Rule{ID: "s3files-task-role", Severity: Error, Action: Refuse, Source: guideS3Files,
+	Summary: "S3 Files are mounted as the task role, and there is none.", Help: Advice{"Name one with --task-role."}}
+
 // volumes looks after what the containers mount. What lies on an instance has no
 // place on Fargate.
 func (c *converter) volumes() {
@@ -24,7 +41,7 @@ func (c *converter) volumes() {
 		}
 		name := v.Get("name").Identity()
 		if seen[name] && name != "" {
-			c.fail("volume-name-duplicate", v, "another volume of this task is called %q already", name)
+			c.Fail(volumeNameDuplicate, v, "another volume of this task is called %q already", name)
 		}
 		seen[name] = true
 		var kinds []string
@@ -34,22 +51,22 @@ func (c *converter) volumes() {
 			}
 		}
 		if len(kinds) > 1 {
-			c.fail("volume-kinds", v, "a volume is of one kind, and not of %s at once", strings.Join(kinds, " and "))
+			c.Fail(volumeKindsRule, v, "a volume is of one kind, and not of %s at once", strings.Join(kinds, " and "))
 			continue
 		}
 		c.hostVolume(v, name)
 		c.dockerVolume(v, name)
 		if n := v.Get("fsxWindowsFileServerVolumeConfiguration"); n != nil && !c.unknown(n) {
-			c.refuseOrMove("volume-fsx", v, n, name, "")
+			c.refuseOrMove(volumeFSX, v, n, name, "")
 		}
 		if n := v.Get("efsVolumeConfiguration"); n != nil && !c.unknown(n) {
 			c.efs(v, n, name)
 		}
 		if n := v.Get("s3filesVolumeConfiguration"); n != nil && !c.unknown(n) {
 			if c.windows {
-				c.refuseOrDropVolume("windows-volume", v, n, name, "Windows containers on Fargate cannot mount S3 Files")
+				c.refuseOrDropVolume(windowsVolume, v, n, name, "Windows containers on Fargate cannot mount S3 Files")
 			} else if c.def.Get("taskRoleArn").Identity() == "" && c.TaskRole == "" && !c.list {
-				c.fail("s3files-task-role", n, "")
+				c.Fail(s3filesTaskRole, n, "")
 			}
 		}
 		if n := v.Get("configuredAtLaunch"); n != nil && c.flag(n) {
@@ -59,16 +76,20 @@ func (c *converter) volumes() {
 	}
 }
 
+var volumeHostPath = Rule{ID: "volume-host-path", Severity: Error, Action: Refuse, Source: guideStorage,
+	Summary: "A volume is a path of the instance, and Fargate has no instance.", Help: Advice{"Say what becomes of it with --volume NAME=ephemeral or NAME=efs:fs-ID."},
+	Allow: allowVolume, Refusal: "Fargate compatible task definitions do not support sourcePath"}
+
 func (c *converter) hostVolume(v *tree.Node, name string) {
 	host := v.Get("host")
 	path := host.Get("sourcePath")
 	switch {
 	case host == nil || c.unknown(host) || path == nil:
 	case path.Kind() == tree.String && path.Identity() == "":
-		c.drop("same-meaning-dropped", path, "an empty sourcePath asks for empty storage, as none does")
+		c.drop(sameMeaningDropped, path, "an empty sourcePath asks for empty storage, as none does")
 	default:
 		p, _ := path.Text()
-		c.refuseOrMove("volume-host-path", v, host, name, "volume %q is %s of the instance, and Fargate has no instance: %s", name, path.Source(), advice(p))
+		c.refuseOrMove(volumeHostPath, v, host, name, "volume %q is %s of the instance, and Fargate has no instance: %s", name, path.Source(), advice(p))
 	}
 }
 
@@ -95,6 +116,13 @@ func under(path string, roots ...string) bool {
 	return false
 }
 
+var volumeDockerTask = Rule{ID: "volume-docker-task", Severity: Info, Action: Rewrite, Source: apiVolume,
+	Summary: "A Docker volume that lives as long as the task is empty storage of the task on Fargate; its labels go.", Refusal: "Fargate compatible task definitions do not support dockerVolumeConfiguration"}
+
+var volumeDocker = Rule{ID: "volume-docker", Severity: Error, Action: Refuse, Source: guideStorage,
+	Summary: "Fargate has no Docker volumes that are shared between tasks, and no volume drivers.", Help: Advice{"Say what becomes of it with --volume NAME=ephemeral or NAME=efs:fs-ID."},
+	Allow: allowVolume, Refusal: "Fargate compatible task definitions do not support dockerVolumeConfiguration"}
+
 func (c *converter) dockerVolume(v *tree.Node, name string) {
 	n := v.Get("dockerVolumeConfiguration")
 	if n == nil || c.unknown(n) {
@@ -104,7 +132,7 @@ func (c *converter) dockerVolume(v *tree.Node, name string) {
 	d := c.text(driver)
 	ofTask := scope == nil || c.text(scope) == "task"
 	if ofTask && !driver.Opaque() && (d == "" || d == "local" || d == "none") && n.Get("driverOpts").Len() == 0 {
-		c.swapFor("volume-docker-task", n, "host", tree.NewObject(), "")
+		c.swapFor(volumeDockerTask, n, "host", tree.NewObject(), "")
 		return
 	}
 	why := "Fargate has no Docker volumes"
@@ -113,24 +141,30 @@ func (c *converter) dockerVolume(v *tree.Node, name string) {
 	} else {
 		why += ", and no driver " + orUnknown(d, "with options")
 	}
-	c.refuseOrMove("volume-docker", v, n, name, "%s", why)
+	c.refuseOrMove(volumeDocker, v, n, name, "%s", why)
 }
+
+var volumeEphemeral = Rule{ID: "volume-ephemeral", Severity: Warning, Action: Rewrite, Source: guideStorage,
+	Summary: "A volume becomes empty storage of the task, as asked for: what is written there goes with it.", Refusal: "Fargate compatible task definitions do not support sourcePath"}
+
+var volumeEFS = Rule{ID: "volume-efs", Severity: Warning, Action: Rewrite, Source: guideEFS,
+	Summary: "A volume becomes a file system of EFS, as asked for.", Help: Advice{"Copy the data there, and see to owners and rights."}, Refusal: "Fargate compatible task definitions do not support sourcePath"}
 
 // refuseOrMove refuses a volume that cannot be on Fargate, unless an option says
 // what to put in its place. If it is allowed the volume and its mounts go.
-func (c *converter) refuseOrMove(id string, v, kind *tree.Node, name, why string, args ...any) {
+func (c *converter) refuseOrMove(rule Rule, v, kind *tree.Node, name, why string, args ...any) {
 	to := c.Volumes[name]
 	if to == "" {
-		c.refuseOrDropVolume(id, v, kind, name, why, args...)
+		c.refuseOrDropVolume(rule, v, kind, name, why, args...)
 		return
 	}
 	if to == "ephemeral" {
 		if kind.Name() == v.Field("host").Name() && kind == v.Field("host") {
 			n := kind.Get("sourcePath")
-			c.drop("volume-ephemeral", n, "volume %q becomes empty storage of the task: what is written there goes with it", name)
+			c.drop(volumeEphemeral, n, "volume %q becomes empty storage of the task: what is written there goes with it", name)
 			return
 		}
-		c.swapFor("volume-ephemeral", kind, "host", tree.NewObject(), "volume %q becomes empty storage of the task: what is written there goes with it", name)
+		c.swapFor(volumeEphemeral, kind, "host", tree.NewObject(), "volume %q becomes empty storage of the task: what is written there goes with it", name)
 		return
 	}
 	efs := efsVolume.FindStringSubmatch(to)
@@ -144,27 +178,36 @@ func (c *converter) refuseOrMove(id string, v, kind *tree.Node, name, why string
 	case rest != "":
 		members = append(members, tree.Member{Name: "authorizationConfig", Value: tree.NewObject(tree.Member{Name: "accessPointId", Value: tree.NewString(rest)})})
 	}
-	c.swapFor("volume-efs", kind, "efsVolumeConfiguration", tree.NewObject(members...), "volume %q becomes file system %s", name, efs[1])
+	c.swapFor(volumeEFS, kind, "efsVolumeConfiguration", tree.NewObject(members...), "volume %q becomes file system %s", name, efs[1])
 }
 
+var mountDropped = Rule{ID: "mount-dropped", Severity: Warning, Action: Drop, Source: apiVolume,
+	Summary: "A mount goes with its volume.", Help: Advice{"See that the container does without."}}
+
 // refuseOrDropVolume refuses a volume, or drops it and its mounts if that is allowed.
-func (c *converter) refuseOrDropVolume(id string, v, kind *tree.Node, name, why string, args ...any) {
-	if !c.refuse(id, kind, why, args...) {
+func (c *converter) refuseOrDropVolume(rule Rule, v, kind *tree.Node, name, why string, args ...any) {
+	if !c.Refuse(rule, kind, why, args...) {
 		return
 	}
-	c.drop(id, v, why, args...)
+	c.drop(rule, v, why, args...)
 	for _, container := range c.containers {
 		for _, mount := range container.Get("mountPoints").Elements() {
 			if mount.Get("sourceVolume").Identity() == name {
-				c.drop("mount-dropped", mount, "it mounts volume %q, which is dropped", name)
+				c.drop(mountDropped, mount, "it mounts volume %q, which is dropped", name)
 			}
 		}
 	}
 }
 
+var efsInvalid = Rule{ID: "efs-invalid", Severity: Error, Action: Refuse, Source: guideEFS,
+	Summary: "EFS with an access point or with IAM needs transitEncryption, and with an access point no rootDirectory.", Help: Advice{"Set transitEncryption ENABLED and rootDirectory /."}}
+
+var efsSecurityGroup = Rule{ID: "efs-security-group", Topic: Network, Severity: Info, Action: Keep, Source: guideEFS,
+	Summary: "The mount targets of EFS have to let the task in.", Help: Advice{"Allow TCP 2049 from the security group of the service."}}
+
 func (c *converter) efs(v, n *tree.Node, name string) {
 	if c.windows {
-		c.refuseOrDropVolume("windows-volume", v, n, name, "Windows containers on Fargate cannot mount EFS")
+		c.refuseOrDropVolume(windowsVolume, v, n, name, "Windows containers on Fargate cannot mount EFS")
 		return
 	}
 	auth := n.Get("authorizationConfig")
@@ -173,23 +216,32 @@ func (c *converter) efs(v, n *tree.Node, name string) {
 	encrypted := encryption.Opaque() || c.text(encryption) == "ENABLED"
 	switch {
 	case point.Identity() != "" && !encrypted:
-		c.fail("efs-invalid", n, "an access point needs transitEncryption ENABLED")
+		c.Fail(efsInvalid, n, "an access point needs transitEncryption ENABLED")
 	case iam == "ENABLED" && !encrypted:
-		c.fail("efs-invalid", n, "iam ENABLED needs transitEncryption ENABLED")
+		c.Fail(efsInvalid, n, "iam ENABLED needs transitEncryption ENABLED")
 	}
 	if dir := c.text(root); point.Identity() != "" && dir != "" && dir != "/" {
-		c.fail("efs-invalid", root, "with an access point rootDirectory has to be / or absent")
+		c.Fail(efsInvalid, root, "with an access point rootDirectory has to be / or absent")
 	}
-	c.note("efs-security-group", n, "")
+	c.Note(efsSecurityGroup, n, "")
 }
+
+var ebsSeveral = Rule{ID: "ebs-several", Severity: Error, Action: Refuse, Source: guideEBS,
+	Summary: "A task has at most one volume that is configured at launch.", Help: Advice{"Use EFS for the other."}}
+
+var ebsUnmounted = Rule{ID: "ebs-unmounted", Severity: Error, Action: Refuse, Source: guideEBS,
+	Summary: "A volume that is configured at launch has to be mounted.", Help: Advice{"Mount it, or take it out."}}
+
+var ebsService = Rule{ID: "ebs-service", Severity: Info, Action: Keep, Source: guideEBS,
+	Summary: "What this volume is, the service or the run of the task says.", Help: Advice{"Give volumeConfigurations there."}}
 
 func (c *converter) ebs(v, n *tree.Node, name string, earlier *tree.Node) {
 	if c.windows {
-		c.refuseOrDropVolume("windows-volume", v, n, name, "Windows containers on Fargate cannot mount EBS")
+		c.refuseOrDropVolume(windowsVolume, v, n, name, "Windows containers on Fargate cannot mount EBS")
 		return
 	}
 	if earlier != nil {
-		c.fail("ebs-several", n, "")
+		c.Fail(ebsSeveral, n, "")
 	}
 	mounted := c.containersUnknown
 	for _, container := range c.containers {
@@ -198,9 +250,9 @@ func (c *converter) ebs(v, n *tree.Node, name string, earlier *tree.Node) {
 		}
 	}
 	if !mounted {
-		c.fail("ebs-unmounted", v, "volume %q is configured at launch, and no container mounts it", name)
+		c.Fail(ebsUnmounted, v, "volume %q is configured at launch, and no container mounts it", name)
 	}
-	c.note("ebs-service", n, "")
+	c.Note(ebsService, n, "")
 }
 
 // hasVolume reports whether there is a volume of a name, or may be.

@@ -142,7 +142,8 @@ func (f *inputFlags) moved(ctx context.Context, s streams, file fileArg, rules r
 	}
 	o := rules.options(in.region)
 	o.ExecutionRole, o.TaskRole = cmp.Or(o.ExecutionRole, newRole), cmp.Or(o.TaskRole, newRole)
-	findings, err := deploy.Check(d, o)
+	o.Strict = true
+	findings, err := deploy.Convert(d, o)
 	if err != nil {
 		return nil, in, wrongOption(err)
 	}
@@ -154,8 +155,7 @@ func (f *inputFlags) moved(ctx context.Context, s streams, file fileArg, rules r
 		}
 		return nil, in, exit{exitFound, fmt.Errorf("%s is refused: %s", in.name, count(len(findings), "error"))}
 	}
-	_, err = deploy.Convert(d, o)
-	return d, in, err
+	return d, in, nil
 }
 
 // homeOf is the Region that a definition is at home in: that of its ARN, or the
