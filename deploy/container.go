@@ -38,8 +38,6 @@ func (c *converter) eachContainer() {
 }
 
 // Source: Amazon ECS API Reference, ContainerDefinition (name).
-var containerName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
-
 var containerNameInvalid = Rule{ID: "container-name-invalid", Severity: Error, Action: Refuse, Source: apiContainer,
 	Summary: "The name of a container is none: 1 to 255 letters, digits, _ and -.", Help: Advice{"Rename it."}}
 
@@ -52,7 +50,7 @@ func (c *converter) name(container *tree.Node, seen map[string]bool) {
 	if n == nil || name == "" && n.Kind() != tree.String {
 		return // missing or of a wrong type, and reported
 	}
-	if !n.Opaque() && !containerName.MatchString(name) {
+	if !n.Opaque() && !ECSName.MatchString(name) {
 		c.Fail(containerNameInvalid, n, "%q is no name of a container: 1 to 255 letters, digits, _ and -", name)
 	}
 	if seen[name] {

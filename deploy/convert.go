@@ -134,9 +134,7 @@ func (c *converter) claims(value string) bool {
 }
 
 var (
-	regionName = regexp.MustCompile(`^[a-z]{2,}(-[a-z]+)+-\d+$`)
 	roleName   = regexp.MustCompile(`^(arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]+|[\w+=,.@-]{1,64})$`)
-	groupName  = regexp.MustCompile(`^[\w./#-]{1,512}$`)
 	suffixName = regexp.MustCompile(`^[\w-]{1,200}$`)
 	efsVolume  = regexp.MustCompile(`^efs:(fs-[0-9a-f]{8,40})(?::(/.*|fsap-[0-9a-f]{8,40}))?$`)
 )
@@ -148,10 +146,10 @@ func (o Options) validate() error {
 		pattern       *regexp.Regexp
 		want          string
 	}{
-		{"Region", o.Region, regionName, "a region, such as us-east-1"},
+		{"Region", o.Region, Region, "a region, such as us-east-1"},
 		{"ExecutionRole", o.ExecutionRole, roleName, "the name or ARN of a role"},
 		{"TaskRole", o.TaskRole, roleName, "the name or ARN of a role"},
-		{"LogGroup", o.LogGroup, groupName, "the name of a log group: letters, digits and _ - / . #"},
+		{"LogGroup", o.LogGroup, GroupName, "the name of a log group: letters, digits and _ - / . #"},
 		{"FamilySuffix", o.FamilySuffix, suffixName, "letters, digits, _ and -"},
 	} {
 		if v.value != "" && !v.pattern.MatchString(v.value) && !placeholder(v.value) {

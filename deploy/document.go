@@ -63,11 +63,28 @@ func (e *InputError) Error() string {
 // The error is an *[InputError].
 func Read(name string, src []byte, o ReadOptions) (*Document, error) {
 	r := reader{name: name, ReadOptions: o}
-	root, err := r.parse(src)
+	root, err := Parse(name, src)
 	if err != nil {
 		return nil, err
 	}
 	return r.read(root)
+}
+
+// Name returns the name of the input, for messages.
+func (d *Document) Name() string { return d.name }
+
+// Root returns the whole document.
+func (d *Document) Root() *tree.Node { return d.root }
+
+// With returns a document that is like d, with another definition: a node of a
+// document of its own.
+func (d *Document) With(definition *tree.Node) *Document {
+	return &Document{name: d.name, shape: d.shape, definition: definition, root: definition.Root(), resource: d.resource}
+}
+
+// Errorf is [Errorf] for this document.
+func (d *Document) Errorf(n *tree.Node, help, what string, args ...any) error {
+	return Errorf(d.name, n, help, what, args...)
 }
 
 // Shape returns the shape of the input.
@@ -220,7 +237,14 @@ func (r *reader) read(root *tree.Node) (*Document, error) {
 
 // fail returns an error at a node, or at the nearest around it that has a place.
 func (r *reader) fail(n *tree.Node, help, what string, args ...any) error {
-	e := &InputError{Name: r.name, What: fmt.Sprintf(what, args...), Help: help}
+	return Errorf(r.name, n, help, what, args...)
+}
+
+// Errorf returns an *[InputError] about a node of the input called name. Its
+// place is that of the node, or of the nearest around it that has one. help says
+// what to do; what is formatted with args.
+func Errorf(name string, n *tree.Node, help, what string, args ...any) error {
+	e := &InputError{Name: name, What: fmt.Sprintf(what, args...), Help: help}
 	for ; n != nil && e.Line == 0; n = n.Parent() {
 		pos := n.Pos()
 		e.Line, e.Column = pos.Line, pos.Column
@@ -234,7 +258,7 @@ func (r *reader) check(n *tree.Node) error {
 	containers := n.Field("containerDefinitions")
 	switch text, _ := containers.Text(); {
 	case containers.Opaque() && text == "":
-		return r.values(n)
+		return CheckValues(r.name, n)
 	case containers.Kind() == tree.Absent:
 		return r.fail(n, "a task definition has 1 to 10 of them", "there are no containerDefinitions")
 	case strings.HasPrefix(strings.TrimSpace(text), "["):
@@ -251,29 +275,29 @@ func (r *reader) check(n *tree.Node) error {
 			return r.fail(c, "a container is an object with a name and an image", "this container is %s and not an object", c.Kind())
 		}
 	}
-	return r.values(n)
+	return CheckValues(r.name, n)
 }
 
 // maxContainers is how many containers a task definition can have.
 // Source: Amazon ECS service quotas.
 const maxContainers = 10
 
-// values reports what reads as something else than it says: a number that is
+// CheckValues reports what reads as something else than it says: a number that is
 // larger than any of ECS, and members merged from elsewhere in YAML.
-func (r *reader) values(n *tree.Node) error {
+func CheckValues(name string, n *tree.Node) error {
 	if tree.Huge(n) {
-		return r.fail(n, "the numbers of ECS have at most 10 digits", "the number %s is larger than ECS can hold", short(n.Source()))
+		return Errorf(name, n, "the numbers of ECS have at most 10 digits", "the number %s is larger than ECS can hold", short(n.Source()))
 	}
 	if merged := n.Key("<<"); merged != nil {
-		return r.fail(merged, "write the members out: CloudFormation does not merge them either", "members are merged into this object with <<")
+		return Errorf(name, merged, "write the members out: CloudFormation does not merge them either", "members are merged into this object with <<")
 	}
 	for _, v := range n.Members() {
-		if err := r.values(v); err != nil {
+		if err := CheckValues(name, v); err != nil {
 			return err
 		}
 	}
 	for _, v := range n.Elements() {
-		if err := r.values(v); err != nil {
+		if err := CheckValues(name, v); err != nil {
 			return err
 		}
 	}
@@ -286,4 +310,14 @@ func short(s string) string {
 		return s[:40] + "…"
 	}
 	return s
+}
+
+// ContainerOf returns the container definition around a node, nil if there is none.
+func ContainerOf(n *tree.Node) *tree.Node {
+	for ; n != nil; n = n.Parent() {
+		if strings.EqualFold(n.Parent().Name(), "containerDefinitions") {
+			return n
+		}
+	}
+	return nil
 }

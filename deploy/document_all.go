@@ -9,7 +9,7 @@ import "sumoship/deploy/tree"
 // The error is an *[InputError].
 func ReadAll(name string, src []byte, o ReadOptions) ([]*Document, error) {
 	r := reader{name: name, ReadOptions: o}
-	root, err := r.parse(src)
+	root, err := Parse(name, src)
 	if err != nil {
 		return nil, err
 	}

@@ -15,34 +15,34 @@ const taskDefinition = "AWS::ECS::TaskDefinition"
 // bom is the byte order mark that some editors begin a file with.
 const bom = "\ufeff"
 
-// parse reads JSON or YAML. What begins like JSON is JSON, unless the name says
+// Parse reads JSON or YAML. What begins like JSON is JSON, unless the name says
 // YAML and it is none.
-func (r *reader) parse(src []byte) (*tree.Node, error) {
+func Parse(name string, src []byte) (*tree.Node, error) {
 	text := strings.TrimSpace(strings.TrimPrefix(string(src), bom))
 	if text == "" {
-		return nil, &InputError{Name: r.name, Line: 1, Column: 1, What: "the input is empty"}
+		return nil, &InputError{Name: name, Line: 1, Column: 1, What: "the input is empty"}
 	}
-	ext := strings.ToLower(filepath.Ext(r.name))
+	ext := strings.ToLower(filepath.Ext(name))
 	named := ext == ".yaml" || ext == ".yml"
 	if text[0] == '{' || text[0] == '[' || ext == ".json" {
 		root, err := tree.ParseJSONTemplate(src)
 		if err == nil || !named {
-			return root, r.syntax(err, src)
+			return root, syntax(name, err, src)
 		}
 	}
 	root, err := tree.ParseYAML(src)
-	return root, r.syntax(err, src)
+	return root, syntax(name, err, src)
 }
 
 // syntax tells where and why a document does not read, and how that is mended if
 // it is a common mistake.
-func (r *reader) syntax(err error, src []byte) error {
+func syntax(name string, err error, src []byte) error {
 	if err == nil {
 		return nil
 	}
 	e, ok := errors.AsType[*tree.SyntaxError](err)
 	if !ok {
-		return &InputError{Name: r.name, What: err.Error()}
+		return &InputError{Name: name, What: err.Error()}
 	}
 	lines := strings.SplitN(strings.TrimPrefix(string(src), bom), "\n", e.Line+1)
 	var rest string
@@ -57,10 +57,10 @@ func (r *reader) syntax(err error, src []byte) error {
 		help = "JSON has no comments: take it out"
 	case strings.HasPrefix(rest, "'"):
 		help = "JSON quotes with \""
-	case strings.HasPrefix(strings.TrimSpace(lines[0]), "resource ") || strings.ToLower(filepath.Ext(r.name)) == ".tf":
+	case strings.HasPrefix(strings.TrimSpace(lines[0]), "resource ") || strings.ToLower(filepath.Ext(name)) == ".tf":
 		help = terraform
 	}
-	return &InputError{Name: r.name, Line: e.Line, Column: e.Column, What: e.Message, Help: help}
+	return &InputError{Name: name, Line: e.Line, Column: e.Column, What: e.Message, Help: help}
 }
 
 // document finds the task definition in a document.

@@ -55,7 +55,7 @@ func FuzzExpression(f *testing.F) {
 		if !ok {
 			t.Skip()
 		}
-		r := &reading{template: true}
+		r := &Reader{template: true}
 		e, err := r.expression(from)
 		if err != nil {
 			if strings.ContainsFunc(s, isPart) {
@@ -93,7 +93,7 @@ func TestExpressionOfFunctions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := &reading{template: true}
+		r := &Reader{template: true}
 		e, err := r.expression(n)
 		if got := e.node().Source(); err != nil || got != want {
 			t.Errorf("%s: %s, want %s (%v)", source, got, want, err)
@@ -104,7 +104,7 @@ func TestExpressionOfFunctions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := &reading{template: true}
+		r := &Reader{template: true}
 		if e, err := r.expression(n); err == nil {
 			t.Errorf("%s: %s", source, e.node().Source())
 		}

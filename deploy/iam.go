@@ -1,9 +1,7 @@
 package deploy
 
 import (
-	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -54,10 +52,9 @@ type TaskRoles struct {
 // Reference for which actions know which resources.
 func Roles(d *Document, o RoleOptions) (*TaskRoles, error) {
 	b := &roleBuilder{
-		reading:     reading{reader{name: d.name}, d.Shape() == Template},
+		Reader:      NewReader(d),
 		RoleOptions: o,
 		def:         d.Definition(),
-		resources:   d.root.Key("Resources"),
 		partition:   pseudo("AWS::Partition"),
 		region:      pseudo("AWS::Region"),
 		account:     pseudo("AWS::AccountId"),
@@ -85,8 +82,8 @@ func Roles(d *Document, o RoleOptions) (*TaskRoles, error) {
 	for _, g := range o.Allow {
 		b.grant(g)
 	}
-	if len(b.errs) > 0 {
-		return nil, errors.Join(b.errs...)
+	if err := b.Err(); err != nil {
+		return nil, err
 	}
 	for _, p := range []policy{trust, b.execution, b.task} {
 		p.fill(known)
@@ -97,10 +94,9 @@ func Roles(d *Document, o RoleOptions) (*TaskRoles, error) {
 
 // roleBuilder reads a definition and collects what its roles must be allowed.
 type roleBuilder struct {
-	reading
+	*Reader
 	RoleOptions
-	def       *tree.Node
-	resources *tree.Node // of the template, nil in other documents
+	def *tree.Node
 
 	partition, region, account expression
 
@@ -108,7 +104,6 @@ type roleBuilder struct {
 	images          []*tree.Node // whose registry is known only when they are deployed
 	services        []string     // that decrypt for the execution role
 	notes           []string
-	errs            []error
 }
 
 // partitions are those of Regions, by the prefix of their names.
@@ -125,22 +120,19 @@ var partitions = []struct{ prefix, name, suffix string }{
 	{"", "aws", "amazonaws.com"},
 }
 
-var (
-	accountID = regexp.MustCompile(`^\d{12}$`)
-	anyRegion = regexp.MustCompile(`^[a-z]{2,}(-[a-z]+)+-\d+$`)
-)
+var ()
 
 // known are the pseudo parameters that the options give.
 func (b *roleBuilder) known() (map[string]string, error) {
 	known := map[string]string{}
 	if b.Account != "" {
-		if !accountID.MatchString(b.Account) {
+		if !Account.MatchString(b.Account) {
 			return nil, &OptionError{"Account", b.Account, "the 12 digits of an account"}
 		}
 		known["AWS::AccountId"] = b.Account
 	}
 	if b.Region != "" {
-		if !anyRegion.MatchString(b.Region) {
+		if !Region.MatchString(b.Region) {
 			return nil, &OptionError{"Region", b.Region, "a region, such as us-east-1"}
 		}
 		known["AWS::Region"] = b.Region
@@ -159,61 +151,8 @@ func (b *roleBuilder) arn(service string, resource ...any) expression {
 	return concat(append([]any{"arn:", b.partition, ":" + service + ":", b.region, ":", b.account, ":"}, resource...)...)
 }
 
-// wrong notes an error, once.
-func (b *roleBuilder) wrong(err error) {
-	if !slices.ContainsFunc(b.errs, func(other error) bool { return other.Error() == err.Error() }) {
-		b.errs = append(b.errs, err)
-	}
-}
-
 func (b *roleBuilder) remark(format string, args ...any) {
 	b.notes = append(b.notes, Sentence(fmt.Sprintf(format, args...)))
-}
-
-// read reads a text, in all its variants. What cannot be read is an error of the
-// whole.
-func (b *roleBuilder) read(n *tree.Node) []expression {
-	if n == nil {
-		return nil
-	}
-	all, err := b.expressions(n)
-	if err != nil {
-		b.wrong(err)
-	}
-	return all
-}
-
-// each returns the objects of a list, of conditions those of both branches.
-func (b *roleBuilder) each(n *tree.Node) (all []*tree.Node) {
-	switch branches := n.Key("Fn::If"); {
-	case n.Kind() == tree.Array:
-		for _, element := range n.Elements() {
-			all = append(all, b.each(element)...)
-		}
-	case branches.Len() == 3:
-		for i, branch := range branches.Elements() {
-			if i > 0 && refName(branch) != "AWS::NoValue" {
-				all = append(all, b.each(branch)...)
-			}
-		}
-	case n.Opaque():
-		b.wrong(b.fail(n, "put it there", "%s is known only when it is deployed, and with it what it needs", n.Pointer()))
-	case n.Kind() == tree.Object:
-		all = append(all, n)
-	}
-	return all
-}
-
-// logConfigurations are those of a container: one, or those of the branches of a
-// condition.
-func (b *roleBuilder) logConfigurations(container *tree.Node) []*tree.Node {
-	all := b.each(container.Get("logConfiguration"))
-	for _, configuration := range all {
-		if driver := configuration.Get("logDriver"); driver.Opaque() {
-			b.wrong(b.fail(driver, "put it there", "%s is known only when it is deployed, and with it where the logs go", driver.Pointer()))
-		}
-	}
-	return all
 }
 
 // logs lets the execution role write to the log group of a container, and the

@@ -24,8 +24,7 @@ func (r *TaskRoles) JSON() ([]byte, error) {
 			if part.from == nil {
 				return nil, &OptionError{cmp.Or(pseudoOptions[refName(part.node)], "Account"), "", "the account and the Region, for policies in JSON name them"}
 			}
-			at := reader{name: r.document.name}
-			errs = append(errs, at.fail(part.from, "write the roles for CloudFormation, or put the value there", "the value of %s is known only when it is deployed", part.from.Pointer()))
+			errs = append(errs, r.document.Errorf(part.from, "write the roles for CloudFormation, or put the value there", "the value of %s is known only when it is deployed", part.from.Pointer()))
 		}
 	}
 	if len(errs) > 0 {
@@ -66,7 +65,7 @@ func (r *TaskRoles) resources(prefix string) []tree.Member {
 	family := r.document.Definition().Get("family").Identity()
 	role := func(what string, inline policy) *tree.Node {
 		description := what
-		if family != "" && groupName.MatchString(family) {
+		if family != "" && GroupName.MatchString(family) {
 			description += " of " + family
 		}
 		properties := []tree.Member{
@@ -99,7 +98,7 @@ func (r *TaskRoles) resources(prefix string) []tree.Member {
 func (r *TaskRoles) CloudFormation() []byte {
 	d := r.document
 	if d.Shape() == Template {
-		taken, prefix := d.root.Key("Resources"), ""
+		taken, prefix := d.Root().Key("Resources"), ""
 		for clash := true; clash; {
 			clash = false
 			for _, m := range r.resources(prefix) {
@@ -109,7 +108,7 @@ func (r *TaskRoles) CloudFormation() []byte {
 				prefix += "Fargate"
 			}
 		}
-		json := bytes.HasPrefix(bytes.TrimSpace(d.root.Bytes()), []byte("{"))
+		json := bytes.HasPrefix(bytes.TrimSpace(d.Root().Bytes()), []byte("{"))
 		return writeTemplate(object(prop("Resources", object(r.resources(prefix)...))), json)
 	}
 	output := func(id string) tree.Member {

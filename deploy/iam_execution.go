@@ -83,13 +83,13 @@ func (b *roleBuilder) repositories() {
 		return
 	}
 	for _, n := range b.images {
-		b.wrong(b.fail(n, "name its repository of Amazon ECR with --repository, or say --repository none if it is in none", "the registry of the image at %s is known only when it is deployed", n.Pointer()))
+		b.wrong(b.Errorf(n, "name its repository of Amazon ECR with --repository, or say --repository none if it is in none", "the registry of the image at %s is known only when it is deployed", n.Pointer()))
 	}
 }
 
 // typeOf is the type of a resource of the template, "" if there is none.
 func (b *roleBuilder) typeOf(resource string) string {
-	return b.resources.Key(resource).Key("Type").Str()
+	return b.Resource(resource).Key("Type").Str()
 }
 
 // secrets lets the execution role read what a container and its log driver get
@@ -166,7 +166,7 @@ func (b *roleBuilder) valueFrom(e expression) {
 // ssmParameter is the ARN of a parameter of the template: its Ref is a name,
 // with or without a slash at its beginning.
 func (b *roleBuilder) ssmParameter(ref expression) expression {
-	name := b.resources.Key(refName(ref.only().node)).Key("Properties").Key("Name")
+	name := b.Resource(refName(ref.only().node)).Key("Properties").Key("Name")
 	if e, err := b.expression(name); name != nil && err == nil && strings.HasPrefix(e.text, "/") {
 		return b.arn("ssm", "parameter", ref)
 	}

@@ -40,16 +40,16 @@ func NewRecorder(allow []string) *Recorder {
 // next finding.
 func (r *Recorder) Report(rule Rule, action Action, n *tree.Node, why string, args ...any) *Finding {
 	f := Finding{
-		ID:        rule.ID,
-		Topic:     rule.Topic,
-		Severity:  rule.Severity,
-		Pointer:   n.Pointer(),
-		Action:    action,
-		Why:       rule.Summary,
-		Help:      slices.Clip(rule.Help),
-		Source:    rule.Source,
+		ID:       rule.ID,
+		Topic:    rule.Topic,
+		Severity: rule.Severity,
+		Pointer:  n.Pointer(),
+		Action:   action,
+		Why:      rule.Summary,
+		Help:     slices.Clip(rule.Help),
+		Source:   rule.Source,
 	}
-	if c := containerOf(n); c.Pos().Line > 0 { // one of the input
+	if c := ContainerOf(n); c.Pos().Line > 0 { // one of the input
 		f.Container = c.Get("name").Identity()
 	}
 	if why != "" {
@@ -105,7 +105,7 @@ func (r *Recorder) Refuse(rule Rule, n *tree.Node, why string, args ...any) (all
 		return true
 	}
 	f := r.Report(rule, Refuse, n, why, args...)
-	if n.Parent() != nil && containerOf(n) != n {
+	if n.Parent() != nil && ContainerOf(n) != n {
 		f.Before = Shown(n)
 	}
 	return false
@@ -173,14 +173,4 @@ func Sentence(s string) string {
 		s += "."
 	}
 	return s
-}
-
-// containerOf returns the container definition around a node, nil if there is none.
-func containerOf(n *tree.Node) *tree.Node {
-	for ; n != nil; n = n.Parent() {
-		if strings.EqualFold(n.Parent().Name(), "containerDefinitions") {
-			return n
-		}
-	}
-	return nil
 }

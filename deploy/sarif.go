@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/url"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -88,12 +87,12 @@ type (
 	}
 )
 
-// SARIF writes the report as a SARIF 2.1.0 log for code scanning: a rule for
-// each of Rules, a result for each finding. Addresses are relative to the
+// SARIF writes the report as a SARIF 2.1.0 log for code scanning, with the rules
+// that findings can have: a result for each finding. Addresses are relative to the
 // working directory, with slashes, as the report names the inputs. What has no
 // place in the file points at its first line, for code scanning shows no other.
 // Inputs that cannot be read are notifications of the invocation.
-func (r Report) SARIF(w io.Writer) error {
+func (r Report) SARIF(w io.Writer, rules []Rule) error {
 	run := sarifRun{
 		Tool:        sarifTool{sarifDriver{Name: "sumoship"}},
 		Invocations: []sarifInvocation{{Successful: true}},
@@ -101,7 +100,7 @@ func (r Report) SARIF(w io.Writer) error {
 		Results:     []sarifResult{},
 	}
 	index := map[string]int{}
-	for i, rule := range slices.Concat(rules, serviceRules) {
+	for i, rule := range rules {
 		index[rule.ID] = i
 		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRuleOf(rule))
 	}

@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,7 +37,7 @@ func TestSARIFIsValid(t *testing.T) {
 		{Name: "broken file.json", Err: unreadable},
 	}}
 	var out bytes.Buffer
-	if err := r.SARIF(&out); err != nil {
+	if err := r.SARIF(&out, slices.Concat(deploy.Rules(), deploy.ServiceRules())); err != nil {
 		t.Fatal(err)
 	}
 	log := readSARIF(t, out.Bytes())
@@ -106,7 +107,7 @@ func readSARIF(t *testing.T, b []byte) *sarif.Report {
 // Without findings the results are an empty list: the run was made.
 func TestSARIFOfNothing(t *testing.T) {
 	var out bytes.Buffer
-	if err := (deploy.Report{Inputs: []deploy.Input{{Name: "shop.json"}}}).SARIF(&out); err != nil {
+	if err := (deploy.Report{Inputs: []deploy.Input{{Name: "shop.json"}}}).SARIF(&out, nil); err != nil {
 		t.Fatal(err)
 	}
 	readSARIF(t, out.Bytes())

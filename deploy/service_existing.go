@@ -16,16 +16,15 @@ type ExistingService struct{ node *tree.Node }
 //
 // The error is an *[InputError].
 func ReadService(name string, src []byte, service string) (*ExistingService, error) {
-	r := reader{name: name}
-	root, err := r.parse(src)
+	root, err := Parse(name, src)
 	if err != nil {
 		return nil, err
 	}
-	n, err := r.service(root, service)
+	n, err := find(name, root, service)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.values(n); err != nil {
+	if err := CheckValues(name, n); err != nil {
 		return nil, err
 	}
 	return &ExistingService{n}, nil
@@ -33,9 +32,9 @@ func ReadService(name string, src []byte, service string) (*ExistingService, err
 
 const serviceShapes = "give the output of aws ecs describe-services, or the input of create-service"
 
-func (r *reader) service(root *tree.Node, name string) (*tree.Node, error) {
+func find(input string, root *tree.Node, name string) (*tree.Node, error) {
 	if root.Kind() != tree.Object {
-		return nil, r.fail(root, serviceShapes, "the document is %s", root.Kind())
+		return nil, Errorf(input, root, serviceShapes, "the document is %s", root.Kind())
 	}
 	list := root.Field("services")
 	if list.Kind() == tree.Array {
@@ -47,25 +46,28 @@ func (r *reader) service(root *tree.Node, name string) (*tree.Node, error) {
 		switch {
 		case len(names) == 0:
 			reason := root.Field("failures").First().Field("reason").Str()
-			return nil, r.fail(list, "see that the name and the cluster are right", "there is no service in it%s", map[bool]string{true: " (" + reason + ")"}[reason != ""])
+			if reason != "" {
+				reason = " (" + reason + ")"
+			}
+			return nil, Errorf(input, list, "see that the name and the cluster are right", "there is no service in it%s", reason)
 		case len(names) == 1:
 			i = 0
 		case i < 0:
-			return nil, r.fail(list, "choose one with --service", "there are %d services: %s", len(names), strings.Join(names, ", "))
+			return nil, Errorf(input, list, "choose one with --service", "there are %d services: %s", len(names), strings.Join(names, ", "))
 		}
 		root = list.Items()[i]
 	} else if n := root.Field("service"); n.Kind() == tree.Object {
 		root = n
 	}
 	if root.Kind() != tree.Object {
-		return nil, r.fail(root, serviceShapes, "the service is %s and not an object", root.Kind())
+		return nil, Errorf(input, root, serviceShapes, "the service is %s and not an object", root.Kind())
 	}
 	for _, member := range []string{"serviceName", "desiredCount", "launchType", "loadBalancers", "schedulingStrategy", "deploymentConfiguration"} {
 		if root.Field(member) != nil {
 			return root, nil
 		}
 	}
-	return nil, r.fail(root, serviceShapes, "there is no service in this document")
+	return nil, Errorf(input, root, serviceShapes, "there is no service in this document")
 }
 
 // Name returns the name of the service, "" if it has none.

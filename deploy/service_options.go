@@ -47,7 +47,6 @@ type ServiceOptions struct {
 }
 
 var (
-	ecsName       = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
 	clusterName   = regexp.MustCompile(`^([A-Za-z0-9_-]{1,255}|arn:aws[a-z-]*:ecs:[a-z0-9-]+:\d{12}:cluster/[A-Za-z0-9_-]{1,255})$`)
 	vpcID         = regexp.MustCompile(`^vpc-([0-9a-f]{8}|[0-9a-f]{17})$`)
 	subnetID      = regexp.MustCompile(`^subnet-([0-9a-f]{8}|[0-9a-f]{17})$`)
@@ -79,7 +78,7 @@ func (o *ServiceOptions) validate() error {
 		want          string
 	}
 	checks := []check{
-		{"Name", o.Name, ecsName, "1 to 255 letters, digits, _ and -"},
+		{"Name", o.Name, ECSName, "1 to 255 letters, digits, _ and -"},
 		{"Cluster", o.Cluster, clusterName, "the name of a cluster, or its ARN, such as arn:aws:ecs:us-east-1:111122223333:cluster/shop"},
 		{"VPC", o.VPC, vpcID, "a VPC, such as vpc-0a1b2c3d4e5f60718"},
 		{"Listener", o.Listener, listenerARN, "the ARN of a listener of an Application Load Balancer, such as arn:aws:elasticloadbalancing:us-east-1:111122223333:listener/app/NAME/0123456789abcdef/0123456789abcdef"},

@@ -20,9 +20,9 @@ type references struct {
 }
 
 func newReferences(d *Document, on *Recorder) *references {
-	r := &references{template: d.name, on: on, parts: map[string]map[string]*tree.Node{}, order: map[string][]string{}, said: map[string]bool{}}
+	r := &references{template: d.Name(), on: on, parts: map[string]map[string]*tree.Node{}, order: map[string][]string{}, said: map[string]bool{}}
 	if d.Shape() == Template {
-		r.from = d.root
+		r.from = d.Root()
 	}
 	return r
 }

@@ -125,7 +125,7 @@ func (s *Service) makeRoles(n *tree.Node) error {
 	}
 	here := n.Clone()
 	s.own(here, func(options *tree.Node) { options.DeleteKey("awslogs-region") }) // that of the stack is taken
-	roles, err := Roles(&Document{name: s.d.name, shape: s.d.shape, definition: here, root: here.Root(), resource: s.d.resource}, o)
+	roles, err := Roles(s.d.With(here), o)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package deploy
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
@@ -9,8 +8,6 @@ import (
 )
 
 // Source: Amazon ECS API Reference, RegisterTaskDefinition (family).
-var familyName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
-
 var familyMissing = Rule{ID: "family-missing", Severity: Error, Action: Refuse, Source: apiTask,
 	Summary: "The definition has no family.", Help: Advice{"Give it one."}}
 
@@ -32,7 +29,7 @@ func (c *converter) family() {
 	if !ok || c.list {
 		return
 	}
-	if !n.Opaque() && !familyName.MatchString(name) {
+	if !n.Opaque() && !ECSName.MatchString(name) {
 		c.Fail(familyInvalid, n, "%q is no name of a family: 1 to 255 letters, digits, _ and -", name)
 		return
 	}

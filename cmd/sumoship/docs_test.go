@@ -50,7 +50,7 @@ func ruleTable(rules []deploy.Rule) string {
 		if r.Refusal != "" {
 			says += " ECS: " + r.Refusal
 		}
-		fmt.Fprintf(&b, "| <a id=\"%s\"></a>`%s` | %s | %s | %s | %s | %s |\n", r.ID, r.ID, r.Severity, cell.Replace(says), cell.Replace(r.Help), cell.Replace(r.Allow), cell.Replace(r.Source))
+		fmt.Fprintf(&b, "| <a id=\"%s\"></a>`%s` | %s | %s | %s | %s | %s |\n", r.ID, r.ID, r.Severity, cell.Replace(says), cell.Replace(r.Help.String()), cell.Replace(r.Allow), cell.Replace(r.Source))
 	}
 	return b.String()
 }

@@ -184,7 +184,7 @@ func (f *reportFlags) write(s streams, r deploy.Report, w io.Writer) error {
 	case "json":
 		err = r.JSON(w)
 	case "sarif":
-		err = r.SARIF(w)
+		err = r.SARIF(w, slices.Concat(deploy.Rules(), deploy.ServiceRules()))
 	default:
 		if err = r.Text(w, style); err == nil {
 			_, err = fmt.Fprintln(w, r.Summary())
