@@ -141,17 +141,3 @@ func matching(pattern string) string {
 	}
 	return fmt.Sprintf("%q", pattern)
 }
-
-// CheckRetention reports a retention that CloudWatch Logs does not have.
-//
-// Errors: *OptionError.
-func CheckRetention(days int) error {
-	if days != 0 && !slices.Contains(retentionDays, days) {
-		var all []string
-		for _, n := range retentionDays {
-			all = append(all, fmt.Sprint(n))
-		}
-		return &OptionError{"Retention", fmt.Sprint(days), "a number of days that CloudWatch Logs has: " + strings.Join(all, ", ")}
-	}
-	return nil
-}

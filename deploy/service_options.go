@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
@@ -170,3 +171,17 @@ func deref(i *int) int {
 
 // balanced reports whether the service is to be behind a load balancer.
 func (o *ServiceOptions) balanced() bool { return len(o.Paths)+len(o.Hosts) > 0 }
+
+// CheckRetention reports a retention that CloudWatch Logs does not have.
+//
+// Errors: *OptionError.
+func CheckRetention(days int) error {
+	if days != 0 && !slices.Contains(retentionDays, days) {
+		var all []string
+		for _, n := range retentionDays {
+			all = append(all, fmt.Sprint(n))
+		}
+		return &OptionError{"Retention", fmt.Sprint(days), "a number of days that CloudWatch Logs has: " + strings.Join(all, ", ")}
+	}
+	return nil
+}

@@ -3,6 +3,7 @@ package deploy
 import (
 	"slices"
 
+	"sumoship/deploy/subscription"
 	"sumoship/deploy/tree"
 )
 
@@ -113,7 +114,7 @@ func (t *template) logs() {
 			prop("DependsOn", tree.NewString(permission)),
 			prop("Properties", object(
 				prop("LogGroupName", name),
-				prop("FilterName", tree.NewString(FilterName)),
+				prop("FilterName", tree.NewString(subscription.DefaultName)),
 				prop("FilterPattern", tree.NewString("")),
 				prop("DestinationArn", t.setting("ForwarderArn")),
 			)),
