@@ -283,7 +283,7 @@ func describePort(container string, port int64) string {
 	return fmt.Sprintf("port %d of container %s", port, container)
 }
 
-var serviceHostPort = Rule{ID: "service-host-port", Severity: Warning, Action: Keep, Source: guideFargate,
+var serviceHostPort = Rule{ID: "service-host-port", Severity: Warning, Action: Keep, Source: svcguideFargate,
 	Summary: "On EC2 this was reached at a port of the instances; on Fargate nothing listens there.", Help: Advice{"Point its clients to the load balancer, or to service discovery."}}
 
 // hostPorts tells at which ports of instances the service will not be found.
@@ -302,7 +302,7 @@ func (s *Service) hostPorts(before *tree.Node) {
 	}
 }
 
-var serviceVolumeMissing = Rule{ID: "service-volume-missing", Severity: Error, Action: Refuse, Source: guideEBS,
+var serviceVolumeMissing = Rule{ID: "service-volume-missing", Severity: Error, Action: Refuse, Source: svcguideEBS,
 	Summary: "The task definition has a volume that is configured at launch, and no service that says how.", Help: Advice{"Give a service with volumeConfigurations by --from-service."}}
 
 // volumes looks for volumes that nothing configures.

@@ -115,7 +115,7 @@ var servicePlatformVersion = Rule{ID: "service-platform-version", Severity: Info
 var serviceDaemon = Rule{ID: "service-daemon", Severity: Error, Action: Refuse, Source: apiService,
 	Summary: "A daemon runs once on each instance, and Fargate has none.", Help: Advice{"Run it as a container of each task that needs it, or leave it on EC2."}}
 
-var servicePlacement = Rule{ID: "service-placement", Severity: Warning, Action: Drop, Source: guideFargate,
+var servicePlacement = Rule{ID: "service-placement", Severity: Warning, Action: Drop, Source: svcguideFargate,
 	Summary: "Fargate has no instances to choose from; it spreads tasks over the availability zones of the subnets.", Help: Advice{"Choose the zones by the subnets."}}
 
 var serviceRole = Rule{ID: "service-role", Severity: Info, Action: Drop, Source: apiService,
@@ -199,7 +199,7 @@ func (s *Service) take(e *ExistingService) {
 			}
 		case "networkConfiguration":
 			vpc := v.Field("awsvpcConfiguration")
-			t.subnets, t.groups = texts(vpc.Field("subnets")), texts(vpc.Field("securityGroups"))
+			t.subnets, t.groups = vpc.Field("subnets").Strs(), vpc.Field("securityGroups").Strs()
 			t.publicIP = vpc.Field("assignPublicIp").Str() == "ENABLED"
 		case "serviceConnectConfiguration":
 			t.connect = v

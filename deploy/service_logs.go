@@ -24,19 +24,19 @@ type containerLogs struct {
 var servicePlaceholder = Rule{ID: "service-placeholder", Severity: Error, Action: Refuse, Source: guideIntrinsics,
 	Summary: "CloudFormation does not fill in this placeholder.", Help: Advice{"Put the value there, or use --as ecspresso."}}
 
-var serviceLogRegion = Rule{ID: "service-log-region", Severity: Info, Action: Rewrite, Source: guideAwslogs,
+var serviceLogRegion = Rule{ID: "service-log-region", Severity: Info, Action: Rewrite, Source: svcguideAwslogs,
 	Summary: "The log group is in the region of the stack."}
 
-var serviceLogRegionOther = Rule{ID: "service-log-region-other", Severity: Warning, Action: Keep, Source: guideAwslogs,
+var serviceLogRegionOther = Rule{ID: "service-log-region-other", Severity: Warning, Action: Keep, Source: svcguideAwslogs,
 	Summary: "These logs go to another region than those of the first container, so the template makes neither their group nor its subscription.", Help: Advice{"Make them there: sumoship fargate logs."}}
 
-var serviceLogGroupCreate = Rule{ID: "service-log-group-create", Severity: Info, Action: Drop, Source: guideAwslogs,
+var serviceLogGroupCreate = Rule{ID: "service-log-group-create", Severity: Info, Action: Drop, Source: svcguideAwslogs,
 	Summary: "The template makes the log group, with its retention and subscription, so the tasks need not."}
 
-var serviceLogGroupExists = Rule{ID: "service-log-group-exists", Severity: Warning, Action: Keep, Source: guideAwslogs,
+var serviceLogGroupExists = Rule{ID: "service-log-group-exists", Severity: Warning, Action: Keep, Source: svcguideAwslogs,
 	Summary: "The definition logged to this group already, so it may exist; CloudFormation makes no group that exists.", Help: Advice{"If it does, give --existing-log-groups."}}
 
-var serviceLogNone = Rule{ID: "service-log-none", Severity: Info, Action: Keep, Source: guideAwslogs,
+var serviceLogNone = Rule{ID: "service-log-none", Severity: Info, Action: Keep, Source: svcguideAwslogs,
 	Summary: "No container logs to CloudWatch Logs by awslogs, so there is no log group to subscribe."}
 
 // logGroups finds the log groups of the definition, and tells of those that may

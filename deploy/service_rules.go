@@ -2,6 +2,10 @@ package deploy
 
 // Where services are documented.
 const (
+	svcguideFargate = `Amazon ECS Developer Guide, "Task definition differences for Fargate"`
+	svcguideAwslogs = `Amazon ECS Developer Guide, "Using the awslogs log driver"`
+	svcguideRole    = `Amazon ECS Developer Guide, "Task execution IAM role"`
+	svcguideEBS     = `Amazon ECS Developer Guide, "Amazon EBS volumes"`
 	apiService      = "Amazon ECS API Reference, CreateService"
 	guideLB         = `Amazon ECS Developer Guide, "Use load balancing to distribute Amazon ECS service traffic"`
 	guideDiscovery  = `Amazon ECS Developer Guide, "Use service discovery to connect Amazon ECS services with DNS names"`

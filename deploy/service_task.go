@@ -87,10 +87,10 @@ func (s *Service) own(n *tree.Node, edit func(options *tree.Node)) {
 	}
 }
 
-var serviceRoleNew = Rule{ID: "service-role-new", Severity: Info, Action: Set, Source: guideRole,
+var serviceRoleNew = Rule{ID: "service-role-new", Severity: Info, Action: Set, Source: svcguideRole,
 	Summary: "The template makes this role, with the rights that the definition needs."}
 
-var serviceRoleKept = Rule{ID: "service-role-kept", Severity: Info, Action: Keep, Source: guideRole,
+var serviceRoleKept = Rule{ID: "service-role-kept", Severity: Info, Action: Keep, Source: svcguideRole,
 	Summary: "The definition names this role, and the template keeps it.", Help: Advice{"Let the template make one with --new-roles."}}
 
 // makeRoles makes the roles that the definition does not name.

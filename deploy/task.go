@@ -51,13 +51,13 @@ var compatibilities = Rule{ID: "compatibilities", Severity: Info, Action: Set, S
 // compatibilities makes the definition claim Fargate.
 func (c *converter) compatibilities() {
 	if verdict := c.def.Get("compatibilities"); verdict.Len() > 0 && !c.fargate {
-		c.Note(ecsVerdict, verdict, "ECS has found this definition compatible with %s", strings.Join(texts(verdict), ", "))
+		c.Note(ecsVerdict, verdict, "ECS has found this definition compatible with %s", strings.Join(verdict.Strs(), ", "))
 	}
 	n := c.def.Get("requiresCompatibilities")
 	if c.unknown(n) {
 		return
 	}
-	have := texts(n)
+	have := n.Strs()
 	if c.fargate && !slices.Contains(have, "EXTERNAL") {
 		return
 	}
@@ -70,15 +70,6 @@ func (c *converter) compatibilities() {
 		why += "; EXTERNAL goes, for external instances have no network mode awsvpc"
 	}
 	c.set(compatibilities, c.def, "requiresCompatibilities", tree.NewArray(want...), "%s", why)
-}
-
-func texts(array *tree.Node) (all []string) {
-	for _, n := range array.Elements() {
-		if s, ok := n.Text(); ok {
-			all = append(all, s)
-		}
-	}
-	return all
 }
 
 var pidModeHost = Rule{ID: "pid-mode-host", Severity: Error, Action: Refuse, Source: apiTask,

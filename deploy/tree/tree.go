@@ -390,6 +390,16 @@ func (n *Node) Items() (all []*Node) {
 	return all
 }
 
+// Strs returns the strings in an array.
+func (n *Node) Strs() (all []string) {
+	for _, item := range n.Elements() {
+		if s, ok := item.Text(); ok {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
 // First returns the first element of an array, nil if there is none.
 func (n *Node) First() *Node {
 	for _, item := range n.Elements() {
