@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"sumoship/deploy/cfn"
 	"sumoship/deploy/subscription"
 )
 
@@ -63,7 +64,7 @@ const ownLogGroups = "/sumoship/"
 // Plan returns what to do for a log group, in this order, given what there is.
 // Where all is as it should be, or nobody may change it, there is one step that
 // says so.
-func (r LogRule) Plan(g LogGroup, have LogState) []LogStep {
+func (r LogRule) Plan(g cfn.LogGroup, have LogState) []LogStep {
 	var steps []LogStep
 	step := func(action LogAction, why string, args ...any) {
 		steps = append(steps, LogStep{action, fmt.Sprintf(why, args...)})
@@ -102,7 +103,7 @@ func forDays(n int) string {
 }
 
 // subscribe is what to do for the subscription.
-func (r LogRule) subscribe(g LogGroup, have LogState) (LogAction, string) {
+func (r LogRule) subscribe(g cfn.LogGroup, have LogState) (LogAction, string) {
 	f := r.Function
 	ours := slices.IndexFunc(have.Filters, func(x LogFilter) bool { return x.Name == FilterName && f.Is(x.Destination) })
 	switch {

@@ -6,6 +6,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sumoship/deploy"
+	"sumoship/deploy/cfn"
+	"sumoship/deploy/service"
 	"sumoship/deploy/subscription"
 )
 
@@ -27,7 +29,7 @@ func TestLogRulePlan(t *testing.T) {
 	own := deploy.LogFilter{Name: "sumoship", Destination: forwarderARN}
 	for name, c := range map[string]struct {
 		rule  deploy.LogRule
-		group deploy.LogGroup
+		group cfn.LogGroup
 		have  deploy.LogState
 		want  []deploy.LogStep
 	}{
@@ -52,16 +54,16 @@ func TestLogRulePlan(t *testing.T) {
 		"delivered by a policy":       {have: deploy.LogState{Exists: true, Policy: "all"}, want: []deploy.LogStep{{deploy.KeepGroup, "the policy all of the account delivers it there"}}},
 		"infrequent access":           {have: deploy.LogState{Exists: true, Class: "INFREQUENT_ACCESS"}, want: []deploy.LogStep{{deploy.RefuseGroup, "log groups of class INFREQUENT_ACCESS have no subscriptions: use one of class STANDARD"}}},
 		"standard":                    {have: deploy.LogState{Exists: true, Class: "STANDARD", Filters: []deploy.LogFilter{own}}, want: []deploy.LogStep{{deploy.KeepGroup, "subscribed already"}}},
-		"another Region": {group: deploy.LogGroup{Name: "/ecs/shop", Region: "us-east-1"}, have: deploy.LogState{Exists: true},
+		"another Region": {group: cfn.LogGroup{Name: "/ecs/shop", Region: "us-east-1"}, have: deploy.LogState{Exists: true},
 			want: []deploy.LogStep{{deploy.RefuseGroup, "it is in us-east-1, and log groups deliver within their Region: deploy a forwarder there"}}},
-		"the forwarder's own": {group: deploy.LogGroup{Name: "/aws/lambda/sumoship-forwarder"}, have: deploy.LogState{Exists: true}, want: []deploy.LogStep{{deploy.RefuseGroup, "the forwarder writes to it itself, so subscribing it would make a loop"}}},
-		"the stack's own":     {group: deploy.LogGroup{Name: "/sumoship/shop/forwarder"}, have: deploy.LogState{Exists: true}, want: []deploy.LogStep{{deploy.RefuseGroup, "the forwarder writes to it itself, so subscribing it would make a loop"}}},
+		"the forwarder's own": {group: cfn.LogGroup{Name: "/aws/lambda/sumoship-forwarder"}, have: deploy.LogState{Exists: true}, want: []deploy.LogStep{{deploy.RefuseGroup, "the forwarder writes to it itself, so subscribing it would make a loop"}}},
+		"the stack's own":     {group: cfn.LogGroup{Name: "/sumoship/shop/forwarder"}, have: deploy.LogState{Exists: true}, want: []deploy.LogStep{{deploy.RefuseGroup, "the forwarder writes to it itself, so subscribing it would make a loop"}}},
 		"its own by settings": {rule: deploy.LogRule{Own: []string{"/ecs/shop"}}, have: deploy.LogState{Exists: true}, want: []deploy.LogStep{{deploy.RefuseGroup, "the forwarder writes to it itself, so subscribing it would make a loop"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.rule.Function = logFunction(t, forwarderARN)
 			if c.group.Name == "" {
-				c.group = deploy.LogGroup{Name: "/ecs/shop", Region: "eu-west-1", Containers: []string{"web", "redis"}}
+				c.group = cfn.LogGroup{Name: "/ecs/shop", Region: "eu-west-1", Containers: []string{"web", "redis"}}
 			}
 			if diff := cmp.Diff(c.want, c.rule.Plan(c.group, c.have)); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
@@ -69,7 +71,7 @@ func TestLogRulePlan(t *testing.T) {
 		})
 	}
 	t.Run("without a function filters are left alone", func(t *testing.T) {
-		got := deploy.LogRule{}.Plan(deploy.LogGroup{Name: "/a"}, deploy.LogState{Exists: true, Filters: []deploy.LogFilter{{"sumoship", otherARN, ""}}})
+		got := deploy.LogRule{}.Plan(cfn.LogGroup{Name: "/a"}, deploy.LogState{Exists: true, Filters: []deploy.LogFilter{{"sumoship", otherARN, ""}}})
 		if diff := cmp.Diff([]deploy.LogStep{{deploy.KeepGroup, "as it is to be"}}, got); diff != "" {
 			t.Error(diff)
 		}
@@ -78,7 +80,7 @@ func TestLogRulePlan(t *testing.T) {
 
 func TestCheckRetention(t *testing.T) {
 	for days, ok := range map[int]bool{0: true, 1: true, 30: true, 3653: true, 2: false, -1: false, 31: false, 3654: false} {
-		if err := deploy.CheckRetention(days); (err == nil) != ok {
+		if err := service.CheckRetention(days); (err == nil) != ok {
 			t.Errorf("%d: %v", days, err)
 		}
 	}
