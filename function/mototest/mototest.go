@@ -26,6 +26,20 @@ func Tool(t testing.TB, name, install string) (path string) {
 	return path
 }
 
+// Python is a Python that has moto and SAM's translator.
+func Python(t testing.TB) (path string) {
+	t.Helper()
+	const from = "pip install 'moto[server]==5.2.1' aws-sam-translator cfn-lint"
+	path = Tool(t, "python3", from)
+	if out, err := exec.Command(path, "-c", "import boto3, moto.server, samtranslator").CombinedOutput(); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("CI needs %s: %v\n%s", from, err, out)
+		}
+		t.Skipf("python3 lacks something: %s", from)
+	}
+	return path
+}
+
 // Start starts a moto_server for the time of the test, with nothing in it.
 func Start(t testing.TB) (endpoint string) {
 	t.Helper()
