@@ -1,6 +1,7 @@
 package sqstest_test
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -194,6 +195,10 @@ func TestCalls(t *testing.T) {
 	s.OnRequest(func(c sqstest.Call) sqstest.Fault {
 		mu.Lock()
 		defer mu.Unlock()
+		if !json.Valid(c.Body) {
+			t.Errorf("%s: body %q", c.Op, c.Body)
+		}
+		c.Body = nil
 		calls = append(calls, c)
 		s.Messages("q") // the server's methods are there for a script
 		return sqstest.Fault{}

@@ -183,7 +183,7 @@ func call[In input](x *exchange, do func(*exchange, In) (any, error)) (any, erro
 	ask := x.s.fault
 	x.s.mu.Unlock()
 	if ask != nil {
-		x.fault = ask(Call{Op: x.op, Queue: in.queueName(), N: x.n})
+		x.fault = ask(Call{Op: x.op, Queue: in.queueName(), N: x.n, Body: x.body})
 	}
 	switch f := x.fault; {
 	case f.DropBefore:

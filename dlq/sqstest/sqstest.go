@@ -52,6 +52,7 @@ type Call struct {
 	Op    string // SendMessageBatch
 	Queue string // name; empty where the operation has none
 	N     int    // number of the request since the server was made, from 1
+	Body  []byte // the input, in JSON
 }
 
 // Fault is how a request fails. The zero value lets it succeed.
