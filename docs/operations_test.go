@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"sumoship/function/mototest"
+	"sumoship/function/awstest/moto"
 	"sumoship/sumo/sumotest"
 	"sumoship/transform"
 )
@@ -52,8 +52,8 @@ func TestOperationsAreFollowed(t *testing.T) {
 	if os.Getenv("CI") == "" {
 		t.Skip("takes minutes: fifty commands of the AWS CLI; set CI to run it")
 	}
-	interpreter := mototest.Python(t)
-	mototest.Tool(t, "aws", "pip install awscli")
+	interpreter := moto.Python(t)
+	moto.Tool(t, "aws", "pip install awscli")
 	document, err := os.ReadFile("operations.md")
 	if err != nil {
 		t.Fatal(err)

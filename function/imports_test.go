@@ -23,7 +23,7 @@ var mayImport = map[string]struct {
 	"sumo/sumotest": {},
 	"dlq":           {sdk: true},
 	"dlq/dlqtest":   {siblings: []string{"dlq"}},
-	"dlq/sqstest":   {sdk: true},
+	"dlq/sqstest":   {siblings: []string{"function/awstest"}, sdk: true},
 	"function":      {siblings: []string{"transform", "sumo", "dlq", "deploy/subscription"}, sdk: true},
 	"deploy":        {siblings: []string{"deploy/tree", "deploy/subscription"}},
 	"deploy/tree":   {},
@@ -32,7 +32,8 @@ var mayImport = map[string]struct {
 	// Apart from function, so that no binary carries clients that it never calls.
 	"function/loggroups":  {siblings: []string{"deploy/subscription"}, sdk: true},
 	"function/lambdas":    {siblings: []string{"deploy/subscription"}, sdk: true},
-	"function/logstest":   {sdk: true},
+	"function/logstest":   {siblings: []string{"function/awstest"}, sdk: true},
+	"function/awstest":    {},
 	"deploy/subscription": {},
 }
 

@@ -213,8 +213,8 @@ func TestCalls(t *testing.T) {
 	s.OnRequest(nil)
 	c.receive(url)
 	want := []sqstest.Call{
-		{Op: "SendMessage", Queue: "q", N: 1}, {Op: "ReceiveMessage", Queue: "q", N: 2}, {Op: "ListQueues", N: 3},
-		{Op: "GetQueueUrl", Queue: "none", N: 4}, {Op: "StartMessageMoveTask", Queue: "dead", N: 5},
+		{Op: "SendMessage", Name: "q", N: 1}, {Op: "ReceiveMessage", Name: "q", N: 2}, {Op: "ListQueues", N: 3},
+		{Op: "GetQueueUrl", Name: "none", N: 4}, {Op: "StartMessageMoveTask", Name: "dead", N: 5},
 	}
 	if d := cmp.Diff(want, calls); d != "" {
 		t.Errorf("-want +got:\n%s", d)

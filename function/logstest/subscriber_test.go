@@ -13,17 +13,17 @@ import (
 
 	"sumoship/deploy/subscription"
 	"sumoship/function"
+	"sumoship/function/awstest/moto"
 	"sumoship/function/lambdas"
 	"sumoship/function/lambdatest"
 	"sumoship/function/loggroups"
 	"sumoship/function/logstest"
-	"sumoship/function/mototest"
 )
 
 // The subscriber itself on moto: two pages of log groups, tags, a foreign
 // filter, an event, and then the reverse.
 func TestSubscriberOnMoto(t *testing.T) {
-	endpoint := mototest.Start(t)
+	endpoint := moto.Start(t)
 	createRole(t, endpoint)
 	logs, functions := clients(endpoint)
 	s := service{t, logs, functions, func(name string) { createFunction(t, functions, name) }}

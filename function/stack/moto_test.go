@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"sumoship/function/mototest"
+	"sumoship/function/awstest/moto"
 )
 
 func arguments(parameters map[string]string) []string {
@@ -27,7 +27,7 @@ func arguments(parameters map[string]string) []string {
 // cfn-lint runs the SAM transform itself, for a Region of every partition that
 // matters.
 func TestTemplateIsLinted(t *testing.T) {
-	lint := mototest.Tool(t, "cfn-lint", "pip install cfn-lint")
+	lint := moto.Tool(t, "cfn-lint", "pip install cfn-lint")
 	out, err := exec.Command(lint, "-r", "us-east-1", "eu-west-1", "us-gov-west-1", "cn-north-1", "--", "../../template.yaml").CombinedOutput()
 	if err != nil || len(bytes.TrimSpace(out)) > 0 {
 		t.Errorf("cfn-lint: %v\n%s", err, out)
@@ -78,7 +78,7 @@ type rule struct {
 
 func createOnMoto(t *testing.T, parameters map[string]string) described {
 	t.Helper()
-	cmd := exec.Command(mototest.Python(t), append([]string{"../../testdata/template/stack.py", "create", "../../template.yaml"}, arguments(parameters)...)...)
+	cmd := exec.Command(moto.Python(t), append([]string{"../../testdata/template/stack.py", "create", "../../template.yaml"}, arguments(parameters)...)...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -229,7 +229,7 @@ func TestStackOnMoto(t *testing.T) {
 // samconfig.toml is TOML, asks for no more than is needed, and names only
 // parameters that exist.
 func TestSamconfig(t *testing.T) {
-	path := mototest.Tool(t, "python3", "Python 3.11")
+	path := moto.Tool(t, "python3", "Python 3.11")
 	out, err := exec.Command(path, "-c", "import tomllib,json; print(json.dumps(tomllib.load(open('../../samconfig.toml','rb'))))").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -1,6 +1,6 @@
-// Package mototest gives tests the programs from elsewhere that they need: the
+// Package moto gives tests the programs from elsewhere that they need: the
 // AWS of moto_server above all.
-package mototest
+package moto
 
 import (
 	"bytes"
