@@ -25,9 +25,9 @@ import (
 
 	"sumoship/deploy/subscription"
 	"sumoship/dlq/sqstest"
-	"sumoship/function/lambdas"
 	"sumoship/function/lambdatest"
 	"sumoship/function/logstest"
+	"sumoship/function/subscribe/awsapi"
 	"sumoship/transform"
 )
 
@@ -206,7 +206,7 @@ func run(t *testing.T, s *stack, bootstraps map[string]string) map[string][]stri
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := lambdas.New(c.logs.Lambda()).Permit(t.Context(), destination); err != nil {
+			if err := awsapi.NewFunctions(c.logs.Lambda()).Permit(t.Context(), destination); err != nil {
 				t.Fatal(err)
 			}
 			c.logs.AddFunction(s.ref(name).(string), s.ref("SubscriberLogs").(string))

@@ -19,6 +19,8 @@ import (
 
 	"sumoship/dlq/dlqtest"
 	"sumoship/function"
+	"sumoship/function/ship"
+	"sumoship/function/subscribe"
 )
 
 // endpoint is a parameter that every stack needs, as one of these.
@@ -78,14 +80,13 @@ func start(name string, getenv func(string) string) error {
 	env := function.Env{Getenv: getenv, Out: io.Discard}
 	switch name {
 	case "Forwarder":
-		_, err := function.NewForwarder(env)
+		_, err := ship.NewForwarder(ship.Options{Env: env})
 		return err
 	case "Replay":
-		env.Inbox = new(dlqtest.Queue)
-		_, err := function.NewReplayer(env)
+		_, err := ship.NewReplayer(ship.ReplayOptions{Options: ship.Options{Env: env}, Inbox: new(dlqtest.Queue)})
 		return err
 	case "Subscriber":
-		_, err := function.NewSubscriber(env)
+		_, err := subscribe.NewSubscriber(subscribe.Options{Env: env})
 		return err
 	}
 	return fmt.Errorf("this test does not know the function %s", name)

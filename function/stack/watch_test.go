@@ -19,9 +19,10 @@ import (
 	"sumoship/dlq"
 	"sumoship/dlq/dlqtest"
 	"sumoship/function"
-	"sumoship/function/lambdas"
-	"sumoship/function/loggroups"
 	"sumoship/function/logstest"
+	"sumoship/function/ship"
+	"sumoship/function/subscribe"
+	"sumoship/function/subscribe/awsapi"
 	"sumoship/sumo/sumotest"
 	"sumoship/transform"
 )
@@ -31,17 +32,17 @@ import (
 func emitted(t *testing.T) map[string][]string {
 	t.Helper()
 	event := transform.Pack([]byte(`{"messageType":"DATA_MESSAGE","logEvents":[{"id":"1","timestamp":1,"message":"m"}]}`))
-	world := func() (*bytes.Buffer, function.Env) {
+	world := func() (*bytes.Buffer, ship.Options) {
 		out := new(bytes.Buffer)
 		source := sumotest.New(sumotest.Step{Kind: sumotest.Reset}, sumotest.Step{Status: 503}, sumotest.Step{Status: 429}, sumotest.Step{Status: 304}, sumotest.Step{Status: 200})
 		variables := map[string]string{"SUMO_ENDPOINT": "https://collectors.example.com/x", "RETRY_INTERVAL": "1"}
-		return out, function.Env{Getenv: func(n string) string { return variables[n] }, Out: out, HTTP: &http.Client{Transport: source}, Queue: new(dlqtest.Queue)}
+		return out, ship.Options{Env: function.Env{Getenv: func(n string) string { return variables[n] }, Out: out}, HTTP: &http.Client{Transport: source}, Queue: new(dlqtest.Queue)}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 1<<40)
 	defer cancel()
 
-	forwarderOut, env := world()
-	forwarder, err := function.NewForwarder(env)
+	forwarderOut, options := world()
+	forwarder, err := ship.NewForwarder(options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,10 +51,9 @@ func emitted(t *testing.T) map[string][]string {
 			t.Fatal(err)
 		}
 	}
-	replayOut, env := world()
+	replayOut, options := world()
 	queue := new(dlqtest.Queue)
-	env.Inbox = queue
-	replay, err := function.NewReplayer(env)
+	replay, err := ship.NewReplayer(ship.ReplayOptions{Options: options, Inbox: queue})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,8 +66,8 @@ func emitted(t *testing.T) map[string][]string {
 
 	groups, subscriberOut := logstest.New(), new(bytes.Buffer)
 	destination := map[string]string{"DESTINATION_ARN": groups.AddFunction("forwarder", "")}
-	subscriber, err := function.NewSubscriber(function.Env{Getenv: func(n string) string { return destination[n] }, Out: subscriberOut,
-		LogGroups: loggroups.New(groups.Logs()), Functions: lambdas.New(groups.Lambda())})
+	subscriber, err := subscribe.NewSubscriber(subscribe.Options{Env: function.Env{Getenv: func(n string) string { return destination[n] }, Out: subscriberOut},
+		LogGroups: awsapi.NewLogGroups(groups.Logs()), Functions: awsapi.NewFunctions(groups.Lambda())})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -350,7 +350,7 @@ func TestOutputsGiveCommandsThatWork(t *testing.T) {
 	source := sumotest.New()
 	variables := s.variables("Forwarder")
 	variables["SUMO_ENDPOINT"] = "https://collectors.example.com/x"
-	f, err := function.NewForwarder(function.Env{Getenv: func(n string) string { return variables[n] }, Out: new(bytes.Buffer), HTTP: &http.Client{Transport: source}, Queue: new(dlqtest.Queue)})
+	f, err := ship.NewForwarder(ship.Options{Env: function.Env{Getenv: func(n string) string { return variables[n] }, Out: new(bytes.Buffer)}, HTTP: &http.Client{Transport: source}, Queue: new(dlqtest.Queue)})
 	if err != nil {
 		t.Fatal(err)
 	}

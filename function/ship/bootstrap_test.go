@@ -1,20 +1,17 @@
-package function_test
+package ship_test
 
 import (
 	"encoding/json"
 	"encoding/pem"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"sumoship/function"
 	"sumoship/function/lambdatest"
+	"sumoship/function/ship"
 	"sumoship/sumo/sumotest"
 	"sumoship/transform"
 )
@@ -44,7 +41,7 @@ func TestBootstrapShipsOverTLS(t *testing.T) {
 	if r.Failed() {
 		t.Fatalf("%s: %s\n%s", r.ErrorType, r.Error, f.Output())
 	}
-	var report function.Report
+	var report ship.Report
 	if err := json.Unmarshal(r.Payload, &report); err != nil {
 		t.Fatal(err)
 	}
@@ -109,29 +106,5 @@ func TestBootstrapRefusesWrongVariables(t *testing.T) {
 	}
 	if strings.Contains(out, "SECRET") {
 		t.Errorf("the output holds a secret:\n%s", out)
-	}
-}
-
-// What a package makes when the program starts, every cold start pays for, also
-// in the functions that only link it: a table of regular expressions is
-// milliseconds.
-func TestOurPackagesCostNothingAtTheStart(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds binaries")
-	}
-	for _, main := range []string{"forwarder", "replay", "subscriber"} {
-		cmd := exec.Command(lambdatest.Build(t, "sumoship/function/"+main))
-		cmd.Env = []string{"GODEBUG=inittrace=1"} // without a Runtime API it ends
-		out, _ := cmd.CombinedOutput()
-		seen := 0
-		for _, line := range regexp.MustCompile(`(?m)^init (\S+) .* (\d+) bytes`).FindAllStringSubmatch(string(out), -1) {
-			seen++
-			if bytes, _ := strconv.Atoi(line[2]); strings.HasPrefix(line[1], "sumoship/") && bytes > 16<<10 {
-				t.Errorf("%s: package %s makes %d bytes of data when it starts", main, line[1], bytes)
-			}
-		}
-		if seen < 20 {
-			t.Errorf("%s: %d packages traced\n%s", main, seen, out)
-		}
 	}
 }

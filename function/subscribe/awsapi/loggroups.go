@@ -1,49 +1,31 @@
-// Package loggroups reads log groups and sets their subscription filters
-// through the API of CloudWatch Logs.
-package loggroups
+package awsapi
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
-	"github.com/aws/smithy-go"
 
 	"sumoship/deploy/subscription"
 )
 
-// Client are the log groups of an account in a Region. Its errors say what was
-// tried, and wrap those of the SDK.
-type Client struct{ api *cloudwatchlogs.Client }
+// LogGroups are the log groups of an account in a Region.
+type LogGroups struct{ api *cloudwatchlogs.Client }
 
-// New makes a client on that of the SDK.
-func New(api *cloudwatchlogs.Client) *Client { return &Client{api} }
-
-func failed(what string, err error) error {
-	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		return fmt.Errorf("%s: %w", what, &apiError{api})
-	}
-	return fmt.Errorf("%s: %w", what, err)
-}
-
-// apiError leaves out of the SDK's text what nobody reads.
-type apiError struct{ smithy.APIError }
-
-func (e *apiError) Error() string { return e.ErrorCode() + ": " + e.ErrorMessage() }
-func (e *apiError) Unwrap() error { return e.APIError }
+// NewLogGroups returns the log groups that a client of the SDK reaches.
+func NewLogGroups(api *cloudwatchlogs.Client) *LogGroups { return &LogGroups{api} }
 
 // List gives the log groups of a page, without tags and filters, and the token
 // of the next page, which is "" after the last. A token holds for 24 hours.
-func (c *Client) List(ctx context.Context, token string) (page []subscription.Group, next string, err error) {
+func (l *LogGroups) List(ctx context.Context, token string) (page []subscription.Group, next string, err error) {
 	in := &cloudwatchlogs.DescribeLogGroupsInput{}
 	if token != "" {
 		in.NextToken = &token
 	}
-	out, err := c.api.DescribeLogGroups(ctx, in)
+	out, err := l.api.DescribeLogGroups(ctx, in)
 	if err != nil {
 		return nil, "", failed("list log groups", err)
 	}
@@ -59,8 +41,8 @@ func (c *Client) List(ctx context.Context, token string) (page []subscription.Gr
 }
 
 // Named gives the names of the log groups that begin with a prefix.
-func (c *Client) Named(ctx context.Context, prefix string) (names []string, err error) {
-	pages := cloudwatchlogs.NewDescribeLogGroupsPaginator(c.api, &cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePrefix: &prefix})
+func (l *LogGroups) Named(ctx context.Context, prefix string) (names []string, err error) {
+	pages := cloudwatchlogs.NewDescribeLogGroupsPaginator(l.api, &cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePrefix: &prefix})
 	for pages.HasMorePages() {
 		out, err := pages.NextPage(ctx)
 		if err != nil {
@@ -74,8 +56,8 @@ func (c *Client) Named(ctx context.Context, prefix string) (names []string, err 
 }
 
 // Tags are those of a log group, which has its ARN. The map is not nil.
-func (c *Client) Tags(ctx context.Context, g subscription.Group) (map[string]string, error) {
-	out, err := c.api.ListTagsForResource(ctx, &cloudwatchlogs.ListTagsForResourceInput{ResourceArn: &g.ARN})
+func (l *LogGroups) Tags(ctx context.Context, g subscription.Group) (map[string]string, error) {
+	out, err := l.api.ListTagsForResource(ctx, &cloudwatchlogs.ListTagsForResourceInput{ResourceArn: &g.ARN})
 	if err != nil {
 		return nil, failed("list tags", err)
 	}
@@ -86,9 +68,9 @@ func (c *Client) Tags(ctx context.Context, g subscription.Group) (map[string]str
 }
 
 // Filters are the subscription filters of a log group.
-func (c *Client) Filters(ctx context.Context, group string) ([]subscription.Filter, error) {
+func (l *LogGroups) Filters(ctx context.Context, group string) ([]subscription.Filter, error) {
 	var all []subscription.Filter
-	pages := cloudwatchlogs.NewDescribeSubscriptionFiltersPaginator(c.api, &cloudwatchlogs.DescribeSubscriptionFiltersInput{LogGroupName: &group})
+	pages := cloudwatchlogs.NewDescribeSubscriptionFiltersPaginator(l.api, &cloudwatchlogs.DescribeSubscriptionFiltersInput{LogGroupName: &group})
 	for pages.HasMorePages() {
 		out, err := pages.NextPage(ctx)
 		if err != nil {
@@ -103,7 +85,7 @@ func (c *Client) Filters(ctx context.Context, group string) ([]subscription.Filt
 }
 
 // Apply carries out a step. What is to be removed and is not there is removed.
-func (c *Client) Apply(ctx context.Context, s subscription.Step) error {
+func (l *LogGroups) Apply(ctx context.Context, s subscription.Step) error {
 	f := s.Filter
 	switch s.Action {
 	case subscription.Put:
@@ -111,11 +93,11 @@ func (c *Client) Apply(ctx context.Context, s subscription.Step) error {
 		if f.Role != "" {
 			in.RoleArn = &f.Role
 		}
-		if _, err := c.api.PutSubscriptionFilter(ctx, in); err != nil {
+		if _, err := l.api.PutSubscriptionFilter(ctx, in); err != nil {
 			return failed("put subscription filter", err)
 		}
 	case subscription.Delete:
-		_, err := c.api.DeleteSubscriptionFilter(ctx, &cloudwatchlogs.DeleteSubscriptionFilterInput{LogGroupName: &s.Group, FilterName: &f.Name})
+		_, err := l.api.DeleteSubscriptionFilter(ctx, &cloudwatchlogs.DeleteSubscriptionFilterInput{LogGroupName: &s.Group, FilterName: &f.Name})
 		if _, gone := errors.AsType[*types.ResourceNotFoundException](err); err != nil && !gone {
 			return failed("delete subscription filter", err)
 		}
@@ -124,11 +106,11 @@ func (c *Client) Apply(ctx context.Context, s subscription.Step) error {
 }
 
 // Policies are the subscription filter policies of the account.
-func (c *Client) Policies(ctx context.Context) ([]subscription.AccountPolicy, error) {
+func (l *LogGroups) Policies(ctx context.Context) ([]subscription.AccountPolicy, error) {
 	var all []subscription.AccountPolicy
 	in := &cloudwatchlogs.DescribeAccountPoliciesInput{PolicyType: types.PolicyTypeSubscriptionFilterPolicy}
 	for {
-		out, err := c.api.DescribeAccountPolicies(ctx, in)
+		out, err := l.api.DescribeAccountPolicies(ctx, in)
 		if err != nil {
 			return nil, failed("describe account policies", err)
 		}
@@ -143,7 +125,7 @@ func (c *Client) Policies(ctx context.Context) ([]subscription.AccountPolicy, er
 }
 
 // ApplyAccount carries out a step on the policy of the account.
-func (c *Client) ApplyAccount(ctx context.Context, s subscription.AccountStep) error {
+func (l *LogGroups) ApplyAccount(ctx context.Context, s subscription.AccountStep) error {
 	p := s.Policy
 	switch s.Action {
 	case subscription.Put:
@@ -151,11 +133,11 @@ func (c *Client) ApplyAccount(ctx context.Context, s subscription.AccountStep) e
 		if p.Criteria != "" {
 			in.SelectionCriteria = &p.Criteria
 		}
-		if _, err := c.api.PutAccountPolicy(ctx, in); err != nil {
+		if _, err := l.api.PutAccountPolicy(ctx, in); err != nil {
 			return failed("put account policy", err)
 		}
 	case subscription.Delete:
-		_, err := c.api.DeleteAccountPolicy(ctx, &cloudwatchlogs.DeleteAccountPolicyInput{PolicyName: &p.Name, PolicyType: types.PolicyTypeSubscriptionFilterPolicy})
+		_, err := l.api.DeleteAccountPolicy(ctx, &cloudwatchlogs.DeleteAccountPolicyInput{PolicyName: &p.Name, PolicyType: types.PolicyTypeSubscriptionFilterPolicy})
 		if _, gone := errors.AsType[*types.ResourceNotFoundException](err); err != nil && !gone {
 			return failed("delete account policy", err)
 		}

@@ -1,4 +1,4 @@
-package function_test
+package ship_test
 
 import (
 	"bytes"
@@ -16,6 +16,7 @@ import (
 
 	"sumoship/dlq/dlqtest"
 	"sumoship/function"
+	"sumoship/function/ship"
 	"sumoship/sumo/sumotest"
 	"sumoship/transform"
 )
@@ -29,23 +30,27 @@ type world struct {
 	parking *dlqtest.Queue
 	log     bytes.Buffer
 	vars    map[string]string
-	secrets function.Secrets
+	secrets ship.Secrets
 }
 
 func newWorld(steps ...sumotest.Step) *world {
 	return &world{source: sumotest.New(steps...), queue: new(dlqtest.Queue), parking: new(dlqtest.Queue), vars: map[string]string{"SUMO_ENDPOINT": endpoint}}
 }
 
-func (w *world) env() function.Env {
-	return function.Env{
-		Getenv: func(name string) string { return w.vars[name] }, Out: &w.log, HTTP: &http.Client{Transport: w.source},
-		Queue: w.queue, Secrets: w.secrets,
+func (w *world) options() ship.Options {
+	return ship.Options{
+		Env:  function.Env{Getenv: func(name string) string { return w.vars[name] }, Out: &w.log},
+		HTTP: &http.Client{Transport: w.source}, Queue: w.queue, Secrets: w.secrets,
 	}
 }
 
-func (w *world) forwarder(t *testing.T) *function.Forwarder {
+func (w *world) replayOptions() ship.ReplayOptions {
+	return ship.ReplayOptions{Options: w.options(), Inbox: w.queue}
+}
+
+func (w *world) forwarder(t *testing.T) *ship.Forwarder {
 	t.Helper()
-	f, err := function.NewForwarder(w.env())
+	f, err := ship.NewForwarder(w.options())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +91,7 @@ func TestForwarderReportsWhatBecameOfEveryEvent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := function.Report{LogGroup: "/ecs/web", LogStream: "web/app/1", Events: 3, Filtered: map[string]int{"blank": 1}, Confirmed: 2,
+	want := ship.Report{LogGroup: "/ecs/web", LogStream: "web/app/1", Events: 3, Filtered: map[string]int{"blank": 1}, Confirmed: 2,
 		Records: 2, Bodies: 1, PayloadBytes: r.PayloadBytes, RawBytes: 59, SentBytes: r.SentBytes, Attempts: map[string]int{"2xx": 1}, Millis: r.Millis, Left: -1}
 	if d := cmp.Diff(want, r); d != "" {
 		t.Error(d)
@@ -253,16 +258,16 @@ func TestLostEventsFailTheInvocation(t *testing.T) {
 		} {
 			w := newWorld(sumotest.Statuses(404)...)
 			set(w)
-			env := w.env()
+			o := w.options()
 			if w.queue == nil {
-				env.Queue = nil
+				o.Queue = nil
 			}
-			f, err := function.NewForwarder(env)
+			f, err := ship.NewForwarder(o)
 			if err != nil {
 				t.Fatal(err)
 			}
 			r, err := f.Ship(t.Context(), event("a", strings.Repeat("x", 10)))
-			lost, ok := errors.AsType[*function.LostError](err)
+			lost, ok := errors.AsType[*ship.LostError](err)
 			if !ok || lost.Events != r.Lost || r.Lost == 0 || r.Lost+r.Parked != 2 {
 				t.Errorf("%s: %v, %+v", name, err, r)
 				continue
@@ -436,7 +441,7 @@ func TestEveryWrongVariableIsNamedAtOnce(t *testing.T) {
 	} {
 		w := newWorld()
 		w.vars[name] = c.value
-		_, err := function.NewForwarder(w.env())
+		_, err := ship.NewForwarder(w.options())
 		if err == nil || !strings.Contains(err.Error(), name+": ") || !strings.Contains(err.Error(), c.expected) {
 			t.Errorf("%s=%s: %v", name, c.value, err)
 		}
@@ -446,7 +451,7 @@ func TestEveryWrongVariableIsNamedAtOnce(t *testing.T) {
 	}
 	w := newWorld()
 	w.vars["COMPRESS_DATA"], w.vars["LOG_FORMAT"], w.vars["MAX_IN_FLIGHT"] = "x", "y", "z"
-	_, err := function.NewForwarder(w.env())
+	_, err := ship.NewForwarder(w.options())
 	for _, name := range []string{"COMPRESS_DATA", "LOG_FORMAT", "MAX_IN_FLIGHT"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is missing in %v", name, err)

@@ -1,4 +1,4 @@
-package function
+package ship
 
 import (
 	"cmp"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sumoship/dlq"
+	"sumoship/function"
 	"sumoship/sumo"
 	"sumoship/transform"
 )
@@ -34,24 +35,31 @@ type Replayer struct {
 	Seen func(Report)
 }
 
+// ReplayOptions are what a Replayer is made of.
+type ReplayOptions struct {
+	Options
+	Inbox   Inbox // nil means that of TASK_QUEUE_URL
+	Parking Queue // nil means that of PARKING_QUEUE_URL, if any
+}
+
 // NewReplayer makes a replayer from its environment. The error names every
 // variable that is wrong.
-func NewReplayer(env Env) (*Replayer, error) {
-	s, err := newShipper(env, "")
+func NewReplayer(o ReplayOptions) (*Replayer, error) {
+	s, err := newShipper(o.Options, "")
 	if err != nil {
 		return nil, err
 	}
 	s.client.Name = "dlq-aws-lambda" // whatever SUMO_CLIENT_HEADER says, as with Sumo's function
 	s.client.Together = max(s.inFlight, s.workers)
-	r := &Replayer{shipper: s, inbox: env.Inbox, parking: env.Parking}
+	r := &Replayer{shipper: s, inbox: o.Inbox, parking: o.Parking}
 	if r.inbox == nil {
-		if s.config.queue == "" {
+		if s.queueURL == "" {
 			return nil, errors.New("TASK_QUEUE_URL: is not set; it is to be the URL of the dead-letter queue")
 		}
-		r.inbox = dlq.New(s.config.queue, s.delay, s.aws.openSQS(s.config.queue))
+		r.inbox = dlq.New(s.queueURL, s.delay, openSQS(s.load, s.queueURL))
 	}
-	if r.parking == nil && s.config.parking != "" {
-		r.parking = dlq.New(s.config.parking, 0, s.aws.openSQS(s.config.parking))
+	if r.parking == nil && s.parkingURL != "" {
+		r.parking = dlq.New(s.parkingURL, 0, openSQS(s.load, s.parkingURL))
 	}
 	return r, nil
 }
@@ -169,13 +177,13 @@ type run struct {
 
 func (r *Replayer) begin(ctx context.Context) (x *run, end func() Report) {
 	start := time.Now()
-	sending, parking, release := spend(ctx, r.reserve)
+	sending, parking, release := function.SplitDeadline(ctx, r.reserve)
 	x = &run{r: r, ctx: parking, sending: sending}
 	x.report.Messages = new(Messages)
 	return x, func() Report {
 		release()
 		x.report.took(ctx, start)
-		r.report.write(ctx, requestID(ctx), &x.report)
+		writeReport(ctx, r.report, &x.report)
 		return x.report
 	}
 }
@@ -203,7 +211,7 @@ func (x *run) work() error {
 			}
 			if err := x.r.inbox.Delete(x.ctx, m); err != nil {
 				// It comes back and is sent again: a duplicate, not a loss.
-				x.r.report.log.Error("a message that was dealt with could not be deleted", "error", err)
+				x.r.report.Log.Error("a message that was dealt with could not be deleted", "error", err)
 			}
 		}
 		n = max(1, min(10, share*len(messages)/max(bytes, 1)))
@@ -276,7 +284,7 @@ func (x *run) stopped() bool {
 // time is up.
 func (x *run) release(m dlq.Message) {
 	if err := x.r.inbox.Release(x.ctx, m, m.RetryAfter()); err != nil {
-		x.r.report.log.Warn("a message could not be given back before its time", "error", err)
+		x.r.report.Log.Warn("a message could not be given back before its time", "error", err)
 	}
 }
 
@@ -323,7 +331,7 @@ func (x *run) park(m dlq.Message, cause dlq.Cause) bool {
 		return false
 	}
 	if _, err := x.r.parking.Put(x.ctx, []dlq.Letter{{Event: []byte(m.Body), Cause: cause}}); err != nil {
-		x.r.report.log.Error("a message could not be put into the parking queue and stays", "error", err)
+		x.r.report.Log.Error("a message could not be put into the parking queue and stays", "error", err)
 		return false
 	}
 	return true

@@ -1,33 +1,31 @@
-package function
+// Package ship carries log events to Sumo Logic. Forwarder takes them from
+// CloudWatch Logs and Replayer from the dead-letter queue; both share one way:
+// decode, send, dead-letter what was not confirmed, report.
+package ship
 
 import (
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"time"
 
 	"sumoship/dlq"
+	"sumoship/function"
 	"sumoship/sumo"
 	"sumoship/transform"
 )
 
-// Env is the world around a function.
-type Env struct {
-	Getenv  func(string) string
-	Out     io.Writer    // log lines and metrics
-	HTTP    *http.Client // nil means the network
-	AWS     AWS          // nil means what Lambda puts into the environment
-	Secrets Secrets      // nil means SSM and Secrets Manager
-	Queue   Queue        // nil means that of TASK_QUEUE_URL; without one, what is not confirmed goes back to Lambda
-	Inbox   Inbox        // of a Replayer; nil means that of TASK_QUEUE_URL
-	Parking Queue        // of a Replayer; nil means that of PARKING_QUEUE_URL, if any
-
-	LogGroups LogGroups // of a Subscriber
-	Functions Functions // of a Subscriber
+// Options are what a Forwarder is made of. Nil means what the environment
+// variables name.
+type Options struct {
+	function.Env
+	HTTP    *http.Client          // nil means the network
+	AWS     function.ConfigLoader // nil means what Lambda puts into the environment
+	Secrets Secrets               // nil means SSM and Secrets Manager
+	Queue   Queue                 // nil means that of TASK_QUEUE_URL; without one, what is not confirmed goes back to Lambda
 }
 
 // Queue is the dead-letter queue, as far as the way of an event goes.
@@ -46,63 +44,40 @@ const Undecodable = "undecodable"
 // functions that ship share.
 type shipper struct {
 	config
-	aws       AWS
-	report    *reporter
+	load      function.ConfigLoader
+	report    *function.Reporter
 	endpoints *endpoints
 	client    *sumo.Client
 	queue     Queue
 	decoders  chan *transform.Decoder // kept for their buffers
 }
 
-func newShipper(env Env, clientName string) (*shipper, error) {
-	c, err := readConfig(env.Getenv)
+func newShipper(o Options, clientName string) (*shipper, error) {
+	c, err := readConfig(o.Getenv)
 	if err != nil {
 		return nil, err
 	}
-	s := &shipper{config: c, aws: env.AWS, report: newReporter(env.Out, c.functionName), queue: env.Queue}
-	if s.aws == nil {
-		s.aws = LambdaAWS(env.Getenv)
+	s := &shipper{config: c, load: o.AWS, report: function.NewReporter(o.Out, c.functionName), queue: o.Queue}
+	if s.load == nil {
+		s.load = function.LambdaConfig(o.Getenv)
 	}
-	secrets := env.Secrets
+	secrets := o.Secrets
 	if secrets == nil {
-		secrets = s.aws
+		secrets = stores{s.load}
 	}
-	if s.queue == nil && c.queue != "" {
-		s.queue = dlq.New(c.queue, c.delay, s.aws.openSQS(c.queue))
+	if s.queue == nil && c.queueURL != "" {
+		s.queue = dlq.New(c.queueURL, c.delay, openSQS(s.load, c.queueURL))
 	}
 	s.endpoints = &endpoints{endpoint: c.endpoint, token: c.token, secrets: secrets}
 	s.client = &sumo.Client{
-		HTTP: env.HTTP, Log: s.report.log, Name: cmp.Or(c.clientName, clientName), Plain: c.plain, Level: c.level,
+		HTTP: o.HTTP, Log: s.report.Log, Name: cmp.Or(c.clientName, clientName), Plain: c.plain, Level: c.level,
 		MaxBody: c.maxBody, InFlight: c.inFlight, Attempts: c.attempts, Pause: c.pause, Timeout: c.timeout,
 	}
 	s.decoders = make(chan *transform.Decoder, 2*c.workers)
 	for _, name := range c.ignored {
-		s.report.log.Warn("this variable has no effect yet: records go without what it asks for", "variable", name)
+		s.report.Log.Warn("this variable has no effect yet: records go without what it asks for", "variable", name)
 	}
 	return s, nil
-}
-
-// maxReserve is how much of a function's time is kept for parking, at most; of
-// a short time it is a quarter.
-const maxReserve = 5 * time.Second
-
-// spend divides the time of an invocation: until the end of sending records are
-// sent, until the end of parking what is left is put into queues, and then there
-// is still time to say what became of it. A reserve of 0 means by the time there
-// is.
-func spend(ctx context.Context, reserve time.Duration) (sending, parking context.Context, end context.CancelFunc) {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		sending, end = context.WithCancel(ctx)
-		return sending, context.WithoutCancel(ctx), end
-	}
-	if reserve == 0 {
-		reserve = min(maxReserve, time.Until(deadline)/4)
-	}
-	sending, endSending := context.WithDeadline(ctx, deadline.Add(-reserve))
-	// Who is interrupted stops sending, and still gives back what it holds.
-	parking, endParking := context.WithDeadline(context.WithoutCancel(ctx), deadline.Add(-reserve/5))
-	return sending, parking, func() { endSending(); endParking() }
 }
 
 // ship takes one event all the way: what Sumo Logic does not confirm is parked.
@@ -113,7 +88,7 @@ func (s *shipper) ship(ctx context.Context, event []byte) (Report, error) {
 	r := Report{Left: -1}
 	decoder := s.decoder()
 	defer s.keep(decoder)
-	sending, parking, end := spend(ctx, s.reserve)
+	sending, parking, end := function.SplitDeadline(ctx, s.reserve)
 	defer end()
 	rest := s.send(sending, decoder, event, &r)
 	err := s.park(parking, rest, &r)

@@ -1,12 +1,8 @@
-// Package function holds the handlers of sumoship's Lambda functions: what they
-// take from their environment, how they spend their time, what they report.
-package function
+package ship
 
 import (
 	"context"
 	"encoding/json"
-
-	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
 // Forwarder is the function that CloudWatch Logs calls: it ships the events of
@@ -15,8 +11,8 @@ type Forwarder struct{ *shipper }
 
 // NewForwarder makes a forwarder from its environment. The error names every
 // variable that is wrong.
-func NewForwarder(env Env) (*Forwarder, error) {
-	s, err := newShipper(env, "cwl-aws-lambda")
+func NewForwarder(o Options) (*Forwarder, error) {
+	s, err := newShipper(o, "cwl-aws-lambda")
 	if err != nil {
 		return nil, err
 	}
@@ -38,13 +34,6 @@ func (f *Forwarder) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 // Ship is Invoke for callers in the same process.
 func (f *Forwarder) Ship(ctx context.Context, event []byte) (Report, error) {
 	r, err := f.ship(ctx, event)
-	f.report.write(ctx, requestID(ctx), &r)
+	writeReport(ctx, f.report, &r)
 	return r, err
-}
-
-func requestID(ctx context.Context) string {
-	if lc, ok := lambdacontext.FromContext(ctx); ok {
-		return lc.AwsRequestID
-	}
-	return ""
 }

@@ -1,4 +1,4 @@
-package function_test
+package ship_test
 
 import (
 	"context"
@@ -22,17 +22,17 @@ import (
 	"sumoship/dlq/sqstest"
 	"sumoship/function"
 	"sumoship/function/lambdatest"
+	"sumoship/function/ship"
 	"sumoship/sumo/sumotest"
 )
 
-func (w *world) replayer(t testing.TB, parking bool) *function.Replayer {
+func (w *world) replayer(t testing.TB, parking bool) *ship.Replayer {
 	t.Helper()
-	env := w.env()
-	env.Inbox = w.queue
+	o := w.replayOptions()
 	if parking {
-		env.Parking = w.parking
+		o.Parking = w.parking
 	}
-	r, err := function.NewReplayer(env)
+	r, err := ship.NewReplayer(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,9 +66,9 @@ func TestDrainTakesEverythingThatCanLieInAQueue(t *testing.T) {
 		}
 	}
 	w := newWorld()
-	env := w.env()
-	env.Queue, env.Inbox, env.Parking = queue, queue, open(strings.Replace(url, "dead", "parking", 1))
-	r, err := function.NewReplayer(env)
+	o := w.replayOptions()
+	o.Queue, o.Inbox, o.Parking = queue, queue, open(strings.Replace(url, "dead", "parking", 1))
+	r, err := ship.NewReplayer(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestDrainTakesEverythingThatCanLieInAQueue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(&function.Messages{Received: 3, Done: 3, Poison: 1}, report.Messages); d != "" {
+	if d := cmp.Diff(&ship.Messages{Received: 3, Done: 3, Poison: 1}, report.Messages); d != "" {
 		t.Error(d)
 	}
 	taken := strings.Join(w.source.Taken(), " ")
@@ -141,10 +141,10 @@ func (r released) Release(_ context.Context, m dlq.Message, after time.Duration)
 // failed rests longer each time.
 func TestBatchFailsMessageByMessage(t *testing.T) {
 	w := newWorld(sumotest.Statuses(200, 400, 200)...)
-	env := w.env()
+	o := w.replayOptions()
 	inbox := released{new(dlqtest.Queue), map[string]time.Duration{}}
-	env.Inbox = inbox
-	r, err := function.NewReplayer(env)
+	o.Inbox = inbox
+	r, err := ship.NewReplayer(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +198,7 @@ func TestRestIsPutBack(t *testing.T) {
 	w.queue.Put(t.Context(), []dlq.Letter{{Event: event("a", "b"), Cause: dlq.Cause{FirstFailure: time.Unix(1000, 0).UTC(), Attempts: 4}}})
 	r := w.replayer(t, false)
 	var seen atomic.Int64
-	r.Seen = func(function.Report) { seen.Add(1) }
+	r.Seen = func(ship.Report) { seen.Add(1) }
 	report, err := r.Drain(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -248,9 +248,9 @@ func TestReplayerNeedsItsQueue(t *testing.T) {
 	for value, want := range map[string]string{"": "TASK_QUEUE_URL: is not set", "dead-letters": "not the URL of a queue", "https://sqs.us-east-1.amazonaws.com/name": "not the URL of a queue"} {
 		w := newWorld()
 		w.vars["TASK_QUEUE_URL"] = value
-		env := w.env()
-		env.Queue = nil
-		if _, err := function.NewReplayer(env); err == nil || !strings.Contains(err.Error(), want) {
+		o := w.replayOptions()
+		o.Queue, o.Inbox = nil, nil
+		if _, err := ship.NewReplayer(o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", value, err)
 		}
 	}
@@ -264,14 +264,14 @@ func TestQueueTroubleIsNamed(t *testing.T) {
 		server.OnRequest(func(sqstest.Call) sqstest.Fault { return sqstest.Fault{Code: code} })
 		queue := dlq.New(url, 0, func(context.Context) (*sqs.Client, error) { return server.Client(), nil })
 		w := newWorld(sumotest.Statuses(404)...)
-		env := w.env()
-		env.Queue, env.Inbox = queue, queue
-		f, err := function.NewForwarder(env)
+		o := w.replayOptions()
+		o.Queue, o.Inbox = queue, queue
+		f, err := ship.NewForwarder(o.Options)
 		if err != nil {
 			t.Fatal(err)
 		}
 		_, lost := f.Ship(t.Context(), event("a"))
-		r, err := function.NewReplayer(env)
+		r, err := ship.NewReplayer(o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -305,7 +305,7 @@ func TestBootstrapReplays(t *testing.T) {
 		"SUMO_ENDPOINT": sumo.URL + "/SECRETPATH", "TASK_QUEUE_URL": url, "AWS_ENDPOINT_URL_SQS": api.URL,
 	})
 	r := f.Invoke([]byte(`{}`), 30*time.Second)
-	var report function.Report
+	var report ship.Report
 	if err := json.Unmarshal(r.Payload, &report); err != nil || r.Failed() {
 		t.Fatalf("%+v %v\n%s", r, err, f.Output())
 	}
@@ -343,8 +343,9 @@ func BenchmarkDrain(b *testing.B) {
 			time.Sleep(answer)
 			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
 		})
-		r, err := function.NewReplayer(function.Env{Getenv: func(name string) string { return vars[name] }, Out: io.Discard,
-			HTTP: &http.Client{Transport: slow}, Queue: queue, Inbox: queue})
+		r, err := ship.NewReplayer(ship.ReplayOptions{Inbox: queue, Options: ship.Options{
+			Env:  function.Env{Getenv: func(name string) string { return vars[name] }, Out: io.Discard},
+			HTTP: &http.Client{Transport: slow}, Queue: queue}})
 		if err != nil {
 			b.Fatal(err)
 		}

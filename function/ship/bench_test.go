@@ -1,4 +1,4 @@
-package function_test
+package ship_test
 
 import (
 	"bytes"
@@ -19,6 +19,7 @@ import (
 
 	"sumoship/dlq/dlqtest"
 	"sumoship/function"
+	"sumoship/function/ship"
 	"sumoship/sumo"
 	"sumoship/transform"
 )
@@ -139,15 +140,15 @@ var loads = []struct {
 	{"ids", "console", 10_000, map[string]string{"INCLUDE_LOG_INFO": "true"}}, // a request id in every line
 }
 
-func newBenchForwarder(b testing.TB, vars map[string]string, net http.RoundTripper) *function.Forwarder {
-	f, err := function.NewForwarder(function.Env{
-		Getenv: func(name string) string {
+func newBenchForwarder(b testing.TB, vars map[string]string, net http.RoundTripper) *ship.Forwarder {
+	f, err := ship.NewForwarder(ship.Options{
+		Env: function.Env{Getenv: func(name string) string {
 			if name == "SUMO_ENDPOINT" {
 				return endpoint
 			}
 			return vars[name]
-		},
-		Out: io.Discard, HTTP: &http.Client{Transport: net}, Queue: new(dlqtest.Queue),
+		}, Out: io.Discard},
+		HTTP: &http.Client{Transport: net}, Queue: new(dlqtest.Queue),
 	})
 	if err != nil {
 		b.Fatal(err)

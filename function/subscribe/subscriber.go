@@ -1,4 +1,7 @@
-package function
+// Package subscribe brings the log groups of an account in line with a rule:
+// each that the rule chooses gets one subscription filter. Subscriber is the
+// Lambda function; Subscriptions is the work itself, which the command does too.
+package subscribe
 
 import (
 	"context"
@@ -11,6 +14,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"sumoship/deploy/subscription"
+	"sumoship/function"
 )
 
 // Functions are the Lambda functions of an account in a Region.
@@ -24,8 +28,8 @@ type Functions interface {
 // Subscriber is the function that subscribes log groups, when they are made and
 // on a schedule.
 type Subscriber struct {
-	subscriberConfig
-	report    *reporter
+	config
+	report    *function.Reporter
 	groups    LogGroups
 	functions Functions
 
@@ -34,14 +38,21 @@ type Subscriber struct {
 	known bool              // the log group of the destination
 }
 
+// Options are what a Subscriber is made of.
+type Options struct {
+	function.Env
+	LogGroups LogGroups
+	Functions Functions
+}
+
 // NewSubscriber makes a subscriber from its environment. The error names every
 // variable that is wrong.
-func NewSubscriber(env Env) (*Subscriber, error) {
-	c, err := readSubscriberConfig(env.Getenv)
+func NewSubscriber(o Options) (*Subscriber, error) {
+	c, err := readConfig(o.Getenv)
 	if err != nil {
 		return nil, err
 	}
-	return &Subscriber{subscriberConfig: c, report: newReporter(env.Out, c.functionName), groups: env.LogGroups, functions: env.Functions, rule: c.rule}, nil
+	return &Subscriber{config: c, report: function.NewReporter(o.Out, c.functionName), groups: o.LogGroups, functions: o.Functions, rule: c.rule}, nil
 }
 
 // UnfinishedError tells that a run could not deal with all the log groups that
@@ -60,7 +71,7 @@ const maxStalled = 3
 
 // Invoke takes a CreateLogGroup event of EventBridge, and then deals with that
 // log group. On the event of a schedule, or {} by hand, it deals with all of
-// them. It answers with a SubscriberReport.
+// them. It answers with a Report.
 //
 // A run that has no time for all calls this function with the token of the page
 // that it got to. A log group that fails for a reason of its own keeps back no
@@ -71,20 +82,20 @@ const maxStalled = 3
 // delivered via AWS CloudTrail".
 func (s *Subscriber) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	start := time.Now()
-	report := SubscriberReport{Left: -1}
+	report := Report{Left: -1}
 	err := s.run(ctx, event, &report)
 	if err != nil {
 		report.Error = err.Error()
 	}
-	report.Millis, report.Left = took(ctx, start)
-	s.report.subscriptions(ctx, requestID(ctx), &report)
+	report.Millis, report.Left = function.Elapsed(ctx, start)
+	writeReport(ctx, s.report, &report)
 	if err != nil {
 		return nil, err
 	}
 	return json.Marshal(report)
 }
 
-func (s *Subscriber) run(ctx context.Context, event []byte, report *SubscriberReport) error {
+func (s *Subscriber) run(ctx context.Context, event []byte, report *Report) error {
 	t, err := readTrigger(event, s.self(ctx))
 	if err != nil {
 		return err
@@ -94,7 +105,7 @@ func (s *Subscriber) run(ctx context.Context, event []byte, report *SubscriberRe
 		report.Add(Outcome{Step: subscription.Step{Group: t.group.Name, Action: subscription.Skip, Reason: t.ignored}})
 		return nil
 	}
-	working, handing, end := spend(ctx, s.reserve)
+	working, handing, end := function.SplitDeadline(ctx, s.reserve)
 	defer end()
 	rule, err := s.learn(working, report)
 	if err != nil {
@@ -146,7 +157,7 @@ func (s *Subscriber) run(ctx context.Context, event []byte, report *SubscriberRe
 var errTime = errors.New("a page of log groups is not finished")
 
 // page deals with a page of log groups.
-func (s *Subscriber) page(ctx context.Context, subs *Subscriptions, token string, report *SubscriberReport) (next string, err error) {
+func (s *Subscriber) page(ctx context.Context, subs *Subscriptions, token string, report *Report) (next string, err error) {
 	page, next, err := subs.list(ctx, token)
 	if err != nil {
 		return "", err
@@ -175,7 +186,7 @@ func (s *Subscriber) self(ctx context.Context) string {
 
 // learn completes the rule with the log group that the destination really
 // writes to, once. That shows too whether the destination exists.
-func (s *Subscriber) learn(ctx context.Context, report *SubscriberReport) (*subscription.Rule, error) {
+func (s *Subscriber) learn(ctx context.Context, report *Report) (*subscription.Rule, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.known && s.functions != nil && s.rule.Destination.Service == "lambda" {

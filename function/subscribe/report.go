@@ -1,17 +1,17 @@
-package function
+package subscribe
 
 import (
 	"context"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"sumoship/deploy/subscription"
+	"sumoship/function"
 )
 
-// SubscriberReport is what became of the log groups of one run: Seen =
+// Report is what became of the log groups of one run: Seen =
 // Subscribed + Already + Removed + all of Skipped + Failed.
-type SubscriberReport struct {
+type Report struct {
 	Trigger  string `json:"trigger,omitempty"`  // group, schedule, hand, or rest: of an earlier run
 	LogGroup string `json:"logGroup,omitempty"` // of the trigger group
 
@@ -39,7 +39,7 @@ type SubscriberReport struct {
 const maxProblems = 20
 
 // Add counts an outcome.
-func (r *SubscriberReport) Add(o Outcome) {
+func (r *Report) Add(o Outcome) {
 	r.Seen++
 	if o.Chosen {
 		r.Matched++
@@ -65,7 +65,7 @@ func (r *SubscriberReport) Add(o Outcome) {
 	}
 }
 
-func (r *SubscriberReport) problem(text string) {
+func (r *Report) problem(text string) {
 	if len(r.Problems) < maxProblems {
 		r.Problems = append(r.Problems, text)
 	}
@@ -73,7 +73,7 @@ func (r *SubscriberReport) problem(text string) {
 
 // SkippedTotal is the number of log groups that there was nothing to do for,
 // besides those that were subscribed already.
-func (r *SubscriberReport) SkippedTotal() int {
+func (r *Report) SkippedTotal() int {
 	n := 0
 	for _, c := range r.Skipped {
 		n += c
@@ -81,9 +81,9 @@ func (r *SubscriberReport) SkippedTotal() int {
 	return n
 }
 
-// subscriptions writes the report of a subscriber: a line for people and one
-// that CloudWatch turns into metrics.
-func (p *reporter) subscriptions(ctx context.Context, requestID string, r *SubscriberReport) {
+// writeReport writes a line for people and one that CloudWatch turns into
+// metrics.
+func writeReport(ctx context.Context, out *function.Reporter, r *Report) {
 	level := slog.LevelInfo
 	switch {
 	case r.Failed > 0 || r.Error != "":
@@ -91,7 +91,7 @@ func (p *reporter) subscriptions(ctx context.Context, requestID string, r *Subsc
 	case len(r.Problems) > 0:
 		level = slog.LevelWarn
 	}
-	attrs := []slog.Attr{slog.String("requestId", requestID), slog.String("trigger", r.Trigger)}
+	attrs := []slog.Attr{slog.String("requestId", function.RequestID(ctx)), slog.String("trigger", r.Trigger)}
 	if r.LogGroup != "" {
 		attrs = append(attrs, slog.String("logGroup", r.LogGroup))
 	}
@@ -104,14 +104,14 @@ func (p *reporter) subscriptions(ctx context.Context, requestID string, r *Subsc
 	if r.Error != "" {
 		attrs = append(attrs, slog.String("error", r.Error))
 	}
-	p.log.LogAttrs(ctx, level, "subscriptions", attrs...)
-	metrics := []metric{
-		{"GroupsSeen", "Count", int64(r.Seen)}, {"GroupsMatched", "Count", int64(r.Matched)}, {"GroupsSubscribed", "Count", int64(r.Subscribed)},
-		{"GroupsAlready", "Count", int64(r.Already)}, {"GroupsRemoved", "Count", int64(r.Removed)}, {"GroupsSkipped", "Count", int64(r.SkippedTotal())},
-		{"GroupsFailed", "Count", int64(r.Failed)}, {"GroupsThrottled", "Count", int64(r.Throttled)}, {"Duration", "Milliseconds", r.Millis},
+	out.Log.LogAttrs(ctx, level, "subscriptions", attrs...)
+	metrics := []function.Metric{
+		function.Count("GroupsSeen", r.Seen), function.Count("GroupsMatched", r.Matched), function.Count("GroupsSubscribed", r.Subscribed),
+		function.Count("GroupsAlready", r.Already), function.Count("GroupsRemoved", r.Removed), function.Count("GroupsSkipped", r.SkippedTotal()),
+		function.Count("GroupsFailed", r.Failed), function.Count("GroupsThrottled", r.Throttled), function.Milliseconds("Duration", r.Millis),
 	}
 	if r.Left >= 0 {
-		metrics = append(metrics, metric{"TimeLeft", "Milliseconds", r.Left})
+		metrics = append(metrics, function.Milliseconds("TimeLeft", r.Left))
 	}
-	p.out.Write(appendMetrics(nil, p.dimension, metrics, time.Now()))
+	out.Metrics(metrics)
 }

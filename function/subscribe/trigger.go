@@ -1,4 +1,4 @@
-package function
+package subscribe
 
 import (
 	"bytes"

@@ -1,6 +1,6 @@
 //go:build !race
 
-package function_test
+package ship_test
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package function_test
+package ship_test
 
 import (
 	"bytes"
@@ -26,6 +26,7 @@ import (
 	"sumoship/dlq"
 	"sumoship/dlq/sqstest"
 	"sumoship/function"
+	"sumoship/function/ship"
 	"sumoship/transform"
 )
 
@@ -40,7 +41,7 @@ var (
 // in Lambda's hands; at the end, with the faults over, all are delivered or
 // parked, and whatever was delivered twice has an allowed cause.
 //
-// go test ./function -race -run TestModel -seeds 10000
+// go test ./function/ship -race -run TestModel -seeds 10000
 func TestModel(t *testing.T) {
 	const groups = 4
 	for g := range uint64(groups) {
@@ -49,7 +50,7 @@ func TestModel(t *testing.T) {
 			for seed := *first + g; seed < *first+*seeds; seed += groups {
 				synctest.Test(t, func(t *testing.T) { newModel(t, seed).run() })
 				if t.Failed() {
-					t.Fatalf("seed %d failed: go test ./function -run TestModel -seed %d -seeds 1", seed, seed)
+					t.Fatalf("seed %d failed: go test ./function/ship -run TestModel -seed %d -seeds 1", seed, seed)
 				}
 			}
 		})
@@ -203,17 +204,19 @@ func (m *model) callSumo(r *http.Request) (*http.Response, error) {
 	return answer(200)
 }
 
-func (m *model) env() function.Env {
+func (m *model) options() ship.ReplayOptions {
 	vars := map[string]string{
 		"SUMO_ENDPOINT": endpoint, "INCLUDE_EVENT_ID": "true", "COMPRESS_DATA": "false", "MAX_BODY_BYTES": fmt.Sprint(50 + m.rng.IntN(1000)),
 		"MAX_IN_FLIGHT": fmt.Sprint(1 + m.rng.IntN(4)), "NUMBER_OF_RETRIES": fmt.Sprint(m.rng.IntN(4)), "NUM_OF_WORKERS": fmt.Sprint(1 + m.rng.IntN(3)),
 	}
-	env := function.Env{Getenv: func(name string) string { return vars[name] }, Out: io.Discard, HTTP: &http.Client{Transport: doer(m.callSumo)},
-		Queue: m.dead, Inbox: m.dead}
+	o := ship.ReplayOptions{Inbox: m.dead, Options: ship.Options{
+		Env:  function.Env{Getenv: func(name string) string { return vars[name] }, Out: io.Discard},
+		HTTP: &http.Client{Transport: doer(m.callSumo)}, Queue: m.dead,
+	}}
 	if m.rng.IntN(2) == 0 {
-		env.Parking = m.parking
+		o.Parking = m.parking
 	}
-	return env
+	return o
 }
 
 // event makes an event of CloudWatch Logs.
@@ -278,7 +281,7 @@ func (m *model) step(invoke func(ctx context.Context)) {
 }
 
 func (m *model) run() {
-	forwarder, err := function.NewForwarder(m.env())
+	forwarder, err := ship.NewForwarder(m.options().Options)
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -326,13 +329,13 @@ func (m *model) run() {
 
 // deliver is CloudWatch Logs calling the forwarder: Lambda tries three times,
 // then makes the event a dead letter.
-func (m *model) deliver(f *function.Forwarder, event []byte) {
+func (m *model) deliver(f *ship.Forwarder, event []byte) {
 	m.lambda = append(m.lambda, event)
 	done := false
 	for try := 0; try < 3 && !done; try++ {
 		m.step(func(ctx context.Context) {
 			_, err := f.Invoke(ctx, event)
-			lost, isLost := errors.AsType[*function.LostError](err)
+			lost, isLost := errors.AsType[*ship.LostError](err)
 			switch {
 			case err != nil && !isLost:
 				m.t.Errorf("seed %d: %v is no LostError", m.seed, err)
@@ -379,8 +382,7 @@ func (m *model) addPoison() {
 // an event source mapping does.
 func (m *model) replay() {
 	time.Sleep(time.Duration(m.rng.IntN(180)) * time.Second)
-	env := m.env()
-	r, err := function.NewReplayer(env)
+	r, err := ship.NewReplayer(m.options())
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -399,7 +401,7 @@ func (m *model) replay() {
 }
 
 // mapping is an event source mapping with ReportBatchItemFailures.
-func (m *model) mapping(ctx context.Context, r *function.Replayer) {
+func (m *model) mapping(ctx context.Context, r *ship.Replayer) {
 	client := m.sqs.Client()
 	out, err := client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &m.url, MaxNumberOfMessages: 10, MessageAttributeNames: []string{"All"},
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll}})

@@ -1,4 +1,4 @@
-package function_test
+package subscribe_test
 
 import (
 	"bytes"
@@ -19,9 +19,9 @@ import (
 
 	"sumoship/deploy/subscription"
 	"sumoship/function"
-	"sumoship/function/lambdas"
-	"sumoship/function/loggroups"
 	"sumoship/function/logstest"
+	"sumoship/function/subscribe"
+	"sumoship/function/subscribe/awsapi"
 )
 
 // watch is an account with log groups and a subscriber.
@@ -38,17 +38,17 @@ func newWatch(t testing.TB) *watch {
 	w := &watch{Server: logstest.New(), t: t}
 	w.arn = w.AddFunction("forwarder", "")
 	w.AddFunction("subscriber", "")
-	if err := lambdas.New(w.Lambda()).Permit(t.Context(), destination(t, w.arn)); err != nil {
+	if err := awsapi.NewFunctions(w.Lambda()).Permit(t.Context(), destination(t, w.arn)); err != nil {
 		t.Fatal(err)
 	}
 	w.variables = map[string]string{"DESTINATION_ARN": w.arn, "AWS_LAMBDA_FUNCTION_NAME": "subscriber", "AWS_REGION": logstest.Region}
 	return w
 }
 
-func (w *watch) subscriber() *function.Subscriber {
+func (w *watch) subscriber() *subscribe.Subscriber {
 	w.t.Helper()
-	s, err := function.NewSubscriber(function.Env{Getenv: func(name string) string { return w.variables[name] }, Out: &w.out,
-		LogGroups: loggroups.New(w.Logs()), Functions: lambdas.New(w.Lambda())})
+	s, err := subscribe.NewSubscriber(subscribe.Options{Env: function.Env{Getenv: func(name string) string { return w.variables[name] }, Out: &w.out},
+		LogGroups: awsapi.NewLogGroups(w.Logs()), Functions: awsapi.NewFunctions(w.Lambda())})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -56,15 +56,15 @@ func (w *watch) subscriber() *function.Subscriber {
 }
 
 // run is an invocation of a new execution environment.
-func (w *watch) run(event string) (function.SubscriberReport, error) {
+func (w *watch) run(event string) (subscribe.Report, error) {
 	w.t.Helper()
 	return w.invoke(w.t.Context(), event)
 }
 
-func (w *watch) invoke(ctx context.Context, event string) (function.SubscriberReport, error) {
+func (w *watch) invoke(ctx context.Context, event string) (subscribe.Report, error) {
 	w.t.Helper()
 	out, err := w.subscriber().Invoke(ctx, []byte(event))
-	var r function.SubscriberReport
+	var r subscribe.Report
 	if err == nil {
 		if err := json.Unmarshal(out, &r); err != nil {
 			w.t.Fatal(err)
@@ -94,7 +94,7 @@ func (w *watch) many(n int) {
 }
 
 // counts leaves out of a report what differs from run to run.
-func counts(r function.SubscriberReport) function.SubscriberReport {
+func counts(r subscribe.Report) subscribe.Report {
 	r.Millis, r.Left, r.Pages, r.Throttled = 0, 0, 0, 0
 	return r
 }
@@ -126,7 +126,7 @@ func TestSubscriberBringsAllLogGroupsInLine(t *testing.T) {
 	w.variables["OWN_LOG_GROUPS"], w.variables["FILTER_PATTERN"] = "/aws/lambda/forwarder, /aws/lambda/replay", "ERROR"
 
 	full := "/ecs/full: two other filters: theirs, x"
-	want := function.SubscriberReport{Trigger: "schedule", Seen: 18, Matched: 12, Subscribed: 11, Removed: 2, Problems: []string{full},
+	want := subscribe.Report{Trigger: "schedule", Seen: 18, Matched: 12, Subscribed: 11, Removed: 2, Problems: []string{full},
 		Skipped: map[string]int{"our own": 2, "not of the Standard class": 1, "two other filters": 1, "not chosen": 1}}
 	r, err := w.run(`{"version":"0","detail-type":"Scheduled Event","source":"aws.events","account":"123456789012","region":"us-east-1","detail":{}}`)
 	if err != nil {
@@ -148,7 +148,7 @@ func TestSubscriberBringsAllLogGroupsInLine(t *testing.T) {
 	}
 
 	// A second time there is nothing to do.
-	want = function.SubscriberReport{Trigger: "hand", Seen: 18, Matched: 12, Already: 11, Problems: []string{full},
+	want = subscribe.Report{Trigger: "hand", Seen: 18, Matched: 12, Already: 11, Problems: []string{full},
 		Skipped: map[string]int{"our own": 3, "not of the Standard class": 1, "two other filters": 1, "not chosen": 1, "excluded": 1}}
 	if r, err = w.run(`{}`); err != nil {
 		t.Fatal(err)
@@ -221,7 +221,7 @@ func TestSubscriberOnEvents(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := function.SubscriberReport{Trigger: "group", LogGroup: r.LogGroup, Seen: 1}
+			want := subscribe.Report{Trigger: "group", LogGroup: r.LogGroup, Seen: 1}
 			if c.reason == "" {
 				want.Matched, want.Subscribed = 1, 1
 			} else {
@@ -249,7 +249,7 @@ func TestSubscriberFailsTheEventOfAGroup(t *testing.T) {
 		return logstest.Fault{}
 	})
 	_, err := w.run(created("/ecs/new", `}`))
-	if _, ok := errors.AsType[*function.UnfinishedError](err); !ok || !strings.Contains(err.Error(), "log group /ecs/new: put subscription filter: AccessDeniedException: not authorized") {
+	if _, ok := errors.AsType[*subscribe.UnfinishedError](err); !ok || !strings.Contains(err.Error(), "log group /ecs/new: put subscription filter: AccessDeniedException: not authorized") {
 		t.Errorf("got %v", err)
 	}
 	if !strings.Contains(w.out.String(), `"failed":1`) || !strings.Contains(w.out.String(), `"level":"ERROR"`) {
@@ -314,7 +314,7 @@ func TestSubscriberOutwaitsThrottling(t *testing.T) {
 
 // lambda calls the subscriber as Lambda does, with an hour or a minute of time,
 // and then with the events that it sends to itself, until there are none.
-func (w *watch) lambda(timeout time.Duration, event string) (runs int, reports function.SubscriberReport, errs []error) {
+func (w *watch) lambda(timeout time.Duration, event string) (runs int, reports subscribe.Report, errs []error) {
 	for events := [][]byte{[]byte(event)}; len(events) > 0; runs++ {
 		if runs > 1000 {
 			w.t.Fatal("the chain of runs does not end")
@@ -383,7 +383,7 @@ func TestSubscriberGivesUpAChainThatStalls(t *testing.T) {
 		if runs != 4 || len(errs) != 1 || !strings.Contains(errs[0].Error(), "the time is up") || len(w.subscribed()) != 60 {
 			t.Errorf("%d runs, errors %v, %d subscribed", runs, errs, len(w.subscribed()))
 		}
-		if _, ok := errors.AsType[*function.UnfinishedError](errs[0]); !ok {
+		if _, ok := errors.AsType[*subscribe.UnfinishedError](errs[0]); !ok {
 			t.Errorf("%T", errs[0])
 		}
 		w.OnRequest(nil)
@@ -468,7 +468,7 @@ func TestSubscriberMeetsOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	check(t, counts(r), function.SubscriberReport{Trigger: "hand", Seen: 3, Matched: 3, Subscribed: 1, Skipped: map[string]int{"gone": 1, "two other filters": 1},
+	check(t, counts(r), subscribe.Report{Trigger: "hand", Seen: 3, Matched: 3, Subscribed: 1, Skipped: map[string]int{"gone": 1, "two other filters": 1},
 		Problems: []string{"/ecs/service-0002: two other filters: they were put a moment ago"}})
 	check(t, w.Groups()[1].Filters, theirs)
 }
@@ -477,7 +477,7 @@ func TestSubscriberMeetsOthers(t *testing.T) {
 func TestSubscriberLearnsWhereItsDestinationWrites(t *testing.T) {
 	w := newWatch(t)
 	w.AddFunction("forwarder", "/ecs/of-the-forwarder")
-	if err := lambdas.New(w.Lambda()).Permit(t.Context(), destination(t, w.arn)); err != nil {
+	if err := awsapi.NewFunctions(w.Lambda()).Permit(t.Context(), destination(t, w.arn)); err != nil {
 		t.Fatal(err)
 	}
 	w.Add(logstest.Group{Name: "/ecs/of-the-forwarder"}, logstest.Group{Name: "/ecs/web"}, logstest.Group{Name: "/aws/lambda/forwarder"}, logstest.Group{Name: "/mine"})
@@ -523,7 +523,7 @@ func TestSubscriberDeliversToStreams(t *testing.T) {
 
 func TestSubscriberConfiguration(t *testing.T) {
 	lines := func(variables map[string]string) string {
-		_, err := function.NewSubscriber(function.Env{Getenv: func(name string) string { return variables[name] }, Out: &bytes.Buffer{}})
+		_, err := subscribe.NewSubscriber(subscribe.Options{Env: function.Env{Getenv: func(name string) string { return variables[name] }, Out: &bytes.Buffer{}}})
 		if err == nil {
 			return ""
 		}
