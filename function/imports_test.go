@@ -24,7 +24,7 @@ var mayImport = map[string]struct {
 	"sumo/sumotest": {},
 	"dlq":           {sdk: true},
 	"dlq/dlqtest":   {siblings: []string{"dlq"}},
-	"dlq/sqstest":   {sdk: true},
+	"dlq/sqstest":   {siblings: []string{"function/awstest"}, sdk: true},
 
 	"function":                  {sdk: true},
 	"function/ship":             {siblings: []string{"function", "transform", "sumo", "dlq"}, sdk: true},
@@ -34,8 +34,9 @@ var mayImport = map[string]struct {
 	"function/replay":           {siblings: []string{"function", "function/ship"}, sdk: true},
 	"function/subscriber":       {siblings: []string{"function", "function/subscribe", "function/subscribe/awsapi"}, sdk: true},
 	"function/lambdatest":       {},
-	"function/logstest":         {sdk: true},
-	"function/mototest":         {},
+	"function/logstest":         {siblings: []string{"function/awstest"}, sdk: true},
+	"function/awstest":          {},
+	"function/awstest/moto":     {},
 
 	"deploy":              {siblings: []string{"deploy/cfn", "deploy/subscription"}},
 	"deploy/tree":         {},

@@ -1,4 +1,5 @@
-package sumoship_test
+// Package docs_test follows the runbook.
+package docs_test
 
 import (
 	"encoding/pem"
@@ -11,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"sumoship/function/mototest"
+	"sumoship/function/awstest/moto"
 	"sumoship/sumo/sumotest"
 	"sumoship/transform"
 )
@@ -51,9 +52,9 @@ func TestOperationsAreFollowed(t *testing.T) {
 	if os.Getenv("CI") == "" {
 		t.Skip("takes minutes: fifty commands of the AWS CLI; set CI to run it")
 	}
-	interpreter := python(t)
-	mototest.Tool(t, "aws", "pip install awscli")
-	document, err := os.ReadFile("docs/operations.md")
+	interpreter := moto.Python(t)
+	moto.Tool(t, "aws", "pip install awscli")
+	document, err := os.ReadFile("operations.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,10 +88,10 @@ func TestOperationsAreFollowed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if out, err := exec.Command("go", "build", "-o", work+"/", "./cmd/sumoship").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", work+"/", "../cmd/sumoship").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	cmd := exec.Command(interpreter, "testdata/template/stack.py", "with", "template.yaml", "SumoEndpoint="+srv.URL+"/receiver/v1/http/FIRST", "Subscription=pattern", "LogGroupPattern=^/ecs/",
+	cmd := exec.Command(interpreter, "../testdata/template/stack.py", "with", "../template.yaml", "SumoEndpoint="+srv.URL+"/receiver/v1/http/FIRST", "Subscription=pattern", "LogGroupPattern=^/ecs/",
 		"--", "bash", filepath.Join(work, "operations.sh"))
 	cmd.Env = append(os.Environ(), "WORK="+work, "SSL_CERT_FILE="+certificate, "PATH="+work+":"+os.Getenv("PATH"))
 	cmd.Stdin = strings.NewReader(srv.URL + "/receiver/v1/http/SECOND\n") // what read is given

@@ -1,11 +1,10 @@
-package sumoship_test
+package stack_test
 
 import (
 	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -13,22 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"sumoship/function/mototest"
+	"sumoship/function/awstest/moto"
 )
-
-// python is a Python that has moto and SAM's translator.
-func python(t *testing.T) string {
-	t.Helper()
-	const from = "pip install 'moto[server]==5.2.1' aws-sam-translator cfn-lint"
-	path := mototest.Tool(t, "python3", from)
-	if out, err := exec.Command(path, "-c", "import boto3, moto.server, samtranslator").CombinedOutput(); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("CI needs %s: %v\n%s", from, err, out)
-		}
-		t.Skipf("python3 lacks something: %s", from)
-	}
-	return path
-}
 
 func arguments(parameters map[string]string) []string {
 	var args []string
@@ -42,8 +27,8 @@ func arguments(parameters map[string]string) []string {
 // cfn-lint runs the SAM transform itself, for a Region of every partition that
 // matters.
 func TestTemplateIsLinted(t *testing.T) {
-	lint := mototest.Tool(t, "cfn-lint", "pip install cfn-lint")
-	out, err := exec.Command(lint, "-r", "us-east-1", "eu-west-1", "us-gov-west-1", "cn-north-1", "--", "template.yaml").CombinedOutput()
+	lint := moto.Tool(t, "cfn-lint", "pip install cfn-lint")
+	out, err := exec.Command(lint, "-r", "us-east-1", "eu-west-1", "us-gov-west-1", "cn-north-1", "--", "../../template.yaml").CombinedOutput()
 	if err != nil || len(bytes.TrimSpace(out)) > 0 {
 		t.Errorf("cfn-lint: %v\n%s", err, out)
 	}
@@ -93,7 +78,7 @@ type rule struct {
 
 func createOnMoto(t *testing.T, parameters map[string]string) described {
 	t.Helper()
-	cmd := exec.Command(python(t), append([]string{"testdata/template/stack.py", "create", "template.yaml"}, arguments(parameters)...)...)
+	cmd := exec.Command(moto.Python(t), append([]string{"../../testdata/template/stack.py", "create", "../../template.yaml"}, arguments(parameters)...)...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -244,8 +229,8 @@ func TestStackOnMoto(t *testing.T) {
 // samconfig.toml is TOML, asks for no more than is needed, and names only
 // parameters that exist.
 func TestSamconfig(t *testing.T) {
-	path := mototest.Tool(t, "python3", "Python 3.11")
-	out, err := exec.Command(path, "-c", "import tomllib,json; print(json.dumps(tomllib.load(open('samconfig.toml','rb'))))").CombinedOutput()
+	path := moto.Tool(t, "python3", "Python 3.11")
+	out, err := exec.Command(path, "-c", "import tomllib,json; print(json.dumps(tomllib.load(open('../../samconfig.toml','rb'))))").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -1,4 +1,4 @@
-package sumoship_test
+package stack_test
 
 import (
 	"fmt"
@@ -18,7 +18,7 @@ type template map[string]any
 
 func readTemplate(t testing.TB) template {
 	t.Helper()
-	b, err := os.ReadFile("template.yaml")
+	b, err := os.ReadFile("../../template.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package sumoship_test
+package stack_test
 
 import (
 	"bytes"
@@ -188,7 +188,7 @@ func text(v any) string {
 // whom it is to tell, and has its section in docs/operations.md.
 func TestAlarms(t *testing.T) {
 	emitted := emitted(t)
-	operations, err := os.ReadFile("docs/operations.md")
+	operations, err := os.ReadFile("../../docs/operations.md")
 	if err != nil {
 		t.Fatal(err)
 	}

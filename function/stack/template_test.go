@@ -1,6 +1,7 @@
-// Package sumoship_test holds template.yaml to its promises, and to the code
-// that it deploys.
-package sumoship_test
+// Package stack_test holds template.yaml to the code that it deploys, to IAM and
+// to AWS's limits. It evaluates the template's CloudFormation functions itself,
+// and creates the stack on moto.
+package stack_test
 
 import (
 	"encoding/json"
@@ -257,7 +258,7 @@ func TestConstraintsAreThoseOfTheCode(t *testing.T) {
 // README is in the template.
 func TestDefaultsAreThoseOfTheReadme(t *testing.T) {
 	tmpl := readTemplate(t)
-	b, err := os.ReadFile("README.md")
+	b, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -301,7 +302,7 @@ func TestDefaultsAreThoseOfTheReadme(t *testing.T) {
 // The README lists the parameters that are no variables, with their defaults.
 func TestParametersAreThoseOfTheReadme(t *testing.T) {
 	tmpl := readTemplate(t)
-	b, err := os.ReadFile("README.md")
+	b, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,6 @@
-// Package mototest gives tests the programs from elsewhere that they need: the
+// Package moto gives tests the programs from elsewhere that they need: the
 // AWS of moto_server above all.
-package mototest
+package moto
 
 import (
 	"bytes"
@@ -22,6 +22,20 @@ func Tool(t testing.TB, name, install string) (path string) {
 			t.Fatalf("CI needs %s (%s): %v", name, install, err)
 		}
 		t.Skipf("no %s on PATH", name)
+	}
+	return path
+}
+
+// Python is a Python that has moto and SAM's translator.
+func Python(t testing.TB) (path string) {
+	t.Helper()
+	const from = "pip install 'moto[server]==5.2.1' aws-sam-translator cfn-lint"
+	path = Tool(t, "python3", from)
+	if out, err := exec.Command(path, "-c", "import boto3, moto.server, samtranslator").CombinedOutput(); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("CI needs %s: %v\n%s", from, err, out)
+		}
+		t.Skipf("python3 lacks something: %s", from)
 	}
 	return path
 }

@@ -1,4 +1,4 @@
-package sumoship_test
+package stack_test
 
 import (
 	"bytes"
@@ -63,7 +63,7 @@ var ways = []string{"sts", "sso", "ssooidc", "signin"}
 func makeFunction(t *testing.T, name string) string {
 	t.Helper()
 	dir := t.TempDir()
-	if out, err := exec.Command("make", "--no-print-directory", "build-"+name, "ARTIFACTS_DIR="+dir).CombinedOutput(); err != nil {
+	if out, err := exec.Command("make", "--no-print-directory", "-C", "../..", "build-"+name, "ARTIFACTS_DIR="+dir).CombinedOutput(); err != nil {
 		t.Fatalf("make build-%s: %v\n%s", name, err, out)
 	}
 	return filepath.Join(dir, "bootstrap")
