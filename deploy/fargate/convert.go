@@ -146,7 +146,7 @@ func (o Options) Validate() error {
 		{"FamilySuffix", o.FamilySuffix, suffixName, "letters, digits, _ and -"},
 	} {
 		if v.value != "" && !v.pattern.MatchString(v.value) && !placeholder(v.value) {
-			return &finding.OptionError{v.option, v.value, v.want}
+			return &finding.OptionError{Option: v.option, Value: v.value, Want: v.want}
 		}
 	}
 	for _, v := range []struct {
@@ -160,21 +160,21 @@ func (o Options) Validate() error {
 		{"Shm", o.Shm, []string{"tmpfs"}},
 	} {
 		if v.value != "" && !slices.Contains(v.choice, v.value) {
-			return &finding.OptionError{v.option, v.value, strings.Join(v.choice, " or ")}
+			return &finding.OptionError{Option: v.option, Value: v.value, Want: strings.Join(v.choice, " or ")}
 		}
 	}
 	for name, v := range o.Volumes {
 		if v != "ephemeral" && !efsVolume.MatchString(v) {
-			return &finding.OptionError{"Volumes", name + "=" + v, "ephemeral, efs:fs-ID, efs:fs-ID:/DIR or efs:fs-ID:fsap-ID"}
+			return &finding.OptionError{Option: "Volumes", Value: name + "=" + v, Want: "ephemeral, efs:fs-ID, efs:fs-ID:/DIR or efs:fs-ID:fsap-ID"}
 		}
 	}
 	for _, id := range o.Allow {
 		rule, ok := lookup(id)
 		if !ok {
-			return &finding.OptionError{"Allow", id, "the ID of a finding"}
+			return &finding.OptionError{Option: "Allow", Value: id, Want: "the ID of a finding"}
 		}
 		if rule.Allow == "" {
-			return &finding.OptionError{"Allow", id, "the ID of a refusal that can be lifted; this finding has to be mended"}
+			return &finding.OptionError{Option: "Allow", Value: id, Want: "the ID of a refusal that can be lifted; this finding has to be mended"}
 		}
 	}
 	return nil
