@@ -143,7 +143,7 @@ func writeReport(ctx context.Context, out *function.Reporter, r *Report) {
 		attrs = append(attrs, slog.String("class", r.Class), slog.String("error", r.Error))
 	}
 	out.Log.LogAttrs(ctx, level, message, attrs...)
-	out.Metrics(r.metrics())
+	r.writeMetrics(out)
 }
 
 // counts is slog.Any of a map, less what reflection costs.
@@ -159,7 +159,7 @@ func counts(name string, m map[string]int) slog.Attr {
 	return slog.GroupAttrs(name, attrs...)
 }
 
-func (r *Report) metrics() []function.Metric {
+func (r *Report) writeMetrics(out *function.Reporter) {
 	m := make([]function.Metric, 0, 24)
 	count := func(name string, n int) { m = append(m, function.Count(name, n)) }
 	count("Events", r.Events)
@@ -187,7 +187,7 @@ func (r *Report) metrics() []function.Metric {
 		// times: those that matter in an outage.
 		m = append(m, function.Seconds("MessageAge", int64(in.Age)))
 	}
-	return m
+	out.Metrics(m)
 }
 
 // countOf counts one message.
