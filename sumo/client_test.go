@@ -100,7 +100,7 @@ func TestTransientTroubleIsTriedAgain(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now()
 				source := sumotest.New(tt.step, tt.step)
-				c := &sumo.Client{HTTP: over(source), Timeout: 3 * time.Second, Pause: time.Millisecond}
+				c := &sumo.Client{HTTP: over(source), Timeout: 3 * time.Second, InitialBackoff: time.Millisecond}
 				o := deliver(t.Context(), t, c, "a")
 				if o.Confirmed != 1 || o.Err != nil || o.Bodies != 1 {
 					t.Errorf("%+v", o)
@@ -174,7 +174,7 @@ func TestPausesDoubleWithJitter(t *testing.T) {
 		seen := map[time.Duration]bool{}
 		for range 50 {
 			watch := &stopwatch{RoundTripper: sumotest.New(endless(sumotest.Step{Status: 503})...)}
-			deliver(t.Context(), t, &sumo.Client{HTTP: over(watch), Pause: 100 * time.Millisecond, Attempts: 6}, "a")
+			deliver(t.Context(), t, &sumo.Client{HTTP: over(watch), InitialBackoff: 100 * time.Millisecond, Attempts: 6}, "a")
 			want := 100 * time.Millisecond
 			for i, pause := range watch.pauses() {
 				if pause < want/2 || pause > want*3/2+1 { // backoff rounds up by a nanosecond
@@ -231,7 +231,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 					tt.header = time.Now().Add(d).UTC().Format(http.TimeFormat)
 				}
 				watch := &stopwatch{RoundTripper: sumotest.New(sumotest.Step{Status: status, RetryAfter: tt.header})}
-				deliver(t.Context(), t, &sumo.Client{HTTP: over(watch), Pause: 4 * time.Second}, "a")
+				deliver(t.Context(), t, &sumo.Client{HTTP: over(watch), InitialBackoff: 4 * time.Second}, "a")
 				if p := watch.pauses(); len(p) != 1 || p[0] < tt.least || p[0] > tt.most {
 					t.Errorf("%d, %s: paused %v, want %s to %s", status, tt.name, p, tt.least, tt.most)
 				}
@@ -243,7 +243,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 func TestRetryAfterCountsForTheNextAttemptOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		watch := &stopwatch{RoundTripper: sumotest.New(sumotest.Step{Status: 429, RetryAfter: "60"}, sumotest.Step{Status: 503})}
-		deliver(t.Context(), t, &sumo.Client{HTTP: over(watch), Pause: time.Millisecond}, "a")
+		deliver(t.Context(), t, &sumo.Client{HTTP: over(watch), InitialBackoff: time.Millisecond}, "a")
 		if p := watch.pauses(); len(p) != 2 || p[0] != time.Minute || p[1] > time.Second {
 			t.Errorf("paused %v", p)
 		}

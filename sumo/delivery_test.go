@@ -52,7 +52,7 @@ func TestBodiesAreCutBetweenRecords(t *testing.T) {
 		for _, plain := range []bool{false, true} {
 			t.Run(fmt.Sprint(tt.name, ", plain ", plain), func(t *testing.T) {
 				source := sumotest.New()
-				o := deliver(t.Context(), t, &sumo.Client{HTTP: over(source), MaxBody: 10, InFlight: 1, Plain: plain}, tt.records...)
+				o := deliver(t.Context(), t, &sumo.Client{HTTP: over(source), MaxBody: 10, InFlight: 1, NoCompression: plain}, tt.records...)
 				if d := cmp.Diff(tt.want, bodies(source)); d != "" {
 					t.Error(d)
 				}
@@ -67,7 +67,7 @@ func TestBodiesAreCutBetweenRecords(t *testing.T) {
 func TestOutcomeCountsBytesAsTheyWereSent(t *testing.T) {
 	for _, plain := range []bool{false, true} {
 		source := sumotest.New(sumotest.Statuses(503, 200, 400)...) // what is refused does not count
-		c := &sumo.Client{HTTP: over(source), MaxBody: 1000, InFlight: 1, Plain: plain, Pause: time.Nanosecond}
+		c := &sumo.Client{HTTP: over(source), MaxBody: 1000, InFlight: 1, NoCompression: plain, InitialBackoff: time.Nanosecond}
 		o := deliver(t.Context(), t, c, strings.Repeat("a", 800), strings.Repeat("b", 800), strings.Repeat("c", 800))
 		raw, sent := int64(0), int64(0)
 		for _, r := range source.Requests() {
@@ -157,7 +157,7 @@ func TestManySourcesHoldLittle(t *testing.T) {
 	const maxBody, inFlight = 1000, 2
 	var arrived atomic.Int64
 	source := sumotest.New()
-	c := &sumo.Client{MaxBody: maxBody, InFlight: inFlight, Plain: true, HTTP: over(roundTripper(func(r *http.Request) (*http.Response, error) {
+	c := &sumo.Client{MaxBody: maxBody, InFlight: inFlight, NoCompression: true, HTTP: over(roundTripper(func(r *http.Request) (*http.Response, error) {
 		arrived.Add(r.ContentLength)
 		return source.RoundTrip(r)
 	}))}
@@ -243,7 +243,7 @@ func TestTooLargeBodyIsSplitDownToTheRecord(t *testing.T) {
 	records[39] = strings.Repeat("y", 200)
 	for _, plain := range []bool{false, true} {
 		source := sumotest.New(sumotest.Step{Kind: sumotest.Limit, Over: 60})
-		d := (&sumo.Client{HTTP: over(source), Plain: plain}).Begin(t.Context(), endpoint(t, address, ""))
+		d := (&sumo.Client{HTTP: over(source), NoCompression: plain}).Begin(t.Context(), endpoint(t, address, ""))
 		for i, r := range records {
 			d.Add(sumo.Source{Name: "n"}, 100+3*i, []byte(r)) // event numbers are the caller's
 		}
@@ -385,7 +385,7 @@ func TestBodyIsNotReusedWhileItIsRead(t *testing.T) {
 			var mu sync.Mutex
 			var read []string
 			var readers sync.WaitGroup
-			c := &sumo.Client{MaxBody: 100 * tt.perBody, InFlight: 1, Plain: tt.plain, HTTP: over(roundTripper(func(r *http.Request) (*http.Response, error) {
+			c := &sumo.Client{MaxBody: 100 * tt.perBody, InFlight: 1, NoCompression: tt.plain, HTTP: over(roundTripper(func(r *http.Request) (*http.Response, error) {
 				now, late := r.Clone(r.Context()), r.Clone(context.Background())
 				now.Body, _ = r.GetBody()
 				source := sumotest.New()
@@ -479,7 +479,7 @@ func trial(t *testing.T, rnd *rand.Rand) {
 		defer cancel()
 	}
 	c := &sumo.Client{
-		MaxBody: 50 + rnd.IntN(400), InFlight: 1 + rnd.IntN(4), Attempts: 1 + rnd.IntN(4), Timeout: 2 * time.Second, Plain: rnd.IntN(2) == 0,
+		MaxBody: 50 + rnd.IntN(400), InFlight: 1 + rnd.IntN(4), Attempts: 1 + rnd.IntN(4), Timeout: 2 * time.Second, NoCompression: rnd.IntN(2) == 0,
 		HTTP: over(roundTripper(func(r *http.Request) (*http.Response, error) {
 			if ctx.Err() != nil {
 				t.Error("a request after the time was up")
@@ -565,7 +565,7 @@ func BenchmarkDelivery(b *testing.B) {
 	}
 	for _, plain := range []bool{false, true} {
 		b.Run(fmt.Sprintf("plain=%t", plain), func(b *testing.B) {
-			c := &sumo.Client{HTTP: over(ok), Plain: plain}
+			c := &sumo.Client{HTTP: over(ok), NoCompression: plain}
 			ep := endpoint(b, address, "")
 			b.ReportAllocs()
 			b.SetBytes(n * size)

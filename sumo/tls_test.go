@@ -44,7 +44,7 @@ func TestDeliveryOverTLS(t *testing.T) {
 			server := httptest.NewUnstartedServer(source)
 			server.EnableHTTP2 = http2
 			h := startTLS(t, server, 3)
-			c := &sumo.Client{HTTP: h, InFlight: 3, MaxBody: 200, Pause: time.Millisecond, Timeout: 10 * time.Second}
+			c := &sumo.Client{HTTP: h, InFlight: 3, MaxBody: 200, InitialBackoff: time.Millisecond, Timeout: 10 * time.Second}
 			d := c.Begin(t.Context(), endpoint(t, server.URL+"/S3CRET", ""))
 			var want []string
 			for i := range 300 {
@@ -130,7 +130,7 @@ func TestZeroClientDeliversOverHTTP(t *testing.T) {
 		source := sumotest.New(sumotest.Step{Kind: sumotest.Reset})
 		server := httptest.NewServer(source)
 		defer server.Close()
-		d := (&sumo.Client{Plain: plain}).Begin(t.Context(), endpoint(t, server.URL, ""))
+		d := (&sumo.Client{NoCompression: plain}).Begin(t.Context(), endpoint(t, server.URL, ""))
 		d.Add(sumo.Source{Name: "a"}, 0, []byte("a"))
 		d.Add(sumo.Source{Name: "b"}, 1, nil)
 		if o := d.Wait(); o.Confirmed != 2 || len(source.Requests()) != 3 {

@@ -41,19 +41,19 @@ func TestParseScript(t *testing.T) {
 		"199":                      "want a status",
 		"600":                      "want a status",
 		"-503":                     "want a status",
-		"limit":                    "want a status", // it has no place for its size
+		"limit":                    "want a status", // a script cannot give its size
 		"Reset":                    "want a status",
 		"x3":                       "want a status",
 		"503 429":                  "want a status",
 		"503 x3":                   "want a status",
-		"503x":                     "how often",
-		"503x0":                    "how often",
-		"503x-1":                   "how often",
-		"503x1.5":                  "how often",
-		"503x3x3":                  "how often",
-		"resetxx":                  "how often",
-		"503x1000001":              "how often",
-		"503x99999999999999999999": "how often",
+		"503x":                     "want a count",
+		"503x0":                    "want a count",
+		"503x-1":                   "want a count",
+		"503x1.5":                  "want a count",
+		"503x3x3":                  "want a count",
+		"resetxx":                  "want a count",
+		"503x1000001":              "want a count",
+		"503x99999999999999999999": "want a count",
 	} {
 		steps, err := sumotest.ParseScript("200," + script + ",200")
 		if err == nil || steps != nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), `"`+script+`"`) {
