@@ -54,7 +54,7 @@ func TestBodiesAreCutBetweenRecords(t *testing.T) {
 				source := sumotest.New()
 				o := deliver(t.Context(), t, &sumo.Client{HTTP: over(source), MaxBody: 10, InFlight: 1, NoCompression: plain}, tt.records...)
 				if d := cmp.Diff(tt.want, bodies(source)); d != "" {
-					t.Error(d)
+					t.Errorf("bodies (-want +got):\n%s", d)
 				}
 				if o.Records != len(tt.records) || o.Confirmed != len(tt.records) || o.Unconfirmed != nil || o.Err != nil || o.Bodies != len(tt.want) {
 					t.Errorf("%+v", o)
@@ -84,7 +84,7 @@ func TestOutcomeCountsBytesAsTheyWereSent(t *testing.T) {
 	}
 }
 
-func TestLevelIsThatOfGzip(t *testing.T) {
+func TestLevelIsTheGzipLevel(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 1))
 	var text strings.Builder
 	for range 5_000 {
@@ -92,7 +92,7 @@ func TestLevelIsThatOfGzip(t *testing.T) {
 	}
 	wire := map[int]int{}
 	for _, level := range []int{0, 1, sumo.DefaultLevel, 9} {
-		source := sumotest.New() // it fails on what is no gzip
+		source := sumotest.New() // it refuses what is not gzip
 		o := deliver(t.Context(), t, &sumo.Client{HTTP: over(source), Level: level}, text.String(), "again with the same writer")
 		if d := cmp.Diff([]string{text.String(), "again with the same writer"}, source.Taken()); d != "" || o.Confirmed != 2 {
 			t.Fatalf("level %d: %v", level, o.Err)
@@ -122,11 +122,11 @@ func TestEachSourceHasItsOwnBodyInOrder(t *testing.T) {
 		}
 	}
 	if d := cmp.Diff(want, got); d != "" || len(source.Requests()) != 4 {
-		t.Errorf("%d requests\n%s", len(source.Requests()), d)
+		t.Errorf("%d requests (-want +got):\n%s", len(source.Requests()), d)
 	}
 }
 
-// Order holds from body to body too where one at a time is on its way.
+// With one body in flight at a time, order holds across bodies too.
 func TestRecordsOfASourceReassembleInOrder(t *testing.T) {
 	source := sumotest.New()
 	d := (&sumo.Client{HTTP: over(source), MaxBody: 100, InFlight: 1}).Begin(t.Context(), endpoint(t, address, ""))
@@ -148,12 +148,12 @@ func TestRecordsOfASourceReassembleInOrder(t *testing.T) {
 		got[name] = append(got[name], r.Lines()...)
 	}
 	if d := cmp.Diff(want, got); d != "" {
-		t.Error(d)
+		t.Errorf("records by source (-want +got):\n%s", d)
 	}
 }
 
-// However many sources there are, a delivery holds a few bodies at most.
-func TestManySourcesHoldLittle(t *testing.T) {
+// However many sources there are, a delivery holds only a few bodies.
+func TestManySourcesUseLittleMemory(t *testing.T) {
 	const maxBody, inFlight = 1000, 2
 	var arrived atomic.Int64
 	source := sumotest.New()
@@ -182,7 +182,7 @@ func TestManySourcesHoldLittle(t *testing.T) {
 	}
 }
 
-// Of bodies that wait for more records the largest is the cheapest to send.
+// Of the open bodies the largest is the cheapest to send early.
 func TestLargestBodyMakesRoom(t *testing.T) {
 	source := sumotest.New()
 	d := (&sumo.Client{HTTP: over(source), MaxBody: 1000, InFlight: 1}).Begin(t.Context(), endpoint(t, address, ""))
@@ -249,14 +249,14 @@ func TestTooLargeBodyIsSplitDownToTheRecord(t *testing.T) {
 		}
 		o := d.Wait()
 		if d := cmp.Diff([]int{100 + 3*13, 100 + 3*39}, o.Unconfirmed); d != "" {
-			t.Error(d)
+			t.Errorf("unconfirmed (-want +got):\n%s", d)
 		}
 		if o.Confirmed != 38 || sumo.ClassOf(o.Err) != sumo.Rejected {
 			t.Errorf("%+v", o)
 		}
 		want := slices.Concat(records[:13], records[14:39])
 		if d := cmp.Diff(want, source.Taken()); d != "" {
-			t.Error(d)
+			t.Errorf("records taken (-want +got):\n%s", d)
 		}
 		answered, raw := map[int]int{}, int64(0)
 		for _, r := range source.Requests() {
@@ -274,8 +274,8 @@ func TestTooLargeBodyIsSplitDownToTheRecord(t *testing.T) {
 	}
 }
 
-// One body that finds the source unavailable has spent the time of all.
-func TestAfterUnavailableNothingMoreIsTried(t *testing.T) {
+// A body that finds the source unavailable has spent the time of all the others.
+func TestUnavailableSourceEndsTheDelivery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := sumotest.New(endless(sumotest.Step{Status: 503})...)
 		c := &sumo.Client{HTTP: over(source), MaxBody: 1, InFlight: 1, Attempts: 3}
@@ -289,7 +289,7 @@ func TestAfterUnavailableNothingMoreIsTried(t *testing.T) {
 	})
 }
 
-func TestPausesEndOnceTheSourceIsUnavailable(t *testing.T) {
+func TestBackoffEndsOnceTheSourceIsUnavailable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var patient atomic.Int64
 		c := &sumo.Client{MaxBody: 1, InFlight: 4, Attempts: 4, HTTP: over(roundTripper(func(r *http.Request) (*http.Response, error) {
@@ -315,7 +315,7 @@ func TestPausesEndOnceTheSourceIsUnavailable(t *testing.T) {
 	})
 }
 
-func TestAfterMisconfiguredNothingMoreIsTried(t *testing.T) {
+func TestMisconfiguredSourceEndsTheDelivery(t *testing.T) {
 	for _, status := range []int{302, 401, 403, 404} {
 		source := sumotest.New(sumotest.Statuses(200, status)...)
 		o := deliver(t.Context(), t, &sumo.Client{HTTP: over(source), MaxBody: 1, InFlight: 1}, "a", "b", "c", "d", "e")
@@ -328,7 +328,7 @@ func TestAfterMisconfiguredNothingMoreIsTried(t *testing.T) {
 	}
 }
 
-func TestPartsOfABodyAreNotTriedAfterTheEndEither(t *testing.T) {
+func TestSplitBodyIsNotTriedAfterTheEndEither(t *testing.T) {
 	for name, tt := range map[string]struct {
 		steps    []sumotest.Step
 		requests int
@@ -365,8 +365,8 @@ func TestRejectedBodyDoesNotStopTheOthers(t *testing.T) {
 	}
 }
 
-// A wrong endpoint is to be known even if a body was refused before it.
-func TestErrIsTheFirstButForAWrongEndpoint(t *testing.T) {
+// A wrong endpoint must be reported even if a body was refused before.
+func TestErrIsTheFirstExceptForAWrongEndpoint(t *testing.T) {
 	source := sumotest.New(sumotest.Statuses(400, 403)...)
 	o := deliver(t.Context(), t, &sumo.Client{HTTP: over(source), MaxBody: 1, InFlight: 1}, "a", "b", "c")
 	if se, ok := errors.AsType[*sumo.SendError](o.Err); !ok || se.Status != 403 || len(o.Unconfirmed) != 3 {
@@ -414,14 +414,14 @@ func TestBodyIsNotReusedWhileItIsRead(t *testing.T) {
 			readers.Wait()
 			slices.Sort(read)
 			if d := cmp.Diff(records, read); d != "" {
-				t.Errorf("%+v: %s", tt, d)
+				t.Errorf("%+v: records read (-want +got):\n%s", tt, d)
 			}
 		})
 	}
 }
 
 // A client outlives a delivery: Lambda keeps it from one invocation to the next.
-func TestClientServesDeliveriesAtOnce(t *testing.T) {
+func TestClientServesConcurrentDeliveries(t *testing.T) {
 	source := sumotest.New()
 	c := &sumo.Client{HTTP: over(source), MaxBody: 200}
 	var wg sync.WaitGroup
@@ -482,7 +482,7 @@ func trial(t *testing.T, rnd *rand.Rand) {
 		MaxBody: 50 + rnd.IntN(400), InFlight: 1 + rnd.IntN(4), Attempts: 1 + rnd.IntN(4), Timeout: 2 * time.Second, NoCompression: rnd.IntN(2) == 0,
 		HTTP: over(roundTripper(func(r *http.Request) (*http.Response, error) {
 			if ctx.Err() != nil {
-				t.Error("a request after the time was up")
+				t.Error("a request after the deadline")
 			}
 			return source.RoundTrip(r)
 		})),
@@ -521,7 +521,7 @@ func trial(t *testing.T, rnd *rand.Rand) {
 			}
 		}
 		if len(r.Body) > c.MaxBody && len(r.Lines()) > 1 {
-			t.Errorf("a body of %d bytes where %d is the most", len(r.Body), c.MaxBody)
+			t.Errorf("a body of %d bytes where %d is the maximum", len(r.Body), c.MaxBody)
 		}
 	}
 	if o.Records != events || o.Confirmed+len(o.Unconfirmed) != events || len(confirmed) != o.Confirmed || (o.Err == nil) != (len(o.Unconfirmed) == 0) {
@@ -582,8 +582,8 @@ func BenchmarkDelivery(b *testing.B) {
 	}
 }
 
-// The buffers are used again, so a record as such allocates nothing: what is
-// left is for the three requests.
+// Buffers are reused, so a record allocates nothing: the remaining allocations are
+// those of the three requests.
 func TestRecordsAllocateNothing(t *testing.T) {
 	const records = 10_000
 	record := bytes.Repeat([]byte("x"), 300)

@@ -146,7 +146,7 @@ func TestLongPollEndsWithItsConnection(t *testing.T) {
 	c.equal(s.Messages("q")[0].Receives, 0)
 }
 
-func TestTwelveHoursInAll(t *testing.T) {
+func TestVisibilityTimeoutIsAtMostTwelveHoursInAll(t *testing.T) {
 	inBubble(t, func(s *sqstest.Server, c service) {
 		url := s.Add(sqstest.Config{Name: "q"})
 		c.send(url, "x")
@@ -199,7 +199,7 @@ func TestTimesOfAQueue(t *testing.T) {
 }
 
 // The SDK does not send what is cancelled already; other callers might.
-func TestDoWithADeadContext(t *testing.T) {
+func TestDoWithACancelledContext(t *testing.T) {
 	s := sqstest.New()
 	s.OnRequest(func(sqstest.Call) sqstest.Fault {
 		t.Error("it was carried out")

@@ -221,7 +221,7 @@ func TestCalls(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotKnownIsAnError(t *testing.T) {
+func TestUnknownFieldsAndOperationsAreErrors(t *testing.T) {
 	s := sqstest.New()
 	c := service{t, s.Client(), s.Add}
 	url := s.Add(sqstest.Config{Name: "q"})
