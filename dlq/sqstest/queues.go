@@ -172,7 +172,7 @@ func (s *Server) setRedrive(q *queue, value string) error {
 	}
 	dead := s.byARN(policy.DeadLetterTargetArn)
 	if dead == nil {
-		return wrong("Dead outgoing target does not exist.")
+		return wrong("Dead letter target does not exist.")
 	}
 	q.deadLetter, q.maxReceives = dead.name, count
 	return nil
