@@ -4,7 +4,10 @@ ARTIFACTS_DIR   ?= dist
 FUNCTION_GOARCH ?= arm64
 FUZZTIME        ?= 10s
 
-.PHONY: build test lint lint-template deploy fuzz bench bench-compare
+.PHONY: help build test lint lint-template deploy fuzz bench bench-compare
+
+help: ## this list
+	@awk -F ': *## *' '/^[a-z-]+:.* ## /{ printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## the command and the functions, in dist/
 	go build -trimpath -o dist/sumoship ./cmd/sumoship
@@ -21,7 +24,7 @@ build-%:
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(FUNCTION_GOARCH) \
 	go build -trimpath -tags lambda.norpc -ldflags '-s -w' -o $(ARTIFACTS_DIR)/bootstrap ./function/$(main)
 
-test:
+test: ## all tests; without CI set, those whose tool (moto_server, aws, cfn-lint, python3) is missing are skipped
 	go test ./...
 
 lint: ## gofmt, go vet, staticcheck
