@@ -8,20 +8,17 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
 
-// AWS gives the configuration for clients of AWS in a Region, the usual one if
-// region is "". Clients are made when they are needed, which is not in every
-// run of a function.
-type AWS func(ctx context.Context, region string) (aws.Config, error)
+// ConfigLoader returns the configuration of AWS clients in a Region, or in the
+// function's own if region is "". Clients are made when they are needed, which
+// is not in every run of a function.
+type ConfigLoader func(ctx context.Context, region string) (aws.Config, error)
 
-// LambdaAWS is the configuration that Lambda puts into the environment of a
+// LambdaConfig is the configuration that Lambda puts into the environment of a
 // function. The SDK's config module would find it too, but it brings four more
 // services along, and their tables are built at every cold start.
-func LambdaAWS(getenv func(string) string) AWS {
+func LambdaConfig(getenv func(string) string) ConfigLoader {
 	return func(_ context.Context, region string) (aws.Config, error) {
 		key, secret := getenv("AWS_ACCESS_KEY_ID"), getenv("AWS_SECRET_ACCESS_KEY")
 		if key == "" || secret == "" {
@@ -63,49 +60,4 @@ func (e endpointsOf) GetUseDualStackEndpoint(context.Context) (aws.DualStackEndp
 		return aws.DualStackEndpointStateEnabled, true, nil
 	}
 	return aws.DualStackEndpointStateUnset, false, nil
-}
-
-// openSQS makes the client for the queue with that URL, in the Region of the
-// queue.
-func (a AWS) openSQS(queue string) func(context.Context) (*sqs.Client, error) {
-	return func(ctx context.Context) (*sqs.Client, error) {
-		region := ""
-		if host, _, ok := strings.Cut(strings.TrimPrefix(queue, "https://sqs."), ".amazonaws.com"); ok && !strings.Contains(host, "/") {
-			region = host
-		}
-		cfg, err := a(ctx, region)
-		if err != nil {
-			return nil, err
-		}
-		return sqs.NewFromConfig(cfg), nil
-	}
-}
-
-// Parameter and Secret make AWS the usual Secrets.
-
-func (a AWS) Parameter(ctx context.Context, region, name string) (string, error) {
-	cfg, err := a(ctx, region)
-	if err != nil {
-		return "", err
-	}
-	out, err := ssm.NewFromConfig(cfg).GetParameter(ctx, &ssm.GetParameterInput{Name: &name, WithDecryption: aws.Bool(true)})
-	if err != nil {
-		return "", err
-	}
-	return aws.ToString(out.Parameter.Value), nil
-}
-
-func (a AWS) Secret(ctx context.Context, region, arn string) (string, error) {
-	cfg, err := a(ctx, region)
-	if err != nil {
-		return "", err
-	}
-	out, err := secretsmanager.NewFromConfig(cfg).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &arn})
-	if err != nil {
-		return "", err
-	}
-	if out.SecretString == nil {
-		return "", errors.New("the secret is binary; it is to be a string")
-	}
-	return *out.SecretString, nil
 }

@@ -19,6 +19,7 @@ import (
 
 	"sumoship/dlq"
 	"sumoship/function"
+	"sumoship/function/ship"
 	"sumoship/transform"
 )
 
@@ -182,7 +183,7 @@ func (c *dlqPeekCmd) Run(ctx context.Context, s streams) error {
 		cause := m.Letter.Cause
 		r := row{m.ID, cause.LogGroup, nil, cause.FirstFailure, cause.Class, cause.Message, cause.Attempts, m.Receives, len(m.Body)}
 		if b, err := transform.Decode(m.Letter.Event, transform.DefaultLimit); err != nil {
-			r.Class, r.Why = function.Undecodable, err.Error()
+			r.Class, r.Why = ship.Undecodable, err.Error()
 		} else {
 			n := b.Len()
 			r.LogGroup, r.Events = b.LogGroup, &n
@@ -241,7 +242,7 @@ func (c *dlqReplayCmd) Run(ctx context.Context, s streams) error {
 	if c.Endpoint != "" {
 		variables["SUMO_ENDPOINT"] = c.Endpoint
 	}
-	env := function.Env{AWS: c.aws, Queue: q, Inbox: q, Out: io.Discard, Getenv: func(name string) string {
+	env := function.Env{Out: io.Discard, Getenv: func(name string) string {
 		if v, ok := variables[name]; ok {
 			return v
 		}
@@ -250,14 +251,15 @@ func (c *dlqReplayCmd) Run(ctx context.Context, s streams) error {
 	if c.Logs {
 		env.Out = s.err
 	}
+	options := ship.ReplayOptions{Options: ship.Options{Env: env, AWS: c.aws, Queue: q}, Inbox: q}
 	if status.Parking != "" {
 		parking, err := q.Other(ctx, status.Parking, 0)
 		if err != nil {
 			return exit{exitAWS, err}
 		}
-		env.Parking = parking
+		options.Parking = parking
 	}
-	replayer, err := function.NewReplayer(env)
+	replayer, err := ship.NewReplayer(options)
 	if err != nil {
 		return usage("the configuration is wrong:\n%w", err)
 	}
@@ -266,7 +268,7 @@ func (c *dlqReplayCmd) Run(ctx context.Context, s streams) error {
 	}
 	bar := newBar(status.Visible, "replaying", s.err)
 	var mu sync.Mutex
-	replayer.Seen = func(function.Report) {
+	replayer.Seen = func(ship.Report) {
 		mu.Lock()
 		defer mu.Unlock()
 		bar.Add(1)
@@ -300,24 +302,24 @@ func (c *dlqReplayCmd) Run(ctx context.Context, s streams) error {
 // maxPreview bounds the messages that a dry run holds.
 const maxPreview = 1000
 
-func (c *dlqReplayCmd) preview(ctx context.Context, s streams, q *dlq.Queue, r *function.Replayer) error {
+func (c *dlqReplayCmd) preview(ctx context.Context, s streams, q *dlq.Queue, r *ship.Replayer) error {
 	messages, err := q.Peek(ctx, maxPreview)
 	if err != nil {
 		return exit{exitAWS, err}
 	}
-	total := function.Report{Left: -1}
-	groups := map[string]*function.Report{}
+	total := ship.Report{Left: -1}
+	groups := map[string]*ship.Report{}
 	var order []string
 	broken := 0
 	for _, m := range messages {
 		p := r.Preview(m.Letter.Event)
 		total.Add(p)
-		if p.Class == function.Undecodable {
+		if p.Class == ship.Undecodable {
 			broken++
 			continue
 		}
 		if groups[p.LogGroup] == nil {
-			groups[p.LogGroup] = new(function.Report)
+			groups[p.LogGroup] = new(ship.Report)
 			order = append(order, p.LogGroup)
 		}
 		groups[p.LogGroup].Add(p)

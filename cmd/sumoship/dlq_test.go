@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"sumoship/dlq/sqstest"
-	"sumoship/function"
+	"sumoship/function/ship"
 	"sumoship/sumo/sumotest"
 	"sumoship/transform"
 )
@@ -140,7 +140,7 @@ func TestDLQReplayDuringAnOutage(t *testing.T) {
 	}
 	variables := map[string]string{"NUMBER_OF_RETRIES": "0", "SUMO_ENDPOINT": "http://127.0.0.1:1/SECRET"}
 	status, out, errs := command(t, variables, "dlq", "replay", "--queue", "dead", "--workers", "1", "--json")
-	var report function.Report
+	var report ship.Report
 	if err := json.Unmarshal([]byte(out), &report); err != nil || status != exitFound || report.Messages.Kept != 1 || report.Class != "unavailable" {
 		t.Errorf("status %d: %v %s%s", status, err, out, errs)
 	}

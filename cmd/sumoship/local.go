@@ -22,6 +22,7 @@ import (
 
 	"sumoship/dlq/dlqtest"
 	"sumoship/function"
+	"sumoship/function/ship"
 	"sumoship/sumo"
 	"sumoship/sumo/sumotest"
 	"sumoship/transform"
@@ -100,22 +101,22 @@ func (c *localCmd) Run(ctx context.Context, s streams) error {
 	client := sumo.NewHTTP(sumo.DefaultInFlight)
 	client.Transport = &observer{next: client.Transport, see: view.post}
 	queue := new(dlqtest.Queue)
-	env := function.Env{Getenv: getenv, Out: logs, HTTP: client, Queue: queue, Inbox: queue, Parking: new(dlqtest.Queue)}
-	forwarder, err := function.NewForwarder(env)
+	options := ship.Options{Env: function.Env{Getenv: getenv, Out: logs}, HTTP: client, Queue: queue}
+	forwarder, err := ship.NewForwarder(options)
 	if err != nil {
 		return usage("the configuration is wrong:\n%w", err)
 	}
-	replayer, err := function.NewReplayer(env)
+	replayer, err := ship.NewReplayer(ship.ReplayOptions{Options: options, Inbox: queue, Parking: new(dlqtest.Queue)})
 	if err != nil {
 		return err
 	}
 	view.begin()
-	total := function.Report{Left: -1}
+	total := ship.Report{Left: -1}
 	broken := false
 	for _, event := range events {
 		r, err := forwarder.Ship(ctx, event)
 		total.Add(r)
-		broken = broken || r.Class == function.Undecodable
+		broken = broken || r.Class == ship.Undecodable
 		view.event(r, err)
 	}
 	if c.Replay {
@@ -140,7 +141,7 @@ func (c *localCmd) Run(ctx context.Context, s streams) error {
 const maxRounds = 100
 
 // replay drains the queue until it is empty or draining it gets nowhere.
-func replay(ctx context.Context, r *function.Replayer, queue *dlqtest.Queue, view *view, total *function.Report) error {
+func replay(ctx context.Context, r *ship.Replayer, queue *dlqtest.Queue, view *view, total *ship.Report) error {
 	for round := 0; round < maxRounds && len(queue.Letters()) > 0 && ctx.Err() == nil; round++ {
 		queue.Wake() // as if the time had passed after which they come back
 		report, err := r.Drain(ctx)
@@ -322,7 +323,7 @@ func size(n int) string {
 }
 
 // event tells what became of one event, if not all is well.
-func (v *view) event(r function.Report, err error) {
+func (v *view) event(r ship.Report, err error) {
 	v.bar.Add(1)
 	if v.json != nil {
 		return
@@ -337,7 +338,7 @@ func (v *view) event(r function.Report, err error) {
 }
 
 // drained tells what a round of replay did.
-func (v *view) drained(r function.Report) {
+func (v *view) drained(r ship.Report) {
 	if v.json != nil || r.Messages.Received == 0 {
 		return
 	}
@@ -346,7 +347,7 @@ func (v *view) drained(r function.Report) {
 		count(r.Confirmed, "log event"))
 }
 
-func (v *view) end(total function.Report, queue *dlqtest.Queue) {
+func (v *view) end(total ship.Report, queue *dlqtest.Queue) {
 	v.bar.Finish()
 	letters := queue.Letters()
 	if v.json != nil {

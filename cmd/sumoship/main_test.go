@@ -14,7 +14,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"sumoship/function"
+	"sumoship/function/ship"
 	"sumoship/transform"
 )
 
@@ -82,7 +82,7 @@ func TestLocalAddsUp(t *testing.T) {
 			var result struct {
 				Posts       []post
 				DeadLetters []struct{ Class string }
-				Total       function.Report
+				Total       ship.Report
 			}
 			if err := json.Unmarshal(out.Bytes(), &result); err != nil {
 				t.Fatalf("%v in %s", err, out.String())

@@ -17,9 +17,8 @@ import (
 	"github.com/aws/smithy-go"
 
 	"sumoship/deploy/subscription"
-	"sumoship/function"
-	"sumoship/function/lambdas"
-	"sumoship/function/loggroups"
+	"sumoship/function/subscribe"
+	"sumoship/function/subscribe/awsapi"
 )
 
 // subscriptionFlags say which log groups, and where they deliver to.
@@ -136,19 +135,19 @@ func (c *unsubscribeCmd) Run(ctx context.Context, s streams) error {
 type subscribing struct {
 	*subscriptionFlags
 	rule      *subscription.Rule
-	groups    *loggroups.Client
-	functions *lambdas.Client
+	groups    *awsapi.LogGroups
+	functions *awsapi.Functions
 	consent   bool // to change something
 	result    subscriptionResult
 }
 
 // subscriptionResult is what a call answers.
 type subscriptionResult struct {
-	Destination string                     `json:"destination"`
-	DryRun      bool                       `json:"dryRun,omitempty"`
-	Steps       []subscriptionStep         `json:"steps"`
-	Permission  string                     `json:"permission,omitempty"`
-	Report      *function.SubscriberReport `json:"report,omitempty"` // not of the policy of an account
+	Destination string             `json:"destination"`
+	DryRun      bool               `json:"dryRun,omitempty"`
+	Steps       []subscriptionStep `json:"steps"`
+	Permission  string             `json:"permission,omitempty"`
+	Report      *subscribe.Report  `json:"report,omitempty"` // not of the policy of an account
 }
 
 type subscriptionStep struct {
@@ -210,7 +209,7 @@ func (f *subscriptionFlags) open(ctx context.Context, more func(*subscription.Ru
 	if err != nil {
 		return nil, err
 	}
-	return &subscribing{subscriptionFlags: f, rule: rule, groups: loggroups.New(cloudwatchlogs.NewFromConfig(cfg)), functions: lambdas.New(lambda.NewFromConfig(cfg)),
+	return &subscribing{subscriptionFlags: f, rule: rule, groups: awsapi.NewLogGroups(cloudwatchlogs.NewFromConfig(cfg)), functions: awsapi.NewFunctions(lambda.NewFromConfig(cfg)),
 		consent: f.Yes, result: subscriptionResult{Destination: f.Destination, DryRun: f.DryRun, Steps: []subscriptionStep{}}}, nil
 }
 
@@ -262,7 +261,7 @@ func (x *subscribing) accountPolicy(ctx context.Context, s streams) (name string
 func (x *subscribing) run(ctx context.Context, s streams) error {
 	var mu sync.Mutex
 	bar := newBar(-1, "looking at log groups", s.err)
-	subs := &function.Subscriptions{Rule: x.rule, Groups: x.groups, Seen: func(function.Outcome) {
+	subs := &subscribe.Subscriptions{Rule: x.rule, Groups: x.groups, Seen: func(subscribe.Outcome) {
 		mu.Lock()
 		defer mu.Unlock()
 		bar.Add(1)
@@ -275,7 +274,7 @@ func (x *subscribing) run(ctx context.Context, s streams) error {
 	if err != nil {
 		return exit{exitAWS, err}
 	}
-	todo := slices.DeleteFunc(slices.Clone(plan), func(o function.Outcome) bool { return o.Err != nil || o.Action == subscription.Skip })
+	todo := slices.DeleteFunc(slices.Clone(plan), func(o subscribe.Outcome) bool { return o.Err != nil || o.Action == subscription.Skip })
 	if !x.JSON {
 		if err := x.table(s.out, plan); err != nil {
 			return err
@@ -297,13 +296,13 @@ func (x *subscribing) run(ctx context.Context, s streams) error {
 		}
 	}
 	bar = newBar(len(todo), "changing subscriptions", s.err)
-	done := map[string]function.Outcome{}
+	done := map[string]subscribe.Outcome{}
 	for _, o := range subs.Apply(ctx, todo) {
 		done[o.Group] = o
 	}
 	bar.Finish()
 	untried := 0
-	var outcomes []function.Outcome
+	var outcomes []subscribe.Outcome
 	for _, o := range plan {
 		if d, ok := done[o.Group]; ok {
 			o = d
@@ -327,7 +326,7 @@ func (x *subscribing) run(ctx context.Context, s streams) error {
 
 // table shows a plan: what there is to do and to know of, and how many log
 // groups there are that nothing is done for.
-func (x *subscribing) table(out io.Writer, plan []function.Outcome) error {
+func (x *subscribing) table(out io.Writer, plan []subscribe.Outcome) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	shown := false
 	for _, o := range plan {
@@ -352,12 +351,12 @@ func (x *subscribing) table(out io.Writer, plan []function.Outcome) error {
 }
 
 // shows tells whether a log group is to be named, not just counted.
-func (x *subscribing) shows(o function.Outcome) bool {
+func (x *subscribing) shows(o subscribe.Outcome) bool {
 	return x.All || o.Err != nil || o.Action != subscription.Skip || o.Reason.Warning() || o.Reason == subscription.Delivered
 }
 
 // questionOf asks for consent to steps.
-func questionOf(todo []function.Outcome) string {
+func questionOf(todo []subscribe.Outcome) string {
 	puts, deletes := 0, 0
 	for _, o := range todo {
 		if o.Action == subscription.Put {
@@ -386,7 +385,7 @@ func (x *subscribing) ask(s streams, question string) error {
 
 // permission lets CloudWatch Logs call the destination, once for all log groups,
 // or takes that back when nothing needs it any more.
-func (x *subscribing) permission(ctx context.Context, s streams, outcomes []function.Outcome) error {
+func (x *subscribing) permission(ctx context.Context, s streams, outcomes []subscribe.Outcome) error {
 	d := x.rule.Destination
 	if d.Service != "lambda" {
 		return nil
@@ -394,7 +393,7 @@ func (x *subscribing) permission(ctx context.Context, s streams, outcomes []func
 	if x.rule.Unsubscribe {
 		return x.forbid(ctx, s, outcomes)
 	}
-	wanted := slices.ContainsFunc(outcomes, func(o function.Outcome) bool {
+	wanted := slices.ContainsFunc(outcomes, func(o subscribe.Outcome) bool {
 		return o.Action == subscription.Put || o.Reason == subscription.Already
 	})
 	if !wanted {
@@ -431,9 +430,9 @@ func (x *subscribing) permit(ctx context.Context, s streams) error {
 }
 
 // forbid removes our permission, but not while a filter or policy may need it.
-func (x *subscribing) forbid(ctx context.Context, s streams, outcomes []function.Outcome) error {
+func (x *subscribing) forbid(ctx context.Context, s streams, outcomes []subscribe.Outcome) error {
 	needed := len(x.Include)+len(x.Exclude)+len(x.Tag) > 0 || // there may be others
-		slices.ContainsFunc(outcomes, func(o function.Outcome) bool {
+		slices.ContainsFunc(outcomes, func(o subscribe.Outcome) bool {
 			return o.Err != nil || o.Reason == subscription.Delivered || o.Reason == subscription.Unsubscribed && o.Detail != ""
 		})
 	if !needed {
@@ -457,8 +456,8 @@ func (x *subscribing) forbid(ctx context.Context, s streams, outcomes []function
 }
 
 // finish writes the result. todo is how many steps a dry run has left undone.
-func (x *subscribing) finish(s streams, outcomes []function.Outcome, todo int) error {
-	report := function.SubscriberReport{Left: -1}
+func (x *subscribing) finish(s streams, outcomes []subscribe.Outcome, todo int) error {
+	report := subscribe.Report{Left: -1}
 	failed, warned := 0, 0
 	var first error
 	for _, o := range outcomes {
@@ -495,7 +494,7 @@ func (x *subscribing) finish(s streams, outcomes []function.Outcome, todo int) e
 	return nil
 }
 
-func (x *subscribing) summary(out io.Writer, r *function.SubscriberReport, todo int) error {
+func (x *subscribing) summary(out io.Writer, r *subscribe.Report, todo int) error {
 	var parts []string
 	add := func(n int, what string) {
 		if n > 0 {

@@ -9,11 +9,12 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"sumoship/function"
+	"sumoship/function/ship"
 )
 
 func main() {
 	function.FitMemory(os.Getenv)
-	f, err := function.NewForwarder(function.Env{Getenv: os.Getenv, Out: os.Stdout})
+	f, err := ship.NewForwarder(ship.Options{Env: function.Env{Getenv: os.Getenv, Out: os.Stdout}})
 	if err != nil {
 		log.Fatalf("forwarder: the configuration is wrong:\n%v", err)
 	}

@@ -13,17 +13,17 @@ import (
 
 	"sumoship/deploy/subscription"
 	"sumoship/function"
-	"sumoship/function/lambdas"
+	"sumoship/function/awstest/moto"
 	"sumoship/function/lambdatest"
-	"sumoship/function/loggroups"
 	"sumoship/function/logstest"
-	"sumoship/function/mototest"
+	"sumoship/function/subscribe"
+	"sumoship/function/subscribe/awsapi"
 )
 
 // The subscriber itself on moto: two pages of log groups, tags, a foreign
 // filter, an event, and then the reverse.
 func TestSubscriberOnMoto(t *testing.T) {
-	endpoint := mototest.Start(t)
+	endpoint := moto.Start(t)
 	createRole(t, endpoint)
 	logs, functions := clients(endpoint)
 	s := service{t, logs, functions, func(name string) { createFunction(t, functions, name) }}
@@ -50,19 +50,19 @@ func subscribeAll(s service, logs *cloudwatchlogs.Client, functions *lambda.Clie
 	s.ok(s.put(shared, "theirs", "", other))
 	variables := map[string]string{"DESTINATION_ARN": forwarder, "AWS_LAMBDA_FUNCTION_NAME": "subscriber", "AWS_REGION": logstest.Region,
 		"LOG_GROUP_PATTERN": "-[0-6]$|-7", "LOG_GROUP_TAGS": "ship=yes"}
-	run := func(event string) function.SubscriberReport {
+	run := func(event string) subscribe.Report {
 		t.Helper()
 		var out bytes.Buffer
-		f, err := function.NewSubscriber(function.Env{Getenv: func(name string) string { return variables[name] }, Out: &out, LogGroups: loggroups.New(logs), Functions: lambdas.New(functions)})
+		f, err := subscribe.NewSubscriber(subscribe.Options{Env: function.Env{Getenv: func(name string) string { return variables[name] }, Out: &out}, LogGroups: awsapi.NewLogGroups(logs), Functions: awsapi.NewFunctions(functions)})
 		s.ok(err)
 		b, err := f.Invoke(t.Context(), []byte(event))
 		s.ok(err)
-		var r function.SubscriberReport
+		var r subscribe.Report
 		s.ok(json.Unmarshal(b, &r))
 		r.Millis = 0
 		return r
 	}
-	want := function.SubscriberReport{Trigger: "hand", Seen: 57, Matched: 10, Subscribed: 10, Skipped: map[string]int{"not chosen": 47}, Pages: 2, Left: -1}
+	want := subscribe.Report{Trigger: "hand", Seen: 57, Matched: 10, Subscribed: 10, Skipped: map[string]int{"not chosen": 47}, Pages: 2, Left: -1}
 	s.equal(want, run(`{}`))
 	want.Subscribed, want.Already = 0, 10
 	s.equal(want, run(`{}`))
@@ -70,13 +70,13 @@ func subscribeAll(s service, logs *cloudwatchlogs.Client, functions *lambda.Clie
 
 	late := s.group("-late", map[string]string{"ship": "yes"})
 	r := run(`{"detail-type":"AWS API Call via CloudTrail","detail":{"eventName":"CreateLogGroup","requestParameters":{"logGroupName":"` + late + `","tags":{"ship":"yes"}}}}`)
-	s.equal(function.SubscriberReport{Trigger: "group", LogGroup: late, Seen: 1, Matched: 1, Subscribed: 1, Left: -1}, r)
+	s.equal(subscribe.Report{Trigger: "group", LogGroup: late, Seen: 1, Matched: 1, Subscribed: 1, Left: -1}, r)
 
 	rule := &subscription.Rule{Unsubscribe: true}
 	var err error
 	rule.Destination, err = subscription.ParseDestination(forwarder)
 	s.ok(err)
-	reverse := &function.Subscriptions{Rule: rule, Groups: loggroups.New(logs)}
+	reverse := &subscribe.Subscriptions{Rule: rule, Groups: awsapi.NewLogGroups(logs)}
 	plan, err := reverse.Plan(t.Context())
 	s.ok(err)
 	for _, o := range reverse.Apply(t.Context(), plan) {
@@ -99,14 +99,14 @@ func TestBootstrapSubscribes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := lambdas.New(server.Lambda()).Permit(t.Context(), d); err != nil {
+	if err := awsapi.NewFunctions(server.Lambda()).Permit(t.Context(), d); err != nil {
 		t.Fatal(err)
 	}
 	server.Add(logstest.Group{Name: "/ecs/web"}, logstest.Group{Name: "/aws/lambda/sumoship-test"}) // the latter is its own
 	bootstrap := lambdatest.Build(t, "sumoship/function/subscriber")
 	f := lambdatest.Deploy(t, bootstrap, map[string]string{"DESTINATION_ARN": forwarder, "AWS_ENDPOINT_URL": srv.URL})
 	r := f.Invoke([]byte(`{"detail-type":"Scheduled Event"}`), 20*time.Second)
-	var report function.SubscriberReport
+	var report subscribe.Report
 	if err := json.Unmarshal(r.Payload, &report); err != nil || report.Subscribed != 1 || report.Skipped["our own"] != 1 {
 		t.Errorf("%v: %s %s %s\n%s", err, r.Payload, r.ErrorType, r.Error, f.Output())
 	}

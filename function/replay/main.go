@@ -9,11 +9,12 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"sumoship/function"
+	"sumoship/function/ship"
 )
 
 func main() {
 	function.FitMemory(os.Getenv)
-	r, err := function.NewReplayer(function.Env{Getenv: os.Getenv, Out: os.Stdout})
+	r, err := ship.NewReplayer(ship.ReplayOptions{Options: ship.Options{Env: function.Env{Getenv: os.Getenv, Out: os.Stdout}}})
 	if err != nil {
 		log.Fatalf("replay: the configuration is wrong:\n%v", err)
 	}

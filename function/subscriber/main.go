@@ -12,20 +12,20 @@ import (
 	lambdaapi "github.com/aws/aws-sdk-go-v2/service/lambda"
 
 	"sumoship/function"
-	"sumoship/function/lambdas"
-	"sumoship/function/loggroups"
+	"sumoship/function/subscribe"
+	"sumoship/function/subscribe/awsapi"
 )
 
 func main() {
 	function.FitMemory(os.Getenv)
-	cfg, err := function.LambdaAWS(os.Getenv)(context.Background(), "")
+	cfg, err := function.LambdaConfig(os.Getenv)(context.Background(), "")
 	if err != nil {
 		log.Fatalf("subscriber: %v", err)
 	}
-	s, err := function.NewSubscriber(function.Env{
-		Getenv: os.Getenv, Out: os.Stdout,
-		LogGroups: loggroups.New(cloudwatchlogs.NewFromConfig(cfg)),
-		Functions: lambdas.New(lambdaapi.NewFromConfig(cfg)),
+	s, err := subscribe.NewSubscriber(subscribe.Options{
+		Env:       function.Env{Getenv: os.Getenv, Out: os.Stdout},
+		LogGroups: awsapi.NewLogGroups(cloudwatchlogs.NewFromConfig(cfg)),
+		Functions: awsapi.NewFunctions(lambdaapi.NewFromConfig(cfg)),
 	})
 	if err != nil {
 		log.Fatalf("subscriber: the configuration is wrong:\n%v", err)

@@ -1,0 +1,110 @@
+package ship_test
+
+import (
+	"encoding/json"
+	"encoding/pem"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"sumoship/function/lambdatest"
+	"sumoship/function/ship"
+	"sumoship/sumo/sumotest"
+	"sumoship/transform"
+)
+
+// The shipped binary, run as Lambda runs it, against a source that speaks TLS.
+func TestBootstrapShipsOverTLS(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a binary")
+	}
+	source := sumotest.New(sumotest.Statuses(503, 429)...)
+	srv := httptest.NewTLSServer(source)
+	defer srv.Close()
+	certificate := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(certificate, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := lambdatest.Deploy(t, lambdatest.Build(t, "sumoship/function/forwarder"), map[string]string{
+		"SUMO_ENDPOINT":            srv.URL + "/receiver/v1/http/SECRETPATH",
+		"SSL_CERT_FILE":            certificate,
+		"SOURCE_CATEGORY_OVERRIDE": "aws/ecs",
+		"RETRY_INTERVAL":           "10",
+	})
+
+	event := transform.Pack([]byte(`{"messageType":"DATA_MESSAGE","logGroup":"/ecs/web","logStream":"web/app/1","logEvents":[
+		{"id":"1","timestamp":1767323045000,"message":"hello\n"},{"id":"2","timestamp":1767323045001,"message":"\n"}]}`))
+	r := f.InvokeAsync(event, 20*time.Second)
+	if r.Failed() {
+		t.Fatalf("%s: %s\n%s", r.ErrorType, r.Error, f.Output())
+	}
+	var report ship.Report
+	if err := json.Unmarshal(r.Payload, &report); err != nil {
+		t.Fatal(err)
+	}
+	if report.Events != 2 || report.Confirmed != 1 || report.Filtered["blank"] != 1 || report.Attempts["5xx"] != 1 || report.Attempts["4xx"] != 1 {
+		t.Errorf("report %+v", report)
+	}
+	if got := source.Taken(); len(got) != 1 || got[0] != `{"timestamp":1767323045000,"message":"hello"}` {
+		t.Errorf("the source took %q", got)
+	}
+	last := source.Requests()[2]
+	for name, want := range map[string]string{"X-Sumo-Host": "/ecs/web", "X-Sumo-Name": "web/app/1", "X-Sumo-Category": "aws/ecs", "X-Sumo-Client": "cwl-aws-lambda", "Content-Encoding": "gzip"} {
+		if got := last.Header.Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+
+	// An event that cannot be read goes back to Lambda, since there is no queue
+	// here, and Lambda makes it a dead letter.
+	if r := f.InvokeAsync([]byte(`{"awslogs":{"data":"SECRETDATA"}}`), 20*time.Second); r.ErrorType != "LostError" {
+		t.Errorf("a broken event: %+v", r)
+	}
+	if len(f.DeadLetters) != 1 {
+		t.Errorf("%d dead letters, want 1", len(f.DeadLetters))
+	}
+	if out := f.Output(); strings.Contains(out, "SECRET") {
+		t.Errorf("the log holds a secret:\n%s", out)
+	}
+}
+
+// A function that hangs at its source still has the time to say what it lost.
+func TestBootstrapKeepsItsDeadline(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a binary")
+	}
+	source := sumotest.New(sumotest.Step{Kind: sumotest.Hang}, sumotest.Step{Kind: sumotest.Hang}, sumotest.Step{Kind: sumotest.Hang})
+	srv := httptest.NewServer(source)
+	defer srv.Close()
+	defer source.Close()
+	f := lambdatest.Deploy(t, lambdatest.Build(t, "sumoship/function/forwarder"), map[string]string{"SUMO_ENDPOINT": srv.URL})
+	event := transform.Pack([]byte(`{"messageType":"DATA_MESSAGE","logEvents":[{"id":"1","timestamp":1,"message":"m"}]}`))
+	if r := f.Invoke(event, 2*time.Second); r.ErrorType != "LostError" {
+		t.Errorf("%+v\n%s", r, f.Output())
+	}
+}
+
+// A wrong variable stops the start and is named.
+func TestBootstrapRefusesWrongVariables(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a binary")
+	}
+	f := lambdatest.Deploy(t, lambdatest.Build(t, "sumoship/function/forwarder"), map[string]string{
+		"SUMO_ENDPOINT": "http://collectors.example.com/receiver/v1/http/SECRETPATH", "COMPRESS_DATA": "yes", "MAX_IN_FLIGHT": "many",
+	})
+	if r := f.Invoke([]byte(`{}`), 5*time.Second); r.ErrorType != "Runtime.ExitError" {
+		t.Errorf("%+v", r)
+	}
+	out := f.Output()
+	for _, want := range []string{"SUMO_ENDPOINT", "https", "COMPRESS_DATA", `"yes"`, "MAX_IN_FLIGHT", `"many"`} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the output lacks %s:\n%s", want, out)
+		}
+	}
+	if strings.Contains(out, "SECRET") {
+		t.Errorf("the output holds a secret:\n%s", out)
+	}
+}

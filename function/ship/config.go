@@ -1,0 +1,117 @@
+package ship
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"sumoship/dlq"
+	"sumoship/function"
+	"sumoship/sumo"
+	"sumoship/transform"
+)
+
+// config is what the environment variables of a function say.
+type config struct {
+	endpoint secret // SUMO_ENDPOINT
+	token    secret // SUMO_TOKEN
+
+	records transform.Options
+	limit   int64 // of a decompressed payload, in bytes
+
+	clientName string
+	plain      bool
+	level      int
+	maxBody    int
+	inFlight   int
+	attempts   int
+	pause      time.Duration
+	timeout    time.Duration
+	reserve    time.Duration // 0: by the time there is
+
+	queueURL   string        // TASK_QUEUE_URL: the dead-letter queue
+	parkingURL string        // PARKING_QUEUE_URL: where what cannot be read is put
+	delay      time.Duration // before a letter is first seen
+	workers    int
+
+	functionName string
+	ignored      []string // variables that are set and have no effect
+}
+
+// readConfig reads the environment. It reports every mistake at once: the name
+// of the variable, its value unless that is a secret, and what was expected.
+func readConfig(getenv func(string) string) (config, error) {
+	vars := function.NewVars(getenv)
+	c := config{
+		endpoint: readSecret(vars, "SUMO_ENDPOINT"),
+		token:    readSecret(vars, "SUMO_TOKEN"),
+		records: transform.Options{
+			LogInfo: vars.Bool("INCLUDE_LOG_INFO", false),
+			EventID: vars.Bool("INCLUDE_EVENT_ID", false),
+			Source: transform.Source{
+				Name:     vars.Text("SOURCE_NAME_OVERRIDE"),
+				Category: vars.Text("SOURCE_CATEGORY_OVERRIDE"),
+				Host:     vars.Text("SOURCE_HOST_OVERRIDE"),
+				Fields:   vars.Text("SOURCE_FIELDS_OVERRIDE"),
+			},
+			StreamPrefixes: vars.List("LOG_STREAM_PREFIX"),
+		},
+		limit:        int64(vars.Int("MAX_PAYLOAD_BYTES", transform.DefaultLimit, 1<<10, 1<<30)),
+		clientName:   vars.Text("SUMO_CLIENT_HEADER"),
+		plain:        !vars.Bool("COMPRESS_DATA", true),
+		level:        vars.Int("COMPRESSION_LEVEL", sumo.DefaultLevel, 1, 9),
+		maxBody:      vars.Int("MAX_BODY_BYTES", sumo.DefaultMaxBody, 1, 1<<20),
+		inFlight:     vars.Int("MAX_IN_FLIGHT", sumo.DefaultInFlight, 1, 64),
+		attempts:     vars.Int("NUMBER_OF_RETRIES", sumo.DefaultAttempts-1, 0, 100) + 1,
+		pause:        vars.Millis("RETRY_INTERVAL", sumo.DefaultPause, time.Millisecond, 10*time.Second),
+		timeout:      vars.Millis("REQUEST_TIMEOUT", sumo.DefaultTimeout, time.Millisecond, 30*time.Second),
+		reserve:      vars.Millis("DEADLINE_RESERVE", 0, 0, 10*time.Minute),
+		queueURL:     readQueueURL(vars, "TASK_QUEUE_URL"),
+		parkingURL:   readQueueURL(vars, "PARKING_QUEUE_URL"),
+		delay:        vars.Millis("DEAD_LETTER_DELAY", dlq.DefaultDelay, 0, 15*time.Minute),
+		workers:      vars.Int("NUM_OF_WORKERS", 4, 1, 64),
+		functionName: vars.Text("AWS_LAMBDA_FUNCTION_NAME"),
+	}
+	var err error
+	if c.records.Format, err = transform.ParseFormat(vars.Text("LOG_FORMAT")); err != nil {
+		vars.Fail("LOG_FORMAT", err)
+	}
+	if c.records.Internal, err = transform.ParseNetworks(vars.Text("VPC_CIDR_PREFIX")); err != nil {
+		vars.Fail("VPC_CIDR_PREFIX", err)
+	}
+	if c.endpoint.literal() {
+		token := c.token.value
+		if !c.token.literal() {
+			token = ""
+		}
+		if _, err := sumo.ParseEndpoint(c.endpoint.value, token); err != nil {
+			vars.Fail("SUMO_ENDPOINT", err)
+		}
+	}
+	if vars.Bool("INCLUDE_SECURITY_GROUP_INFO", false) {
+		c.ignored = append(c.ignored, "INCLUDE_SECURITY_GROUP_INFO")
+	}
+	return c, vars.Err()
+}
+
+// readQueueURL reads the URL of a queue.
+func readQueueURL(vars *function.Vars, name string) string {
+	v := vars.Text(name)
+	u, err := url.Parse(v)
+	if v != "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || strings.Count(strings.Trim(u.Path, "/"), "/") != 1) {
+		vars.Fail(name, fmt.Errorf("%q is not the URL of a queue (https://sqs.REGION.amazonaws.com/ACCOUNT/NAME)", v))
+	}
+	return v
+}
+
+func readSecret(vars *function.Vars, name string) secret {
+	s := secret{value: vars.Text(name)}
+	if !strings.HasPrefix(s.value, "arn:") {
+		return s
+	}
+	if err := s.parseARN(); err != nil {
+		vars.Fail(name, err)
+	}
+	return s
+}

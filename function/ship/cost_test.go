@@ -1,0 +1,74 @@
+//go:build !race
+
+package ship_test
+
+import (
+	"context"
+	"math"
+	"os"
+	"testing"
+	"time"
+)
+
+// What follows keeps the costs where docs/performance.md says they are. The
+// race detector would measure itself.
+
+// An invocation allocates for itself and for each of its bodies, not for each
+// of its events.
+func TestAllocationsDoNotGrowWithEvents(t *testing.T) {
+	const perInvocation, perBody = 120, 60
+	for _, l := range loads {
+		event, _ := payload(l.kind, l.events)
+		net := new(swallow)
+		f := newBenchForwarder(t, l.vars, net)
+		const runs = 10
+		allocs := testing.AllocsPerRun(runs, func() {
+			if _, err := f.Invoke(context.Background(), event); err != nil {
+				t.Fatal(err)
+			}
+		})
+		bodies := float64(net.bodies.Load()) / (runs + 1)
+		if most := perInvocation + perBody*bodies; allocs > most {
+			t.Errorf("%s: %.0f allocations for %d events in %.1f bodies; want at most %.0f", l.name, allocs, l.events, bodies, most)
+		}
+	}
+}
+
+// An invocation without its network takes no more than half again as long,
+// beside the codec that it cannot do without, as it did when this was written.
+// It times the machine, so only .ci/run asks for it.
+func TestInvocationStaysNearItsCodec(t *testing.T) {
+	if os.Getenv("TIMING") == "" {
+		t.Skip("times the machine; set TIMING to run it")
+	}
+	was := map[string]float64{"small": 1.7, "typical": 1.15, "large": 1.1, "ids": 1.1}
+	for _, l := range loads {
+		event, _ := payload(l.kind, l.events)
+		f := newBenchForwarder(t, l.vars, new(swallow))
+		var c codec
+		measure := func() float64 {
+			// The least of several rounds, taken in turn, is what other work on the
+			// machine disturbs least.
+			ours, codecs := time.Duration(math.MaxInt64), time.Duration(math.MaxInt64)
+			for range max(8, 40_000/l.events) {
+				start := time.Now()
+				if _, err := f.Invoke(context.Background(), event); err != nil {
+					t.Fatal(err)
+				}
+				ours = min(ours, time.Since(start))
+				start = time.Now()
+				c.run(t, event)
+				codecs = min(codecs, time.Since(start))
+			}
+			return float64(ours) / float64(codecs)
+		}
+		ratio := measure()
+		for try := 1; try < 3 && ratio > 1.5*was[l.name]; try++ {
+			ratio = min(ratio, measure())
+		}
+		t.Logf("%s: %.2f times its codec, %.2f when this was written", l.name, ratio, was[l.name])
+		if ratio > 1.5*was[l.name] {
+			t.Errorf("%s: %.2f times its codec; it was %.2f times", l.name, ratio, was[l.name])
+		}
+	}
+}

@@ -1,0 +1,39 @@
+package ship
+
+import (
+	"context"
+	"encoding/json"
+)
+
+// Forwarder is the function that CloudWatch Logs calls: it ships the events of
+// a subscription to Sumo Logic.
+type Forwarder struct{ *shipper }
+
+// NewForwarder makes a forwarder from its environment. The error names every
+// variable that is wrong.
+func NewForwarder(o Options) (*Forwarder, error) {
+	s, err := newShipper(o, "cwl-aws-lambda")
+	if err != nil {
+		return nil, err
+	}
+	return &Forwarder{s}, nil
+}
+
+// Invoke takes {"awslogs":{"data":"…"}} and returns a Report as JSON. When the
+// error is nil, every log event was confirmed by Sumo Logic, is in the
+// dead-letter queue, or was kept back by a rule that the report counts; else
+// it is a *LostError.
+func (f *Forwarder) Invoke(ctx context.Context, event []byte) ([]byte, error) {
+	r, err := f.Ship(ctx, event)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(r)
+}
+
+// Ship is Invoke for callers in the same process.
+func (f *Forwarder) Ship(ctx context.Context, event []byte) (Report, error) {
+	r, err := f.ship(ctx, event)
+	writeReport(ctx, f.report, &r)
+	return r, err
+}

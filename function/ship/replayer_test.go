@@ -1,0 +1,361 @@
+package ship_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/google/go-cmp/cmp"
+
+	"sumoship/dlq"
+	"sumoship/dlq/dlqtest"
+	"sumoship/dlq/sqstest"
+	"sumoship/function"
+	"sumoship/function/lambdatest"
+	"sumoship/function/ship"
+	"sumoship/sumo/sumotest"
+)
+
+func (w *world) replayer(t testing.TB, parking bool) *ship.Replayer {
+	t.Helper()
+	o := w.replayOptions()
+	if parking {
+		o.Parking = w.parking
+	}
+	r, err := ship.NewReplayer(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// put fills the queue of a world.
+func (w *world) put(events ...[]byte) {
+	for _, e := range events {
+		w.queue.Put(context.Background(), []dlq.Letter{{Event: e, Cause: dlq.Cause{FirstFailure: time.Unix(1, 0).UTC(), Attempts: 1, Class: "unavailable"}}})
+	}
+}
+
+// A queue filled by hand with what an old function, Lambda and chance leave
+// there drains to: two delivered, one parked.
+func TestDrainTakesEverythingThatCanLieInAQueue(t *testing.T) {
+	server := sqstest.New()
+	server.Add(sqstest.Config{Name: "parking"})
+	url := server.Add(sqstest.Config{Name: "dead", DeadLetter: "parking"})
+	open := func(url string) *dlq.Queue {
+		return dlq.New(url, 0, func(context.Context) (*sqs.Client, error) { return server.Client(), nil })
+	}
+	queue := open(url)
+	for _, body := range []string{
+		string(event("from an old dead letter")),
+		`{"version":"1.0","requestContext":{"condition":"RetriesExhausted"},"requestPayload":` + string(event("from a destination")) + `,"responsePayload":{}}`,
+		`{"garbage":true}`,
+	} {
+		if _, err := server.Client().SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String(body)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := newWorld()
+	o := w.replayOptions()
+	o.Queue, o.Inbox, o.Parking = queue, queue, open(strings.Replace(url, "dead", "parking", 1))
+	r, err := ship.NewReplayer(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := r.Drain(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(&ship.Messages{Received: 3, Done: 3, Poison: 1}, report.Messages); d != "" {
+		t.Error(d)
+	}
+	taken := strings.Join(w.source.Taken(), " ")
+	if len(w.source.Taken()) != 2 || !strings.Contains(taken, "from an old dead letter") || !strings.Contains(taken, "from a destination") {
+		t.Errorf("delivered: %s", taken)
+	}
+	for _, request := range w.source.Requests() {
+		if got := request.Header.Get("X-Sumo-Client"); got != "dlq-aws-lambda" {
+			t.Errorf("X-Sumo-Client %q", got)
+		}
+	}
+	parked := server.Messages("parking")
+	if len(server.Messages("dead")) != 0 || len(parked) != 1 || parked[0].Body != `{"garbage":true}` {
+		t.Fatalf("%d left, %d parked", len(server.Messages("dead")), len(parked))
+	}
+	if a := parked[0].Attributes; a["ErrorClass"] != "undecodable" || !strings.Contains(a["ErrorMessage"], "decode event") {
+		t.Errorf("attributes %v", a)
+	}
+}
+
+// sqsEvent is what an event source mapping hands over.
+func sqsEvent(bodies ...string) []byte {
+	var records []map[string]any
+	for i, b := range bodies {
+		records = append(records, map[string]any{"messageId": fmt.Sprint("m", i), "receiptHandle": fmt.Sprint("h", i), "body": b,
+			"attributes": map[string]string{"ApproximateReceiveCount": "3", "SentTimestamp": "1767323045000"}, "eventSource": "aws:sqs"})
+	}
+	e, _ := json.Marshal(map[string]any{"Records": records})
+	return e
+}
+
+// An alarm asks for the age of the oldest message that was received.
+func TestReplayTellsTheAgeOfTheOldestMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		old, recent := event("old"), event("recent")
+		w.put(old)
+		time.Sleep(2 * time.Hour)
+		w.put(recent)
+		report, err := w.replayer(t, false).Drain(t.Context())
+		if err != nil || report.Messages.Received != 2 || report.Messages.Age != 7200 {
+			t.Errorf("%+v, %v", report.Messages, err)
+		}
+		if !strings.Contains(w.log.String(), `"MessageAge":7200`) {
+			t.Errorf("no metric in %s", w.log.String())
+		}
+	})
+}
+
+// released notes for how long messages were given back.
+type released struct {
+	*dlqtest.Queue
+	after map[string]time.Duration
+}
+
+func (r released) Release(_ context.Context, m dlq.Message, after time.Duration) error {
+	r.after[m.ID] = after
+	return nil
+}
+
+// Promise 5: one bad message never fails its batch, and a message that has
+// failed rests longer each time.
+func TestBatchFailsMessageByMessage(t *testing.T) {
+	w := newWorld(sumotest.Statuses(200, 400, 200)...)
+	o := w.replayOptions()
+	inbox := released{new(dlqtest.Queue), map[string]time.Duration{}}
+	o.Inbox = inbox
+	r, err := ship.NewReplayer(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := r.Invoke(t.Context(), sqsEvent(string(event("a")), "garbage", string(event("refused")), string(event("b"))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(answer), `{"batchItemFailures":[{"itemIdentifier":"m1"},{"itemIdentifier":"m2"}]}`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	for _, id := range []string{"m1", "m2"} {
+		if d := inbox.after[id]; d < time.Minute || d > 2*time.Minute {
+			t.Errorf("%s, received 3 times, rests for %v", id, d)
+		}
+	}
+	if len(inbox.after) != 2 {
+		t.Errorf("given back: %v", inbox.after)
+	}
+}
+
+// Promise 7: when Sumo Logic is not to be reached, the rest of a batch is given
+// back untried.
+func TestOutageLeavesTheRestUntried(t *testing.T) {
+	for _, status := range []int{503, 404} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(sumotest.Statuses(status, status, status, status, status, status, status, status)...)
+			w.vars["NUMBER_OF_RETRIES"] = "1"
+			w.vars["NUM_OF_WORKERS"] = "1"
+			w.put(event("a"), event("b"), event("c"))
+			answer, err := w.replayer(t, false).Invoke(t.Context(), sqsEvent(string(event("a")), string(event("b")), string(event("c"))))
+			want := `{"batchItemFailures":[{"itemIdentifier":"m0"},{"itemIdentifier":"m1"},{"itemIdentifier":"m2"}]}`
+			if err != nil || string(answer) != want {
+				t.Errorf("%v %s", err, answer)
+			}
+			if got := len(w.source.Requests()); got > 2 {
+				t.Errorf("%d requests for a source that answers %d", got, status)
+			}
+			report, err := w.replayer(t, false).Drain(t.Context())
+			if err != nil || report.Messages.Done != 0 || report.Messages.Kept != 1 || len(w.queue.Letters()) != 3 {
+				t.Errorf("%v %+v", err, report.Messages)
+			}
+		})
+	}
+}
+
+// The rest of a message is back in the queue before the message is deleted, and
+// keeps the history of it.
+func TestRestIsPutBack(t *testing.T) {
+	w := newWorld(sumotest.Statuses(200, 400)...)
+	w.vars["MAX_BODY_BYTES"], w.vars["MAX_IN_FLIGHT"], w.vars["NUM_OF_WORKERS"] = "40", "1", "1"
+	w.queue.Put(t.Context(), []dlq.Letter{{Event: event("a", "b"), Cause: dlq.Cause{FirstFailure: time.Unix(1000, 0).UTC(), Attempts: 4}}})
+	r := w.replayer(t, false)
+	var seen atomic.Int64
+	r.Seen = func(ship.Report) { seen.Add(1) }
+	report, err := r.Drain(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The rest, put back without a delay here, is taken up in the same run.
+	if report.Messages.PutBack != 1 || report.Confirmed != 2 || len(w.queue.Letters()) != 0 || seen.Load() != 2 {
+		t.Errorf("%+v, %+v", report, report.Messages)
+	}
+	requests := w.source.Requests()
+	if len(requests) != 3 || string(requests[1].Body) != string(requests[2].Body) {
+		t.Errorf("%d requests", len(requests))
+	}
+
+	w = newWorld(sumotest.Statuses(200, 400, 400)...)
+	w.vars["MAX_BODY_BYTES"], w.vars["MAX_IN_FLIGHT"], w.vars["NUM_OF_WORKERS"] = "40", "1", "1"
+	w.queue.Put(t.Context(), []dlq.Letter{{Event: event("a", "b"), Cause: dlq.Cause{FirstFailure: time.Unix(1000, 0).UTC(), Attempts: 4}}})
+	if _, err := w.replayer(t, false).Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	letters := w.queue.Letters()
+	if len(letters) != 1 || letters[0].Cause.Attempts != 5 || !letters[0].Cause.FirstFailure.Equal(time.Unix(1000, 0)) || letters[0].Cause.Class != "rejected" {
+		t.Errorf("%+v", letters)
+	}
+	if d := cmp.Diff([]string{"b"}, messages(t, letters[0].Event)); d != "" {
+		t.Error(d)
+	}
+}
+
+// Poison is never deleted, with or without a parking queue.
+func TestPoisonIsKeptOrParked(t *testing.T) {
+	for _, parking := range []bool{false, true} {
+		w := newWorld()
+		w.vars["NUM_OF_WORKERS"] = "1"
+		w.put([]byte("garbage"), event("good"))
+		report, err := w.replayer(t, parking).Drain(t.Context())
+		if err != nil || report.Messages.Poison != 1 || report.Confirmed != 1 {
+			t.Errorf("parking %t: %v %+v", parking, err, report.Messages)
+		}
+		if left, parked := len(w.queue.Letters()), len(w.parking.Letters()); left+parked != 1 || parked == 1 != parking {
+			t.Errorf("parking %t: %d left, %d parked", parking, left, parked)
+		}
+	}
+}
+
+// A replayer without a queue says so at its start.
+func TestReplayerNeedsItsQueue(t *testing.T) {
+	for value, want := range map[string]string{"": "TASK_QUEUE_URL: is not set", "dead-letters": "not the URL of a queue", "https://sqs.us-east-1.amazonaws.com/name": "not the URL of a queue"} {
+		w := newWorld()
+		w.vars["TASK_QUEUE_URL"] = value
+		o := w.replayOptions()
+		o.Queue, o.Inbox = nil, nil
+		if _, err := ship.NewReplayer(o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", value, err)
+		}
+	}
+}
+
+// Trouble with the queue names the queue and its class.
+func TestQueueTroubleIsNamed(t *testing.T) {
+	for code, class := range map[string]string{"AccessDenied": "AccessDenied", "QueueDoesNotExist": "NonExistentQueue", "KmsAccessDenied": "KMS.AccessDenied", "RequestThrottled": "RequestThrottled"} {
+		server := sqstest.New()
+		url := server.Add(sqstest.Config{Name: "dead"})
+		server.OnRequest(func(sqstest.Call) sqstest.Fault { return sqstest.Fault{Code: code} })
+		queue := dlq.New(url, 0, func(context.Context) (*sqs.Client, error) { return server.Client(), nil })
+		w := newWorld(sumotest.Statuses(404)...)
+		o := w.replayOptions()
+		o.Queue, o.Inbox = queue, queue
+		f, err := ship.NewForwarder(o.Options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, lost := f.Ship(t.Context(), event("a"))
+		r, err := ship.NewReplayer(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, undrained := r.Drain(t.Context())
+		for what, err := range map[string]error{"forwarder": lost, "replayer": undrained} {
+			if err == nil || !strings.Contains(err.Error(), "queue dead: ") || !strings.Contains(err.Error(), class) || strings.Contains(err.Error(), "SECRET") {
+				t.Errorf("%s, %s: %v", what, code, err)
+			}
+		}
+	}
+}
+
+// The built replay function drains a real queue over HTTP.
+func TestBootstrapReplays(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a binary")
+	}
+	server := sqstest.New()
+	url := server.Add(sqstest.Config{Name: "dead", Visibility: 6 * time.Minute})
+	api := httptest.NewServer(server)
+	defer api.Close()
+	for i := range 5 {
+		if _, err := server.Client().SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String(string(event(fmt.Sprint("line ", i))))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	source := sumotest.New()
+	sumo := httptest.NewServer(source)
+	defer sumo.Close()
+	f := lambdatest.Deploy(t, lambdatest.Build(t, "sumoship/function/replay"), map[string]string{
+		"SUMO_ENDPOINT": sumo.URL + "/SECRETPATH", "TASK_QUEUE_URL": url, "AWS_ENDPOINT_URL_SQS": api.URL,
+	})
+	r := f.Invoke([]byte(`{}`), 30*time.Second)
+	var report ship.Report
+	if err := json.Unmarshal(r.Payload, &report); err != nil || r.Failed() {
+		t.Fatalf("%+v %v\n%s", r, err, f.Output())
+	}
+	if len(source.Taken()) != 5 || len(server.Messages("dead")) != 0 || report.Messages.Done != 5 {
+		t.Errorf("%d taken, %d left, %s", len(source.Taken()), len(server.Messages("dead")), r.Payload)
+	}
+	if strings.Contains(f.Output(), "SECRET") {
+		t.Errorf("a secret in %s", f.Output())
+	}
+}
+
+// BenchmarkDrain drains 2,000 messages of 100 KB with 8 workers into a source
+// that answers after 50 ms: at best 8/50 ms = 160 messages a second. The metric
+// is the share of that.
+func BenchmarkDrain(b *testing.B) {
+	const messages, workers, answer = 2000, 8, 50 * time.Millisecond
+	var lines []string // of random text, which gzip and base64 bring to about 100 KB
+	for i := range 510 {
+		line := ""
+		for j := range 16 {
+			line += fmt.Sprintf("%x", uint64(i*16+j+1)*0x9e3779b97f4a7c15)
+		}
+		lines = append(lines, line)
+	}
+	payload := event(lines...)
+	for b.Loop() {
+		b.StopTimer()
+		queue := new(dlqtest.Queue)
+		for range messages {
+			queue.Put(b.Context(), []dlq.Letter{{Event: payload}})
+		}
+		vars := map[string]string{"SUMO_ENDPOINT": endpoint, "NUM_OF_WORKERS": fmt.Sprint(workers)}
+		slow := doer(func(r *http.Request) (*http.Response, error) {
+			io.Copy(io.Discard, r.Body)
+			time.Sleep(answer)
+			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+		})
+		r, err := ship.NewReplayer(ship.ReplayOptions{Inbox: queue, Options: ship.Options{
+			Env:  function.Env{Getenv: func(name string) string { return vars[name] }, Out: io.Discard},
+			HTTP: &http.Client{Transport: slow}, Queue: queue}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+		start := time.Now()
+		report, err := r.Drain(b.Context())
+		if err != nil || report.Messages.Done != messages {
+			b.Fatal(err, report.Messages)
+		}
+		b.ReportMetric(100*float64(messages)*answer.Seconds()/workers/time.Since(start).Seconds(), "%ofbest")
+		b.ReportMetric(float64(len(payload)), "B/message")
+	}
+}

@@ -1,0 +1,89 @@
+package awsapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+
+	"sumoship/deploy/subscription"
+)
+
+// Functions are the Lambda functions of an account in a Region.
+type Functions struct{ api *lambda.Client }
+
+// NewFunctions returns the functions that a client of the SDK reaches.
+func NewFunctions(api *lambda.Client) *Functions { return &Functions{api} }
+
+// LogGroup is the log group that a function writes to.
+func (f *Functions) LogGroup(ctx context.Context, arn string) (string, error) {
+	out, err := f.api.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: &arn})
+	if err != nil {
+		return "", failed("function "+arn+": get its configuration", err)
+	}
+	if out.LoggingConfig == nil || aws.ToString(out.LoggingConfig.LogGroup) == "" {
+		return "/aws/lambda/" + aws.ToString(out.FunctionName), nil
+	}
+	return *out.LoggingConfig.LogGroup, nil
+}
+
+// Invoke calls a function asynchronously.
+func (f *Functions) Invoke(ctx context.Context, arn string, event []byte) error {
+	if _, err := f.api.Invoke(ctx, &lambda.InvokeInput{FunctionName: &arn, InvocationType: types.InvocationTypeEvent, Payload: event}); err != nil {
+		return failed("function "+arn+": invoke it", err)
+	}
+	return nil
+}
+
+// Permitted tells whether CloudWatch Logs may call a function for all log
+// groups of its account already, by whatever statement.
+func (f *Functions) Permitted(ctx context.Context, d subscription.Destination) (bool, error) {
+	out, err := f.api.GetPolicy(ctx, &lambda.GetPolicyInput{FunctionName: aws.String(function(d)), Qualifier: qualifier(d)})
+	if _, none := errors.AsType[*types.ResourceNotFoundException](err); none {
+		return false, nil
+	}
+	if err != nil {
+		return false, failed("function "+d.ARN+": get its policy", err)
+	}
+	return d.Permitted(aws.ToString(out.Policy))
+}
+
+// Permit lets CloudWatch Logs call a function for all log groups of its account.
+func (f *Functions) Permit(ctx context.Context, d subscription.Destination) error {
+	p := d.Permission()
+	_, err := f.api.AddPermission(ctx, &lambda.AddPermissionInput{FunctionName: aws.String(function(d)), Qualifier: qualifier(d), Action: aws.String("lambda:InvokeFunction"),
+		StatementId: &p.ID, Principal: &p.Principal, SourceArn: &p.SourceARN, SourceAccount: &p.SourceAccount})
+	if err != nil {
+		return failed("function "+d.ARN+": add a permission for CloudWatch Logs", err)
+	}
+	return nil
+}
+
+// Forbid removes our statement from the policy of a function. removed is false
+// if there was none.
+func (f *Functions) Forbid(ctx context.Context, d subscription.Destination) (removed bool, err error) {
+	_, err = f.api.RemovePermission(ctx, &lambda.RemovePermissionInput{FunctionName: aws.String(function(d)), Qualifier: qualifier(d), StatementId: aws.String(subscription.PermissionID)})
+	if _, none := errors.AsType[*types.ResourceNotFoundException](err); none {
+		return false, nil
+	}
+	if err != nil {
+		return false, failed("function "+d.ARN+": remove the permission of CloudWatch Logs", err)
+	}
+	return true, nil
+}
+
+// function is the ARN of a function without its qualifier, which calls about
+// policies take by itself.
+func function(d subscription.Destination) string {
+	return fmt.Sprintf("arn:%s:lambda:%s:%s:function:%s", d.Partition, d.Region, d.Account, d.Name)
+}
+
+func qualifier(d subscription.Destination) *string {
+	if d.Qualifier == "" {
+		return nil
+	}
+	return &d.Qualifier
+}

@@ -1,0 +1,146 @@
+package awsapi
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
+
+	"sumoship/deploy/subscription"
+)
+
+// LogGroups are the log groups of an account in a Region.
+type LogGroups struct{ api *cloudwatchlogs.Client }
+
+// NewLogGroups returns the log groups that a client of the SDK reaches.
+func NewLogGroups(api *cloudwatchlogs.Client) *LogGroups { return &LogGroups{api} }
+
+// List gives the log groups of a page, without tags and filters, and the token
+// of the next page, which is "" after the last. A token holds for 24 hours.
+func (l *LogGroups) List(ctx context.Context, token string) (page []subscription.Group, next string, err error) {
+	in := &cloudwatchlogs.DescribeLogGroupsInput{}
+	if token != "" {
+		in.NextToken = &token
+	}
+	out, err := l.api.DescribeLogGroups(ctx, in)
+	if err != nil {
+		return nil, "", failed("list log groups", err)
+	}
+	page = make([]subscription.Group, len(out.LogGroups))
+	for i, g := range out.LogGroups {
+		arn := aws.ToString(g.LogGroupArn)
+		if arn == "" {
+			arn = strings.TrimSuffix(aws.ToString(g.Arn), ":*")
+		}
+		page[i] = subscription.Group{Name: aws.ToString(g.LogGroupName), ARN: arn, Class: string(g.LogGroupClass)}
+	}
+	return page, aws.ToString(out.NextToken), nil
+}
+
+// Named gives the names of the log groups that begin with a prefix.
+func (l *LogGroups) Named(ctx context.Context, prefix string) (names []string, err error) {
+	pages := cloudwatchlogs.NewDescribeLogGroupsPaginator(l.api, &cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePrefix: &prefix})
+	for pages.HasMorePages() {
+		out, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, failed("list log groups", err)
+		}
+		for _, g := range out.LogGroups {
+			names = append(names, aws.ToString(g.LogGroupName))
+		}
+	}
+	return names, nil
+}
+
+// Tags are those of a log group, which has its ARN. The map is not nil.
+func (l *LogGroups) Tags(ctx context.Context, g subscription.Group) (map[string]string, error) {
+	out, err := l.api.ListTagsForResource(ctx, &cloudwatchlogs.ListTagsForResourceInput{ResourceArn: &g.ARN})
+	if err != nil {
+		return nil, failed("list tags", err)
+	}
+	if out.Tags == nil {
+		return map[string]string{}, nil
+	}
+	return out.Tags, nil
+}
+
+// Filters are the subscription filters of a log group.
+func (l *LogGroups) Filters(ctx context.Context, group string) ([]subscription.Filter, error) {
+	var all []subscription.Filter
+	pages := cloudwatchlogs.NewDescribeSubscriptionFiltersPaginator(l.api, &cloudwatchlogs.DescribeSubscriptionFiltersInput{LogGroupName: &group})
+	for pages.HasMorePages() {
+		out, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, failed("describe subscription filters", err)
+		}
+		for _, f := range out.SubscriptionFilters {
+			all = append(all, subscription.Filter{Name: aws.ToString(f.FilterName), Destination: aws.ToString(f.DestinationArn),
+				Pattern: aws.ToString(f.FilterPattern), Role: aws.ToString(f.RoleArn)})
+		}
+	}
+	return all, nil
+}
+
+// Apply carries out a step. What is to be removed and is not there is removed.
+func (l *LogGroups) Apply(ctx context.Context, s subscription.Step) error {
+	f := s.Filter
+	switch s.Action {
+	case subscription.Put:
+		in := &cloudwatchlogs.PutSubscriptionFilterInput{LogGroupName: &s.Group, FilterName: &f.Name, FilterPattern: &f.Pattern, DestinationArn: &f.Destination}
+		if f.Role != "" {
+			in.RoleArn = &f.Role
+		}
+		if _, err := l.api.PutSubscriptionFilter(ctx, in); err != nil {
+			return failed("put subscription filter", err)
+		}
+	case subscription.Delete:
+		_, err := l.api.DeleteSubscriptionFilter(ctx, &cloudwatchlogs.DeleteSubscriptionFilterInput{LogGroupName: &s.Group, FilterName: &f.Name})
+		if _, gone := errors.AsType[*types.ResourceNotFoundException](err); err != nil && !gone {
+			return failed("delete subscription filter", err)
+		}
+	}
+	return nil
+}
+
+// Policies are the subscription filter policies of the account.
+func (l *LogGroups) Policies(ctx context.Context) ([]subscription.AccountPolicy, error) {
+	var all []subscription.AccountPolicy
+	in := &cloudwatchlogs.DescribeAccountPoliciesInput{PolicyType: types.PolicyTypeSubscriptionFilterPolicy}
+	for {
+		out, err := l.api.DescribeAccountPolicies(ctx, in)
+		if err != nil {
+			return nil, failed("describe account policies", err)
+		}
+		for _, p := range out.AccountPolicies {
+			all = append(all, subscription.AccountPolicy{Name: aws.ToString(p.PolicyName), Document: aws.ToString(p.PolicyDocument), Criteria: aws.ToString(p.SelectionCriteria)})
+		}
+		if aws.ToString(out.NextToken) == "" {
+			return all, nil
+		}
+		in.NextToken = out.NextToken
+	}
+}
+
+// ApplyAccount carries out a step on the policy of the account.
+func (l *LogGroups) ApplyAccount(ctx context.Context, s subscription.AccountStep) error {
+	p := s.Policy
+	switch s.Action {
+	case subscription.Put:
+		in := &cloudwatchlogs.PutAccountPolicyInput{PolicyName: &p.Name, PolicyDocument: &p.Document, PolicyType: types.PolicyTypeSubscriptionFilterPolicy, Scope: types.ScopeAll}
+		if p.Criteria != "" {
+			in.SelectionCriteria = &p.Criteria
+		}
+		if _, err := l.api.PutAccountPolicy(ctx, in); err != nil {
+			return failed("put account policy", err)
+		}
+	case subscription.Delete:
+		_, err := l.api.DeleteAccountPolicy(ctx, &cloudwatchlogs.DeleteAccountPolicyInput{PolicyName: &p.Name, PolicyType: types.PolicyTypeSubscriptionFilterPolicy})
+		if _, gone := errors.AsType[*types.ResourceNotFoundException](err); err != nil && !gone {
+			return failed("delete account policy", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,80 @@
+package function
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Vars reads environment variables and gathers what is wrong with them, so that
+// every mistake is reported at once.
+type Vars struct {
+	getenv func(string) string
+	errs   []error
+}
+
+// NewVars returns a reader of the variables that getenv knows.
+func NewVars(getenv func(string) string) *Vars { return &Vars{getenv: getenv} }
+
+// Fail notes what is wrong with a variable.
+func (v *Vars) Fail(name string, err error) {
+	v.errs = append(v.errs, fmt.Errorf("%s: %w", name, err))
+}
+
+// Err joins what was noted. Each error names its variable, its value unless that
+// is a secret, and what was expected.
+func (v *Vars) Err() error { return errors.Join(v.errs...) }
+
+// Text returns the value of a variable without surrounding space.
+func (v *Vars) Text(name string) string { return strings.TrimSpace(v.getenv(name)) }
+
+// Bool reads true or false.
+func (v *Vars) Bool(name string, otherwise bool) bool {
+	switch text := v.Text(name); strings.ToLower(text) {
+	case "":
+		return otherwise
+	case "true":
+		return true
+	case "false":
+		return false
+	default:
+		v.Fail(name, fmt.Errorf("%q is neither true nor false", text))
+		return otherwise
+	}
+}
+
+// Int reads a whole number from least to most.
+func (v *Vars) Int(name string, otherwise, least, most int) int {
+	text := v.Text(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < least || n > most {
+		v.Fail(name, fmt.Errorf("%q is not a whole number from %d to %d", text, least, most))
+		return otherwise
+	}
+	return n
+}
+
+// Millis reads a duration that is written as a number of milliseconds.
+func (v *Vars) Millis(name string, otherwise, least, most time.Duration) time.Duration {
+	return time.Duration(v.Int(name, int(otherwise.Milliseconds()), int(least.Milliseconds()), int(most.Milliseconds()))) * time.Millisecond
+}
+
+// List reads a comma-separated list, less blanks and empty entries.
+func (v *Vars) List(name string) []string {
+	text := v.Text(name)
+	var out []string
+	for entry := range strings.SplitSeq(text, ",") {
+		if entry = strings.TrimSpace(entry); entry != "" {
+			out = append(out, entry)
+		}
+	}
+	if text != "" && out == nil {
+		v.Fail(name, fmt.Errorf("%q is a list without an entry; leave it empty instead", text))
+	}
+	return out
+}
