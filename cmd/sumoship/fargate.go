@@ -67,7 +67,7 @@ var flagOf = map[string]string{
 
 // wrongOption names the flag of an option that is wrong.
 func wrongOption(err error) error {
-	if o, ok := errors.AsType[*fargate.OptionError](err); ok {
+	if o, ok := errors.AsType[*finding.OptionError](err); ok {
 		return usage("%s: %q: want %s", cmp.Or(flagOf[o.Option], o.Option), o.Value, o.Want)
 	}
 	return exit{exitUsage, err}

@@ -116,7 +116,7 @@ func wrongRoles(err error) error {
 		}
 		return exit{exitUsage, errors.Join(errs...)}
 	}
-	if o, ok := errors.AsType[*fargate.OptionError](err); ok {
+	if o, ok := errors.AsType[*finding.OptionError](err); ok {
 		if o.Value == "" {
 			return usage("%s: want %s", flags[o.Option], o.Want)
 		}

@@ -10,7 +10,7 @@ import (
 
 	"sumoship/deploy"
 	"sumoship/deploy/cfn"
-	"sumoship/deploy/fargate"
+	"sumoship/deploy/finding"
 	"sumoship/deploy/service"
 	"sumoship/deploy/subscription"
 )
@@ -124,7 +124,7 @@ func (c *fargateLogsCmd) Run(ctx context.Context, s streams) error {
 
 // wanted is what an option asks for.
 func wanted(err error) string {
-	if o, ok := errors.AsType[*fargate.OptionError](err); ok {
+	if o, ok := errors.AsType[*finding.OptionError](err); ok {
 		return o.Want
 	}
 	return err.Error()

@@ -13,7 +13,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
-	"sumoship/deploy/fargate"
 	"sumoship/deploy/finding"
 	"sumoship/deploy/iam"
 	"sumoship/deploy/service"
@@ -183,7 +182,7 @@ var serviceFlagOf = map[string]string{
 
 // wrongService names the flag of an option that is wrong.
 func wrongService(err error) error {
-	o, ok := errors.AsType[*fargate.OptionError](err)
+	o, ok := errors.AsType[*finding.OptionError](err)
 	if !ok {
 		return exit{exitUsage, err}
 	}

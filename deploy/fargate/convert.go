@@ -4,7 +4,6 @@
 package fargate
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -33,24 +32,13 @@ type Options struct {
 	Allow         []string          // IDs of refusals that are lifted; see [Rule.Allow]
 }
 
-// OptionError is an option that cannot be meant.
-type OptionError struct {
-	Option string // field of [Options]
-	Value  string
-	Want   string
-}
-
-func (e *OptionError) Error() string {
-	return fmt.Sprintf("option %s: %q: want %s", e.Option, e.Value, e.Want)
-}
-
 // Convert edits d into its Fargate version and returns what it found, by place.
 // All findings come at once. While one of them is of severity error, d is not
 // to be used: what it should be, a person has to say.
 //
 // Converting a converted definition edits nothing.
 //
-// Errors: *OptionError.
+// Errors: *[finding.OptionError].
 //
 // Source: Amazon ECS Developer Guide, "Task definition differences for Fargate";
 // Rules names the source of each finding.
@@ -65,7 +53,7 @@ func Convert(d *taskdef.Document, o Options) ([]finding.Finding, error) {
 // claims to be for Fargate, what ECS refuses is of severity error, also where
 // Convert mends it.
 //
-// Errors: *OptionError.
+// Errors: *[finding.OptionError].
 func Check(d *taskdef.Document, o Options) ([]finding.Finding, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -158,7 +146,7 @@ func (o Options) Validate() error {
 		{"FamilySuffix", o.FamilySuffix, suffixName, "letters, digits, _ and -"},
 	} {
 		if v.value != "" && !v.pattern.MatchString(v.value) && !placeholder(v.value) {
-			return &OptionError{v.option, v.value, v.want}
+			return &finding.OptionError{Option: v.option, Value: v.value, Want: v.want}
 		}
 	}
 	for _, v := range []struct {
@@ -172,21 +160,21 @@ func (o Options) Validate() error {
 		{"Shm", o.Shm, []string{"tmpfs"}},
 	} {
 		if v.value != "" && !slices.Contains(v.choice, v.value) {
-			return &OptionError{v.option, v.value, strings.Join(v.choice, " or ")}
+			return &finding.OptionError{Option: v.option, Value: v.value, Want: strings.Join(v.choice, " or ")}
 		}
 	}
 	for name, v := range o.Volumes {
 		if v != "ephemeral" && !efsVolume.MatchString(v) {
-			return &OptionError{"Volumes", name + "=" + v, "ephemeral, efs:fs-ID, efs:fs-ID:/DIR or efs:fs-ID:fsap-ID"}
+			return &finding.OptionError{Option: "Volumes", Value: name + "=" + v, Want: "ephemeral, efs:fs-ID, efs:fs-ID:/DIR or efs:fs-ID:fsap-ID"}
 		}
 	}
 	for _, id := range o.Allow {
 		rule, ok := lookup(id)
 		if !ok {
-			return &OptionError{"Allow", id, "the ID of a finding"}
+			return &finding.OptionError{Option: "Allow", Value: id, Want: "the ID of a finding"}
 		}
 		if rule.Allow == "" {
-			return &OptionError{"Allow", id, "the ID of a refusal that can be lifted; this finding has to be mended"}
+			return &finding.OptionError{Option: "Allow", Value: id, Want: "the ID of a refusal that can be lifted; this finding has to be mended"}
 		}
 	}
 	return nil

@@ -270,7 +270,7 @@ func TestOptions(t *testing.T) {
 	} {
 		for name, f := range map[string]func(*taskdef.Document, Options) ([]finding.Finding, error){"Convert": Convert, "Check": Check} {
 			found, err := f(read(t, "td.json", task("")), c.o)
-			e, ok := errors.AsType[*OptionError](err)
+			e, ok := errors.AsType[*finding.OptionError](err)
 			if !ok || e.Option != c.option || found != nil || !strings.Contains(e.Error(), e.Want) {
 				t.Errorf("%s %s: %v", name, c.option, err)
 			}

@@ -100,7 +100,7 @@ type PortMove struct {
 
 // NewMove tells what the move changes. It edits nothing.
 //
-// Errors: *OptionError.
+// Errors: *finding.OptionError.
 func NewMove(d *taskdef.Document, o Options) (*Move, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err

@@ -6,7 +6,7 @@ import (
 	"errors"
 
 	"sumoship/deploy/cfn"
-	"sumoship/deploy/fargate"
+	"sumoship/deploy/finding"
 	"sumoship/deploy/taskdef"
 	"sumoship/deploy/tree"
 )
@@ -25,7 +25,7 @@ func (r *Roles) JSON() ([]byte, error) {
 			}
 			seen[part.From] = true
 			if part.From == nil {
-				return nil, &fargate.OptionError{Option: cmp.Or(pseudoOptions[cfn.RefName(part.Node)], "Account"), Value: "", Want: "the account and the Region, for policies in JSON name them"}
+				return nil, &finding.OptionError{Option: cmp.Or(pseudoOptions[cfn.RefName(part.Node)], "Account"), Value: "", Want: "the account and the Region, for policies in JSON name them"}
 			}
 			errs = append(errs, r.document.Errorf(part.From, "write the roles for CloudFormation, or put the value there", "the value of %s is known only when it is deployed", part.From.Pointer()))
 		}

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"sumoship/deploy/cfn"
-	"sumoship/deploy/fargate"
+	"sumoship/deploy/finding"
 	"sumoship/deploy/tree"
 )
 
@@ -78,7 +78,7 @@ func (b *roleBuilder) repositories() {
 		case strings.HasPrefix(name, "arn:") && strings.Contains(name, ":ecr:") && strings.Contains(name, ":repository/"):
 			b.pull(cfn.Literal(name))
 		default:
-			b.Wrong(&fargate.OptionError{Option: "Repositories", Value: name, Want: "the name or ARN of a repository of Amazon ECR, or none"})
+			b.Wrong(&finding.OptionError{Option: "Repositories", Value: name, Want: "the name or ARN of a repository of Amazon ECR, or none"})
 		}
 	}
 	if len(b.Repositories) > 0 {
@@ -282,13 +282,13 @@ func (b *roleBuilder) keys() {
 		return
 	}
 	if len(b.services) == 0 {
-		b.Wrong(&fargate.OptionError{Option: "Keys", Value: strings.Join(b.Keys, ", "), Want: "no key: nothing in the definition is a secret, a parameter or an environment file"})
+		b.Wrong(&finding.OptionError{Option: "Keys", Value: strings.Join(b.Keys, ", "), Want: "no key: nothing in the definition is a secret, a parameter or an environment file"})
 		return
 	}
 	for _, key := range b.Keys {
 		arn, region, alias, err := b.key(key)
 		if err != nil {
-			b.Wrong(&fargate.OptionError{Option: "Keys", Value: key, Want: err.Error()})
+			b.Wrong(&finding.OptionError{Option: "Keys", Value: key, Want: err.Error()})
 			continue
 		}
 		via := condition{"StringLike", "kms:ViaService", nil}

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"sumoship/deploy/cfn"
-	"sumoship/deploy/fargate"
 	"sumoship/deploy/finding"
 	"sumoship/deploy/taskdef"
 	"sumoship/deploy/tree"
@@ -133,13 +132,13 @@ func (b *roleBuilder) known() (map[string]string, error) {
 	known := map[string]string{}
 	if b.Account != "" {
 		if !taskdef.Account.MatchString(b.Account) {
-			return nil, &fargate.OptionError{Option: "Account", Value: b.Account, Want: "the 12 digits of an account"}
+			return nil, &finding.OptionError{Option: "Account", Value: b.Account, Want: "the 12 digits of an account"}
 		}
 		known["AWS::AccountId"] = b.Account
 	}
 	if b.Region != "" {
 		if !taskdef.Region.MatchString(b.Region) {
-			return nil, &fargate.OptionError{Option: "Region", Value: b.Region, Want: "a region, such as us-east-1"}
+			return nil, &finding.OptionError{Option: "Region", Value: b.Region, Want: "a region, such as us-east-1"}
 		}
 		known["AWS::Region"] = b.Region
 		for _, p := range partitions {

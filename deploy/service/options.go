@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"sumoship/deploy/fargate"
+	"sumoship/deploy/finding"
 	"sumoship/deploy/iam"
 	"sumoship/deploy/taskdef"
 )
@@ -108,16 +109,16 @@ func (o *Options) validate() error {
 	} {
 		for i, v := range list.values {
 			if slices.Contains(list.values[:i], v) {
-				return &fargate.OptionError{Option: option, Value: v, Want: "each once"}
+				return &finding.OptionError{Option: option, Value: v, Want: "each once"}
 			}
 			if !list.pattern.MatchString(v) {
-				return &fargate.OptionError{Option: option, Value: v, Want: list.want}
+				return &finding.OptionError{Option: option, Value: v, Want: list.want}
 			}
 		}
 	}
 	for _, c := range checks {
 		if c.value != "" && !c.pattern.MatchString(c.value) {
-			return &fargate.OptionError{Option: c.option, Value: c.value, Want: c.want}
+			return &finding.OptionError{Option: c.option, Value: c.value, Want: c.want}
 		}
 	}
 	for _, c := range []struct {
@@ -128,7 +129,7 @@ func (o *Options) validate() error {
 		{"DesiredCount", deref(o.DesiredCount), 0, 10000}, {"HealthCheckGrace", deref(o.HealthCheckGrace), 0, 1<<31 - 1},
 	} {
 		if c.value != 0 && (c.value < c.min || c.value > c.max) {
-			return &fargate.OptionError{Option: c.option, Value: strconv.Itoa(c.value), Want: strconv.Itoa(c.min) + " to " + strconv.Itoa(c.max)}
+			return &finding.OptionError{Option: c.option, Value: strconv.Itoa(c.value), Want: strconv.Itoa(c.min) + " to " + strconv.Itoa(c.max)}
 		}
 	}
 	if err := CheckRetention(o.Retention); err != nil {
@@ -147,21 +148,21 @@ func (o *Options) validateTogether() error {
 	balanced := o.balanced()
 	switch {
 	case len(o.Paths)+len(o.Hosts) > ruleValues:
-		return &fargate.OptionError{Option: "Paths", Value: strings.Join(append(slices.Clone(o.Paths), o.Hosts...), ","), Want: "at most 5 paths and hosts together, which is what a listener rule takes"}
+		return &finding.OptionError{Option: "Paths", Value: strings.Join(append(slices.Clone(o.Paths), o.Hosts...), ","), Want: "at most 5 paths and hosts together, which is what a listener rule takes"}
 	case o.Listener != "" && !balanced:
-		return &fargate.OptionError{Option: "Paths", Value: "", Want: wantPath + ", or a host, for the rule of the listener"}
+		return &finding.OptionError{Option: "Paths", Value: "", Want: wantPath + ", or a host, for the rule of the listener"}
 	case !balanced && o.RecordName != "":
-		return &fargate.OptionError{Option: "RecordName", Value: o.RecordName, Want: "a load balancer for it: give a path or host too"}
+		return &finding.OptionError{Option: "RecordName", Value: o.RecordName, Want: "a load balancer for it: give a path or host too"}
 	case !balanced && o.Priority != 0:
-		return &fargate.OptionError{Option: "Priority", Value: strconv.Itoa(o.Priority), Want: "a load balancer for it: give a path or host too"}
+		return &finding.OptionError{Option: "Priority", Value: strconv.Itoa(o.Priority), Want: "a load balancer for it: give a path or host too"}
 	case o.HostedZone != "" && o.RecordName == "":
-		return &fargate.OptionError{Option: "RecordName", Value: "", Want: "the DNS name that the record in the hosted zone has"}
+		return &finding.OptionError{Option: "RecordName", Value: "", Want: "the DNS name that the record in the hosted zone has"}
 	case o.DatabaseSG != "" && o.DatabasePort == 0:
-		return &fargate.OptionError{Option: "DatabasePort", Value: "", Want: "the port of the database, such as 3306 or 5432"}
+		return &finding.OptionError{Option: "DatabasePort", Value: "", Want: "the port of the database, such as 3306 or 5432"}
 	case o.DatabasePort != 0 && o.DatabaseSG == "":
-		return &fargate.OptionError{Option: "DatabaseSG", Value: "", Want: wantGroup + ", which the database has"}
+		return &finding.OptionError{Option: "DatabaseSG", Value: "", Want: wantGroup + ", which the database has"}
 	case o.OnDemand != 0 && !o.Spot:
-		return &fargate.OptionError{Option: "OnDemand", Value: strconv.Itoa(o.OnDemand), Want: "Spot with it; without, all tasks are on demand"}
+		return &finding.OptionError{Option: "OnDemand", Value: strconv.Itoa(o.OnDemand), Want: "Spot with it; without, all tasks are on demand"}
 	}
 	return nil
 }
@@ -185,7 +186,7 @@ func CheckRetention(days int) error {
 		for _, n := range retentionDays {
 			all = append(all, fmt.Sprint(n))
 		}
-		return &fargate.OptionError{Option: "Retention", Value: fmt.Sprint(days), Want: "a number of days that CloudWatch Logs has: " + strings.Join(all, ", ")}
+		return &finding.OptionError{Option: "Retention", Value: fmt.Sprint(days), Want: "a number of days that CloudWatch Logs has: " + strings.Join(all, ", ")}
 	}
 	return nil
 }

@@ -87,10 +87,10 @@ func New(d *taskdef.Document, existing *Existing, o Options) (*Service, error) {
 		s.take(existing)
 	}
 	if s.o.Name = cmp.Or(s.o.Name, s.taken.serviceName); s.o.Name == "" {
-		return nil, &fargate.OptionError{Option: "Name", Value: "", Want: "the name of the service"}
+		return nil, &finding.OptionError{Option: "Name", Value: "", Want: "the name of the service"}
 	}
 	if s.taken.balanced && !o.balanced() {
-		return nil, &fargate.OptionError{Option: "Paths", Value: "", Want: wantPath + ", or a host, for the service is behind a load balancer"}
+		return nil, &finding.OptionError{Option: "Paths", Value: "", Want: wantPath + ", or a host, for the service is behind a load balancer"}
 	}
 	s.placeholders()
 	s.capacity()

@@ -579,7 +579,7 @@ func TestServiceOptions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := makeService(t, "", shopForEC2, c.existing, c.o)
-			o, ok := errors.AsType[*fargate.OptionError](err)
+			o, ok := errors.AsType[*finding.OptionError](err)
 			if !ok || o.Option != c.option || o.Want == "" {
 				t.Errorf("got %v, want an error of %s", err, c.option)
 			}
@@ -587,7 +587,7 @@ func TestServiceOptions(t *testing.T) {
 	}
 	// The role that a definition names is its own: nothing is added to it.
 	_, err := makeService(t, "", serviceShapes[5].src, "", service.Options{Name: "a", Roles: iam.Options{Allow: []iam.Grant{grant("exec")}}})
-	if o, ok := errors.AsType[*fargate.OptionError](err); !ok || o.Option != "TaskAllow" {
+	if o, ok := errors.AsType[*finding.OptionError](err); !ok || o.Option != "TaskAllow" {
 		t.Errorf("got %v", err)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"sumoship/deploy/cfn"
-	"sumoship/deploy/fargate"
 	"sumoship/deploy/finding"
 	"sumoship/deploy/iam"
 	"sumoship/deploy/taskdef"
@@ -113,7 +112,7 @@ func (s *Service) makeRoles(n *tree.Node) error {
 		default:
 			s.on.Note(serviceRoleKept, role, "")
 			if r.id == iam.TaskRoleID && len(s.o.Roles.Allow) > 0 {
-				return &fargate.OptionError{Option: "TaskAllow", Value: s.o.Roles.Allow[0].String(), Want: "a task role of the template, and the definition names one: NewRoles makes it"}
+				return &finding.OptionError{Option: "TaskAllow", Value: s.o.Roles.Allow[0].String(), Want: "a task role of the template, and the definition names one: NewRoles makes it"}
 			}
 		}
 		if s.newRole[r.id] {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestOverridesNamePlaces(t *testing.T) {
+func TestOverridesExpandPlaceholders(t *testing.T) {
 	const task, old = "0123456789abcdef0123456789abcdef", "0f6c1d2e-3b4a-4968-8776-655443322110"
 	for _, tt := range []struct {
 		stream, override string
@@ -18,7 +18,7 @@ func TestOverridesNamePlaces(t *testing.T) {
 		{"shop/web/" + task, "aws{logGroup}:{logStream}", "aws/ecs/shop:shop/web/" + task},
 		{"shop/web/" + task, "{container}{container}", "webweb"},
 		{"shop/web/" + task, "{Container} {} {x}", "{Container} {} {x}"},
-		{"shop/{logGroup}/" + task, "{container}", "{logGroup}"}, // what is filled in is not filled again
+		{"shop/{logGroup}/" + task, "{container}", "{logGroup}"}, // values are not expanded again
 		{"web/" + task, "ecs/{container}", "-"},
 		{"/web/" + task, "ecs/{container}", "-"},
 		{"shop//" + task, "ecs/{container}", "-"},
