@@ -56,7 +56,7 @@ func (b *bench) client() *sqs.Client {
 	return b.server.Client(func(o *sqs.Options) { o.HTTPClient = b.wire })
 }
 
-// puts lets the requests that put letters fail: that with number n, from 1.
+// puts lets the requests that put entries fail: that with number n, from 1.
 func (b *bench) puts(fault func(n int) sqstest.Fault) {
 	var mu sync.Mutex
 	n := 0
@@ -71,27 +71,27 @@ func (b *bench) puts(fault func(n int) sqstest.Fault) {
 	})
 }
 
-// put puts letters that all have to get in.
-func (b *bench) put(letters ...dlq.Letter) {
+// put puts entries that all have to get in.
+func (b *bench) put(entries ...dlq.Entry) {
 	b.Helper()
-	failed, err := b.queue.Put(b.Context(), letters)
+	failed, err := b.queue.Put(b.Context(), entries)
 	if failed != nil || err != nil {
 		b.Fatalf("failed: %v, error: %v", failed, err)
 	}
 }
 
-func (b *bench) receive(n int, wait, hidden time.Duration) []dlq.Message {
+func (b *bench) receive(n int, wait, visibility time.Duration) []dlq.Message {
 	b.Helper()
-	got, err := b.queue.Receive(b.Context(), n, wait, hidden)
+	got, err := b.queue.Receive(b.Context(), n, wait, visibility)
 	if err != nil {
 		b.Fatal(err)
 	}
 	return got
 }
 
-func (b *bench) receiveOne(hidden time.Duration) dlq.Message {
+func (b *bench) receiveOne(visibility time.Duration) dlq.Message {
 	b.Helper()
-	got := b.receive(10, 0, hidden)
+	got := b.receive(10, 0, visibility)
 	if len(got) != 1 {
 		b.Fatalf("received %d messages, want 1", len(got))
 	}
@@ -214,11 +214,11 @@ func event(name string, size int) []byte {
 	return []byte(head + strings.Repeat("A", max(0, size-len(head)-len(tail))) + tail)
 }
 
-// letters are n of them, each unlike the others.
-func letters(n, size int) []dlq.Letter {
-	all := make([]dlq.Letter, n)
+// entries are n of them, each unlike the others.
+func entries(n, size int) []dlq.Entry {
+	all := make([]dlq.Entry, n)
 	for i := range all {
-		all[i] = dlq.Letter{Event: event(fmt.Sprint("n", i, "/"), size), Cause: dlq.Cause{
+		all[i] = dlq.Entry{Event: event(fmt.Sprint("n", i, "/"), size), Cause: dlq.Cause{
 			Class: "unavailable", Message: fmt.Sprintf("the source answered %d", 500+i), LogGroup: fmt.Sprint("/ecs/", i),
 			FirstFailure: time.Date(2026, 1, 2, 3, 4, 5, i, time.UTC), Attempts: i + 1,
 		}}
@@ -226,9 +226,9 @@ func letters(n, size int) []dlq.Letter {
 	return all
 }
 
-func bodiesOf(letters []dlq.Letter) []string {
+func bodiesOf(entries []dlq.Entry) []string {
 	var all []string
-	for _, l := range letters {
+	for _, l := range entries {
 		all = append(all, string(l.Event))
 	}
 	slices.Sort(all)
@@ -245,13 +245,13 @@ func upTo(n int) []int {
 	return all
 }
 
-func TestPutBringsEachLetterOnce(t *testing.T) {
+func TestPutBringsEachEntryOnce(t *testing.T) {
 	onQueue(t, sqstest.Config{}, 0, func(b *bench) {
 		limit, err := b.queue.Limit(b.Context())
 		if err != nil {
 			b.Fatal(err)
 		}
-		all := letters(57, 0)
+		all := entries(57, 0)
 		for i, size := range map[int]int{3: limit, 4: limit, 20: 300 << 10, 21: 300 << 10, 22: 300 << 10, 23: 300 << 10, 40: limit, 56: 900 << 10} {
 			all[i].Event = event(fmt.Sprint("n", i, "/"), size)
 		}
@@ -269,8 +269,8 @@ func TestPutBringsEachLetterOnce(t *testing.T) {
 			}
 			for _, m := range messages {
 				count++
-				got[string(m.Letter.Event)] = m.Letter.Cause
-				if m.Body != string(m.Letter.Event) || m.ID == "" || m.Receives != 1 || !m.Sent.Equal(time.Now()) {
+				got[string(m.Entry.Event)] = m.Entry.Cause
+				if m.Body != string(m.Entry.Event) || m.ID == "" || m.Receives != 1 || !m.Sent.Equal(time.Now()) {
 					b.Errorf("message %q, received %d times, sent %v: %.50s", m.ID, m.Receives, m.Sent, m.Body)
 				}
 			}
@@ -279,7 +279,7 @@ func TestPutBringsEachLetterOnce(t *testing.T) {
 		b.equal(got, want)
 		for _, r := range b.wire.requests {
 			if r.entries > 10 || r.bytes > 1<<20 {
-				b.Errorf("a request with %d letters of %d bytes", r.entries, r.bytes)
+				b.Errorf("a request with %d entries of %d bytes", r.entries, r.bytes)
 			}
 		}
 	})
@@ -287,7 +287,7 @@ func TestPutBringsEachLetterOnce(t *testing.T) {
 
 func TestPutFillsItsRequests(t *testing.T) {
 	for _, c := range []struct {
-		letters, size int
+		entries, size int
 		want          []int
 	}{
 		{0, 0, nil},
@@ -299,7 +299,7 @@ func TestPutFillsItsRequests(t *testing.T) {
 		{3, 1<<20 - room, []int{1, 1, 1}},
 	} {
 		onQueue(t, sqstest.Config{}, 0, func(b *bench) {
-			all := letters(c.letters, c.size)
+			all := entries(c.entries, c.size)
 			b.put(all...)
 			b.equal(b.wire.sent("SendMessageBatch"), c.want)
 			b.equal(b.bodies(), bodiesOf(all))
@@ -307,7 +307,7 @@ func TestPutFillsItsRequests(t *testing.T) {
 	}
 	// Attributes count: without them these would be eight to a request.
 	onQueue(t, sqstest.Config{}, 0, func(b *bench) {
-		all := letters(9, 1<<17)
+		all := entries(9, 1<<17)
 		b.put(all...)
 		b.equal(b.wire.sent("SendMessageBatch"), []int{7, 2})
 		for i := range all {
@@ -356,7 +356,7 @@ func TestLimitOfAQueueThatDoesNotTell(t *testing.T) {
 	}
 }
 
-// A letter of the size of the limit fits, whatever its cause. One that does not
+// An entry of the size of the limit fits, whatever its cause. One that does not
 // fit is reported, and takes no other with it.
 func TestLimitFits(t *testing.T) {
 	for size, class := range map[int]string{1 << 20: "BatchRequestTooLong", 256 << 10: "InvalidParameterValue", 4 << 10: "InvalidParameterValue"} {
@@ -368,9 +368,9 @@ func TestLimitFits(t *testing.T) {
 				}
 				long := strings.Repeat("é", 5000)
 				longest := dlq.Cause{Class: long, Message: long, LogGroup: long, FirstFailure: time.Date(2026, 11, 12, 13, 14, 15, 123456789, time.UTC), Attempts: math.MaxInt}
-				all := letters(5, 0)
-				all[1] = dlq.Letter{Event: event("attributes", limit), Cause: longest}
-				all[3] = dlq.Letter{Event: event("none", limit+room)} // uses the room that attributes do not take
+				all := entries(5, 0)
+				all[1] = dlq.Entry{Event: event("attributes", limit), Cause: longest}
+				all[3] = dlq.Entry{Event: event("none", limit+room)} // uses the room that attributes do not take
 				b.put(all...)
 				b.equal(b.bodies(), bodiesOf(all))
 
@@ -390,7 +390,7 @@ func TestPutSendsPartsThatFailedAgain(t *testing.T) {
 		b.puts(func(n int) sqstest.Fault {
 			return sqstest.Fault{FailEntries: map[int][]int{1: {1, 3, 4}, 2: {0, 2}, 3: {1}}[n]}
 		})
-		all := letters(5, 0)
+		all := entries(5, 0)
 		start := time.Now()
 		b.put(all...)
 		b.equal(b.wire.sent("SendMessageBatch"), []int{5, 3, 2, 1})
@@ -407,9 +407,9 @@ func TestPutReportsPartsThatFail(t *testing.T) {
 			if n > 4 {
 				return sqstest.Fault{} // the second batch
 			}
-			return sqstest.Fault{FailEntries: []int{max(0, 2-n)}} // letter 1, then the one that is left
+			return sqstest.Fault{FailEntries: []int{max(0, 2-n)}} // entry 1, then the one that is left
 		})
-		all := letters(13, 0)
+		all := entries(13, 0)
 		all[5].Event = event("large", 5<<10)
 		failed, err := b.queue.Put(b.Context(), all)
 		b.equal(sorted(failed), []int{1, 5})
@@ -424,12 +424,12 @@ func TestPutReportsPartsThatFail(t *testing.T) {
 	})
 }
 
-// What may pass is tried again, and no letter is lost to it.
+// What may pass is tried again, and no entry is lost to it.
 func TestPutTriesAgain(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault sqstest.Fault
 		class string
-		adds  int // how often a letter is in the queue after a request that failed
+		adds  int // how often an entry is in the queue after a request that failed
 	}{
 		"throttled":        {sqstest.Fault{Code: "RequestThrottled"}, "RequestThrottled", 0},
 		"throttled by KMS": {sqstest.Fault{Code: "KmsThrottled"}, "KMS.Throttl", 0},
@@ -447,7 +447,7 @@ func TestPutTriesAgain(t *testing.T) {
 					}
 					return sqstest.Fault{}
 				})
-				all := letters(2, 0)
+				all := entries(2, 0)
 				b.put(all...)
 				b.equal(b.wire.sent("SendMessageBatch"), []int{2, 2, 2})
 				want := slices.Repeat(all, 1+2*c.adds)
@@ -456,7 +456,7 @@ func TestPutTriesAgain(t *testing.T) {
 			onQueue(t, sqstest.Config{}, 0, func(b *bench) {
 				b.puts(func(int) sqstest.Fault { return c.fault })
 				start := time.Now()
-				failed, err := b.queue.Put(b.Context(), letters(12, 0))
+				failed, err := b.queue.Put(b.Context(), entries(12, 0))
 				b.equal(sorted(failed), upTo(12))
 				b.fails(err, "q", "put", c.class)
 				b.equal(b.wire.sent("SendMessageBatch"), []int{10, 10, 10, 10, 2, 2, 2, 2})
@@ -474,7 +474,7 @@ func TestPutDoesNotInsist(t *testing.T) {
 			onQueue(t, sqstest.Config{}, 0, func(b *bench) {
 				b.puts(func(int) sqstest.Fault { return sqstest.Fault{Code: code} })
 				start := time.Now()
-				failed, err := b.queue.Put(b.Context(), letters(12, 0))
+				failed, err := b.queue.Put(b.Context(), entries(12, 0))
 				b.equal(sorted(failed), upTo(12))
 				b.fails(err, "q", "put", class)
 				b.equal(b.wire.sent("SendMessageBatch"), []int{10, 2})
@@ -493,7 +493,7 @@ func TestPutGoesOnAfterABatchThatFailed(t *testing.T) {
 			}
 			return sqstest.Fault{}
 		})
-		all := letters(25, 0)
+		all := entries(25, 0)
 		failed, err := b.queue.Put(b.Context(), all)
 		b.equal(sorted(failed), upTo(20)[10:])
 		b.fails(err, "q", "put", "AccessDenied")
@@ -509,7 +509,7 @@ func cutShort(t *testing.T, check func(b *bench, failed []int, err error)) {
 			ctx, cancel := context.WithDeadline(b.Context(), time.Now())
 			defer cancel()
 			start := time.Now()
-			failed, err := b.queue.Put(ctx, letters(25, 0))
+			failed, err := b.queue.Put(ctx, entries(25, 0))
 			b.equal(sorted(failed), upTo(25))
 			b.equal(time.Since(start), time.Duration(0))
 			b.equal(len(b.bodies()), 0)
@@ -522,7 +522,7 @@ func cutShort(t *testing.T, check func(b *bench, failed []int, err error)) {
 			ctx, cancel := context.WithTimeout(b.Context(), 10*time.Millisecond)
 			defer cancel()
 			start := time.Now()
-			failed, err := b.queue.Put(ctx, letters(25, 0))
+			failed, err := b.queue.Put(ctx, entries(25, 0))
 			b.equal(sorted(failed), upTo(25))
 			b.equal(time.Since(start), 10*time.Millisecond)
 			check(b, failed, err)
@@ -540,7 +540,7 @@ func cutShort(t *testing.T, check func(b *bench, failed []int, err error)) {
 			ctx, cancel := context.WithTimeout(b.Context(), time.Second)
 			defer cancel()
 			start := time.Now()
-			failed, err := b.queue.Put(ctx, letters(25, 0))
+			failed, err := b.queue.Put(ctx, entries(25, 0))
 			b.equal(sorted(failed), upTo(25)[10:]) // ten were in by then
 			b.equal(time.Since(start), time.Second)
 			check(b, failed, err)
@@ -574,7 +574,7 @@ func TestDelay(t *testing.T) {
 	} {
 		t.Run(c.delay.String(), func(t *testing.T) {
 			onQueue(t, sqstest.Config{}, c.delay, func(b *bench) {
-				b.put(letters(200, 0)...)
+				b.put(entries(200, 0)...)
 				seen := map[time.Duration]bool{}
 				for _, m := range b.server.Messages("q") {
 					d := m.VisibleAt.Sub(m.Sent)
@@ -584,7 +584,7 @@ func TestDelay(t *testing.T) {
 					seen[d] = true
 				}
 				if c.least != c.most && len(seen) < 20 {
-					b.Errorf("%d letters come back after %d different times", 200, len(seen))
+					b.Errorf("%d entries come back after %d different times", 200, len(seen))
 				}
 				if c.least > 0 {
 					time.Sleep(c.least - time.Millisecond)
@@ -611,14 +611,14 @@ func TestPutTakesWhatSQSRefuses(t *testing.T) {
 		"no JSON \x02":         `no JSON \u0002`,
 	}
 	onQueue(t, sqstest.Config{}, 0, func(b *bench) {
-		var letters []dlq.Letter
+		var entries []dlq.Entry
 		var want []string
 		for event, body := range all {
-			letters = append(letters, dlq.Letter{Event: []byte(event), Cause: dlq.Cause{Class: event, Message: event, LogGroup: event, Attempts: -1}})
+			entries = append(entries, dlq.Entry{Event: []byte(event), Cause: dlq.Cause{Class: event, Message: event, LogGroup: event, Attempts: -1}})
 			want = append(want, body)
 		}
 		slices.Sort(want)
-		b.put(letters...)
+		b.put(entries...)
 		b.equal(b.bodies(), want)
 	})
 }
@@ -626,12 +626,12 @@ func TestPutTakesWhatSQSRefuses(t *testing.T) {
 func TestReceiveHides(t *testing.T) {
 	onQueue(t, sqstest.Config{Visibility: time.Hour}, 0, func(b *bench) {
 		sent := time.Now()
-		l := letters(1, 0)[0]
+		l := entries(1, 0)[0]
 		b.put(l)
 		time.Sleep(time.Minute)
 		for i := range 3 {
 			m := b.receiveOne(90 * time.Second)
-			b.equal(m.Letter, l)
+			b.equal(m.Entry, l)
 			b.equal(m.Receives, i+1)
 			if !m.Sent.Equal(sent) {
 				b.Errorf("sent %v, want %v", m.Sent, sent)
@@ -648,7 +648,7 @@ func TestReceiveHides(t *testing.T) {
 
 func TestReceiveTakesUpToTen(t *testing.T) {
 	onQueue(t, sqstest.Config{}, 0, func(b *bench) {
-		b.put(letters(15, 0)...)
+		b.put(entries(15, 0)...)
 		b.equal(len(b.receive(3, 0, time.Minute)), 3)
 		b.equal(len(b.receive(100, 0, time.Minute)), 10)
 		b.equal(len(b.receive(10, 0, time.Minute)), 2)
@@ -662,7 +662,7 @@ func TestReceiveWaits(t *testing.T) {
 		b.equal(time.Since(start), 20*time.Second)
 		go func() {
 			time.Sleep(2 * time.Second)
-			b.put(letters(1, 0)...)
+			b.put(entries(1, 0)...)
 		}()
 		b.equal(len(b.receive(10, 20*time.Second, time.Minute)), 1)
 		b.equal(time.Since(start), 22*time.Second)
@@ -678,17 +678,17 @@ func TestReceiveOfAForeignMessage(t *testing.T) {
 			b.Fatal(err)
 		}
 		m := b.receiveOne(time.Minute)
-		b.equal(m.Letter, dlq.Letter{Event: []byte(body), Cause: dlq.Cause{FirstFailure: m.Sent}})
+		b.equal(m.Entry, dlq.Entry{Event: []byte(body), Cause: dlq.Cause{FirstFailure: m.Sent}})
 		b.equal(m.Sent.Equal(time.Now()), true)
 	})
 }
 
-func TestRelease(t *testing.T) {
+func TestChangeVisibility(t *testing.T) {
 	onQueue(t, sqstest.Config{}, 0, func(b *bench) {
-		b.put(letters(1, 0)...)
+		b.put(entries(1, 0)...)
 		for _, after := range []time.Duration{0, time.Second, 5 * time.Minute, 12 * time.Hour} {
 			m := b.receiveOne(time.Hour)
-			if err := b.queue.Release(b.Context(), m, after); err != nil {
+			if err := b.queue.ChangeVisibility(b.Context(), m, after); err != nil {
 				b.Fatal(err)
 			}
 			if after > 0 {
@@ -699,7 +699,7 @@ func TestRelease(t *testing.T) {
 		}
 		m := b.receiveOne(time.Hour)
 		b.equal(m.Receives, 5)
-		if err := b.queue.Release(b.Context(), m, 13*time.Hour); err != nil {
+		if err := b.queue.ChangeVisibility(b.Context(), m, 13*time.Hour); err != nil {
 			b.Errorf("more than SQS allows: %v", err)
 		}
 	})
@@ -707,7 +707,7 @@ func TestRelease(t *testing.T) {
 
 func TestDelete(t *testing.T) {
 	onQueue(t, sqstest.Config{}, 0, func(b *bench) {
-		all := letters(2, 0)
+		all := entries(2, 0)
 		b.put(all...)
 		m := b.receive(1, 0, time.Minute)[0]
 		if err := b.queue.Delete(b.Context(), m); err != nil {
@@ -721,10 +721,10 @@ func TestDelete(t *testing.T) {
 	})
 }
 
-// A message that Lambda received can be released and deleted by its handle.
+// A message that Lambda received can be made visible again and deleted by its handle.
 func TestWithHandle(t *testing.T) {
 	onQueue(t, sqstest.Config{}, 0, func(b *bench) {
-		b.put(letters(1, 0)...)
+		b.put(entries(1, 0)...)
 		receive := func() dlq.Message {
 			b.Helper()
 			out, err := b.client().ReceiveMessage(b.Context(), &sqs.ReceiveMessageInput{QueueUrl: &b.url})
@@ -734,7 +734,7 @@ func TestWithHandle(t *testing.T) {
 			m := out.Messages[0]
 			return dlq.NewMessage(*m.MessageId, *m.Body, nil, nil).WithHandle(*m.ReceiptHandle)
 		}
-		if err := b.queue.Release(b.Context(), receive(), 0); err != nil {
+		if err := b.queue.ChangeVisibility(b.Context(), receive(), 0); err != nil {
 			b.Error(err)
 		}
 		if err := b.queue.Delete(b.Context(), receive()); err != nil {
@@ -747,7 +747,7 @@ func TestWithHandle(t *testing.T) {
 func TestConcurrentPut(t *testing.T) {
 	onQueue(t, sqstest.Config{}, dlq.DefaultDelay, func(b *bench) {
 		const workers, each = 8, 23
-		all := letters(workers*each, 0)
+		all := entries(workers*each, 0)
 		// The first entry of each batch fails twice, in whatever order the
 		// batches of the workers come.
 		var mu sync.Mutex
@@ -793,11 +793,11 @@ func TestConcurrentPut(t *testing.T) {
 // every calls everything that a queue does.
 func every(ctx context.Context, q *dlq.Queue, m dlq.Message) map[string]error {
 	all := map[string]error{}
-	_, all["put"] = q.Put(ctx, letters(1, 0))
+	_, all["put"] = q.Put(ctx, entries(1, 0))
 	_, all["receive"] = q.Receive(ctx, 1, 0, time.Minute)
 	_, all["peek"] = q.Peek(ctx, 1)
 	all["delete"] = q.Delete(ctx, m)
-	all["release"] = q.Release(ctx, m, 0)
+	all["change visibility"] = q.ChangeVisibility(ctx, m, 0)
 	_, all["status"] = q.Status(ctx)
 	all["redrive"] = q.Redrive(ctx, arn("to"))
 	_, all["redriven"] = q.Redriven(ctx)
@@ -819,7 +819,7 @@ func TestClientIsMadeWhenFirstUsed(t *testing.T) {
 		b.equal(calls, 0)
 		b.equal(q.Name(), "q")
 
-		failed, err := q.Put(t.Context(), letters(3, 0))
+		failed, err := q.Put(t.Context(), entries(3, 0))
 		b.equal(failed, upTo(3))
 		all := every(t.Context(), q, dlq.Message{})
 		all["put"] = err
@@ -835,7 +835,7 @@ func TestClientIsMadeWhenFirstUsed(t *testing.T) {
 
 		broken, calls = false, 0
 		for range 3 {
-			if failed, err := q.Put(t.Context(), letters(3, 0)); failed != nil || err != nil {
+			if failed, err := q.Put(t.Context(), entries(3, 0)); failed != nil || err != nil {
 				b.Errorf("failed: %v, error: %v", failed, err)
 			}
 		}
@@ -848,7 +848,7 @@ func TestClientIsMadeWhenFirstUsed(t *testing.T) {
 func TestErrorsNameQueueAndOperation(t *testing.T) {
 	for code, class := range map[string]string{"AccessDenied": "AccessDenied", "QueueDoesNotExist": "NonExistentQueue", "KmsAccessDenied": "KMS.AccessDenied", "RequestThrottled": "RequestThrottled", "": ""} {
 		onQueue(t, sqstest.Config{}, 0, func(b *bench) {
-			b.put(letters(1, 0)...)
+			b.put(entries(1, 0)...)
 			m := b.receiveOne(time.Minute)
 			b.server.OnRequest(func(sqstest.Call) sqstest.Fault { return sqstest.Fault{Code: code, DropBefore: code == ""} })
 			for op, err := range every(b.Context(), b.queue, m) {
@@ -869,6 +869,6 @@ func TestReceiptOfAnotherQueue(t *testing.T) {
 	onQueue(t, sqstest.Config{}, 0, func(b *bench) {
 		m := dlq.NewMessage("id", "body", nil, nil).WithHandle("made up")
 		b.fails(b.queue.Delete(b.Context(), m), "q", "delete", "ReceiptHandleIsInvalid")
-		b.fails(b.queue.Release(b.Context(), m, 0), "q", "release", "ReceiptHandleIsInvalid")
+		b.fails(b.queue.ChangeVisibility(b.Context(), m, 0), "q", "change visibility", "ReceiptHandleIsInvalid")
 	})
 }
