@@ -35,6 +35,8 @@ type Client struct {
 	Attempts       int           // requests per body; 0 means DefaultAttempts
 	InitialBackoff time.Duration // before the second request, doubled for each further one up to 10 s; 0 means DefaultInitialBackoff
 	Timeout        time.Duration // of one request; 0 means DefaultTimeout
+	Budget         time.Duration // no retry starts later than this after the first request of its body; 0 means no limit but the deadline
+	Breaker        *Breaker      // nil means that each delivery tries anew
 
 	once  sync.Once
 	slots chan struct{} // one for each request, if MaxRequests is set
@@ -165,17 +167,22 @@ type retries struct {
 	backoff.ExponentialBackOff
 	left  int // attempts
 	ctx   context.Context
+	until time.Time     // no attempt after it; zero for no limit
 	after time.Duration // Retry-After of the last response
 }
 
-func (c *Client) retries(ctx context.Context) *retries {
-	return &retries{
+func (c *Client) retries(ctx context.Context, attempts int) *retries {
+	r := &retries{
 		ExponentialBackOff: *backoff.NewExponentialBackOff(
 			backoff.WithInitialInterval(c.InitialBackoff), backoff.WithMultiplier(2), backoff.WithRandomizationFactor(0.5),
 			backoff.WithMaxInterval(maxBackoff*2/3), backoff.WithMaxElapsedTime(0)),
-		left: c.Attempts,
+		left: attempts,
 		ctx:  ctx,
 	}
+	if c.Budget > 0 {
+		r.until = time.Now().Add(c.Budget)
+	}
+	return r
 }
 
 func (r *retries) NextBackOff() time.Duration {
@@ -183,20 +190,23 @@ func (r *retries) NextBackOff() time.Duration {
 		return backoff.Stop
 	}
 	d := max(min(r.ExponentialBackOff.NextBackOff(), maxBackoff), r.after)
-	if deadline, ok := r.ctx.Deadline(); ok && time.Until(deadline) <= d {
+	if deadline, ok := r.ctx.Deadline(); ok && time.Until(deadline) <= d || !r.until.IsZero() && time.Until(r.until) < d {
 		return backoff.Stop
 	}
 	return d
 }
 
+// MaxRetryAfter bounds what a source can ask for with Retry-After.
+const MaxRetryAfter = 5 * time.Minute
+
 // retryAfter parses the Retry-After header, seconds or a date; 0 if there is none.
 func retryAfter(h http.Header) time.Duration {
 	v := h.Get("Retry-After")
 	if s, err := strconv.Atoi(v); err == nil && s > 0 {
-		return time.Duration(min(s, 86400)) * time.Second
+		return min(time.Duration(min(s, 86400))*time.Second, MaxRetryAfter)
 	}
 	if t, err := http.ParseTime(v); err == nil {
-		return max(0, time.Until(t))
+		return min(max(0, time.Until(t)), MaxRetryAfter)
 	}
 	return 0
 }
@@ -222,7 +232,7 @@ func (r *reading) Close() error {
 }
 
 // post sends a payload once. It may still be read while readers is not 0.
-func (c *Client) post(ctx context.Context, ep Endpoint, header http.Header, payload []byte, readers *atomic.Int32) (after time.Duration, failure *SendError) {
+func (c *Client) post(ctx context.Context, ep Endpoint, header http.Header, payload []byte, timeout time.Duration, readers *atomic.Int32) (warned bool, failure *SendError) {
 	if c.slots != nil {
 		select {
 		case c.slots <- struct{}{}:
@@ -233,7 +243,7 @@ func (c *Client) post(ctx context.Context, ep Endpoint, header http.Header, payl
 		case <-ctx.Done():
 		}
 	}
-	attempt, cancel := context.WithTimeout(ctx, c.Timeout)
+	attempt, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	address := ep.secret().url
 	var body io.ReadCloser = http.NoBody
@@ -253,45 +263,47 @@ func (c *Client) post(ctx context.Context, ep Endpoint, header http.Header, payl
 	if err != nil {
 		switch {
 		case ctx.Err() != nil:
-			return 0, &SendError{Class: OutOfTime, Err: errors.New("no answer before the deadline")}
+			return false, &SendError{Class: OutOfTime, Err: errors.New("no answer before the deadline")}
 		case attempt.Err() != nil:
-			return 0, &SendError{Class: Unavailable, Err: fmt.Errorf("no answer within %s", c.Timeout)}
+			return false, &SendError{Class: Unavailable, Err: fmt.Errorf("no answer within %s", timeout)}
 		}
 		if ue, ok := errors.AsType[*url.Error](err); ok {
 			err = ue.Err // the rest of the text is the URL
 		}
-		return 0, &SendError{Class: Unavailable, Err: errors.New(ep.redact(err.Error()))}
+		return false, &SendError{Class: Unavailable, Err: errors.New(ep.redact(err.Error()))}
 	}
 	defer resp.Body.Close()
 	// The status decides; an error in the rest of the response does not matter.
 	answer, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
 	if failure = statusError(resp.StatusCode); failure != nil {
-		return retryAfter(resp.Header), failure
+		failure.RetryAfter = retryAfter(resp.Header)
+		return false, failure
 	}
-	c.warn(ep, resp.StatusCode, answer)
-	return 0, nil
+	return c.warn(ep, resp.StatusCode, answer), nil
 }
 
-// warn logs a warning in the response to a successful request.
-func (c *Client) warn(ep Endpoint, status int, answer []byte) {
+// warn logs a warning in the response to a successful request, and reports whether
+// there was one: the source may have dropped the data all the same.
+func (c *Client) warn(ep Endpoint, status int, answer []byte) bool {
 	answer = bytes.TrimSpace(answer)
 	if len(answer) == 0 || answer[0] != '{' {
-		return
+		return false
 	}
 	var w struct {
 		Code, Message string
 		Errors        []struct{ Code, Message string }
 	}
 	if json.Unmarshal(answer, &w) != nil {
-		return
+		return false
 	}
 	if w.Code == "" && len(w.Errors) > 0 {
 		w.Code, w.Message = w.Errors[0].Code, w.Errors[0].Message
 	}
 	if w.Code == "" && w.Message == "" {
-		return
+		return false
 	}
 	message, _ := clip(clean(ep.redact(w.Message)), 200)
 	code, _ := clip(clean(ep.redact(w.Code)), 100)
 	c.Log.Warn("the source accepted the data with a warning", "status", status, "code", code, "warning", message)
+	return true
 }

@@ -35,10 +35,20 @@ func endpoint(t testing.TB, address, token string) sumo.Endpoint {
 
 func over(rt http.RoundTripper) *http.Client { return &http.Client{Transport: rt} }
 
+// begin starts a delivery of a client whose breaker, if any, is not open.
+func begin(t testing.TB, c *sumo.Client, ctx context.Context, ep sumo.Endpoint) *sumo.Delivery {
+	t.Helper()
+	d, err := c.Begin(ctx, ep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
 // deliver sends records of one source, numbered from 0.
 func deliver(ctx context.Context, t testing.TB, c *sumo.Client, records ...string) sumo.Outcome {
 	t.Helper()
-	d := c.Begin(ctx, endpoint(t, address, ""))
+	d := begin(t, c, ctx, endpoint(t, address, ""))
 	for i, r := range records {
 		d.Add(sumo.Source{}, i, []byte(r))
 	}
@@ -315,7 +325,7 @@ func TestNothingIsSentAfterTheDeadline(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		source := sumotest.New()
-		d := (&sumo.Client{HTTP: over(source), MaxBody: 1}).Begin(ctx, endpoint(t, address, ""))
+		d := begin(t, (&sumo.Client{HTTP: over(source), MaxBody: 1}), ctx, endpoint(t, address, ""))
 		time.Sleep(2 * time.Second)
 		for i := range 20 {
 			d.Add(sumo.Source{}, i, []byte("a"))
@@ -428,7 +438,7 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 func TestClientNameAndTokenAreSent(t *testing.T) {
 	for _, tt := range []struct{ name, token string }{{"", ""}, {"sumoship", ""}, {"", "S3CRET"}, {"sumoship", "S3CRET"}} {
 		source := sumotest.New()
-		d := (&sumo.Client{HTTP: over(source), Name: tt.name}).Begin(t.Context(), endpoint(t, "https://collectors.example.com/receiver/v1/http?a=b#c", tt.token))
+		d := begin(t, (&sumo.Client{HTTP: over(source), Name: tt.name}), t.Context(), endpoint(t, "https://collectors.example.com/receiver/v1/http?a=b#c", tt.token))
 		d.Add(sumo.Source{}, 0, []byte("a"))
 		d.Wait()
 		want := map[string]string{}

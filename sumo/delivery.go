@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cenkalti/backoff/v4"
 )
@@ -21,7 +22,12 @@ type Delivery struct {
 	ctx   context.Context
 	ep    Endpoint
 	slots chan struct{} // one for each body in flight
-	wg    sync.WaitGroup
+
+	probe    bool          // for the breaker
+	attempts int           // at a body
+	timeout  time.Duration // of a request
+
+	wg sync.WaitGroup
 
 	open    map[Source]*body // bodies that still accept records
 	last    *body            // the one that got a record last
@@ -48,6 +54,7 @@ type Outcome struct {
 	RawBytes    int64          // size of the confirmed bodies before gzip
 	SentBytes   int64          // size of the confirmed bodies as sent
 	Attempts    map[string]int // requests by class of status: 2xx, 3xx, 4xx, 5xx, none
+	Warnings    int            // bodies that the source confirmed with a warning: it may have dropped them
 	Clipped     int            // bodies whose metadata exceeded a limit of Sumo Logic
 }
 
@@ -67,12 +74,26 @@ func (b *body) size() int { return b.ends[len(b.ends)-1] }
 
 // Begin starts a delivery. When ctx is done nothing more is sent, and the bodies in
 // flight are not confirmed.
-func (c *Client) Begin(ctx context.Context, ep Endpoint) *Delivery {
+//
+// While the breaker of the client is open there is no delivery: the error is a
+// *[SendError] with [ErrOpen] in it and the class of what opened the breaker.
+func (c *Client) Begin(ctx context.Context, ep Endpoint) (*Delivery, error) {
 	c.init()
-	d := &Delivery{c: c, ctx: ctx, ep: ep, slots: make(chan struct{}, c.InFlight), open: map[Source]*body{}}
+	d := &Delivery{c: c, ctx: ctx, ep: ep, attempts: c.Attempts, timeout: c.Timeout, open: map[Source]*body{}}
+	inFlight := c.InFlight
+	if c.Breaker != nil {
+		probe, err := c.Breaker.enter(c.Timeout)
+		if err != nil {
+			return nil, err
+		}
+		if probe > 0 {
+			d.probe, d.attempts, d.timeout, inFlight = true, 1, probe, 1
+		}
+	}
+	d.slots = make(chan struct{}, inFlight)
 	d.sending, d.stop = context.WithCancelCause(ctx)
 	d.out.Attempts = map[string]int{}
-	return d
+	return d, nil
 }
 
 // Add adds the record of the log event with that number. Records of one source go,
@@ -166,6 +187,9 @@ func (d *Delivery) Wait() Outcome {
 	d.wg.Wait()
 	d.stop(nil)
 	slices.Sort(d.out.Unconfirmed)
+	if d.c.Breaker != nil {
+		d.c.Breaker.leave(d.probe, &d.out)
+	}
 	return d.out
 }
 
@@ -231,15 +255,15 @@ func (d *Delivery) deliver(b *body) {
 // try posts a payload until it is confirmed or a retry is pointless.
 func (d *Delivery) try(header http.Header, payload []byte, readers *atomic.Int32) *SendError {
 	var last *SendError
-	retries := d.c.retries(d.ctx)
+	retries := d.c.retries(d.ctx, d.attempts)
 	err := backoff.Retry(func() error {
-		after, failure := d.c.post(d.ctx, d.ep, header, payload, readers)
-		d.count(failure)
+		warned, failure := d.c.post(d.ctx, d.ep, header, payload, d.timeout, readers)
+		d.count(warned, failure)
 		if last = failure; failure == nil {
 			return nil
 		}
-		retries.after = after
-		if failure.Class != Unavailable {
+		retries.after = failure.RetryAfter
+		if !failure.temporary() {
 			return backoff.Permanent(failure)
 		}
 		return failure
@@ -250,7 +274,7 @@ func (d *Delivery) try(header http.Header, payload []byte, readers *atomic.Int32
 	return last
 }
 
-func (d *Delivery) count(failure *SendError) {
+func (d *Delivery) count(warned bool, failure *SendError) {
 	class := "2xx"
 	switch {
 	case failure == nil:
@@ -261,6 +285,9 @@ func (d *Delivery) count(failure *SendError) {
 	}
 	d.mu.Lock()
 	d.out.Attempts[class]++
+	if warned {
+		d.out.Warnings++
+	}
 	d.mu.Unlock()
 }
 

@@ -106,7 +106,7 @@ func TestLevelIsTheGzipLevel(t *testing.T) {
 
 func TestEachSourceHasItsOwnBodyInOrder(t *testing.T) {
 	source := sumotest.New()
-	d := (&sumo.Client{HTTP: over(source)}).Begin(t.Context(), endpoint(t, address, ""))
+	d := begin(t, (&sumo.Client{HTTP: over(source)}), t.Context(), endpoint(t, address, ""))
 	want := map[string]string{}
 	for i := range 30 {
 		name, record := fmt.Sprint("source ", i%3), fmt.Sprint("record ", i)
@@ -129,7 +129,7 @@ func TestEachSourceHasItsOwnBodyInOrder(t *testing.T) {
 // With one body in flight at a time, order holds across bodies too.
 func TestRecordsOfASourceReassembleInOrder(t *testing.T) {
 	source := sumotest.New()
-	d := (&sumo.Client{HTTP: over(source), MaxBody: 100, InFlight: 1}).Begin(t.Context(), endpoint(t, address, ""))
+	d := begin(t, (&sumo.Client{HTTP: over(source), MaxBody: 100, InFlight: 1}), t.Context(), endpoint(t, address, ""))
 	rnd := rand.New(rand.NewPCG(2, 2))
 	want := map[string][]string{}
 	for i := range 500 {
@@ -161,7 +161,7 @@ func TestManySourcesUseLittleMemory(t *testing.T) {
 		arrived.Add(r.ContentLength)
 		return source.RoundTrip(r)
 	}))}
-	d := c.Begin(t.Context(), endpoint(t, address, ""))
+	d := begin(t, c, t.Context(), endpoint(t, address, ""))
 	added := 0
 	for i := range 2000 {
 		record := fmt.Appendf(nil, "%0100d", i)
@@ -185,7 +185,7 @@ func TestManySourcesUseLittleMemory(t *testing.T) {
 // Of the open bodies the largest is the cheapest to send early.
 func TestLargestBodyMakesRoom(t *testing.T) {
 	source := sumotest.New()
-	d := (&sumo.Client{HTTP: over(source), MaxBody: 1000, InFlight: 1}).Begin(t.Context(), endpoint(t, address, ""))
+	d := begin(t, (&sumo.Client{HTTP: over(source), MaxBody: 1000, InFlight: 1}), t.Context(), endpoint(t, address, ""))
 	for i := range 100 {
 		s, size := sumo.Source{Name: fmt.Sprint(i)}, 50
 		if i == 7 {
@@ -217,7 +217,7 @@ func TestInFlightBoundsRequestsAndAddWaits(t *testing.T) {
 				return source.RoundTrip(r)
 			}))}
 			start := time.Now()
-			d := c.Begin(t.Context(), endpoint(t, address, ""))
+			d := begin(t, c, t.Context(), endpoint(t, address, ""))
 			for i := range 24 {
 				d.Add(sumo.Source{}, i, []byte("a"))
 			}
@@ -243,7 +243,7 @@ func TestTooLargeBodyIsSplitDownToTheRecord(t *testing.T) {
 	records[39] = strings.Repeat("y", 200)
 	for _, plain := range []bool{false, true} {
 		source := sumotest.New(sumotest.Step{Kind: sumotest.Limit, Over: 60})
-		d := (&sumo.Client{HTTP: over(source), NoCompression: plain}).Begin(t.Context(), endpoint(t, address, ""))
+		d := begin(t, (&sumo.Client{HTTP: over(source), NoCompression: plain}), t.Context(), endpoint(t, address, ""))
 		for i, r := range records {
 			d.Add(sumo.Source{Name: "n"}, 100+3*i, []byte(r)) // event numbers are the caller's
 		}
@@ -301,7 +301,7 @@ func TestBackoffEndsOnceTheSourceIsUnavailable(t *testing.T) {
 			return &http.Response{StatusCode: 503, Body: http.NoBody}, nil
 		}))}
 		start := time.Now()
-		d := c.Begin(t.Context(), endpoint(t, address, ""))
+		d := begin(t, c, t.Context(), endpoint(t, address, ""))
 		for i, name := range []string{"patient", "patient", "patient", "quick", "quick", "quick"} {
 			d.Add(sumo.Source{Name: name}, i, []byte("a"))
 		}
@@ -355,7 +355,7 @@ func TestRejectedBodyDoesNotStopTheOthers(t *testing.T) {
 		}
 		return source.RoundTrip(r)
 	}))}
-	d := c.Begin(t.Context(), endpoint(t, address, ""))
+	d := begin(t, c, t.Context(), endpoint(t, address, ""))
 	for i, name := range []string{"good", "bad", "good", "bad", "good"} {
 		d.Add(sumo.Source{Name: name}, i, []byte("a"))
 	}
@@ -428,7 +428,7 @@ func TestClientServesConcurrentDeliveries(t *testing.T) {
 	for i := range 8 {
 		wg.Go(func() {
 			for j := range 5 {
-				d := c.Begin(t.Context(), endpoint(t, address, ""))
+				d := begin(t, c, t.Context(), endpoint(t, address, ""))
 				for k := range 100 {
 					d.Add(sumo.Source{Name: fmt.Sprint(k % 2)}, k, fmt.Appendf(nil, "%d-%d-%d", i, j, k))
 				}
@@ -487,7 +487,7 @@ func trial(t *testing.T, rnd *rand.Rand) {
 			return source.RoundTrip(r)
 		})),
 	}
-	d := c.Begin(ctx, endpoint(t, address, ""))
+	d := begin(t, c, ctx, endpoint(t, address, ""))
 	events, sources := rnd.IntN(120), 1+rnd.IntN(6)
 	nameOf := map[int]string{}
 	for e := range events {
@@ -570,7 +570,7 @@ func BenchmarkDelivery(b *testing.B) {
 			b.ReportAllocs()
 			b.SetBytes(n * size)
 			for b.Loop() {
-				d := c.Begin(b.Context(), ep)
+				d := begin(b, c, b.Context(), ep)
 				for i, r := range records {
 					d.Add(sumo.Source{Name: "n"}, i, r)
 				}
@@ -590,7 +590,7 @@ func TestRecordsAllocateNothing(t *testing.T) {
 	c := &sumo.Client{HTTP: over(ok)}
 	ep := endpoint(t, address, "")
 	n := testing.AllocsPerRun(10, func() {
-		d := c.Begin(t.Context(), ep)
+		d := begin(t, c, t.Context(), ep)
 		for i := range records {
 			d.Add(sumo.Source{Name: "n"}, i, record)
 		}

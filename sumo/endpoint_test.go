@@ -111,7 +111,7 @@ func TestEndpointPrintsNoSecret(t *testing.T) {
 		"exported field":      struct{ Endpoint sumo.Endpoint }{ep},
 		"unexported field":    struct{ endpoint sumo.Endpoint }{ep}, // fmt calls no method of such a field
 		"unexported, pointer": &struct{ endpoint sumo.Endpoint }{ep},
-		"delivery":            (&sumo.Client{HTTP: over(sumotest.New())}).Begin(t.Context(), ep),
+		"delivery":            begin(t, &sumo.Client{HTTP: over(sumotest.New())}, t.Context(), ep),
 	} {
 		checkSecret(t, name, v)
 	}
@@ -124,7 +124,7 @@ func leaks(t *testing.T, address string) (logged string, err error) {
 	h := sumo.NewHTTP(1)
 	defer h.CloseIdleConnections()
 	c := &sumo.Client{HTTP: h, Attempts: 1, Timeout: 5 * time.Second, Log: slog.New(slog.NewJSONHandler(&log, nil))}
-	d := c.Begin(t.Context(), endpoint(t, address, "S3CRET-token"))
+	d := begin(t, c, t.Context(), endpoint(t, address, "S3CRET-token"))
 	d.Add(sumo.Source{}, 0, []byte("a"))
 	o := d.Wait()
 	for err := o.Err; err != nil; err = errors.Unwrap(err) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 )
 
 // Class is the kind of failure that kept records from Sumo Logic. It decides what
@@ -11,7 +12,8 @@ import (
 type Class string
 
 const (
-	Unavailable   Class = "unavailable"   // 408, 429, 5xx or no answer: retry later
+	Unavailable   Class = "unavailable"   // 408, 5xx or no answer: retry later
+	Throttled     Class = "throttled"     // 429: retry later, and send less
 	Misconfigured Class = "misconfigured" // 401, 403, 404 or a redirect: the endpoint is wrong or was rotated
 	Rejected      Class = "rejected"      // another 4xx: it would be refused again
 	OutOfTime     Class = "out_of_time"   // the deadline came first
@@ -20,10 +22,14 @@ const (
 // SendError is why records were not confirmed. Its text contains nothing of the
 // endpoint but its host.
 type SendError struct {
-	Class  Class
-	Status int // of the last answer; 0 if there was none
-	Err    error
+	Class      Class
+	Status     int           // of the last answer; 0 if there was none
+	RetryAfter time.Duration // that the source asked for, at most MaxRetryAfter; 0 if it did not
+	Err        error
 }
+
+// temporary reports whether the same request may succeed later.
+func (e *SendError) temporary() bool { return e.Class == Unavailable || e.Class == Throttled }
 
 func (e *SendError) Error() string { return string(e.Class) + ": " + e.Err.Error() }
 func (e *SendError) Unwrap() error { return e.Err }
@@ -44,7 +50,9 @@ func statusError(status int) *SendError {
 	switch {
 	case status/100 == 2:
 		return nil
-	case status == http.StatusRequestTimeout, status == http.StatusTooManyRequests, status >= 500:
+	case status == http.StatusTooManyRequests:
+		e.Class = Throttled
+	case status == http.StatusRequestTimeout, status >= 500:
 		e.Class = Unavailable
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusNotFound, status/100 == 3:
 		e.Class = Misconfigured

@@ -30,7 +30,11 @@ func ExampleClient() {
 		fmt.Println(err)
 		return
 	}
-	d := client.Begin(context.Background(), ep)
+	d, err := client.Begin(context.Background(), ep)
+	if err != nil { // only with a Breaker that is open
+		fmt.Println(err)
+		return
+	}
 	d.Add(sumo.Source{Category: "ecs/web"}, 0, []byte("first"))
 	d.Add(sumo.Source{Category: "ecs/web"}, 1, []byte("second"))
 	d.Add(sumo.Source{Category: "ecs/api"}, 2, []byte("third"))

@@ -70,7 +70,7 @@ func TestMetadataBecomesHeaders(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			source := sumotest.New()
-			d := (&sumo.Client{HTTP: over(source)}).Begin(t.Context(), endpoint(t, address, ""))
+			d := begin(t, (&sumo.Client{HTTP: over(source)}), t.Context(), endpoint(t, address, ""))
 			d.Add(tt.source, 0, []byte("a"))
 			o := d.Wait()
 			if o.Confirmed != 1 || (o.Clipped == 1) != tt.clipped {
@@ -91,7 +91,7 @@ func TestClippedCountsBodies(t *testing.T) {
 	long := strings.Repeat("a", 1025)
 	for _, status := range []int{200, 400} {
 		source := sumotest.New(sumotest.Statuses(status, status, status)...)
-		d := (&sumo.Client{HTTP: over(source)}).Begin(t.Context(), endpoint(t, address, ""))
+		d := begin(t, (&sumo.Client{HTTP: over(source)}), t.Context(), endpoint(t, address, ""))
 		for i, s := range []sumo.Source{{Name: long}, {Name: long}, {Name: long, Host: long}, {Name: "short"}} {
 			d.Add(s, i, []byte("a"))
 		}
@@ -116,7 +116,7 @@ func FuzzHeader(f *testing.F) {
 	ep := endpoint(f, server.URL+"/S3CRET", "")
 	h := sumo.NewHTTP(1)
 	f.Fuzz(func(t *testing.T, name, category, host, fields, client string) {
-		d := (&sumo.Client{HTTP: h, Name: client, Attempts: 1}).Begin(t.Context(), ep)
+		d := begin(t, (&sumo.Client{HTTP: h, Name: client, Attempts: 1}), t.Context(), ep)
 		d.Add(sumo.Source{Name: name, Category: category, Host: host, Fields: fields}, 0, []byte("a"))
 		if o := d.Wait(); o.Confirmed != 1 {
 			t.Fatal(o.Err)

@@ -45,7 +45,7 @@ func TestDeliveryOverTLS(t *testing.T) {
 			server.EnableHTTP2 = http2
 			h := startTLS(t, server, 3)
 			c := &sumo.Client{HTTP: h, InFlight: 3, MaxBody: 200, InitialBackoff: time.Millisecond, Timeout: 10 * time.Second}
-			d := c.Begin(t.Context(), endpoint(t, server.URL+"/S3CRET", ""))
+			d := begin(t, c, t.Context(), endpoint(t, server.URL+"/S3CRET", ""))
 			var want []string
 			for i := range 300 {
 				want = append(want, fmt.Sprintf("record %03d", i))
@@ -82,7 +82,7 @@ func TestConnectionsAreFewAndReused(t *testing.T) {
 	h := startTLS(t, server, 3)
 	c := &sumo.Client{HTTP: h, InFlight: 3, MaxBody: 1}
 	for range 2 {
-		d := c.Begin(t.Context(), endpoint(t, server.URL+"/S3CRET", ""))
+		d := begin(t, c, t.Context(), endpoint(t, server.URL+"/S3CRET", ""))
 		for i := range 50 {
 			d.Add(sumo.Source{}, i, []byte("a"))
 		}
@@ -113,7 +113,7 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 			}
 		}))
 		h := startTLS(t, server, 1)
-		d := (&sumo.Client{HTTP: h}).Begin(t.Context(), endpoint(t, server.URL+"/S3CRET", ""))
+		d := begin(t, (&sumo.Client{HTTP: h}), t.Context(), endpoint(t, server.URL+"/S3CRET", ""))
 		d.Add(sumo.Source{}, 0, []byte("a"))
 		o := d.Wait()
 		mu.Lock()
@@ -130,7 +130,7 @@ func TestZeroClientDeliversOverHTTP(t *testing.T) {
 		source := sumotest.New(sumotest.Step{Kind: sumotest.Reset})
 		server := httptest.NewServer(source)
 		defer server.Close()
-		d := (&sumo.Client{NoCompression: plain}).Begin(t.Context(), endpoint(t, server.URL, ""))
+		d := begin(t, (&sumo.Client{NoCompression: plain}), t.Context(), endpoint(t, server.URL, ""))
 		d.Add(sumo.Source{Name: "a"}, 0, []byte("a"))
 		d.Add(sumo.Source{Name: "b"}, 1, nil)
 		if o := d.Wait(); o.Confirmed != 2 || len(source.Requests()) != 3 {

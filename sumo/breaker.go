@@ -1,0 +1,151 @@
+package sumo
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// Breaker remembers, from one delivery to the next, that the source was
+// unavailable. While it is open a Client begins no delivery; then it lets one
+// through as a probe, with one request a body and one body in flight. Anything
+// but unavailable closes it again.
+//
+// The zero value is closed and has the defaults. It is safe for concurrent use.
+type Breaker struct {
+	// Pause is how long it stays open, give or take half of that. Each probe
+	// that fails doubles the pause, up to MaxPause. 0 means DefaultPause and
+	// DefaultMaxPause.
+	Pause, MaxPause time.Duration
+	// Throttled is the pause after a 429 without Retry-After; 0 means Pause.
+	Throttled time.Duration
+	// Probe is the timeout of the requests of the first probe, doubled like the
+	// pause up to the Timeout of the Client. 0 means that Timeout.
+	Probe time.Duration
+
+	mu       sync.Mutex
+	failures int // deliveries in a row that found the source unavailable
+	probing  bool
+	opened   time.Time
+	pause    time.Duration // from opened
+	why      *SendError
+}
+
+// Defaults of Breaker.
+const (
+	DefaultPause    = 30 * time.Second
+	DefaultMaxPause = 5 * time.Minute
+)
+
+// BreakerState says what the next delivery may do.
+type BreakerState string
+
+// States of a Breaker.
+const (
+	Closed  BreakerState = "closed"  // send
+	Open    BreakerState = "open"    // do not send
+	Probing BreakerState = "probing" // the pause is over: one delivery tries
+)
+
+// ErrOpen is in the error of [Client.Begin] while the breaker is open.
+var ErrOpen = errors.New("not tried")
+
+// State returns the state, and for an open breaker how long it stays so.
+func (b *Breaker) State() (state BreakerState, left time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.state()
+}
+
+func (b *Breaker) state() (BreakerState, time.Duration) {
+	if b.failures == 0 {
+		return Closed, 0
+	}
+	if left := b.pause - since(b.opened); left > 0 {
+		return Open, left
+	}
+	return Probing, 0
+}
+
+// since is the time since t by the monotonic clock or by the wall clock,
+// whichever is longer: the monotonic one may stand still while Lambda has frozen
+// the environment, and the wall clock may be set back.
+func since(t time.Time) time.Duration {
+	now := time.Now()
+	return max(now.Sub(t), now.Round(0).Sub(t.Round(0)))
+}
+
+// enter asks for a delivery. probe is the timeout of its requests if it is a
+// probe, at most timeout; 0 if it is not.
+func (b *Breaker) enter(timeout time.Duration) (probe time.Duration, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	state, left := b.state()
+	switch {
+	case state == Closed:
+		return 0, nil
+	case state == Probing && !b.probing:
+		b.probing = true
+		if b.Probe == 0 {
+			return timeout, nil
+		}
+		return min(doubled(b.Probe, b.failures, timeout), timeout), nil
+	case state == Probing:
+		return 0, &SendError{Class: b.why.Class, Status: b.why.Status, Err: fmt.Errorf("%w: another delivery is trying whether the source is back; before, %w", ErrOpen, b.why.Err)}
+	}
+	return 0, &SendError{Class: b.why.Class, Status: b.why.Status, Err: fmt.Errorf("%w for another %s: %w", ErrOpen, left.Round(time.Second), b.why.Err)}
+}
+
+// leave takes what a delivery found. Nothing is learned from one that made no
+// request, or ran out of time after the source had answered others.
+func (b *Breaker) leave(probe bool, o *Outcome) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if probe {
+		b.probing = false
+	}
+	requests := 0
+	for _, n := range o.Attempts {
+		requests += n
+	}
+	failure, _ := errors.AsType[*SendError](o.Err)
+	switch {
+	case requests == 0:
+	case failure == nil || failure.Class == Misconfigured || failure.Class == Rejected:
+		b.failures, b.why = 0, nil
+	case failure.Class == OutOfTime && o.Confirmed > 0:
+	case b.failures > 0 && !probe:
+		// It began before the breaker opened, and says nothing new.
+	default:
+		b.failures++
+		b.opened, b.why = time.Now(), failure
+		b.pause = b.next(failure)
+	}
+}
+
+// next is how long to stay open after a failure.
+func (b *Breaker) next(failure *SendError) time.Duration {
+	most := cmp.Or(b.MaxPause, DefaultMaxPause)
+	pause := cmp.Or(b.Pause, DefaultPause)
+	if failure.Class == Throttled {
+		pause = cmp.Or(b.Throttled, pause)
+	}
+	pause = doubled(pause, b.failures, most)
+	pause = pause/2 + rand.N(pause+1)
+	if failure.RetryAfter > 0 {
+		// A little later than asked for, so that not all come back at once.
+		pause = max(pause, failure.RetryAfter+rand.N(failure.RetryAfter/4+1))
+	}
+	return pause
+}
+
+// doubled returns d, doubled for each failure after the first, at most most.
+func doubled(d time.Duration, failures int, most time.Duration) time.Duration {
+	for ; failures > 1 && d < most; failures-- {
+		d *= 2
+	}
+	return min(d, most)
+}
