@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"net/http"
 	"slices"
@@ -747,11 +748,28 @@ func TestConcurrentPut(t *testing.T) {
 	onQueue(t, sqstest.Config{}, dlq.DefaultDelay, func(b *bench) {
 		const workers, each = 8, 23
 		all := entries(workers*each, 0)
-		b.puts(func(n int) sqstest.Fault {
-			if n%3 == 0 {
-				return sqstest.Fault{FailEntries: []int{0}}
+		// The first entry of each batch fails twice, in whatever order the
+		// batches of the workers come.
+		var mu sync.Mutex
+		seen := map[string]int{}
+		b.server.OnRequest(func(c sqstest.Call) (fault sqstest.Fault) {
+			if c.Op != "SendMessageBatch" {
+				return fault
 			}
-			return sqstest.Fault{}
+			var in struct {
+				Entries []struct{ MessageBody string }
+			}
+			if err := json.Unmarshal(c.Body, &in); err != nil {
+				b.Error(err)
+				return fault
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			first := in.Entries[0].MessageBody
+			if seen[first]++; seen[first] <= 2 {
+				fault.FailEntries = []int{0}
+			}
+			return fault
 		})
 		var wg sync.WaitGroup
 		for i := range workers {
@@ -768,6 +786,7 @@ func TestConcurrentPut(t *testing.T) {
 		wg.Wait()
 		b.equal(b.bodies(), bodiesOf(all))
 		b.equal(b.opened, 1)
+		b.equal(slices.Sorted(maps.Values(seen)), slices.Repeat([]int{3}, workers*3)) // batches of 10, 10 and 3
 	})
 }
 

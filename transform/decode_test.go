@@ -196,7 +196,7 @@ func TestDecodeNamesTheEventThatIsNoObject(t *testing.T) {
 func TestDecodeRefusesEveryTruncation(t *testing.T) {
 	packed := zip(small)
 	for n := 1; n < len(packed); n++ {
-		if text := wantRefused(t, lambdaEvent(packed[:n]), DefaultLimit, StageGzip); !strings.HasSuffix(text, "the data ends too early") {
+		if text := wantRefused(t, lambdaEvent(packed[:n]), DefaultLimit, StageGzip); !strings.HasSuffix(text, "the data is truncated") {
 			t.Errorf("cut at %d: %s", n, text)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 	"strings"
+
+	"sumoship/function/awstest"
 )
 
 type batchEntry interface{ id() string }
@@ -55,15 +57,14 @@ func isNameRune(r rune) bool {
 func each[E batchEntry](x *exchange, entries []E, do func(E) (any, error)) batchResult {
 	out := batchResult{Successful: []any{}, Failed: []batchFailure{}}
 	for i, e := range entries {
-		if slices.Contains(x.fault.FailEntries, i) {
-			out.Failed = append(out.Failed, batchFailure{Id: e.id(), Code: "InternalError", Message: "sqstest was told to fail"})
+		if slices.Contains(x.Fault.FailEntries, i) {
+			out.Failed = append(out.Failed, batchFailure{Id: e.id(), Code: "InternalError", Message: "the fake was told to fail"})
 			continue
 		}
 		ok, err := do(e)
-		var problem *apiError
-		if errors.As(err, &problem) {
-			_, code, _ := problem.wire()
-			out.Failed = append(out.Failed, batchFailure{Id: e.id(), Code: code, Message: problem.message, SenderFault: true})
+		if problem, ok := errors.AsType[*awstest.Error](err); ok {
+			_, code, _ := wire(problem)
+			out.Failed = append(out.Failed, batchFailure{Id: e.id(), Code: code, Message: problem.Message, SenderFault: true})
 			continue
 		}
 		out.Successful = append(out.Successful, ok)

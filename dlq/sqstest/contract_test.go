@@ -22,7 +22,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sumoship/dlq/sqstest"
-	"sumoship/function/mototest"
+	"sumoship/function/awstest/moto"
 )
 
 // TestContract holds the fake, without and with a network, and moto to the same
@@ -55,7 +55,7 @@ func TestContract(t *testing.T) {
 	})
 	t.Run("moto", func(t *testing.T) {
 		t.Parallel()
-		endpoint := mototest.Start(t)
+		endpoint := moto.Start(t)
 		client := sqs.New(sqs.Options{
 			Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "moto", ""),
 			HTTPClient: http.DefaultClient, BaseEndpoint: &endpoint, RetryMaxAttempts: 1,

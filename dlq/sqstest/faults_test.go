@@ -1,6 +1,7 @@
 package sqstest_test
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -194,6 +195,10 @@ func TestCalls(t *testing.T) {
 	s.OnRequest(func(c sqstest.Call) sqstest.Fault {
 		mu.Lock()
 		defer mu.Unlock()
+		if !json.Valid(c.Body) {
+			t.Errorf("%s: body %q", c.Op, c.Body)
+		}
+		c.Body = nil
 		calls = append(calls, c)
 		s.Messages("q") // the server's methods are there for a script
 		return sqstest.Fault{}
@@ -208,8 +213,8 @@ func TestCalls(t *testing.T) {
 	s.OnRequest(nil)
 	c.receive(url)
 	want := []sqstest.Call{
-		{Op: "SendMessage", Queue: "q", N: 1}, {Op: "ReceiveMessage", Queue: "q", N: 2}, {Op: "ListQueues", N: 3},
-		{Op: "GetQueueUrl", Queue: "none", N: 4}, {Op: "StartMessageMoveTask", Queue: "dead", N: 5},
+		{Op: "SendMessage", Name: "q", N: 1}, {Op: "ReceiveMessage", Name: "q", N: 2}, {Op: "ListQueues", N: 3},
+		{Op: "GetQueueUrl", Name: "none", N: 4}, {Op: "StartMessageMoveTask", Name: "dead", N: 5},
 	}
 	if d := cmp.Diff(want, calls); d != "" {
 		t.Errorf("-want +got:\n%s", d)

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"sumoship/function/awstest"
 )
 
 // letter is what a message is sent as, alone or in a batch.
@@ -77,7 +79,7 @@ func (s *Server) send(q *queue, l letter) (sent, error) {
 
 func (s *Server) newID() string {
 	s.ids++
-	return uuid(s.ids)
+	return awstest.UUID(s.ids)
 }
 
 func md5Hex(text string) string {
@@ -207,12 +209,12 @@ func (s *Server) tryReceive(in receiveInput, start time.Time) (out []received, r
 		select {
 		case <-changed:
 		case <-timer.C:
-		case <-x.ctx.Done():
+		case <-x.Context().Done():
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		cancel()
-		return x.ctx.Err() // a caller who has gone gets nothing that another could have
+		return x.Context().Err() // a caller who has gone gets nothing that another could have
 	}, nil
 }
 

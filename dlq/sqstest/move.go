@@ -76,7 +76,7 @@ func (s *Server) startMoveTask(x *exchange, in startMoveInput) (any, error) {
 		dest.put(&message{id: s.newID(), body: m.body, bodyMD5: m.bodyMD5, attributes: m.attributes, sent: now, visibleAt: now}) // a new message, says the guide
 		t.ApproximateNumberOfMessagesMoved++
 	}
-	return struct{ TaskHandle string }{uuid(x.n)}, nil
+	return struct{ TaskHandle string }{x.ID()}, nil
 }
 
 func noResource(parameter string) error {

@@ -11,6 +11,9 @@
 // succeeds and deletes nothing, and a move task moves to the source queues only
 // what the redrive policy had put there. A field or an operation that it does
 // not know is an error, never ignored.
+//
+// It exists beside moto because moto cannot fail on demand, nor live in a
+// synctest bubble; the contract test is what justifies it.
 package sqstest
 
 import (
@@ -20,6 +23,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"sumoship/function/awstest"
 )
 
 const (
@@ -47,43 +52,30 @@ type Message struct {
 	Sent       time.Time
 }
 
-// Call is a request that a fault can be put on.
-type Call struct {
-	Op    string // SendMessageBatch
-	Queue string // name; empty where the operation has none
-	N     int    // number of the request since the server was made, from 1
-}
+// Call is a request that a fault can be put on; Name is that of the queue.
+type Call = awstest.Call
 
-// Fault is how a request fails. The zero value lets it succeed.
-type Fault struct {
-	// Code is an error of the API: an exception of the SQS model, such as
-	// RequestThrottled, QueueDoesNotExist or KmsAccessDenied, or another code,
-	// such as AccessDenied or InternalError. Nothing happens to the queue.
-	Code string
-	// Status is the HTTP status; 0 means that of Code. Without a Code the
-	// answer is not one of SQS, as if something in between had given it.
-	Status int
-
-	DropBefore bool // the connection breaks before anything happens
-	DropAfter  bool // it happens, then the connection breaks without an answer
-
-	// FailEntries are the places, from 0, of the entries of a batch that fail
-	// with InternalError, which is not the sender's fault. The others go on.
-	FailEntries []int
-}
+// Fault is how a request fails. Code is an exception of the SQS model, such as
+// RequestThrottled, QueueDoesNotExist or KmsAccessDenied, or another code, such
+// as AccessDenied or InternalError.
+type Fault = awstest.Fault
 
 // Server is the service. Make it with New.
 type Server struct {
+	*awstest.Transport // Do, ServeHTTP, OnRequest
+
 	mu     sync.Mutex // never held while waiting
 	queues map[string]*queue
 	tasks  []*moveTask
 	ids    int
-	calls  int
-	fault  func(Call) Fault
 }
 
 // New makes a service without queues.
-func New() *Server { return &Server{queues: map[string]*queue{}} }
+func New() *Server {
+	s := &Server{queues: map[string]*queue{}}
+	s.Transport = awstest.NewTransport(s.answer)
+	return s
+}
 
 // Add makes a queue and returns its URL. A queue of that name is replaced,
 // together with what is in it.
@@ -119,14 +111,6 @@ func (s *Server) Messages(name string) []Message {
 	}
 	slices.SortStableFunc(all, func(a, b Message) int { return a.Sent.Compare(b.Sent) })
 	return all
-}
-
-// OnRequest sets a function that is asked before each request is carried out
-// how it should fail. It may call the methods of the server, and wait.
-func (s *Server) OnRequest(fault func(Call) Fault) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fault = fault
 }
 
 // Client is the SDK's client on this server, without a network. It tries each

@@ -7,6 +7,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"sumoship/function/awstest"
 )
 
 const functionsPath = "/2015-03-31/functions/"
@@ -97,7 +99,7 @@ func (x *exchange) function() (*function, error) {
 }
 
 func missing(format string, args ...any) error {
-	return &apiError{code: "ResourceNotFoundException", status: http.StatusNotFound, message: fmt.Sprintf(format, args...)}
+	return &awstest.Error{Code: "ResourceNotFoundException", Status: http.StatusNotFound, Message: fmt.Sprintf(format, args...)}
 }
 
 func (x *exchange) getConfiguration(struct{}) (any, error) {
