@@ -39,9 +39,23 @@ type config struct {
 	ignored      []string // variables that are set and have no effect
 }
 
+// patience is how long a function tries to send an event, unless its variables
+// say otherwise.
+type patience struct {
+	retries int
+	timeout time.Duration
+}
+
+// Forwarder gives up early, since what it dead-letters is not lost and what it
+// waits for is paid for by every event of an outage. Replay is patient.
+var (
+	impatient = patience{retries: 2, timeout: 10 * time.Second}
+	patient   = patience{retries: sumo.DefaultAttempts - 1, timeout: sumo.DefaultTimeout}
+)
+
 // readConfig reads the environment. Its error reports every mistake: the name of
 // the variable, its value unless that is a secret, and what is wanted.
-func readConfig(getenv func(string) string) (config, error) {
+func readConfig(getenv func(string) string, p patience) (config, error) {
 	vars := function.NewVars(getenv)
 	c := config{
 		endpoint: readSecret(vars, "SUMO_ENDPOINT"),
@@ -63,14 +77,14 @@ func readConfig(getenv func(string) string) (config, error) {
 		level:         vars.Int("COMPRESSION_LEVEL", sumo.DefaultLevel, 1, 9),
 		maxBody:       vars.Int("MAX_BODY_BYTES", sumo.DefaultMaxBody, 1, 1<<20),
 		inFlight:      vars.Int("MAX_IN_FLIGHT", sumo.DefaultInFlight, 1, 64),
-		attempts:      vars.Int("NUMBER_OF_RETRIES", sumo.DefaultAttempts-1, 0, 100) + 1,
+		attempts:      vars.Int("NUMBER_OF_RETRIES", p.retries, 0, 100) + 1,
 		pause:         vars.Millis("RETRY_INTERVAL", sumo.DefaultInitialBackoff, time.Millisecond, 10*time.Second),
-		timeout:       vars.Millis("REQUEST_TIMEOUT", sumo.DefaultTimeout, time.Millisecond, 30*time.Second),
+		timeout:       vars.Millis("REQUEST_TIMEOUT", p.timeout, time.Millisecond, 30*time.Second),
 		reserve:       vars.Millis("DEADLINE_RESERVE", 0, 0, 10*time.Minute),
 		queueURL:      readQueueURL(vars, "TASK_QUEUE_URL"),
 		quarantineURL: readQueueURL(vars, "QUARANTINE_QUEUE_URL"),
 		delay:         vars.Millis("DEAD_LETTER_DELAY", dlq.DefaultDelay, 0, 15*time.Minute),
-		workers:       vars.Int("NUM_OF_WORKERS", 4, 1, 64),
+		workers:       vars.Int("NUM_OF_WORKERS", 10, 1, 64),
 		functionName:  vars.Text("AWS_LAMBDA_FUNCTION_NAME"),
 	}
 	var err error

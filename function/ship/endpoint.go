@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -51,22 +53,61 @@ type Secrets interface {
 // to dead-letter the event.
 const readLimit = 5 * time.Second
 
-// endpoints caches the endpoint until forget is called.
+// endpointTTL is how long an endpoint from a store is used before it is read
+// again, so that a rotation needs no new environment.
+const endpointTTL = 15 * time.Minute
+
+// rereadAfter returns how long an endpoint that was refused, or could not be read,
+// is left alone, so that an outage or a wrong secret does not use up the rate of
+// the store.
+func rereadAfter() time.Duration { return 20*time.Second + rand.N(20*time.Second) }
+
+// endpoints caches the endpoint.
 type endpoints struct {
 	endpoint, token secret
 	secrets         Secrets
+	log             *slog.Logger
 
 	mu     sync.Mutex
 	cached sumo.Endpoint
+	err    error     // of the last read
+	at     time.Time // of the last read
+	next   time.Time // when to read again
+	again  time.Time // when to read again if the endpoint is suspect
 }
 
-// get returns the endpoint. Its errors contain no secret.
+// get returns the endpoint. Its errors contain no secret. An endpoint that was
+// read before is used while its store cannot be read.
 func (e *endpoints) get(ctx context.Context) (sumo.Endpoint, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.cached.IsZero() {
+	now := time.Now().Round(0) // by the wall clock, which goes on while Lambda has frozen the environment
+	if (e.err != nil || !e.cached.IsZero()) && now.Before(e.next) && !now.Before(e.at) {
+		if e.cached.IsZero() {
+			return e.cached, e.err
+		}
 		return e.cached, nil
 	}
+	endpoint, err := e.fetch(ctx)
+	if err != nil && ctx.Err() != nil && e.cached.IsZero() {
+		return sumo.Endpoint{}, err // for want of time, which says nothing of the store
+	}
+	e.err, e.at, e.again = err, now, now.Add(rereadAfter())
+	switch {
+	case err == nil:
+		e.cached, e.next = endpoint, now.Add(endpointTTL)
+		return endpoint, nil
+	case e.cached.IsZero():
+		e.next = e.again
+		return sumo.Endpoint{}, err
+	}
+	e.next = e.again
+	e.log.Warn("the endpoint could not be read again; the one read before is used", "error", err)
+	return e.cached, nil
+}
+
+// fetch reads the endpoint.
+func (e *endpoints) fetch(ctx context.Context) (sumo.Endpoint, error) {
 	ctx, cancel := context.WithTimeout(ctx, readLimit)
 	defer cancel()
 	at := e.endpoint
@@ -82,17 +123,21 @@ func (e *endpoints) get(ctx context.Context) (sumo.Endpoint, error) {
 			return sumo.Endpoint{}, fmt.Errorf("token: %w", err)
 		}
 	}
-	if e.cached, err = sumo.ParseEndpoint(address, token); err != nil {
+	endpoint, err := sumo.ParseEndpoint(address, token)
+	if err != nil {
 		return sumo.Endpoint{}, fmt.Errorf("endpoint in %s: %w", at.place(), err)
 	}
-	return e.cached, nil
+	return endpoint, nil
 }
 
-// forget makes the next get read the endpoint again: it may have been rotated.
-func (e *endpoints) forget() {
+// suspect says that Sumo Logic refused the endpoint: it may have been rotated, so
+// that it is read again soon.
+func (e *endpoints) suspect() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.cached = sumo.Endpoint{}
+	if e.again.Before(e.next) {
+		e.next = e.again
+	}
 }
 
 func (s secret) place() string {

@@ -3,6 +3,9 @@ package ship
 import (
 	"context"
 	"encoding/json"
+	"time"
+
+	"sumoship/sumo"
 )
 
 // Forwarder is the function that CloudWatch Logs invokes. It ships the log events
@@ -12,10 +15,14 @@ type Forwarder struct{ *shipper }
 // NewForwarder returns a forwarder for its environment. The error names every
 // variable that is wrong.
 func NewForwarder(o Options) (*Forwarder, error) {
-	s, err := newShipper(o, "cwl-aws-lambda")
+	s, err := newShipper(o, "cwl-aws-lambda", impatient)
 	if err != nil {
 		return nil, err
 	}
+	// A source that answers errors at once is tried again; one that does not
+	// answer has used up the budget with its first request.
+	s.client.Budget = s.timeout
+	s.client.Breaker = &sumo.Breaker{Probe: 1500 * time.Millisecond}
 	return &Forwarder{s}, nil
 }
 

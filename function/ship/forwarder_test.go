@@ -354,29 +354,6 @@ func (s *secrets) Secret(_ context.Context, region, arn string) (string, error) 
 	return s.read("secretsmanager", region, arn)
 }
 
-// The endpoint is read once, and again when the source says that it is wrong.
-func TestEndpointIsReadAgainAfterItWasRefused(t *testing.T) {
-	for _, refused := range []int{401, 403, 404} {
-		store := &secrets{values: []string{"https://old.example.com/a", `{"endpoint":"https://new.example.com/b","token":"tok"}`}}
-		w := newWorld(sumotest.Statuses(200, refused)...)
-		w.secrets = store
-		delete(w.vars, "SUMO_ENDPOINT")
-		f := w.forwarder(t)
-		for range 4 {
-			if _, err := f.Ship(t.Context(), event("a")); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if d := cmp.Diff([]string{"ssm  SUMO_ENDPOINT", "ssm  SUMO_ENDPOINT"}, store.reads); d != "" {
-			t.Errorf("%d: %s", refused, d)
-		}
-		requests := w.source.Requests()
-		if len(requests) != 4 || requests[1].URI != "/a" || requests[2].URI != "/b" || requests[2].Header.Get("X-Sumo-Token") != "tok" {
-			t.Errorf("%d: requests %+v", refused, requests)
-		}
-	}
-}
-
 func TestEndpointFromItsStores(t *testing.T) {
 	for name, c := range map[string]struct{ variable, read string }{
 		"parameter": {"arn:aws:ssm:eu-west-1:123456789012:parameter/sumo/endpoint", "ssm eu-west-1 arn:aws:ssm:eu-west-1:123456789012:parameter/sumo/endpoint"},

@@ -6,7 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"sumoship/dlq"
 	"sumoship/function"
@@ -28,7 +31,11 @@ type Inbox interface {
 type Replayer struct {
 	*shipper
 	inbox           Inbox
-	quarantineQueue Queue // nil if there is none
+	quarantineQueue Queue               // nil if there is none
+	inWork          *semaphore.Weighted // bytes of the messages that are decoded and sent at this moment
+
+	mu   sync.Mutex
+	pace int // messages at a time in the next batch
 
 	// Progress, if not nil, is called after each message, by several goroutines
 	// at once.
@@ -45,13 +52,16 @@ type ReplayOptions struct {
 // NewReplayer returns a replayer for its environment. The error names every
 // variable that is wrong.
 func NewReplayer(o ReplayOptions) (*Replayer, error) {
-	s, err := newShipper(o.Options, "")
+	s, err := newShipper(o.Options, "", patient)
 	if err != nil {
 		return nil, err
 	}
 	s.client.Name = "dlq-aws-lambda" // whatever SUMO_CLIENT_HEADER says, as with Sumo's function
 	s.client.MaxRequests = max(s.inFlight, s.workers)
-	r := &Replayer{shipper: s, inbox: o.Inbox, quarantineQueue: o.Quarantine}
+	// It asks often whether the source is back, with all the time it has. When the
+	// source throttles, live traffic goes first.
+	s.client.Breaker = &sumo.Breaker{MaxPause: time.Minute, Throttled: time.Minute}
+	r := &Replayer{shipper: s, inbox: o.Inbox, quarantineQueue: o.Quarantine, inWork: semaphore.NewWeighted(maxInWork), pace: s.workers}
 	if r.inbox == nil {
 		if s.queueURL == "" {
 			return nil, errors.New("TASK_QUEUE_URL: is not set; want the URL of the dead-letter queue")
@@ -94,16 +104,19 @@ func (r *Replayer) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	type failure struct {
 		ID string `json:"itemIdentifier"`
 	}
-	failures := []failure{}
-	run, end := r.begin(ctx)
-	for _, record := range in.Records {
+	messages := make([]dlq.Message, len(in.Records))
+	for i, record := range in.Records {
 		attributes := map[string]string{}
 		for name, v := range record.MessageAttributes {
 			attributes[name] = v.StringValue
 		}
-		m := dlq.NewMessage(record.MessageID, record.Body, record.Attributes, attributes).WithHandle(record.ReceiptHandle)
-		if !run.handle(m).done() {
-			failures = append(failures, failure{m.ID})
+		messages[i] = dlq.NewMessage(record.MessageID, record.Body, record.Attributes, attributes).WithHandle(record.ReceiptHandle)
+	}
+	run, end := r.begin(ctx)
+	failures := []failure{}
+	for i, d := range run.batch(messages) {
+		if !d.done() {
+			failures = append(failures, failure{messages[i].ID})
 		}
 	}
 	end()
@@ -118,10 +131,67 @@ const (
 	minMessageTime = 2 * time.Second
 	// visibilityTimeout is that of a message where there is no deadline.
 	visibilityTimeout = 15 * time.Minute
+	// maxInWork bounds the bytes of the messages in work at once. They inflate about
+	// eightfold.
+	maxInWork = 4 << 20
 	// receiveBytes is about how many bytes of messages a worker receives at once,
 	// judged by the messages before.
 	receiveBytes = 512 << 10
 )
+
+// batch handles messages, pace of them at a time. While the source is known to be
+// unavailable it waits; then one message finds out whether the source is back.
+func (r *run) batch(messages []dlq.Message) []disposition {
+	out := make([]disposition, len(messages))
+	next := 0
+	if state, left := r.client.Breaker.State(); state != sumo.Closed {
+		r.wait(left)
+		out[0] = r.handle(messages[0])
+		next = 1
+	}
+	r.Replayer.mu.Lock()
+	workers := min(r.pace, len(messages))
+	r.Replayer.mu.Unlock()
+	var at atomic.Int64
+	at.Store(int64(next))
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for i := int(at.Add(1)) - 1; i < len(messages); i = int(at.Add(1)) - 1 {
+				out[i] = r.handle(messages[i])
+			}
+		})
+	}
+	wg.Wait()
+	r.setPace()
+	return out
+}
+
+// wait lets a pause of the breaker pass, as far as there is time to send
+// afterwards. Messages that are given back at once would only be received again:
+// SQS bounds both the receives of a message and the messages in flight.
+func (r *run) wait(pause time.Duration) {
+	if deadline, ok := r.sending.Deadline(); ok {
+		pause = min(pause, time.Until(deadline)-r.timeout)
+	}
+	select {
+	case <-time.After(pause):
+	case <-r.sending.Done():
+	}
+}
+
+// setPace halves the number of messages at a time if the source throttled this
+// batch, and else raises it by one.
+func (r *run) setPace() {
+	throttled := r.report.Failures[string(sumo.Throttled)] > 0
+	r.Replayer.mu.Lock()
+	defer r.Replayer.mu.Unlock()
+	if throttled {
+		r.pace = max(1, r.pace/2)
+	} else {
+		r.pace = min(r.pace+1, r.workers)
+	}
+}
 
 // Drain replays the queue until no message is visible, time is short, or Sumo
 // Logic cannot be reached. Its error is the first that the queue returned.
@@ -150,7 +220,7 @@ func (r *Replayer) Preview(event []byte) Report {
 	batch, err := transform.Decode(event, r.limit)
 	if err != nil {
 		report.Events = 1
-		report.failed(Undecodable, err)
+		report.failed(Undecodable, err, 1)
 		return report
 	}
 	report.read(batch)
@@ -182,6 +252,7 @@ func (r *Replayer) begin(ctx context.Context) (_ *run, end func() Report) {
 	run := &run{Replayer: r, sending: sending, saving: saving, report: Report{Messages: new(Messages)}}
 	return run, func() Report {
 		release()
+		run.report.Breaker = r.breaker()
 		run.report.Millis, run.report.Left = function.Elapsed(ctx, start)
 		writeReport(ctx, r.out, &run.report)
 		return run.report
@@ -269,8 +340,8 @@ func (r *run) handle(m dlq.Message) disposition {
 	defer r.mu.Unlock()
 	r.report.Add(report)
 	r.report.Messages.add(count)
-	if report.Error != "" {
-		r.report.failed(report.Class, errors.New(report.Error))
+	if r.report.Error == "" {
+		r.report.Class, r.report.Error = report.Class, report.Error
 	}
 	if r.Progress != nil {
 		report.Messages = &count
@@ -282,6 +353,11 @@ func (r *run) handle(m dlq.Message) disposition {
 // attempt sends the event of a message. If the error is not nil, no other
 // message has a chance either.
 func (r *run) attempt(m dlq.Message) (disposition, Report, error) {
+	size := min(int64(len(m.Body)), maxInWork)
+	if err := r.inWork.Acquire(r.sending, size); err != nil {
+		return untried, Report{Left: -1}, err
+	}
+	defer r.inWork.Release(size)
 	decoder := r.takeDecoder()
 	defer r.keepDecoder(decoder)
 	left, report := r.send(r.sending, decoder, m.Entry.Event)
@@ -308,7 +384,7 @@ func (r *run) attempt(m dlq.Message) (disposition, Report, error) {
 	}
 	if _, err := r.deadLetter(r.saving, left); err != nil {
 		// The whole message stays. Some of its log events will be sent twice.
-		report.failed(left.cause.Class, err)
+		report.failed(left.cause.Class, err, 0)
 		return kept, report, stop
 	}
 	return putBack, report, stop

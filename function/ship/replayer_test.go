@@ -141,6 +141,7 @@ func (r visibility) ChangeVisibility(_ context.Context, m dlq.Message, timeout t
 // failed rests longer each time.
 func TestBatchFailsMessageByMessage(t *testing.T) {
 	w := newWorld(sumotest.Statuses(200, 400, 200)...)
+	w.vars["NUM_OF_WORKERS"] = "1" // so that the second message is refused
 	o := w.replayOptions()
 	inbox := visibility{new(dlqtest.Queue), map[string]time.Duration{}}
 	o.Inbox = inbox

@@ -26,6 +26,11 @@ type Report struct {
 	DeadLettered int `json:"deadLettered"`          // in the dead-letter queue: put there, or left there by a replay
 	Quarantined  int `json:"quarantined,omitempty"` // put into the quarantine queue by a replay
 	Lost         int `json:"lost"`                  // in neither; Lambda retries them
+	Untried      int `json:"untried,omitempty"`     // of these, not sent since the source was unavailable a moment before
+
+	Failures map[string]int `json:"failures,omitempty"` // log events that were not confirmed, by class
+	Warnings int            `json:"warnings,omitempty"` // bodies confirmed with a warning: Sumo Logic may have dropped them
+	Breaker  string         `json:"breaker,omitempty"`  // state of the breaker afterwards: open, or probing; "" is closed
 
 	Records      int            `json:"records"`
 	Bodies       int            `json:"bodies"`
@@ -68,8 +73,13 @@ func (r *Report) FilteredTotal() int {
 func (r *Report) Add(o Report) {
 	r.Events += o.Events
 	for reason, n := range o.Filtered {
-		r.filter(reason, n)
+		add(&r.Filtered, reason, n)
 	}
+	for class, n := range o.Failures {
+		add(&r.Failures, class, n)
+	}
+	r.Untried += o.Untried
+	r.Warnings += o.Warnings
 	r.Confirmed += o.Confirmed
 	r.DeadLettered += o.DeadLettered
 	r.Quarantined += o.Quarantined
@@ -80,10 +90,7 @@ func (r *Report) Add(o Report) {
 	r.RawBytes += o.RawBytes
 	r.SentBytes += o.SentBytes
 	for class, n := range o.Attempts {
-		if r.Attempts == nil {
-			r.Attempts = map[string]int{}
-		}
-		r.Attempts[class] += n
+		add(&r.Attempts, class, n)
 	}
 	r.Clipped += o.Clipped
 	r.Millis += o.Millis
@@ -94,20 +101,24 @@ func (r *Report) read(b *transform.Batch) {
 	r.LogGroup, r.LogStream, r.Events, r.PayloadBytes = b.LogGroup, b.LogStream, b.Len(), b.Size()
 }
 
-func (r *Report) filter(reason string, n int) {
-	if r.Filtered == nil {
-		r.Filtered = map[string]int{}
+func (r *Report) filter(reason string, n int) { add(&r.Filtered, reason, n) }
+
+func add(m *map[string]int, key string, n int) {
+	if *m == nil {
+		*m = map[string]int{}
 	}
-	r.Filtered[reason] += n
+	(*m)[key] += n
 }
 
 func (r *Report) delivered(o sumo.Outcome) {
 	r.Records, r.Confirmed, r.Bodies = o.Records, o.Confirmed, o.Bodies
-	r.RawBytes, r.SentBytes, r.Attempts, r.Clipped = o.RawBytes, o.SentBytes, o.Attempts, o.Clipped
+	r.RawBytes, r.SentBytes, r.Attempts, r.Clipped, r.Warnings = o.RawBytes, o.SentBytes, o.Attempts, o.Clipped, o.Warnings
 }
 
-// failed notes an error, if it is the first.
-func (r *Report) failed(class string, err error) {
+// failed counts log events that were not confirmed, and notes the error if it is
+// the first.
+func (r *Report) failed(class string, err error, events int) {
+	add(&r.Failures, class, events)
 	if r.Error == "" {
 		r.Class, r.Error = class, err.Error()
 	}
@@ -132,6 +143,18 @@ func writeReport(ctx context.Context, out *function.Reporter, r *Report) {
 		slog.Int("deadLettered", r.DeadLettered), slog.Int("lost", r.Lost), slog.Int64("ms", r.Millis), slog.Int64("msLeft", r.Left)}
 	if r.Quarantined > 0 {
 		attrs = append(attrs, slog.Int("quarantined", r.Quarantined))
+	}
+	if r.Untried > 0 {
+		attrs = append(attrs, slog.Int("untried", r.Untried))
+	}
+	if len(r.Failures) > 0 {
+		attrs = append(attrs, counts("failures", r.Failures))
+	}
+	if r.Warnings > 0 {
+		attrs = append(attrs, slog.Int("warnings", r.Warnings))
+	}
+	if r.Breaker != "" {
+		attrs = append(attrs, slog.String("breaker", r.Breaker))
 	}
 	if r.Clipped > 0 {
 		attrs = append(attrs, slog.Int("clippedMetadata", r.Clipped))
@@ -159,8 +182,19 @@ func counts(name string, m map[string]int) slog.Attr {
 	return slog.GroupAttrs(name, attrs...)
 }
 
+// failureMetric names the metric of the log events that were not confirmed for a
+// class of failure.
+var failureMetric = map[string]string{
+	string(sumo.Unavailable):   "Unavailable",
+	string(sumo.Throttled):     "Throttled",
+	string(sumo.Misconfigured): "Misconfigured",
+	string(sumo.Rejected):      "Rejected",
+	string(sumo.OutOfTime):     "OutOfTime",
+	Undecodable:                "Undecodable",
+}
+
 func (r *Report) writeMetrics(out *function.Reporter) {
-	m := make([]function.Metric, 0, 24)
+	m := make([]function.Metric, 0, 32)
 	count := func(name string, n int) { m = append(m, function.Count(name, n)) }
 	count("Events", r.Events)
 	count("Filtered", r.FilteredTotal())
@@ -170,6 +204,18 @@ func (r *Report) writeMetrics(out *function.Reporter) {
 	count("Bodies", r.Bodies)
 	for class, n := range r.Attempts {
 		count("Attempts_"+class, n)
+	}
+	for class, n := range r.Failures {
+		count(failureMetric[class], n)
+	}
+	if r.Untried > 0 {
+		count("Untried", r.Untried)
+	}
+	if r.Warnings > 0 {
+		count("Warnings", r.Warnings)
+	}
+	if r.Breaker != "" {
+		count("BreakerOpen", 1)
 	}
 	if in := r.Messages; in != nil {
 		count("Messages", in.Received)

@@ -53,8 +53,8 @@ type shipper struct {
 	decoders  chan *transform.Decoder // kept for their buffers
 }
 
-func newShipper(o Options, clientName string) (*shipper, error) {
-	c, err := readConfig(o.Getenv)
+func newShipper(o Options, clientName string, p patience) (*shipper, error) {
+	c, err := readConfig(o.Getenv, p)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func newShipper(o Options, clientName string) (*shipper, error) {
 	if s.queue == nil && c.queueURL != "" {
 		s.queue = dlq.New(c.queueURL, c.delay, openSQS(s.load, c.queueURL))
 	}
-	s.endpoints = &endpoints{endpoint: c.endpoint, token: c.token, secrets: secrets}
+	s.endpoints = &endpoints{endpoint: c.endpoint, token: c.token, secrets: secrets, log: s.out.Log}
 	s.client = &sumo.Client{
 		HTTP: o.HTTP, Log: s.out.Log, Name: cmp.Or(c.clientName, clientName), NoCompression: c.plain, Level: c.level,
 		MaxBody: c.maxBody, InFlight: c.inFlight, Attempts: c.attempts, InitialBackoff: c.pause, Timeout: c.timeout,
@@ -90,11 +90,21 @@ func (s *shipper) ship(ctx context.Context, event []byte) (Report, error) {
 	sending, saving, end := function.SplitDeadline(ctx, s.reserve)
 	defer end()
 	left, r := s.send(sending, decoder, event)
+	r.Breaker = s.breaker()
 	var err error
 	r.DeadLettered, err = s.deadLetter(saving, left)
 	r.Lost = left.events - r.DeadLettered
 	r.Millis, r.Left = function.Elapsed(ctx, start)
 	return r, err
+}
+
+// breaker returns the state of the breaker, "" if it is closed.
+func (s *shipper) breaker() string {
+	state, _ := s.client.Breaker.State()
+	if state == sumo.Closed {
+		return ""
+	}
+	return string(state)
 }
 
 func (s *shipper) takeDecoder() *transform.Decoder {
@@ -129,7 +139,7 @@ type remainder struct {
 func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []byte) (remainder, Report) {
 	left, r := remainder{event: event}, Report{Left: -1}
 	fail := func(class string, err error) {
-		r.failed(class, err)
+		r.failed(class, err, left.events)
 		left.cause = dlq.Cause{Class: class, Message: err.Error(), FirstFailure: time.Now().UTC(), LogGroup: r.LogGroup, Attempts: 1}
 	}
 	batch, err := decoder.Decode(event, s.limit)
@@ -143,7 +153,11 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 	if batch.Len() == 0 {
 		return left, r
 	}
+	var delivery *sumo.Delivery
 	endpoint, err := s.endpoints.get(ctx)
+	if err == nil {
+		delivery, err = s.client.Begin(ctx, endpoint)
+	}
 	if err != nil {
 		for rec := range s.records.Records(batch) {
 			if rec.Dropped != transform.Kept {
@@ -154,12 +168,14 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 		}
 		left.events = len(left.unconfirmed)
 		r.Records = left.events
+		if errors.Is(err, sumo.ErrOpen) {
+			r.Untried = left.events
+		}
 		if left.events > 0 {
-			fail(string(sumo.Misconfigured), err)
+			fail(string(cmp.Or(sumo.ClassOf(err), sumo.Misconfigured)), err)
 		}
 		return left, r
 	}
-	delivery := s.client.Begin(ctx, endpoint)
 	for rec := range s.records.Records(batch) {
 		if rec.Dropped != transform.Kept {
 			r.filter(rec.Dropped.String(), 1)
@@ -174,7 +190,7 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 	}
 	class := sumo.ClassOf(outcome.Err)
 	if class == sumo.Misconfigured {
-		s.endpoints.forget()
+		s.endpoints.suspect()
 	}
 	left.events, left.unconfirmed, left.partial = len(outcome.Unconfirmed), outcome.Unconfirmed, outcome.Confirmed > 0
 	fail(string(class), outcome.Err)
