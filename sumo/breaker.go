@@ -114,11 +114,12 @@ func (b *Breaker) leave(probe bool, o *Outcome) {
 	failure, _ := errors.AsType[*SendError](o.Err)
 	switch {
 	case requests == 0:
+	case b.failures > 0 && !probe:
+		// It began before the breaker opened. That it failed is nothing new; that it
+		// did not says little of a source that throttles.
 	case failure == nil || failure.Class == Misconfigured || failure.Class == Rejected:
 		b.failures, b.why = 0, nil
 	case failure.Class == OutOfTime && o.Confirmed > 0:
-	case b.failures > 0 && !probe:
-		// It began before the breaker opened, and says nothing new.
 	default:
 		b.failures++
 		b.opened, b.why = time.Now(), failure
