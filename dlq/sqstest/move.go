@@ -57,7 +57,7 @@ func (s *Server) startMoveTask(x *exchange, in startMoveInput) (any, error) {
 	}
 	s.tasks = append(s.tasks, t)
 	var visible []*message
-	for _, m := range from.messages {
+	for m := range from.all() {
 		if m.visible(now) {
 			visible = append(visible, m)
 		}

@@ -1,8 +1,9 @@
 package sqstest
 
 import (
+	"container/list"
 	"encoding/base64"
-	"slices"
+	"iter"
 	"strconv"
 	"strings"
 	"time"
@@ -27,7 +28,9 @@ type queue struct {
 
 	created, modified, purged time.Time
 
-	messages []*message // in the order of arrival in this queue
+	messages *list.List               // of *message, in the order of arrival in this queue
+	byID     map[string]*list.Element // in messages
+	oldest   time.Time                // no message was sent earlier; zero means unknown
 	waiters  map[chan struct{}]bool
 }
 
@@ -50,7 +53,7 @@ func newQueue(c Config) *queue {
 	q := &queue{
 		name: c.Name, maxSize: c.MaxSize, visibility: c.Visibility, retention: c.Retention,
 		deadLetter: c.DeadLetter, maxReceives: c.MaxReceives, other: map[string]string{},
-		created: now, modified: now, waiters: map[chan struct{}]bool{},
+		created: now, modified: now, messages: list.New(), byID: map[string]*list.Element{}, waiters: map[chan struct{}]bool{},
 	}
 	if q.maxSize == 0 {
 		q.maxSize = maxSize
@@ -76,20 +79,53 @@ func arn(name string) string { return "arn:aws:sqs:" + region + ":" + account + 
 
 // put adds a message and wakes the waiters.
 func (q *queue) put(m *message) {
-	q.messages = append(q.messages, m)
+	q.byID[m.id] = q.messages.PushBack(m)
+	if q.messages.Len() == 1 || m.sent.Before(q.oldest) {
+		q.oldest = m.sent
+	}
 	q.wake()
 }
 
 func (q *queue) remove(m *message) {
-	q.messages = slices.DeleteFunc(q.messages, func(other *message) bool { return other == m })
+	if e := q.byID[m.id]; e != nil {
+		q.messages.Remove(e)
+		delete(q.byID, m.id)
+	}
 }
 
-// expire drops the messages older than the retention period.
-func (q *queue) expire(now time.Time) {
-	old := func(m *message) bool { return !now.Before(m.sent.Add(q.retention)) }
-	if slices.ContainsFunc(q.messages, old) {
-		q.messages = slices.DeleteFunc(q.messages, old)
+// all iterates over the messages in the order of arrival. The loop may remove the
+// message that it is at.
+func (q *queue) all() iter.Seq[*message] {
+	return func(yield func(*message) bool) {
+		for e := q.messages.Front(); e != nil; {
+			next := e.Next()
+			if !yield(e.Value.(*message)) {
+				return
+			}
+			e = next
+		}
 	}
+}
+
+// expire drops the messages older than the retention period. It looks at them only
+// when the oldest may have reached it.
+func (q *queue) expire(now time.Time) {
+	if q.messages.Len() == 0 || now.Before(q.oldest.Add(q.retention)) {
+		return
+	}
+	q.oldest = now
+	for m := range q.all() {
+		if !now.Before(m.sent.Add(q.retention)) {
+			q.remove(m)
+		} else if m.sent.Before(q.oldest) {
+			q.oldest = m.sent
+		}
+	}
+}
+
+func (q *queue) purge() {
+	q.messages.Init()
+	clear(q.byID)
 }
 
 func (m *message) visible(now time.Time) bool { return !now.Before(m.visibleAt) }
@@ -102,7 +138,7 @@ func (m *message) delayed(now time.Time) bool { return !m.visible(now) && m.rece
 // last visibility timeout expires. If that queue does not exist it is received.
 func (q *queue) take(now time.Time, limit int, visibility time.Duration, dead *queue) []*message {
 	var got []*message
-	for _, m := range slices.Clone(q.messages) {
+	for m := range q.all() {
 		if len(got) == limit {
 			break
 		}
@@ -128,7 +164,7 @@ func (q *queue) take(now time.Time, limit int, visibility time.Duration, dead *q
 // next returns when the next message becomes visible; zero means never.
 func (q *queue) next(now time.Time) time.Time {
 	var next time.Time
-	for _, m := range q.messages {
+	for m := range q.all() {
 		if !m.visible(now) && (next.IsZero() || m.visibleAt.Before(next)) {
 			next = m.visibleAt
 		}
@@ -168,8 +204,8 @@ func (q *queue) lookup(handle string) (*message, error) {
 	if err != nil || len(part) != 3 || part[0] != q.name {
 		return nil, fail("ReceiptHandleIsInvalid", "The input receipt handle %q is not a valid receipt handle.", handle)
 	}
-	for _, m := range q.messages {
-		if m.id == part[1] && strconv.Itoa(m.receives) == part[2] {
+	if e := q.byID[part[1]]; e != nil {
+		if m := e.Value.(*message); strconv.Itoa(m.receives) == part[2] {
 			return m, nil
 		}
 	}

@@ -45,7 +45,7 @@ func unknownAttribute(name string) error {
 
 func (q *queue) attributes(now time.Time) map[string]string {
 	var visible, delayed, inFlight int
-	for _, m := range q.messages {
+	for m := range q.all() {
 		switch {
 		case m.visible(now):
 			visible++
@@ -300,6 +300,7 @@ func (s *Server) purgeQueue(_ *exchange, in queueURL) (any, error) {
 	if !q.purged.IsZero() && now.Before(q.purged.Add(time.Minute)) {
 		return nil, fail("PurgeQueueInProgress", "Only one PurgeQueue operation on %s is allowed every 60 seconds.", q.name)
 	}
-	q.messages, q.purged = nil, now
+	q.purge()
+	q.purged = now
 	return nil, nil
 }

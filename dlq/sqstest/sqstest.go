@@ -93,7 +93,7 @@ func (s *Server) Messages(name string) []Message {
 	}
 	q.expire(time.Now())
 	var all []Message
-	for _, m := range q.messages {
+	for m := range q.all() {
 		attrs := map[string]string{}
 		for name, a := range m.attributes {
 			if a.StringValue != nil {
