@@ -157,6 +157,10 @@ func TestVariablesAreThoseOfTheCode(t *testing.T) {
 	}
 }
 
+// patience are the variables that say how long to try: the forwarder gives up
+// early and replay does not.
+var patience = []string{"NUMBER_OF_RETRIES", "REQUEST_TIMEOUT"}
+
 // Replay sends what the forwarder could not as the forwarder would have: what
 // is set on both is the same.
 func TestReplayShipsAsTheForwarderDoes(t *testing.T) {
@@ -165,7 +169,12 @@ func TestReplayShipsAsTheForwarderDoes(t *testing.T) {
 		for v, value := range s.variables("Forwarder") {
 			if other, ok := replay[v]; ok {
 				both++
-				if other != value {
+				if slices.Contains(patience, v) {
+					mine, _ := strconv.Atoi(value)
+					if theirs, _ := strconv.Atoi(other); theirs <= mine {
+						t.Errorf("%s: the forwarder has %d, replay %d, which must be more", v, mine, theirs)
+					}
+				} else if other != value {
 					t.Errorf("%s: the forwarder has %q, replay %q", v, value, other)
 				}
 			} else if v != "SUMO_CLIENT_HEADER" {
@@ -179,14 +188,15 @@ func TestReplayShipsAsTheForwarderDoes(t *testing.T) {
 }
 
 // parametersOf maps the variables of the functions to the parameters that they
-// are.
-func parametersOf(t *testing.T, tmpl template) map[string]string {
-	m := map[string]string{}
+// are: one, or that of the forwarder and that of replay.
+func parametersOf(t *testing.T, tmpl template) map[string][]string {
+	m := map[string][]string{}
 	add := func(variables any) {
 		v, _ := variables.(map[string]any)
 		for name, value := range v {
-			if p, ok := get(value, "Ref").(string); ok && tmpl.section("Parameters")[p] != nil {
-				m[name] = p
+			if p, ok := get(value, "Ref").(string); ok && tmpl.section("Parameters")[p] != nil && !slices.Contains(m[name], p) {
+				m[name] = append(m[name], p)
+				slices.SortFunc(m[name], func(a, b string) int { return strings.Index(a, "Replay") - strings.Index(b, "Replay") })
 			}
 		}
 	}
@@ -206,7 +216,15 @@ var narrower = map[string]string{"DeadLetterDelay": "the pause of the loop that 
 // and what they keep out the functions refuse too.
 func TestConstraintsAreThoseOfTheCode(t *testing.T) {
 	tmpl := readTemplate(t)
-	for variable, parameter := range parametersOf(t, tmpl) {
+	type pair struct{ variable, parameter string }
+	var pairs []pair
+	for variable, parameters := range parametersOf(t, tmpl) {
+		for _, p := range parameters {
+			pairs = append(pairs, pair{variable, p})
+		}
+	}
+	for _, both := range pairs {
+		variable, parameter := both.variable, both.parameter
 		p := tmpl.section("Parameters")[parameter].(map[string]any)
 		starts := func(value string) error {
 			s := tmpl.create(t, with(made, "Subscription=pattern", parameter+"="+value))
@@ -276,25 +294,32 @@ func TestDefaultsAreThoseOfTheReadme(t *testing.T) {
 		"SUMO_TOKEN": notSet["Forwarder"]["SUMO_TOKEN"],
 	}
 	row := regexp.MustCompile("(?m)^\\| `([A-Z_]+)` \\| ([^|]*) \\|")
+	literals := regexp.MustCompile("`([^`]*)`")
 	rows := row.FindAllStringSubmatch(string(b), -1)
 	if len(rows) < 20 {
 		t.Fatalf("the README has %d variables", len(rows))
 	}
 	for _, m := range rows {
 		variable, want := m[1], strings.TrimSpace(m[2])
-		parameter, ok := parameters[variable]
+		parameters, ok := parameters[variable]
 		if !ok {
 			if _, exempt := needless[variable]; !set[variable] && !exempt {
 				t.Errorf("%s is in the README and not in the template", variable)
 			}
 			continue
 		}
-		value, literal := strings.CutPrefix(want, "`")
-		if !literal {
+		if !strings.HasPrefix(want, "`") {
 			continue // told in words
 		}
-		if got := s.parameters[parameter]; got != strings.TrimSuffix(value, "`") {
-			t.Errorf("%s: default %q, in the README %q", parameter, got, want)
+		defaults := literals.FindAllStringSubmatch(want, -1)
+		if len(defaults) != len(parameters) {
+			t.Errorf("%s: %d defaults in the README, parameters %q", variable, len(defaults), parameters)
+			continue
+		}
+		for i, p := range parameters {
+			if got := s.parameters[p]; got != defaults[i][1] {
+				t.Errorf("%s: default %q, in the README %q", p, got, want)
+			}
 		}
 	}
 }
@@ -306,7 +331,7 @@ func TestParametersAreThoseOfTheReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	variables := slices.Collect(maps.Values(parametersOf(t, tmpl)))
+	variables := slices.Concat(slices.Collect(maps.Values(parametersOf(t, tmpl)))...)
 	listed := map[string]bool{}
 	word := regexp.MustCompile("`([^`]+)`")
 	for _, m := range regexp.MustCompile("(?m)^\\| (`[A-Z][a-z][^|]*)\\|([^|]*)\\|").FindAllStringSubmatch(string(b), -1) {
