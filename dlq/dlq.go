@@ -1,7 +1,7 @@
 // Package dlq keeps what Sumo Logic did not confirm in a dead-letter queue in
 // Amazon SQS, as native events of CloudWatch Logs, from where they can be
-// replayed. It puts, receives, delays, deletes and inspects messages; what is in
-// an event does not concern it.
+// replayed. It puts, receives, delays, deletes and inspects messages, and does not
+// look into their events.
 package dlq
 
 import (
@@ -28,8 +28,8 @@ const (
 	maxVisibility   = 12 * time.Hour
 )
 
-// DefaultDelay is the delay before a new message becomes visible: during an
-// outage there is no point in replaying it at once.
+// DefaultDelay is the delay before a new message becomes visible: an
+// immediate replay would meet the same outage.
 const DefaultDelay = 60 * time.Second
 
 // Queue is a dead-letter queue in SQS. It is safe for concurrent use.

@@ -26,14 +26,14 @@ import (
 // room is what Limit leaves of a message for its attributes.
 const room = 3 << 10
 
-// bench is a queue named q on a service of its own, and what was asked of it.
+// bench is a queue named q on its own service, and what was requested of it.
 type bench struct {
 	*testing.T
 	server *sqstest.Server
 	wire   *wire
 	queue  *dlq.Queue
 	url    string
-	opened int // how often the queue asked for its client
+	opened int // how often the queue opened its client
 }
 
 // onQueue runs a test in a bubble, where waiting takes no time.
@@ -55,7 +55,8 @@ func (b *bench) client() *sqs.Client {
 	return b.server.Client(func(o *sqs.Options) { o.HTTPClient = b.wire })
 }
 
-// puts lets the requests that put entries fail: that with number n, from 1.
+// puts makes requests that put entries fail: fault gets the number of the request,
+// from 1.
 func (b *bench) puts(fault func(n int) sqstest.Fault) {
 	var mu sync.Mutex
 	n := 0
@@ -70,7 +71,7 @@ func (b *bench) puts(fault func(n int) sqstest.Fault) {
 	})
 }
 
-// put puts entries that all have to get in.
+// put puts entries, which the queue must accept.
 func (b *bench) put(entries ...dlq.Entry) {
 	b.Helper()
 	failed, err := b.queue.Put(b.Context(), entries)
@@ -97,7 +98,7 @@ func (b *bench) receiveOne(visibility time.Duration) dlq.Message {
 	return got[0]
 }
 
-// bodies are those of all messages, in order.
+// bodies returns the sorted bodies of all messages.
 func (b *bench) bodies() []string {
 	var all []string
 	for _, m := range b.server.Messages("q") {
@@ -114,13 +115,13 @@ func (b *bench) equal(got, want any) {
 	}
 }
 
-// fails holds an error to the queue and the operation that it has to name, and
-// to a part of its class.
+// fails checks that an error names its queue and operation, and that its class
+// contains class.
 func (b *bench) fails(err error, queue, op, class string) {
 	b.Helper()
 	e, ok := errors.AsType[*dlq.Error](err)
 	if !ok {
-		b.Errorf("%v is no *dlq.Error", err)
+		b.Errorf("%v is not a *dlq.Error", err)
 		return
 	}
 	if e.Queue != queue || e.Op != op || !strings.Contains(e.Class, class) || (class == "") != (e.Class == "") {
@@ -128,12 +129,12 @@ func (b *bench) fails(err error, queue, op, class string) {
 	}
 	for _, part := range []string{queue, op, e.Class} {
 		if !strings.Contains(err.Error(), part) {
-			b.Errorf("%q does not tell of %q", err, part)
+			b.Errorf("%q does not contain %q", err, part)
 		}
 	}
 }
 
-// causes are all errors of the queue that were joined.
+// causes returns all joined errors of the queue.
 func causes(err error) (all []*dlq.Error) {
 	switch e := err.(type) {
 	case *dlq.Error:
@@ -146,10 +147,10 @@ func causes(err error) (all []*dlq.Error) {
 	return all
 }
 
-// wire notes what is sent to the service.
+// wire records the requests to the service.
 type wire struct {
 	sqs.HTTPClient
-	block func(*http.Request) error // asked before each request, if not nil
+	block func(*http.Request) error // called before each request, if not nil
 
 	mu       sync.Mutex
 	requests []request
@@ -158,7 +159,7 @@ type wire struct {
 type request struct {
 	op      string
 	entries int
-	bytes   int // of their bodies and attributes
+	bytes   int // of bodies and attributes
 }
 
 func (w *wire) Do(r *http.Request) (*http.Response, error) {
@@ -194,7 +195,7 @@ func (w *wire) Do(r *http.Request) (*http.Response, error) {
 	return w.HTTPClient.Do(r)
 }
 
-// sent is how many entries each request of that operation had.
+// sent returns the number of entries in each request of an operation.
 func (w *wire) sent(op string) []int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -207,13 +208,13 @@ func (w *wire) sent(op string) []int {
 	return entries
 }
 
-// event is one of CloudWatch Logs of that size; name tells it from others.
+// event returns an event of that size, distinct by its name.
 func event(name string, size int) []byte {
 	head, tail := `{"awslogs":{"data":"`+name, `"}}`
 	return []byte(head + strings.Repeat("A", max(0, size-len(head)-len(tail))) + tail)
 }
 
-// entries are n of them, each unlike the others.
+// entries returns n distinct entries.
 func entries(n, size int) []dlq.Entry {
 	all := make([]dlq.Entry, n)
 	for i := range all {
@@ -282,8 +283,8 @@ func TestLimitOfAQueueThatDoesNotTell(t *testing.T) {
 	}
 }
 
-// An entry of the size of the limit fits, whatever its cause. One that does not
-// fit is reported, and takes no other with it.
+// An entry of the size of the limit fits, whatever its cause. A larger one is
+// reported, and does not affect the others.
 func TestLimitFits(t *testing.T) {
 	for size, class := range map[int]string{1 << 20: "BatchRequestTooLong", 256 << 10: "InvalidParameterValue", 4 << 10: "InvalidParameterValue"} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
@@ -296,7 +297,7 @@ func TestLimitFits(t *testing.T) {
 				longest := dlq.Cause{Class: long, Message: long, LogGroup: long, FirstFailure: time.Date(2026, 11, 12, 13, 14, 15, 123456789, time.UTC), Attempts: math.MaxInt}
 				all := entries(5, 0)
 				all[1] = dlq.Entry{Event: event("attributes", limit), Cause: longest}
-				all[3] = dlq.Entry{Event: event("none", limit+room)} // uses the room that attributes do not take
+				all[3] = dlq.Entry{Event: event("none", limit+room)} // uses the room that attributes leave
 				b.put(all...)
 				b.equal(b.bodies(), bodiesOf(all))
 
@@ -311,7 +312,7 @@ func TestLimitFits(t *testing.T) {
 	}
 }
 
-// every calls everything that a queue does.
+// every calls every operation of a queue.
 func every(ctx context.Context, q *dlq.Queue, m dlq.Message) map[string]error {
 	all := map[string]error{}
 	_, all["put"] = q.Put(ctx, entries(1, 0))
@@ -321,7 +322,7 @@ func every(ctx context.Context, q *dlq.Queue, m dlq.Message) map[string]error {
 	all["change visibility"] = q.ChangeVisibility(ctx, m, 0)
 	_, all["status"] = q.Status(ctx)
 	all["redrive"] = q.Redrive(ctx, arn("to"))
-	_, all["redriven"] = q.Redriven(ctx)
+	_, all["redriven"] = q.LastMove(ctx)
 	return all
 }
 
@@ -349,7 +350,7 @@ func TestClientIsMadeWhenFirstUsed(t *testing.T) {
 		for _, err := range all {
 			b.fails(err, "q", "open", "")
 			if !errors.Is(err, noRole) {
-				b.Errorf("%v does not tell why", err)
+				b.Errorf("%v does not wrap its cause", err)
 			}
 		}
 		b.equal(len(b.wire.requests), 0)
@@ -365,7 +366,7 @@ func TestClientIsMadeWhenFirstUsed(t *testing.T) {
 	})
 }
 
-// Whatever fails says where and at what.
+// Each error names its queue and operation.
 func TestErrorsNameQueueAndOperation(t *testing.T) {
 	for code, class := range map[string]string{"AccessDenied": "AccessDenied", "QueueDoesNotExist": "NonExistentQueue", "KmsAccessDenied": "KMS.AccessDenied", "RequestThrottled": "RequestThrottled", "": ""} {
 		onQueue(t, sqstest.Config{}, 0, func(b *bench) {
@@ -377,7 +378,7 @@ func TestErrorsNameQueueAndOperation(t *testing.T) {
 				case "peek":
 					op = "receive"
 				case "redrive", "redriven":
-					op = "status" // it is asked for its ARN first
+					op = "status" // which reads its ARN first
 				}
 				b.fails(err, "q", op, class)
 			}

@@ -19,7 +19,7 @@ func TestCauseSurvivesTheQueue(t *testing.T) {
 	}
 }
 
-// The attributes never take more room than is kept for them, and hold nothing
+// The attributes always fit the room that is reserved for them, and contain nothing
 // that SQS refuses.
 func TestAttributesFitTheirRoom(t *testing.T) {
 	for _, filler := range []string{"x", "é", "日", "🙂", "\x00", "￾", "\xff", " "} {
@@ -40,9 +40,8 @@ func TestAttributesFitTheirRoom(t *testing.T) {
 	}
 }
 
-// Whatever can lie in such a queue becomes the event of CloudWatch Logs that it
-// is about.
-func TestParseEntryTakesWhatLiesInSuchQueues(t *testing.T) {
+// Each kind of message that can be in such a queue becomes its event.
+func TestParseEntry(t *testing.T) {
 	const event = `{"awslogs":{"data":"H4sIAAAA"}}`
 	sent := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
 	for name, c := range map[string]struct {

@@ -11,7 +11,7 @@ import (
 	"sumoship/dlq/sqstest"
 )
 
-func TestReceiveHides(t *testing.T) {
+func TestReceiveSetsTheVisibilityTimeout(t *testing.T) {
 	onQueue(t, sqstest.Config{Visibility: time.Hour}, 0, func(b *bench) {
 		sent := time.Now()
 		l := entries(1, 0)[0]
@@ -29,7 +29,7 @@ func TestReceiveHides(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		at := time.Now()
-		b.receiveOne(100 * time.Hour) // SQS hides for 12 hours at most
+		b.receiveOne(100 * time.Hour) // SQS allows at most 12 hours
 		b.equal(b.server.Messages("q")[0].VisibleAt.Sub(at), 12*time.Hour)
 	})
 }
@@ -58,7 +58,7 @@ func TestReceiveWaits(t *testing.T) {
 	})
 }
 
-// A message without attributes, as people put them there.
+// A message without attributes, which somebody put there by hand.
 func TestReceiveOfAForeignMessage(t *testing.T) {
 	onQueue(t, sqstest.Config{}, 0, func(b *bench) {
 		body := "anything"
@@ -140,8 +140,8 @@ func TestReceiptOfAnotherQueue(t *testing.T) {
 	})
 }
 
-// The time until a failed message is seen again grows, with jitter, and stays
-// far below what SQS allows.
+// The backoff of a message that failed grows, with jitter, and stays far below
+// what SQS allows.
 func TestBackoffGrowsToItsBound(t *testing.T) {
 	for receives, most := range map[int]time.Duration{0: 30 * time.Second, 1: 30 * time.Second, 2: time.Minute, 3: 2 * time.Minute, 5: 8 * time.Minute, 6: 15 * time.Minute, 1000: 15 * time.Minute} {
 		least, seen := most, map[time.Duration]bool{}

@@ -128,7 +128,7 @@ func TestPutReportsPartsThatFail(t *testing.T) {
 	})
 }
 
-// What may pass is tried again, and no entry is lost to it.
+// Transient failures are retried, and no entry is lost.
 func TestPutTriesAgain(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault sqstest.Fault
@@ -188,7 +188,7 @@ func TestPutDoesNotInsist(t *testing.T) {
 	}
 }
 
-// One batch that is refused does not keep the others out.
+// A batch that is refused does not affect the others.
 func TestPutGoesOnAfterABatchThatFailed(t *testing.T) {
 	onQueue(t, sqstest.Config{}, 0, func(b *bench) {
 		b.puts(func(n int) sqstest.Fault {
@@ -205,7 +205,7 @@ func TestPutGoesOnAfterABatchThatFailed(t *testing.T) {
 	})
 }
 
-// cutShort are the ways in which time runs out, and what is left then.
+// cutShort puts entries in each way in which time can run out.
 func cutShort(t *testing.T, check func(b *bench, failed []int, err error)) {
 	t.Helper()
 	t.Run("before", func(t *testing.T) {
@@ -245,7 +245,7 @@ func cutShort(t *testing.T, check func(b *bench, failed []int, err error)) {
 			defer cancel()
 			start := time.Now()
 			failed, err := b.queue.Put(ctx, entries(25, 0))
-			b.equal(sorted(failed), upTo(25)[10:]) // ten were in by then
+			b.equal(sorted(failed), upTo(25)[10:]) // ten had been accepted
 			b.equal(time.Since(start), time.Second)
 			check(b, failed, err)
 		})
@@ -255,7 +255,7 @@ func cutShort(t *testing.T, check func(b *bench, failed []int, err error)) {
 func TestPutStopsWithItsContext(t *testing.T) {
 	cutShort(t, func(b *bench, failed []int, err error) {
 		if !errors.Is(err, context.DeadlineExceeded) {
-			b.Errorf("%v does not tell of the deadline", err)
+			b.Errorf("%v does not wrap the deadline", err)
 		}
 	})
 }
@@ -263,7 +263,7 @@ func TestPutStopsWithItsContext(t *testing.T) {
 func TestPutThatStoppedNamesItsQueue(t *testing.T) {
 	cutShort(t, func(b *bench, failed []int, err error) {
 		if e, ok := errors.AsType[*dlq.Error](err); !ok || e.Queue != "q" || e.Op != "put" {
-			b.Errorf("%v names no queue", err)
+			b.Errorf("%v does not name its queue", err)
 		}
 	})
 }
@@ -272,9 +272,9 @@ func TestDelay(t *testing.T) {
 	for _, c := range []struct{ delay, least, most time.Duration }{
 		{0, 0, 0},
 		{dlq.DefaultDelay, 30 * time.Second, 90 * time.Second},
-		{10 * time.Minute, 5 * time.Minute, 15 * time.Minute}, // SQS takes no more
+		{10 * time.Minute, 5 * time.Minute, 15 * time.Minute}, // the maximum of SQS
 		{24 * time.Hour, 15 * time.Minute, 15 * time.Minute},
-		{time.Nanosecond, time.Second, time.Second}, // nor less than this
+		{time.Nanosecond, time.Second, time.Second}, // the minimum
 	} {
 		t.Run(c.delay.String(), func(t *testing.T) {
 			onQueue(t, sqstest.Config{}, c.delay, func(b *bench) {
@@ -288,7 +288,7 @@ func TestDelay(t *testing.T) {
 					seen[d] = true
 				}
 				if c.least != c.most && len(seen) < 20 {
-					b.Errorf("%d entries come back after %d different times", 200, len(seen))
+					b.Errorf("%d messages become visible after %d different times", 200, len(seen))
 				}
 				if c.least > 0 {
 					time.Sleep(c.least - time.Millisecond)
@@ -301,8 +301,8 @@ func TestDelay(t *testing.T) {
 	}
 }
 
-// Whatever an event or a cause holds gets in, and means the same there.
-func TestPutTakesWhatSQSRefuses(t *testing.T) {
+// Whatever an event or a cause contains, SQS accepts it, and it means the same.
+func TestPutEscapesWhatSQSRefuses(t *testing.T) {
 	all := map[string]string{ // event to body
 		"":                     "null",
 		" \t\n":                "null",

@@ -67,7 +67,7 @@ func TestBootstrapShipsOverTLS(t *testing.T) {
 		t.Errorf("%d dead letters, want 1", len(f.DeadLetters))
 	}
 	if out := f.Output(); strings.Contains(out, "SECRET") {
-		t.Errorf("the log holds a secret:\n%s", out)
+		t.Errorf("the log contains a secret:\n%s", out)
 	}
 }
 
@@ -105,6 +105,6 @@ func TestBootstrapRefusesWrongVariables(t *testing.T) {
 		}
 	}
 	if strings.Contains(out, "SECRET") {
-		t.Errorf("the output holds a secret:\n%s", out)
+		t.Errorf("the output contains a secret:\n%s", out)
 	}
 }

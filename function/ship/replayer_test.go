@@ -46,7 +46,7 @@ func (w *fixture) put(events ...[]byte) {
 	}
 }
 
-// A queue with messages of an older function, of Lambda and of nobody drains: two
+// A queue with messages of an older function, of Lambda and of other origin drains: two
 // are delivered, one is quarantined.
 func TestDrainTakesEverythingThatCanLieInAQueue(t *testing.T) {
 	server := sqstest.New()
