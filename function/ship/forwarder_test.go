@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,76 +13,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"sumoship/dlq/dlqtest"
-	"sumoship/function"
 	"sumoship/function/ship"
 	"sumoship/sumo/sumotest"
 	"sumoship/transform"
 )
-
-const endpoint = "https://collectors.example.com/receiver/v1/http/SECRETPATH"
-
-// fixture is everything around a function in a test.
-type fixture struct {
-	source     *sumotest.Source
-	queue      *dlqtest.Queue
-	quarantine *dlqtest.Queue
-	log        bytes.Buffer
-	vars       map[string]string
-	secrets    ship.Secrets
-}
-
-func newFixture(steps ...sumotest.Step) *fixture {
-	return &fixture{source: sumotest.New(steps...), queue: new(dlqtest.Queue), quarantine: new(dlqtest.Queue), vars: map[string]string{"SUMO_ENDPOINT": endpoint}}
-}
-
-func (w *fixture) options() ship.Options {
-	return ship.Options{
-		Env:  function.Env{Getenv: func(name string) string { return w.vars[name] }, Out: &w.log},
-		HTTP: &http.Client{Transport: w.source}, Queue: w.queue, Secrets: w.secrets,
-	}
-}
-
-func (w *fixture) replayOptions() ship.ReplayOptions {
-	return ship.ReplayOptions{Options: w.options(), Inbox: w.queue}
-}
-
-func (w *fixture) forwarder(t *testing.T) *ship.Forwarder {
-	t.Helper()
-	f, err := ship.NewForwarder(w.options())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return f
-}
-
-func event(messages ...string) []byte {
-	type logEvent struct {
-		ID        string `json:"id"`
-		Timestamp int    `json:"timestamp"`
-		Message   string `json:"message"`
-	}
-	var events []logEvent
-	for i, m := range messages {
-		events = append(events, logEvent{fmt.Sprint("id-", i), i, m})
-	}
-	doc, _ := json.Marshal(map[string]any{"messageType": "DATA_MESSAGE", "logGroup": "/ecs/web", "logStream": "web/app/1", "logEvents": events})
-	return transform.Pack(doc)
-}
-
-// messages returns the messages of the log events in an event.
-func messages(t *testing.T, payload []byte) []string {
-	t.Helper()
-	b, err := transform.Decode(payload, transform.DefaultLimit)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out []string
-	for r := range (transform.Options{Format: transform.Raw}).Records(b) {
-		out = append(out, string(r.Line))
-	}
-	return out
-}
 
 func TestForwarderReportsWhatBecameOfEveryEvent(t *testing.T) {
 	w := newFixture()
@@ -327,180 +260,10 @@ func TestDeadlineLeavesTimeToDeadLetter(t *testing.T) {
 	})
 }
 
-// secrets is a store whose values change.
-type secrets struct {
-	values []string
-	reads  []string
-	err    error
-}
-
-func (s *secrets) read(kind, region, name string) (string, error) {
-	s.reads = append(s.reads, kind+" "+region+" "+name)
-	if s.err != nil {
-		return "", s.err
-	}
-	v := s.values[0]
-	if len(s.values) > 1 {
-		s.values = s.values[1:]
-	}
-	return v, nil
-}
-
-func (s *secrets) Parameter(_ context.Context, region, name string) (string, error) {
-	return s.read("ssm", region, name)
-}
-
-func (s *secrets) Secret(_ context.Context, region, arn string) (string, error) {
-	return s.read("secretsmanager", region, arn)
-}
-
-// The endpoint is read once, and again after the source refused it.
-func TestEndpointIsReadAgainAfterItWasRefused(t *testing.T) {
-	for _, refused := range []int{401, 403, 404} {
-		store := &secrets{values: []string{"https://old.example.com/a", `{"endpoint":"https://new.example.com/b","token":"tok"}`}}
-		w := newFixture(sumotest.Statuses(200, refused)...)
-		w.secrets = store
-		delete(w.vars, "SUMO_ENDPOINT")
-		f := w.forwarder(t)
-		for range 4 {
-			if _, err := f.Ship(t.Context(), event("a")); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if d := cmp.Diff([]string{"ssm  SUMO_ENDPOINT", "ssm  SUMO_ENDPOINT"}, store.reads); d != "" {
-			t.Errorf("%d: reads (-want +got):\n%s", refused, d)
-		}
-		requests := w.source.Requests()
-		if len(requests) != 4 || requests[1].URI != "/a" || requests[2].URI != "/b" || requests[2].Header.Get("X-Sumo-Token") != "tok" {
-			t.Errorf("%d: requests %+v", refused, requests)
-		}
-	}
-}
-
-func TestEndpointFromItsStores(t *testing.T) {
-	for name, c := range map[string]struct{ variable, read string }{
-		"parameter": {"arn:aws:ssm:eu-west-1:123456789012:parameter/sumo/endpoint", "ssm eu-west-1 arn:aws:ssm:eu-west-1:123456789012:parameter/sumo/endpoint"},
-		"secret":    {"arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:sumo-AbCdEf", "secretsmanager cn-north-1 arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:sumo-AbCdEf"},
-	} {
-		store := &secrets{values: []string{endpoint + "\n"}}
-		w := newFixture()
-		w.secrets, w.vars["SUMO_ENDPOINT"] = store, c.variable
-		r, err := w.forwarder(t).Ship(t.Context(), event("a"))
-		if err != nil || r.Confirmed != 1 || len(store.reads) != 1 || store.reads[0] != c.read {
-			t.Errorf("%s: %v %+v %q", name, err, r, store.reads)
-		}
-	}
-}
-
-// If the store cannot be read or holds nonsense, the event is dead-lettered.
-func TestWithoutAnEndpointEventsAreDeadLettered(t *testing.T) {
-	for name, store := range map[string]*secrets{
-		"denied":   {err: errors.New("AccessDeniedException")},
-		"http":     {values: []string{"http://collectors.example.com/SECRETPATH"}},
-		"bad JSON": {values: []string{`{"url":"https://SECRETPATH"}`}},
-		"nonsense": {values: []string{"SECRETPATH"}},
-	} {
-		w := newFixture()
-		w.secrets = store
-		delete(w.vars, "SUMO_ENDPOINT")
-		r, err := w.forwarder(t).Ship(t.Context(), event("a", ""))
-		if err != nil || r.DeadLettered != 1 || r.FilteredTotal() != 1 || r.Class != "misconfigured" {
-			t.Errorf("%s: %v %+v", name, err, r)
-		}
-		if strings.Contains(w.log.String(), "SECRET") {
-			t.Errorf("%s: a secret in %s", name, w.log.String())
-		}
-	}
-}
-
 func TestControlMessageIsNotAnEvent(t *testing.T) {
 	w := newFixture()
 	r, err := w.forwarder(t).Ship(t.Context(), transform.Pack([]byte(`{"messageType":"CONTROL_MESSAGE","logEvents":[{"id":"","timestamp":1,"message":"m"}]}`)))
 	if err != nil || r.Events != 0 || len(w.source.Requests()) != 0 || len(w.queue.Entries()) != 0 {
-		t.Errorf("%v %+v", err, r)
-	}
-}
-
-func TestEveryWrongVariableIsNamedAtOnce(t *testing.T) {
-	for name, c := range map[string]struct{ value, expected string }{
-		"SUMO_ENDPOINT":     {"http://collectors.example.com/SECRETPATH", "https"},
-		"SUMO_TOKEN":        {"arn:aws:s3:::SECRETPATH", "not the ARN"},
-		"LOG_FORMAT":        {"vpc-raw", "VPC-RAW"},
-		"COMPRESS_DATA":     {"yes", "neither true nor false"},
-		"INCLUDE_LOG_INFO":  {"1", "neither true nor false"},
-		"INCLUDE_EVENT_ID":  {"on", "neither true nor false"},
-		"COMPRESSION_LEVEL": {"12", "from 1 to 9"},
-		"MAX_BODY_BYTES":    {"2000000", "whole number from 1 to 1048576"},
-		"MAX_IN_FLIGHT":     {"0", "from 1 to 64"},
-		"MAX_PAYLOAD_BYTES": {"64MB", "whole number"},
-		"NUMBER_OF_RETRIES": {"-1", "from 0 to 100"},
-		"RETRY_INTERVAL":    {"5s", "from 1 to 10000"},
-		"REQUEST_TIMEOUT":   {"31000", "to 30000"},
-		"DEADLINE_RESERVE":  {"soon", "whole number"},
-		"VPC_CIDR_PREFIX":   {"10.0.0.0/33", "CIDR"},
-		"LOG_STREAM_PREFIX": {" , ", "without an entry"},
-	} {
-		w := newFixture()
-		w.vars[name] = c.value
-		_, err := ship.NewForwarder(w.options())
-		if err == nil || !strings.Contains(err.Error(), name+": ") || !strings.Contains(err.Error(), c.expected) {
-			t.Errorf("%s=%s: %v", name, c.value, err)
-		}
-		if err != nil && name == "SUMO_ENDPOINT" && strings.Contains(err.Error(), "SECRET") {
-			t.Errorf("a secret in %v", err)
-		}
-	}
-	w := newFixture()
-	w.vars["COMPRESS_DATA"], w.vars["LOG_FORMAT"], w.vars["MAX_IN_FLIGHT"] = "x", "y", "z"
-	_, err := ship.NewForwarder(w.options())
-	for _, name := range []string{"COMPRESS_DATA", "LOG_FORMAT", "MAX_IN_FLIGHT"} {
-		if err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("%s is missing in %v", name, err)
-		}
-	}
-}
-
-// Each variable has its effect.
-func TestVariablesTakeEffect(t *testing.T) {
-	body := `{"timestamp":0,"message":"hello"}`
-	for name, c := range map[string]struct {
-		vars   map[string]string
-		line   string
-		header map[string]string // "": absent
-	}{
-		"defaults":       {nil, body, map[string]string{"X-Sumo-Name": "web/app/1", "X-Sumo-Host": "/ecs/web", "X-Sumo-Category": "", "X-Sumo-Fields": "", "X-Sumo-Client": "cwl-aws-lambda", "Content-Encoding": "gzip", "X-Sumo-Token": ""}},
-		"overrides":      {map[string]string{"SOURCE_NAME_OVERRIDE": "n", "SOURCE_HOST_OVERRIDE": "h", "SOURCE_CATEGORY_OVERRIDE": "c", "SOURCE_FIELDS_OVERRIDE": "a=b"}, body, map[string]string{"X-Sumo-Name": "n", "X-Sumo-Host": "h", "X-Sumo-Category": "c", "X-Sumo-Fields": "a=b"}},
-		"none":           {map[string]string{"SOURCE_NAME_OVERRIDE": "None", "SOURCE_HOST_OVERRIDE": "none"}, body, map[string]string{"X-Sumo-Name": "", "X-Sumo-Host": ""}},
-		"client":         {map[string]string{"SUMO_CLIENT_HEADER": "me"}, body, map[string]string{"X-Sumo-Client": "me"}},
-		"plain":          {map[string]string{"COMPRESS_DATA": "false"}, body, map[string]string{"Content-Encoding": ""}},
-		"token":          {map[string]string{"SUMO_TOKEN": "tok"}, body, map[string]string{"X-Sumo-Token": "tok"}},
-		"log info":       {map[string]string{"INCLUDE_LOG_INFO": "TRUE"}, `{"timestamp":0,"message":"hello","logStream":"web/app/1","logGroup":"/ecs/web"}`, nil},
-		"event id":       {map[string]string{"INCLUDE_EVENT_ID": "true"}, `{"id":"id-0","timestamp":0,"message":"hello"}`, nil},
-		"vpc json":       {map[string]string{"LOG_FORMAT": "VPC-JSON"}, `{"message":"hello"}`, nil},
-		"raw":            {map[string]string{"LOG_FORMAT": "RAW"}, `hello`, nil},
-		"stream matches": {map[string]string{"LOG_STREAM_PREFIX": "x, web/"}, body, nil},
-	} {
-		w := newFixture()
-		for k, v := range c.vars {
-			w.vars[k] = v
-		}
-		if _, err := w.forwarder(t).Ship(t.Context(), event("hello")); err != nil {
-			t.Fatal(err)
-		}
-		requests := w.source.Requests()
-		if len(requests) != 1 || string(requests[0].Body) != c.line {
-			t.Errorf("%s: %d requests, %q", name, len(requests), w.source.Taken())
-			continue
-		}
-		for h, want := range c.header {
-			if got, sent := requests[0].Header[h]; strings.Join(got, "") != want || sent != (want != "") {
-				t.Errorf("%s: header %s is %q, want %q", name, h, got, want)
-			}
-		}
-	}
-	w := newFixture()
-	w.vars["LOG_STREAM_PREFIX"] = "app/,"
-	if r, err := w.forwarder(t).Ship(t.Context(), event("hello")); err != nil || r.Filtered["stream"] != 1 || len(w.source.Requests()) != 0 {
 		t.Errorf("%v %+v", err, r)
 	}
 }

@@ -26,26 +26,6 @@ import (
 	"sumoship/sumo/sumotest"
 )
 
-func (w *fixture) replayer(t testing.TB, quarantine bool) *ship.Replayer {
-	t.Helper()
-	o := w.replayOptions()
-	if quarantine {
-		o.Quarantine = w.quarantine
-	}
-	r, err := ship.NewReplayer(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
-// put puts events into the queue of a fixture.
-func (w *fixture) put(events ...[]byte) {
-	for _, e := range events {
-		w.queue.Put(context.Background(), []dlq.Entry{{Event: e, Cause: dlq.Cause{FirstFailure: time.Unix(1, 0).UTC(), Attempts: 1, Class: "unavailable"}}})
-	}
-}
-
 // A queue with messages of an older function, of Lambda and of other origin drains: two
 // are delivered, one is quarantined.
 func TestDrainTakesEverythingThatCanLieInAQueue(t *testing.T) {
@@ -245,19 +225,6 @@ func TestUnreadableMessagesAreQuarantinedOrKept(t *testing.T) {
 		}
 		if left, there := len(w.queue.Entries()), len(w.quarantine.Entries()); left != want.Kept || there != want.Quarantined {
 			t.Errorf("quarantine %t: %d left, %d quarantined", quarantine, left, there)
-		}
-	}
-}
-
-// A replayer without a queue does not start.
-func TestReplayerNeedsItsQueue(t *testing.T) {
-	for value, want := range map[string]string{"": "TASK_QUEUE_URL: is not set", "dead-entries": "not the URL of a queue", "https://sqs.us-east-1.amazonaws.com/name": "not the URL of a queue"} {
-		w := newFixture()
-		w.vars["TASK_QUEUE_URL"] = value
-		o := w.replayOptions()
-		o.Queue, o.Inbox = nil, nil
-		if _, err := ship.NewReplayer(o); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: %v", value, err)
 		}
 	}
 }
