@@ -78,7 +78,7 @@ func TestOperationsAreFollowed(t *testing.T) {
 	srv := httptest.NewTLSServer(source)
 	defer srv.Close()
 	certificate := filepath.Join(work, "ca.pem")
-	letter := transform.Pack([]byte(`{"messageType":"DATA_MESSAGE","logGroup":"/ecs/web","logStream":"web/app/1","logEvents":[{"id":"1","timestamp":1767323045000,"message":"parked"}]}`))
+	letter := transform.Pack([]byte(`{"messageType":"DATA_MESSAGE","logGroup":"/ecs/web","logStream":"web/app/1","logEvents":[{"id":"1","timestamp":1767323045000,"message":"dead-lettered"}]}`))
 	for name, b := range map[string][]byte{
 		certificate:                          pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}),
 		filepath.Join(work, "letter.json"):   letter,
@@ -111,7 +111,7 @@ func TestOperationsAreFollowed(t *testing.T) {
 	var uris []string
 	for _, r := range source.Requests() {
 		uris = append(uris, r.URI)
-		if !strings.Contains(string(r.Body), `"parked"`) && !strings.Contains(string(r.Body), `"missed"`) {
+		if !strings.Contains(string(r.Body), `"dead-lettered"`) && !strings.Contains(string(r.Body), `"missed"`) {
 			t.Errorf("sent %s", r.Body)
 		}
 	}

@@ -38,8 +38,16 @@ var mayImport = map[string]struct {
 	"function/awstest":          {},
 	"function/awstest/moto":     {},
 
-	"deploy":   {siblings: []string{"deploy/…"}},
-	"deploy/…": {siblings: []string{"deploy/…"}},
+	"deploy":              {siblings: []string{"deploy/cfn", "deploy/subscription"}},
+	"deploy/tree":         {},
+	"deploy/taskdef":      {siblings: []string{"deploy/tree"}},
+	"deploy/finding":      {siblings: []string{"deploy/tree", "deploy/taskdef"}},
+	"deploy/cfn":          {siblings: []string{"deploy/tree", "deploy/taskdef"}},
+	"deploy/fargate":      {siblings: []string{"deploy/tree", "deploy/taskdef", "deploy/finding"}},
+	"deploy/iam":          {siblings: []string{"deploy/tree", "deploy/taskdef", "deploy/finding", "deploy/cfn"}},
+	"deploy/service":      {siblings: []string{"deploy/tree", "deploy/taskdef", "deploy/finding", "deploy/cfn", "deploy/fargate", "deploy/iam", "deploy/subscription"}},
+	"deploy/subscription": {},
+	"deploy/eni":          {},
 
 	"cmd/sumoship": {siblings: []string{"transform", "sumo", "sumo/sumotest", "dlq", "dlq/dlqtest", "function", "function/ship", "function/subscribe",
 		"function/subscribe/awsapi", "deploy", "deploy/…"}, sdk: true},

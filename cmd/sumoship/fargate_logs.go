@@ -9,6 +9,9 @@ import (
 	"text/tabwriter"
 
 	"sumoship/deploy"
+	"sumoship/deploy/cfn"
+	"sumoship/deploy/finding"
+	"sumoship/deploy/service"
 	"sumoship/deploy/subscription"
 )
 
@@ -64,7 +67,7 @@ func (s *logsStep) changes() bool {
 func (c *fargateLogsCmd) Run(ctx context.Context, s streams) error {
 	rule := deploy.LogRule{Retention: c.Retention, Pattern: c.FilterPattern}
 	var errs []error
-	if err := deploy.CheckRetention(c.Retention); err != nil {
+	if err := service.CheckRetention(c.Retention); err != nil {
 		errs = append(errs, fmt.Errorf("--retention: %d: want %s", c.Retention, wanted(err)))
 	}
 	if c.Subscribe != "" {
@@ -88,7 +91,7 @@ func (c *fargateLogsCmd) Run(ctx context.Context, s streams) error {
 		account = rule.Function.Account
 	}
 	home := cmp.Or(c.Region, in.region, homeOf(d))
-	groups, err := deploy.LogGroups(d, home, account)
+	groups, err := cfn.LogGroups(d, home, account)
 	if err != nil {
 		return exit{exitUsage, err}
 	}
@@ -121,7 +124,7 @@ func (c *fargateLogsCmd) Run(ctx context.Context, s streams) error {
 
 // wanted is what an option asks for.
 func wanted(err error) string {
-	if o, ok := errors.AsType[*deploy.OptionError](err); ok {
+	if o, ok := errors.AsType[*finding.OptionError](err); ok {
 		return o.Want
 	}
 	return err.Error()

@@ -14,6 +14,7 @@ import (
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
 	"sumoship/deploy"
+	"sumoship/deploy/cfn"
 	"sumoship/deploy/subscription"
 )
 
@@ -51,7 +52,7 @@ func (c *logsCloud) logs(ctx context.Context, region string) (client *cloudwatch
 }
 
 // plan looks at what there is, and tells what to do. It changes nothing.
-func (c *logsCloud) plan(ctx context.Context, groups []deploy.LogGroup) ([]*logsStep, error) {
+func (c *logsCloud) plan(ctx context.Context, groups []cfn.LogGroup) ([]*logsStep, error) {
 	if len(groups) == 0 {
 		return nil, nil
 	}

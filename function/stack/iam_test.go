@@ -163,7 +163,7 @@ func run(t *testing.T, s *stack, bootstraps map[string]string) map[string][]stri
 	t.Cleanup(source.Close)
 	c := &cloud{s: s, sqs: sqstest.New(), endpoint: source.URL}
 	dead := c.sqs.Add(sqstest.Config{Name: s.name("DeadLetterQueue", "QueueName")})
-	c.sqs.Add(sqstest.Config{Name: s.name("ParkingQueue", "QueueName")})
+	c.sqs.Add(sqstest.Config{Name: s.name("QuarantineQueue", "QueueName")})
 	c.logs = logstest.New()
 	srv := httptest.NewServer(c)
 	t.Cleanup(srv.Close)
@@ -192,7 +192,7 @@ func run(t *testing.T, s *stack, bootstraps map[string]string) map[string][]stri
 		case "Forwarder":
 			events = [][]byte{event("delivered"), event(refused)}
 		case "Replay":
-			// One to deliver, one to put back in part, one that stays, one to park.
+			// One to deliver, one to put back in part, one that stays, one to quarantine.
 			for _, body := range [][]byte{event("delivered"), event("delivered", refused), event(refused), []byte("unreadable")} {
 				text := string(body)
 				if _, err := c.sqs.Client().SendMessage(context.Background(), &sqs.SendMessageInput{QueueUrl: &dead, MessageBody: &text}); err != nil {

@@ -150,13 +150,13 @@ func TestStackOnMoto(t *testing.T) {
 			t.Errorf("moto made no %s", kind)
 		}
 	}
-	dead, parking := d.Queues["DeadLetterQueue"], d.Queues["ParkingQueue"]
+	dead, quarantine := d.Queues["DeadLetterQueue"], d.Queues["QuarantineQueue"]
 	for name, q := range d.Queues {
 		if q["MessageRetentionPeriod"] != "1209600" || q["MaximumMessageSize"] != "1048576" || q["SqsManagedSseEnabled"] != "true" {
 			t.Errorf("%s: %v", name, q)
 		}
 	}
-	if dead["VisibilityTimeout"] != "3600" || !strings.Contains(dead["RedrivePolicy"], parking["QueueArn"]) || parking["QueueArn"] == "" {
+	if dead["VisibilityTimeout"] != "3600" || !strings.Contains(dead["RedrivePolicy"], quarantine["QueueArn"]) || quarantine["QueueArn"] == "" {
 		t.Errorf("%v", dead)
 	}
 	for name, f := range d.Functions {
@@ -176,7 +176,7 @@ func TestStackOnMoto(t *testing.T) {
 	if f := d.Functions["Forwarder"]; f.Timeout != 60 || f.MemorySize != 512 {
 		t.Errorf("forwarder %+v", f)
 	}
-	if f := d.Functions["Replay"]; f.Timeout != 600 || f.Environment.Variables["PARKING_QUEUE_URL"] != d.Physical["ParkingQueue"] {
+	if f := d.Functions["Replay"]; f.Timeout != 600 || f.Environment.Variables["QUARANTINE_QUEUE_URL"] != d.Physical["QuarantineQueue"] {
 		t.Errorf("replay %+v", f)
 	}
 	if f := d.Functions["Subscriber"]; f.Timeout != 900 || f.Environment.Variables["DESTINATION_ARN"] != d.Functions["Forwarder"].FunctionArn ||

@@ -107,7 +107,7 @@ var notSet = map[string]map[string]string{
 	"Forwarder": {
 		"SUMO_TOKEN":                  "the token is in the secret, beside the endpoint",
 		"INCLUDE_SECURITY_GROUP_INFO": "has no effect yet",
-		"PARKING_QUEUE_URL":           "of replay; one reader of variables serves both",
+		"QUARANTINE_QUEUE_URL":        "of replay; one reader of variables serves both",
 		"NUM_OF_WORKERS":              "of replay, too",
 	},
 	"Replay": {
@@ -117,7 +117,7 @@ var notSet = map[string]map[string]string{
 	},
 	"Subscriber": {
 		"NUM_OF_WORKERS":   "as many as CloudWatch Logs has calls for; the parameter is about replay",
-		"DEADLINE_RESERVE": "5 s are plenty to hand over the rest; the parameter is about parking",
+		"DEADLINE_RESERVE": "5 s are plenty to hand over the rest; the parameter is about dead-lettering",
 	},
 }
 
@@ -403,7 +403,7 @@ func TestBadParametersAreRefused(t *testing.T) {
 		{with(made, "Subscription=pattern", "LogGroupName=/ecs/web"), "LogGroupName"},
 		{with(made, "SumoToken=t"), ""},
 		{nil, "SumoEndpointArn"},
-		{with(made, "SumoEndpointArn="+secret["SumoEndpointArn"]), "one of the two"},
+		{with(made, "SumoEndpointArn="+secret["SumoEndpointArn"]), "and not both"},
 		{with(secret, "SumoToken=t"), "SumoToken"},
 		{with(made, "Subscription=log-group"), "LogGroupName"},
 		{with(made, "LogGroupName=/ecs/web"), "Subscription log-group"},
@@ -521,14 +521,14 @@ func TestQueuesLoseNothing(t *testing.T) {
 				t.Errorf("%s may be used without TLS", name)
 			}
 		}
-		dead, parking := s.resources["DeadLetterQueue"], s.resources["ParkingQueue"]
-		if dead.Properties == nil || parking.Properties == nil {
+		dead, quarantine := s.resources["DeadLetterQueue"], s.resources["QuarantineQueue"]
+		if dead.Properties == nil || quarantine.Properties == nil {
 			t.Fatal("a queue is missing")
 		}
-		if d := cmp.Diff(map[string]any{"deadLetterTargetArn": s.attribute("ParkingQueue", "Arn"), "maxReceiveCount": 1000}, dead.Properties["RedrivePolicy"]); d != "" {
+		if d := cmp.Diff(map[string]any{"deadLetterTargetArn": s.attribute("QuarantineQueue", "Arn"), "maxReceiveCount": 1000}, dead.Properties["RedrivePolicy"]); d != "" {
 			t.Errorf("redrive policy (-want +got):\n%s", d)
 		}
-		if d := cmp.Diff(map[string]any{"redrivePermission": "byQueue", "sourceQueueArns": []any{s.attribute("DeadLetterQueue", "Arn")}}, parking.Properties["RedriveAllowPolicy"]); d != "" {
+		if d := cmp.Diff(map[string]any{"redrivePermission": "byQueue", "sourceQueueArns": []any{s.attribute("DeadLetterQueue", "Arn")}}, quarantine.Properties["RedriveAllowPolicy"]); d != "" {
 			t.Errorf("redrive allow policy (-want +got):\n%s", d)
 		}
 	})

@@ -58,7 +58,7 @@ func emitted(t *testing.T) map[string][]string {
 		t.Fatal(err)
 	}
 	for range 2 {
-		queue.Put(ctx, []dlq.Letter{{Event: event}})
+		queue.Put(ctx, []dlq.Entry{{Event: event}})
 		if _, err := replay.Invoke(ctx, []byte("{}")); err != nil {
 			t.Fatal(err)
 		}
