@@ -396,9 +396,9 @@ func (s *stack) refused() []string {
 	return messages
 }
 
-// takes tells whether a parameter's constraints let a value pass.
-// CloudFormation matches the whole value.
-func (t template) takes(tt *testing.T, parameter, value string) bool {
+// accepts reports whether a parameter's constraints allow a value. CloudFormation
+// matches the whole value.
+func (t template) accepts(tt *testing.T, parameter, value string) bool {
 	tt.Helper()
 	p, ok := t.section("Parameters")[parameter].(map[string]any)
 	if !ok {

@@ -325,7 +325,7 @@ func TestSamconfig(t *testing.T) {
 	overrides, _ := deploy["parameter_overrides"].([]any)
 	for _, o := range overrides {
 		name, value, _ := strings.Cut(o.(string), "=")
-		if readTemplate(t).section("Parameters")[name] == nil || !readTemplate(t).takes(t, name, value) {
+		if readTemplate(t).section("Parameters")[name] == nil || !readTemplate(t).accepts(t, name, value) {
 			t.Errorf("parameter_overrides: %s", o)
 		}
 	}

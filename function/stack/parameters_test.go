@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// What cannot work is refused by a pattern or a rule, which names it.
-func TestBadParametersAreRefused(t *testing.T) {
+// Each pattern or list of values refuses what cannot work, and allows what can.
+func TestConstraintsRefuseBadValues(t *testing.T) {
 	tmpl := readTemplate(t)
 	for _, c := range []struct{ parameter, bad, good string }{
 		{"SumoEndpoint", "http://collectors.example.com/x", "https://collectors.example.com/receiver/v1/http/ZaVnC4dhaV=="},
@@ -57,16 +57,21 @@ func TestBadParametersAreRefused(t *testing.T) {
 		{"AlarmTopicArn", "arn:aws:sns:us-east-1:123456789012:ops.fifo", "arn:aws:sns:us-east-1:123456789012:ops"},
 		{"PermissionsBoundaryArn", "arn:aws:iam::123456789012:role/x", "arn:aws:iam::aws:policy/PowerUserAccess"},
 	} {
-		if tmpl.takes(t, c.parameter, c.bad) {
-			t.Errorf("%s takes %q", c.parameter, c.bad)
+		if tmpl.accepts(t, c.parameter, c.bad) {
+			t.Errorf("%s accepts %q", c.parameter, c.bad)
 		}
-		if !tmpl.takes(t, c.parameter, c.good) {
-			t.Errorf("%s does not take %q", c.parameter, c.good)
+		if !tmpl.accepts(t, c.parameter, c.good) {
+			t.Errorf("%s does not accept %q", c.parameter, c.good)
 		}
 	}
+}
+
+// A rule refuses parameters that contradict one another, and names them.
+func TestRulesRefuseBadCombinations(t *testing.T) {
+	tmpl := readTemplate(t)
 	for _, c := range []struct {
 		given map[string]string
-		want  string // in the only message; "" if they pass
+		want  string // in the only message; "" if they are accepted
 	}{
 		{made, ""}, {secret, ""}, {everything, ""}, {subscribing, ""},
 		{with(made, "Subscription=pattern"), ""},
@@ -92,8 +97,8 @@ func TestBadParametersAreRefused(t *testing.T) {
 	}
 }
 
-// Every parameter is described in a line, constrained as far as it can be, and
-// shown in one group of the console.
+// Every parameter has a description of one line, a constraint where one is possible,
+// and a place in one group of the console.
 func TestParametersArePresentable(t *testing.T) {
 	tmpl := readTemplate(t)
 	var grouped []string
@@ -104,9 +109,9 @@ func TestParametersArePresentable(t *testing.T) {
 	}
 	slices.Sort(grouped)
 	if d := cmp.Diff(slices.Sorted(maps.Keys(tmpl.section("Parameters"))), grouped); d != "" {
-		t.Errorf("parameters and groups differ:\n%s", d)
+		t.Errorf("parameters in groups (-want +got):\n%s", d)
 	}
-	// Sumo Logic decides what metadata may be, and CloudWatch Logs what a pattern.
+	// Sumo Logic validates metadata, and CloudWatch Logs a filter pattern.
 	free := []string{"FilterPattern", "SourceCategoryOverride", "SourceNameOverride", "SourceHostOverride"}
 	for name, p := range tmpl.section("Parameters") {
 		p := p.(map[string]any)
@@ -117,10 +122,10 @@ func TestParametersArePresentable(t *testing.T) {
 		pattern, patterned := p["AllowedPattern"]
 		_, least := p["MinValue"]
 		if !values && !patterned && !least && !slices.Contains(free, name) {
-			t.Errorf("%s takes anything", name)
+			t.Errorf("%s accepts anything", name)
 		}
 		if patterned && p["ConstraintDescription"] == nil {
-			t.Errorf("%s: who breaks %s is not told what is meant", name, pattern)
+			t.Errorf("%s: no ConstraintDescription for %s", name, pattern)
 		}
 		if name == "SumoEndpoint" || name == "SumoToken" {
 			if p["NoEcho"] != true {
@@ -140,7 +145,8 @@ func TestSecretsStayInTheSecret(t *testing.T) {
 		}
 		if r.Type == "AWS::SecretsManager::Secret" {
 			var v struct{ Endpoint, Token string }
-			if err := json.Unmarshal([]byte(r.Properties["SecretString"].(string)), &v); err != nil || v.Endpoint != s.parameters["SumoEndpoint"] || v.Token != "SECRETTOKEN" {
+			err := json.Unmarshal([]byte(r.Properties["SecretString"].(string)), &v)
+			if err != nil || v.Endpoint != s.parameters["SumoEndpoint"] || v.Token != "SECRETTOKEN" {
 				t.Errorf("the secret holds %+v, %v", v, err)
 			}
 		} else if strings.Contains(string(b), "SECRET") {

@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// Every queue is encrypted, keeps messages for 14 days, outlives the stack, has an
+// alarm, and is used over TLS only.
 func TestQueuesLoseNothing(t *testing.T) {
 	forEachConfiguration(t, func(t *testing.T, s *stack) {
 		alarms := fmt.Sprint(s.of("AWS::CloudWatch::Alarm"))

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// The defaults are those that the README gives, and every variable of the
-// README is in the template.
+// The README gives the template's defaults, and names only variables that the
+// template sets.
 func TestDefaultsAreThoseOfTheReadme(t *testing.T) {
 	tmpl := readTemplate(t)
 	b, err := os.ReadFile("../../README.md")
@@ -26,7 +26,7 @@ func TestDefaultsAreThoseOfTheReadme(t *testing.T) {
 			set[v] = true
 		}
 	}
-	// Those that the template needs none of.
+	// Variables that the template does not need, with the reason.
 	needless := map[string]string{
 		"ENCODING": "ignored", "ROLE_ARN": "the destination is a function",
 		"SUMO_TOKEN": notSet["Forwarder"]["SUMO_TOKEN"],
@@ -41,13 +41,13 @@ func TestDefaultsAreThoseOfTheReadme(t *testing.T) {
 		parameter, ok := parameters[variable]
 		if !ok {
 			if _, exempt := needless[variable]; !set[variable] && !exempt {
-				t.Errorf("%s is in the README and not in the template", variable)
+				t.Errorf("%s is in the README, but not in the template", variable)
 			}
 			continue
 		}
 		value, literal := strings.CutPrefix(want, "`")
 		if !literal {
-			continue // told in words
+			continue // described in words
 		}
 		if got := s.parameters[parameter]; got != strings.TrimSuffix(value, "`") {
 			t.Errorf("%s: default %q, in the README %q", parameter, got, want)
@@ -55,7 +55,7 @@ func TestDefaultsAreThoseOfTheReadme(t *testing.T) {
 	}
 }
 
-// The README lists the parameters that are no variables, with their defaults.
+// The README lists the parameters that do not set a variable, with their defaults.
 func TestParametersAreThoseOfTheReadme(t *testing.T) {
 	tmpl := readTemplate(t)
 	b, err := os.ReadFile("../../README.md")
@@ -70,7 +70,7 @@ func TestParametersAreThoseOfTheReadme(t *testing.T) {
 		for i, n := range names {
 			p := tmpl.section("Parameters")[n[1]]
 			if p == nil {
-				t.Errorf("the README has the parameter %s", n[1])
+				t.Errorf("the README has an unknown parameter %s", n[1])
 				continue
 			}
 			listed[n[1]] = true

@@ -26,7 +26,7 @@ func TestOwnLogGroupsAreNeverSubscribed(t *testing.T) {
 					t.Fatalf("%d functions, log groups %v", len(s.of("AWS::Serverless::Function")), own)
 				}
 				for _, g := range own {
-					if tmpl.takes(t, "LogGroupName", g) || !strings.HasPrefix(g, "/sumoship/ship/") {
+					if tmpl.accepts(t, "LogGroupName", g) || !strings.HasPrefix(g, "/sumoship/ship/") {
 						t.Errorf("LogGroupName takes our %s", g)
 					}
 				}

@@ -11,14 +11,15 @@ import (
 	"testing"
 )
 
-// endpoint is a parameter that every stack needs, as one of these.
+// Every stack needs one of these: an endpoint that the stack stores in a secret of its
+// own, or the ARN of one that exists.
 var (
 	made   = map[string]string{"SumoEndpoint": "https://collectors.example.com/receiver/v1/http/PATH"}
 	secret = map[string]string{"SumoEndpointArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:sumo-AbCdEf"}
 	ssm    = map[string]string{"SumoEndpointArn": "arn:aws:ssm:us-east-1:123456789012:parameter/sumo/endpoint"}
 )
 
-// with is a set of parameters and some more, NAME=VALUE.
+// with returns a copy of base with more parameters, NAME=VALUE.
 func with(base map[string]string, more ...string) map[string]string {
 	m := maps.Clone(base)
 	for _, s := range more {
@@ -28,17 +29,17 @@ func with(base map[string]string, more ...string) map[string]string {
 	return m
 }
 
-// everything turns on all that is optional.
+// everything turns on every option.
 var everything = with(secret,
 	"SumoKmsKeyArn=arn:aws:kms:us-east-1:123456789012:key/1", "KmsKeyArn=arn:aws:kms:us-east-1:123456789012:key/2",
 	"Subscription=account", "ExcludedLogGroups=/vpc/flow,/trail", "Tracing=true", "SubnetIds=subnet-01,subnet-02", "SecurityGroupIds=sg-01",
 	"AlarmTopicArn=arn:aws:sns:us-east-1:123456789012:ops", "PermissionsBoundaryArn=arn:aws:iam::123456789012:policy/bound", "ForwarderConcurrency=50")
 
-// subscribing is everything too, with the subscriber in place of the policy.
+// subscribing is everything, with the subscriber in place of the policy.
 var subscribing = with(everything, "Subscription=pattern", "LogGroupPattern=^/ecs/", "LogGroupTags=ship=yes,team=shop", "LogGroupExclude=debug",
 	"PruneSubscriptions=true", "FilterPattern=ERROR", "SubscriptionSchedule=rate(1 day)")
 
-// configurations are stacks that differ in all that matters.
+// configurations returns stacks that differ in everything that matters.
 func configurations() map[string]map[string]string {
 	return map[string]map[string]string{
 		"endpoint made":      made,
@@ -63,7 +64,7 @@ func forEachConfiguration(t *testing.T, check func(t *testing.T, s *stack)) {
 	}
 }
 
-// Nothing names a partition, an account or a Region.
+// The template names no partition, account or Region.
 func TestNoPartitionIsWrittenOut(t *testing.T) {
 	tmpl := readTemplate(t)
 	var walk func(path string, v any)

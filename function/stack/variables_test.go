@@ -17,7 +17,7 @@ import (
 	"sumoship/function/subscribe"
 )
 
-// start makes a function with an environment, as main does.
+// start creates a function from an environment, as main does.
 func start(name string, getenv func(string) string) error {
 	env := function.Env{Getenv: getenv, Out: io.Discard}
 	switch name {
@@ -31,10 +31,10 @@ func start(name string, getenv func(string) string) error {
 		_, err := subscribe.NewSubscriber(subscribe.Options{Env: env})
 		return err
 	}
-	return fmt.Errorf("this test does not know the function %s", name)
+	return fmt.Errorf("unknown function %s", name)
 }
 
-// variables are the environment of a function in a stack.
+// variables returns the environment of a function in a stack.
 func (s *stack) variables(name string) map[string]string {
 	m := map[string]string{}
 	for k, v := range get(s.resources[name].Properties, "Environment", "Variables").(map[string]any) {
@@ -43,8 +43,8 @@ func (s *stack) variables(name string) map[string]string {
 	return m
 }
 
-// notSet are variables that the code of a function reads and the template
-// leaves alone.
+// notSet are variables that a function reads and the template does not set, with the
+// reason.
 var notSet = map[string]map[string]string{
 	"Forwarder": {
 		"SUMO_TOKEN":                  "the token is in the secret, beside the endpoint",
@@ -63,13 +63,13 @@ var notSet = map[string]map[string]string{
 	},
 }
 
-// Every variable that the template sets on a function is one that the code of
-// this function reads, and the other way round. Those with AWS_ are Lambda's.
+// The template sets exactly the variables that the code of a function reads. Those
+// that begin with AWS_ are set by Lambda.
 func TestVariablesAreThoseOfTheCode(t *testing.T) {
 	s := readTemplate(t).create(t, with(made, "Subscription=pattern"))
 	functions := s.of("AWS::Serverless::Function")
 	if d := cmp.Diff(slices.Sorted(maps.Keys(notSet)), slices.Sorted(maps.Keys(functions))); d != "" {
-		t.Errorf("functions that this test knows (-) and those of the template (+) differ:\n%s", d)
+		t.Errorf("functions (-want +got):\n%s", d)
 	}
 	for name := range functions {
 		variables, reads := s.variables(name), map[string]bool{}
@@ -82,25 +82,24 @@ func TestVariablesAreThoseOfTheCode(t *testing.T) {
 		}
 		for v := range variables {
 			if !reads[v] {
-				t.Errorf("%s: %s is set, and the code does not read it", name, v)
+				t.Errorf("%s: %s is set, but the code does not read it", name, v)
 			}
 		}
 		for v := range reads {
 			_, set := variables[v]
 			if _, exempt := notSet[name][v]; !set && !exempt && !strings.HasPrefix(v, "AWS_") {
-				t.Errorf("%s: %s is read by the code, and not set", name, v)
+				t.Errorf("%s: %s is read by the code, but not set", name, v)
 			}
 		}
 		for v, why := range notSet[name] {
 			if _, set := variables[v]; set || !reads[v] {
-				t.Errorf("%s: %s is no exception any more (%s)", name, v, why)
+				t.Errorf("%s: %s is not an exception any more (%s)", name, v, why)
 			}
 		}
 	}
 }
 
-// Replay sends what the forwarder could not as the forwarder would have: what
-// is set on both is the same.
+// Replay ships as the forwarder would have: a variable that both have is the same.
 func TestReplayShipsAsTheForwarderDoes(t *testing.T) {
 	forEachConfiguration(t, func(t *testing.T, s *stack) {
 		replay, both := s.variables("Replay"), 0
@@ -120,8 +119,7 @@ func TestReplayShipsAsTheForwarderDoes(t *testing.T) {
 	})
 }
 
-// parametersOf maps the variables of the functions to the parameters that they
-// are.
+// parametersOf maps the variables of the functions to the parameters that set them.
 func parametersOf(t *testing.T, tmpl template) map[string]string {
 	m := map[string]string{}
 	add := func(variables any) {
@@ -141,11 +139,11 @@ func parametersOf(t *testing.T, tmpl template) map[string]string {
 	return m
 }
 
-// narrower are parameters whose bounds are within those of the code on purpose.
+// narrower are parameters whose bounds are deliberately narrower than the code's.
 var narrower = map[string]string{"DeadLetterDelay": "the pause of the loop that RecursiveLoop allows"}
 
-// What the template's constraints let pass the functions take, at both ends,
-// and what they keep out the functions refuse too.
+// The functions accept what the template's constraints allow, at both ends, and
+// refuse what they forbid.
 func TestConstraintsAreThoseOfTheCode(t *testing.T) {
 	tmpl := readTemplate(t)
 	for variable, parameter := range parametersOf(t, tmpl) {
@@ -183,11 +181,11 @@ func TestConstraintsAreThoseOfTheCode(t *testing.T) {
 				continue
 			}
 			if err := starts(strconv.Itoa(n)); err != nil {
-				t.Errorf("%s: the code does not take its %s %d: %v", parameter, bound, n, err)
+				t.Errorf("%s: the code refuses its %s %d: %v", parameter, bound, n, err)
 			}
 			err := starts(strconv.Itoa(n + beyond))
 			if _, exempt := narrower[parameter]; err == nil && !exempt {
-				t.Errorf("%s: the code takes %d, beyond its %s", parameter, n+beyond, bound)
+				t.Errorf("%s: the code accepts %d, beyond its %s", parameter, n+beyond, bound)
 			}
 			if err != nil && !strings.Contains(err.Error(), variable) {
 				t.Errorf("%s: the error does not name %s: %v", parameter, variable, err)
