@@ -36,7 +36,7 @@ func TestDashboard(t *testing.T) {
 			for x := w.X; x < w.X+w.Width; x++ {
 				for y := w.Y; y < w.Y+w.Height; y++ {
 					if other, ok := taken[[2]int{x, y}]; ok {
-						t.Fatalf("%q lies over %q", p.Title, other)
+						t.Fatalf("%q overlaps %q", p.Title, other)
 					}
 					taken[[2]int{x, y}] = p.Title
 				}
@@ -65,7 +65,7 @@ func TestDashboard(t *testing.T) {
 			all = append(all, emitted[name]...)
 		}
 		for _, m := range all {
-			if !shown[m] && m != "Events" && m != "Bodies" { // the sums of what is shown
+			if !shown[m] && m != "Events" && m != "Bodies" { // the sums of those that are shown
 				t.Errorf("the dashboard does not show %s", m)
 			}
 		}

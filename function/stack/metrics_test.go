@@ -24,103 +24,131 @@ import (
 	"sumoship/transform"
 )
 
-// emitted are the metrics that the functions write, by function: what they
-// write while a source answers in every way there is.
+// emitted returns the metrics that each function writes while a source answers in
+// every possible way.
 func emitted(t *testing.T) map[string][]string {
 	t.Helper()
-	event := transform.Pack([]byte(`{"messageType":"DATA_MESSAGE","logEvents":[{"id":"1","timestamp":1,"message":"m"}]}`))
-	world := func() (*bytes.Buffer, ship.Options) {
-		out := new(bytes.Buffer)
-		source := sumotest.New(sumotest.Step{Kind: sumotest.Reset}, sumotest.Step{Status: 503}, sumotest.Step{Status: 429}, sumotest.Step{Status: 304}, sumotest.Step{Status: 200})
-		variables := map[string]string{"SUMO_ENDPOINT": "https://collectors.example.com/x", "RETRY_INTERVAL": "1"}
-		return out, ship.Options{Env: function.Env{Getenv: func(n string) string { return variables[n] }, Out: out}, HTTP: &http.Client{Transport: source}, Queue: new(dlqtest.Queue)}
-	}
 	ctx, cancel := context.WithTimeout(t.Context(), 1<<40)
 	defer cancel()
+	return map[string][]string{
+		"Forwarder":  metricsIn(t, forwarderOutput(ctx, t)),
+		"Replay":     metricsIn(t, replayOutput(ctx, t)),
+		"Subscriber": metricsIn(t, subscriberOutput(ctx, t)),
+	}
+}
 
-	forwarderOut, options := world()
-	forwarder, err := ship.NewForwarder(options)
+var oneEvent = transform.Pack([]byte(`{"messageType":"DATA_MESSAGE","logEvents":[{"id":"1","timestamp":1,"message":"m"}]}`))
+
+// shipping returns options for a function that ships to a flaky source, and writes
+// to out.
+func shipping(out *bytes.Buffer) ship.Options {
+	source := sumotest.New(sumotest.Step{Kind: sumotest.Reset}, sumotest.Step{Status: 503}, sumotest.Step{Status: 429},
+		sumotest.Step{Status: 304}, sumotest.Step{Status: 200})
+	variables := map[string]string{"SUMO_ENDPOINT": "https://collectors.example.com/x", "RETRY_INTERVAL": "1"}
+	return ship.Options{
+		Env:  function.Env{Getenv: func(n string) string { return variables[n] }, Out: out},
+		HTTP: &http.Client{Transport: source}, Queue: new(dlqtest.Queue),
+	}
+}
+
+func forwarderOutput(ctx context.Context, t *testing.T) string {
+	out := new(bytes.Buffer)
+	forwarder, err := ship.NewForwarder(shipping(out))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if _, err := forwarder.Invoke(ctx, event); err != nil {
+		if _, err := forwarder.Invoke(ctx, oneEvent); err != nil {
 			t.Fatal(err)
 		}
 	}
-	replayOut, options := world()
-	queue := new(dlqtest.Queue)
-	replay, err := ship.NewReplayer(ship.ReplayOptions{Options: options, Inbox: queue})
+	return out.String()
+}
+
+func replayOutput(ctx context.Context, t *testing.T) string {
+	out, queue := new(bytes.Buffer), new(dlqtest.Queue)
+	replay, err := ship.NewReplayer(ship.ReplayOptions{Options: shipping(out), Inbox: queue})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		queue.Put(ctx, []dlq.Entry{{Event: event}})
+		queue.Put(ctx, []dlq.Entry{{Event: oneEvent}})
 		if _, err := replay.Invoke(ctx, []byte("{}")); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return out.String()
+}
 
-	groups, subscriberOut := logstest.New(), new(bytes.Buffer)
+func subscriberOutput(ctx context.Context, t *testing.T) string {
+	out, groups := new(bytes.Buffer), logstest.New()
 	destination := map[string]string{"DESTINATION_ARN": groups.AddFunction("forwarder", "")}
-	subscriber, err := subscribe.NewSubscriber(subscribe.Options{Env: function.Env{Getenv: func(n string) string { return destination[n] }, Out: subscriberOut},
-		LogGroups: awsapi.NewLogGroups(groups.Logs()), Functions: awsapi.NewFunctions(groups.Lambda())})
+	subscriber, err := subscribe.NewSubscriber(subscribe.Options{
+		Env:       function.Env{Getenv: func(n string) string { return destination[n] }, Out: out},
+		LogGroups: awsapi.NewLogGroups(groups.Logs()), Functions: awsapi.NewFunctions(groups.Lambda()),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := subscriber.Invoke(ctx, []byte("{}")); err != nil {
 		t.Fatal(err)
 	}
-
-	names := map[string][]string{}
-	for name, out := range map[string]*bytes.Buffer{"Forwarder": forwarderOut, "Replay": replayOut, "Subscriber": subscriberOut} {
-		found := map[string]bool{}
-		for line := range strings.Lines(out.String()) {
-			var emf struct {
-				AWS struct {
-					CloudWatchMetrics []struct {
-						Namespace  string
-						Dimensions [][]string
-						Metrics    []struct{ Name string }
-					}
-				} `json:"_aws"`
-			}
-			if err := json.Unmarshal([]byte(line), &emf); err != nil {
-				t.Fatalf("%v in %s", err, line)
-			}
-			for _, m := range emf.AWS.CloudWatchMetrics {
-				if m.Namespace != function.Namespace || !cmp.Equal(m.Dimensions, [][]string{{"function"}}) {
-					t.Fatalf("namespace %s, dimensions %v", m.Namespace, m.Dimensions)
-				}
-				for _, metric := range m.Metrics {
-					found[metric.Name] = true
-				}
-			}
-		}
-		names[name] = slices.Sorted(maps.Keys(found))
-	}
-	return names
+	return out.String()
 }
 
-// metric is one that an alarm or the dashboard looks at.
+// metricsIn returns the names of the metrics in what a function has written.
+func metricsIn(t *testing.T, output string) []string {
+	t.Helper()
+	found := map[string]bool{}
+	for line := range strings.Lines(output) {
+		var emf struct {
+			AWS struct {
+				CloudWatchMetrics []struct {
+					Namespace  string
+					Dimensions [][]string
+					Metrics    []struct{ Name string }
+				}
+			} `json:"_aws"`
+		}
+		if err := json.Unmarshal([]byte(line), &emf); err != nil {
+			t.Fatalf("%v in %s", err, line)
+		}
+		for _, m := range emf.AWS.CloudWatchMetrics {
+			if m.Namespace != function.Namespace || !cmp.Equal(m.Dimensions, [][]string{{"function"}}) {
+				t.Fatalf("namespace %s, dimensions %v", m.Namespace, m.Dimensions)
+			}
+			for _, metric := range m.Metrics {
+				found[metric.Name] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(found))
+}
+
+// metric is a metric that an alarm or the dashboard uses.
 type metric struct {
 	namespace, name string
 	dimensions      map[string]string
 }
 
-// known are the metrics of AWS's services that we use, with their dimensions.
+// known holds the metrics of AWS's services that the template may use, by namespace and
+// dimensions.
 //
 // Source: AWS Lambda Developer Guide, "Types of metrics for Lambda functions";
 // Amazon SQS Developer Guide, "Available CloudWatch metrics for Amazon SQS";
 // Amazon CloudWatch Logs User Guide, "Monitoring usage with CloudWatch metrics".
 var known = map[string][]string{
-	"AWS/Lambda FunctionName":                          {"Errors", "Throttles", "DeadLetterErrors", "Invocations", "ConcurrentExecutions", "AsyncEventsDropped"},
-	"AWS/SQS QueueName":                                {"ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed", "ApproximateAgeOfOldestMessage"},
+	"AWS/Lambda FunctionName": {
+		"Errors", "Throttles", "DeadLetterErrors", "Invocations", "ConcurrentExecutions", "AsyncEventsDropped",
+	},
+	"AWS/SQS QueueName": {
+		"ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed",
+		"ApproximateAgeOfOldestMessage",
+	},
 	"AWS/Logs DestinationType FilterName LogGroupName": {"DeliveryErrors", "DeliveryThrottling"},
 }
 
-// check tells what is wrong with a metric: it has to exist, on something of
-// the stack.
+// check returns an error unless the metric exists, for a resource of the stack.
 func (s *stack) check(m metric, emitted map[string][]string) error {
 	if m.namespace == function.Namespace {
 		for name, metrics := range emitted {
@@ -138,7 +166,7 @@ func (s *stack) check(m metric, emitted map[string][]string) error {
 	}
 	keys := slices.Sorted(maps.Keys(m.dimensions))
 	if !slices.Contains(known[m.namespace+" "+strings.Join(keys, " ")], m.name) {
-		return fmt.Errorf("there is no %v, as far as this test knows", m)
+		return fmt.Errorf("unknown metric %v", m)
 	}
 	for dimension, value := range m.dimensions {
 		var there []string

@@ -13,9 +13,9 @@ import (
 	"sumoship/sumo/sumotest"
 )
 
-// The command that the outputs give for a test makes an event that the
-// forwarder takes. Of the command only what calls AWS is left out.
-func TestOutputsGiveCommandsThatWork(t *testing.T) {
+// The test command of the outputs sends an event that the forwarder ships. Only its
+// call of AWS is left out.
+func TestTestCommandWorks(t *testing.T) {
 	s := readTemplate(t).create(t, made)
 	command := s.eval(get(s.template.section("Outputs"), "TestCommand", "Value")).(string)
 	pipe, call, ok := strings.Cut(command, " | aws lambda invoke ")
@@ -29,7 +29,10 @@ func TestOutputsGiveCommandsThatWork(t *testing.T) {
 	source := sumotest.New()
 	variables := s.variables("Forwarder")
 	variables["SUMO_ENDPOINT"] = "https://collectors.example.com/x"
-	f, err := ship.NewForwarder(ship.Options{Env: function.Env{Getenv: func(n string) string { return variables[n] }, Out: new(bytes.Buffer)}, HTTP: &http.Client{Transport: source}, Queue: new(dlqtest.Queue)})
+	f, err := ship.NewForwarder(ship.Options{
+		Env:  function.Env{Getenv: func(n string) string { return variables[n] }, Out: new(bytes.Buffer)},
+		HTTP: &http.Client{Transport: source}, Queue: new(dlqtest.Queue),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,19 +41,26 @@ func TestOutputsGiveCommandsThatWork(t *testing.T) {
 		t.Errorf("%+v, %v", report, err)
 	}
 	if got := source.Taken(); len(got) != 1 || !strings.Contains(got[0], "hello from ship") {
-		t.Errorf("the source took %q", got)
+		t.Errorf("the source stored %q", got)
 	}
+}
 
-	// Those that invoke a function by hand give it what it takes for that.
-	s = readTemplate(t).create(t, with(made, "Subscription=pattern"))
+// The commands that invoke a function by hand pass it the event for that.
+func TestInvokeCommandsPassAnEmptyEvent(t *testing.T) {
+	s := readTemplate(t).create(t, with(made, "Subscription=pattern"))
 	for output, name := range map[string]string{"ReplayCommand": "Replay", "SubscribeCommand": "Subscriber"} {
 		pipe, call, ok := strings.Cut(s.outputs()[output], " | aws lambda invoke ")
-		if !ok || pipe != "printf '{}'" || !strings.Contains(call, "--function-name ship-"+name+" ") || !strings.Contains(call, "--cli-read-timeout 0 --payload fileb:///dev/stdin") {
+		if !ok || pipe != "printf '{}'" || !strings.Contains(call, "--function-name ship-"+name+" ") ||
+			!strings.Contains(call, "--cli-read-timeout 0 --payload fileb:///dev/stdin") {
 			t.Errorf("%s: %s", output, s.outputs()[output])
 		}
 	}
+}
 
-	for partition, host := range map[string]string{"aws": "console.aws.amazon.com", "aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"} {
+func TestDashboardURLIsThatOfThePartition(t *testing.T) {
+	for partition, host := range map[string]string{
+		"aws": "console.aws.amazon.com", "aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com",
+	} {
 		s := readTemplate(t).create(t, with(made, "Partition="+partition))
 		if got := s.eval(get(s.template.section("Outputs"), "DashboardUrl", "Value")).(string); !strings.HasPrefix(got, "https://"+host+"/cloudwatch/") {
 			t.Errorf("%s: %s", partition, got)

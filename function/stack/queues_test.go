@@ -20,13 +20,13 @@ func TestQueuesLoseNothing(t *testing.T) {
 			p := q.Properties
 			key := s.parameters["KmsKeyArn"]
 			if (p["SqsManagedSseEnabled"] == true) == (key != "") || key != "" && p["KmsMasterKeyId"] != key {
-				t.Errorf("%s is not encrypted as it should be: %v", name, p)
+				t.Errorf("%s: encryption is wrong: %v", name, p)
 			}
 			if p["MessageRetentionPeriod"] != 14*24*3600 || p["MaximumMessageSize"] != 1<<20 {
-				t.Errorf("%s keeps %v s, takes %v bytes", name, p["MessageRetentionPeriod"], p["MaximumMessageSize"])
+				t.Errorf("%s: retention %v s, messages of %v bytes", name, p["MessageRetentionPeriod"], p["MaximumMessageSize"])
 			}
 			if q.Attributes["DeletionPolicy"] != "RetainExceptOnCreate" || q.Attributes["UpdateReplacePolicy"] != "Retain" {
-				t.Errorf("%s goes with the stack", name)
+				t.Errorf("%s is deleted with the stack", name)
 			}
 			if n, _ := p["QueueName"].(string); !strings.HasSuffix(n, testStackID) || len(n) > 80 {
 				t.Errorf("%s: name %q", name, n)
@@ -62,9 +62,9 @@ func TestQueuesLoseNothing(t *testing.T) {
 	})
 }
 
-// The times keep their order for every timeout that can be chosen: a message is
-// hidden for at least six times as long as replay may hold it.
-func TestTimesAreInOrder(t *testing.T) {
+// The visibility timeout is at least six times replay's timeout, whichever is chosen,
+// and a request takes less time than the forwarder has.
+func TestTimeoutsAreInOrder(t *testing.T) {
 	tmpl := readTemplate(t)
 	for _, v := range get(tmpl.section("Parameters"), "ReplayTimeout", "AllowedValues").([]any) {
 		s := tmpl.create(t, with(made, fmt.Sprint("ReplayTimeout=", v)))
