@@ -14,7 +14,8 @@ import (
 	"sumoship/function/lambdatest"
 )
 
-// statements are those of the role of a function, and of policies put on it.
+// statements returns those of the role of a function and of the policies attached to
+// it.
 func (s *stack) statements(name string) []any {
 	s.t.Helper()
 	role := s.resources[name+"Role"]
@@ -33,7 +34,7 @@ func (s *stack) statements(name string) []any {
 	return all
 }
 
-// permissions are a statement's actions on resources, as "action ARN".
+// permissions returns a statement's actions on resources, as "action ARN".
 func permissions(statement any) (all []string) {
 	for _, a := range list(get(statement, "Action")) {
 		for _, r := range list(get(statement, "Resource")) {
@@ -43,8 +44,8 @@ func permissions(statement any) (all []string) {
 	return all
 }
 
-// grants are what the role of a function allows; that for AWS's services that
-// act for it apart, as actions.
+// grants returns what the role of a function allows to its code, as "action ARN", and
+// to AWS's services that act for it, as actions.
 func (s *stack) grants(name string) (code, services []string) {
 	s.t.Helper()
 	for _, st := range s.statements(name) {
@@ -72,7 +73,7 @@ func (s *stack) grants(name string) (code, services []string) {
 				}
 			case "xray", "ec2":
 				if r != "*" {
-					s.t.Errorf("%s may %s %s: there is no such resource", name, a, r)
+					s.t.Errorf("%s may %s %s: the action has no resources", name, a, r)
 				}
 			default:
 				if strings.Contains(p, "*") {
@@ -89,14 +90,14 @@ func (s *stack) grants(name string) (code, services []string) {
 	return code, slices.Compact(services)
 }
 
-// covers tells whether a permission covers a call, both "action ARN".
+// covers reports whether a permission covers a call, both "action ARN".
 func covers(permission, call string) bool {
 	pattern := strings.ReplaceAll(regexp.QuoteMeta(permission), `\*`, ".*")
 	return regexp.MustCompile("^" + pattern + "$").MatchString(call)
 }
 
-// used are the grants that calls need, in their order; a call that no grant
-// covers, or that is denied, stands for itself.
+// used returns the grants that calls need, sorted. A call that no grant covers is
+// listed itself, and one that is denied as "denied: " and the call.
 func (s *stack) used(name string, grants, calls []string) []string {
 	var denied, used []string
 	for _, st := range s.statements(name) {
@@ -111,7 +112,7 @@ func (s *stack) used(name string, grants, calls []string) []string {
 			used = append(used, c)
 			continue
 		}
-		// Lambda's own calls for the network are denied to code alone.
+		// Lambda's own calls for the network are denied to the code only.
 		if slices.ContainsFunc(denied, covered) {
 			used = append(used, "denied: "+c)
 		}
@@ -121,7 +122,7 @@ func (s *stack) used(name string, grants, calls []string) []string {
 	return slices.Compact(used)
 }
 
-// list is a string or a list of them as a list.
+// list returns a string, or a list of strings, as a list.
 func list(v any) []string {
 	if s, ok := v.(string); ok {
 		return []string{s}
@@ -133,8 +134,8 @@ func list(v any) []string {
 	return out
 }
 
-// What the code calls is what the roles grant, neither less nor more: by the
-// calls that the linker left in the binaries, and by those that they make.
+// The roles grant exactly what the code calls: the calls that the linker left in the
+// binaries, all of which are made.
 func TestRolesGrantWhatTheCodeCalls(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds binaries")
@@ -153,7 +154,7 @@ func TestRolesGrantWhatTheCodeCalls(t *testing.T) {
 		for name, calls := range run(t, s, bootstraps) {
 			grants, _ := s.grants(name)
 			if d := cmp.Diff(grants, s.used(name, grants, calls)); d != "" {
-				t.Errorf("%s, endpoint %s: what is granted (-) and what is called (+) differ:\n%s", name, config, d)
+				t.Errorf("%s, endpoint %s: calls against grants (-want +got):\n%s", name, config, d)
 			}
 			for _, c := range calls {
 				a, _, _ := strings.Cut(c, " ")
@@ -161,7 +162,7 @@ func TestRolesGrantWhatTheCodeCalls(t *testing.T) {
 			}
 		}
 	}
-	// The run above has made every call that there is in the binaries.
+	// The runs above have made every call that is in the binaries.
 	for name := range bootstraps {
 		f, err := elf.Open(makeFunction(t, name))
 		if err != nil {
@@ -169,13 +170,13 @@ func TestRolesGrantWhatTheCodeCalls(t *testing.T) {
 		}
 		defer f.Close()
 		if d := cmp.Diff(calls(t, f), slices.Sorted(maps.Keys(done[name]))); d != "" {
-			t.Errorf("%s: what the binary can call (-) and what this test made it call (+) differ:\n%s", name, d)
+			t.Errorf("%s: calls made against those in the binary (-want +got):\n%s", name, d)
 		}
 	}
 }
 
-// The subscriber may subscribe any log group but ours: not those of this stack,
-// and not those of another one.
+// The subscriber may subscribe any log group but ours: neither those of this stack nor
+// those of another.
 func TestSubscriberIsDeniedOurOwn(t *testing.T) {
 	forEachConfiguration(t, func(t *testing.T, s *stack) {
 		if _, ok := s.resources["Subscriber"]; !ok {
@@ -200,7 +201,7 @@ func TestSubscriberIsDeniedOurOwn(t *testing.T) {
 	})
 }
 
-// What AWS's services do in the name of a function depends on the options.
+// What AWS's services do on behalf of a function depends on the options.
 func TestRolesGrantWhatServicesNeed(t *testing.T) {
 	log := []string{"logs:CreateLogStream", "logs:PutLogEvents"}
 	network := []string{"ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
@@ -224,7 +225,7 @@ func TestRolesGrantWhatServicesNeed(t *testing.T) {
 			want = slices.Compact(want)
 			_, got := s.grants(name)
 			if d := cmp.Diff(want, got); d != "" {
-				t.Errorf("%s: want (-), got (+):\n%s", name, d)
+				t.Errorf("%s: actions of services (-want +got):\n%s", name, d)
 			}
 			role := s.resources[name+"Role"].Properties
 			trust := get(role, "AssumeRolePolicyDocument", "Statement").([]any)

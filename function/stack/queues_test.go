@@ -53,10 +53,12 @@ func TestQueuesLoseNothing(t *testing.T) {
 		if dead.Properties == nil || quarantine.Properties == nil {
 			t.Fatal("a queue is missing")
 		}
-		if d := cmp.Diff(map[string]any{"deadLetterTargetArn": s.attribute("QuarantineQueue", "Arn"), "maxReceiveCount": 1000}, dead.Properties["RedrivePolicy"]); d != "" {
+		redrive := map[string]any{"deadLetterTargetArn": s.attribute("QuarantineQueue", "Arn"), "maxReceiveCount": 1000}
+		if d := cmp.Diff(redrive, dead.Properties["RedrivePolicy"]); d != "" {
 			t.Errorf("redrive policy (-want +got):\n%s", d)
 		}
-		if d := cmp.Diff(map[string]any{"redrivePermission": "byQueue", "sourceQueueArns": []any{s.attribute("DeadLetterQueue", "Arn")}}, quarantine.Properties["RedriveAllowPolicy"]); d != "" {
+		allow := map[string]any{"redrivePermission": "byQueue", "sourceQueueArns": []any{s.attribute("DeadLetterQueue", "Arn")}}
+		if d := cmp.Diff(allow, quarantine.Properties["RedriveAllowPolicy"]); d != "" {
 			t.Errorf("redrive allow policy (-want +got):\n%s", d)
 		}
 	})

@@ -14,55 +14,64 @@ import (
 func TestOwnLogGroupsAreNeverSubscribed(t *testing.T) {
 	tmpl := readTemplate(t)
 	for _, subscription := range get(tmpl.section("Parameters"), "Subscription", "AllowedValues").([]any) {
-		for _, more := range []string{"", "/vpc/flow", "/vpc/flow,/trail"} {
+		for _, excluded := range []string{"", "/vpc/flow", "/vpc/flow,/trail"} {
 			for _, partition := range []string{"aws", "aws-cn", "aws-us-gov"} {
-				s := tmpl.create(t, with(made, "Partition="+partition, fmt.Sprint("Subscription=", subscription), "LogGroupName=/ecs/web", "ExcludedLogGroups="+more))
-				var own []string
-				for _, g := range s.of("AWS::Logs::LogGroup") {
-					own = append(own, g.Properties["LogGroupName"].(string))
-				}
-				slices.Sort(own)
-				if len(own) != len(s.of("AWS::Serverless::Function")) {
-					t.Fatalf("%d functions, log groups %v", len(s.of("AWS::Serverless::Function")), own)
-				}
-				for _, g := range own {
-					if tmpl.accepts(t, "LogGroupName", g) || !strings.HasPrefix(g, "/sumoship/ship/") {
-						t.Errorf("LogGroupName takes our %s", g)
-					}
-				}
-				leftOut := slices.Clone(own)
-				if more != "" {
-					leftOut = append(leftOut, strings.Split(more, ",")...)
-				}
-				if subscription == "pattern" {
-					if d := cmp.Diff(strings.Join(leftOut, ","), s.variables("Subscriber")["OWN_LOG_GROUPS"]); d != "" {
-						t.Errorf("the subscriber takes for our own:\n%s", d)
-					}
-				} else {
-					leftOut = append(leftOut, "/sumoship/ship/subscriber") // it may still be there
-				}
-				slices.Sort(leftOut)
-				filters, policies := s.of("AWS::Logs::SubscriptionFilter"), s.of("AWS::Logs::AccountPolicy")
-				if (len(filters) == 1) != (subscription == "log-group") || (len(policies) == 1) != (subscription == "account") || len(filters) > 1 || len(policies) > 1 {
-					t.Errorf("Subscription %v: %d filters, %d policies", subscription, len(filters), len(policies))
-				}
-				for _, f := range filters {
-					if f.Properties["LogGroupName"] != "/ecs/web" {
-						t.Errorf("subscribed %v", f.Properties["LogGroupName"])
-					}
-				}
-				for name, p := range policies {
-					criteria, ok := strings.CutPrefix(p.Properties["SelectionCriteria"].(string), "LogGroupName NOT IN ")
-					var excluded []string
-					if err := json.Unmarshal([]byte(criteria), &excluded); !ok || err != nil {
-						t.Fatalf("%s: selection criteria %v: %v", name, p.Properties["SelectionCriteria"], err)
-					}
-					slices.Sort(excluded)
-					if d := cmp.Diff(leftOut, excluded); d != "" {
-						t.Errorf("%s leaves out:\n%s", name, d)
-					}
-				}
+				t.Run(fmt.Sprintf("%s %s without %s", partition, subscription, excluded), func(t *testing.T) {
+					s := tmpl.create(t, with(made, "LogGroupName=/ecs/web", "Partition="+partition,
+						fmt.Sprint("Subscription=", subscription), "ExcludedLogGroups="+excluded))
+					s.checkOwnLogGroups(t, excluded)
+				})
 			}
+		}
+	}
+}
+
+func (s *stack) checkOwnLogGroups(t *testing.T, excluded string) {
+	subscription := s.parameters["Subscription"]
+	var own []string
+	for _, g := range s.of("AWS::Logs::LogGroup") {
+		own = append(own, g.Properties["LogGroupName"].(string))
+	}
+	slices.Sort(own)
+	if n := len(s.of("AWS::Serverless::Function")); len(own) != n {
+		t.Fatalf("%d functions, log groups %v", n, own)
+	}
+	for _, g := range own {
+		if s.template.accepts(t, "LogGroupName", g) || !strings.HasPrefix(g, "/sumoship/ship/") {
+			t.Errorf("LogGroupName accepts our %s", g)
+		}
+	}
+	want := slices.Clone(own)
+	if excluded != "" {
+		want = append(want, strings.Split(excluded, ",")...)
+	}
+	if subscription == "pattern" {
+		if d := cmp.Diff(strings.Join(want, ","), s.variables("Subscriber")["OWN_LOG_GROUPS"]); d != "" {
+			t.Errorf("log groups that the subscriber leaves alone (-want +got):\n%s", d)
+		}
+	} else {
+		want = append(want, "/sumoship/ship/subscriber") // it may still exist
+	}
+	slices.Sort(want)
+	filters, policies := s.of("AWS::Logs::SubscriptionFilter"), s.of("AWS::Logs::AccountPolicy")
+	counts := map[string][2]int{"log-group": {1, 0}, "account": {0, 1}}[subscription]
+	if got := [2]int{len(filters), len(policies)}; got != counts {
+		t.Errorf("filters and policies: %v, want %v", got, counts)
+	}
+	for _, f := range filters {
+		if f.Properties["LogGroupName"] != "/ecs/web" {
+			t.Errorf("subscribed %v", f.Properties["LogGroupName"])
+		}
+	}
+	for name, p := range policies {
+		criteria, ok := strings.CutPrefix(p.Properties["SelectionCriteria"].(string), "LogGroupName NOT IN ")
+		var got []string
+		if err := json.Unmarshal([]byte(criteria), &got); !ok || err != nil {
+			t.Fatalf("%s: selection criteria %v: %v", name, p.Properties["SelectionCriteria"], err)
+		}
+		slices.Sort(got)
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s: excluded (-want +got):\n%s", name, d)
 		}
 	}
 }
