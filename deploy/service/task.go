@@ -72,7 +72,7 @@ func (s *Service) task() error {
 			n.SetField(r.member, cfn.GetAtt(r.id, "Arn"))
 		}
 	}
-	s.taskDefinition = n.Recase(true)
+	s.taskDefinition = taskdef.Recase(n, tree.Pascal)
 	return nil
 }
 

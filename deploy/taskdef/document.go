@@ -125,7 +125,7 @@ func (d *Document) Bytes() []byte {
 func (d *Document) ECS() []byte {
 	n := Registrable(d.definition)
 	if cased(n, Definition) {
-		n = n.Recase(false)
+		n = Recase(n, tree.Camel)
 	}
 	Conform(n, Definition)
 	return n.JSON()
@@ -148,7 +148,7 @@ func (d *Document) CloudFormation() []byte {
 		tree.Member{Name: "Resources", Value: tree.NewObject(
 			tree.Member{Name: "TaskDefinition", Value: tree.NewObject(
 				tree.Member{Name: "Type", Value: tree.NewString(ResourceType)},
-				tree.Member{Name: "Properties", Value: n.Recase(true)},
+				tree.Member{Name: "Properties", Value: Recase(n, tree.Pascal)},
 			)},
 		)},
 	)
@@ -167,7 +167,7 @@ func Registrable(definition *tree.Node) *tree.Node {
 // cased reports whether a name of the schema is not written as the ECS API does.
 func cased(n *tree.Node, s *Schema) bool {
 	for name, v := range n.Members() {
-		camel := tree.Camel(name, n.Name())
+		camel := names.Camel(name, n.Name())
 		if m := s.Members[camel]; m != nil && s.Kind == KindRecord && (camel != name || cased(v, m)) {
 			return true
 		}
@@ -191,7 +191,7 @@ func Conform(n *tree.Node, s *Schema) {
 		}
 		if s.Kind == KindMap {
 			Conform(v, AnyText)
-		} else if m := s.Members[tree.Camel(name, n.Name())]; s.Kind == KindRecord && m != nil {
+		} else if m := s.Members[names.Camel(name, n.Name())]; s.Kind == KindRecord && m != nil {
 			Conform(v, m)
 		}
 	}

@@ -3,8 +3,6 @@ package taskdef
 import (
 	"math"
 	"strings"
-
-	"sumoship/deploy/tree"
 )
 
 // schema says what a value of a task definition must be. Rules can then read
@@ -48,7 +46,7 @@ func record(members ...member) *Schema {
 		}
 		s.Members[strings.ToLower(name)] = m.Schema
 		s.Members[name] = m.Schema
-		s.Members[tree.Pascal(name, "")] = m.Schema
+		s.Members[names.Pascal(name, "")] = m.Schema
 	}
 	return s
 }

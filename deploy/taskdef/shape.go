@@ -25,12 +25,12 @@ func Parse(name string, src []byte) (*tree.Node, error) {
 	ext := strings.ToLower(filepath.Ext(name))
 	named := ext == ".yaml" || ext == ".yml"
 	if text[0] == '{' || text[0] == '[' || ext == ".json" {
-		root, err := tree.ParseJSONTemplate(src)
+		root, err := tree.ParseJSON(src, names)
 		if err == nil || !named {
 			return root, syntax(name, err, src)
 		}
 	}
-	root, err := tree.ParseYAML(src)
+	root, err := tree.ParseYAML(src, names)
 	return root, syntax(name, err, src)
 }
 

@@ -44,8 +44,10 @@ func NewObject(members ...Member) *Node {
 // before, and then the document itself under the key name. The pointers of
 // what the document holds remain those of the document.
 func Wrap(document *Node, name string, before ...Member) *Node {
-	n := NewObject(before...)
-	n.virtual = true
+	n := &Node{kind: Object, names: document.names, made: true, edited: true, virtual: true}
+	for _, m := range before {
+		n.put(m.Name, m.Value.copy(n.names))
+	}
 	n.put(name, document)
 	return n
 }
@@ -67,42 +69,40 @@ func (n *Node) add(v *Node) {
 	n.items = append(n.items, v)
 }
 
-// copy returns the value as a made one, detached, with its names spelt by
-// respell. A nil respell leaves them. A nil value is a null.
-func (n *Node) copy(respell func(name, parent string) string) *Node {
-	return n.copyIn(respell, n.Name())
-}
+// copy returns the value as a made one, detached, for a document that has names.
+// Without, it keeps its own. A nil value is a null.
+func (n *Node) copy(names *Names) *Node { return n.copyIn(names, n.Name(), asWritten) }
 
-// copyIn is copy of a value whose own name is, or will be, parent.
-func (n *Node) copyIn(respell func(name, parent string) string, parent string) *Node {
+// copyIn is copy of a value whose own name is, or will be, parent, with the
+// names below it in a case.
+func (n *Node) copyIn(names *Names, parent string, c Case) *Node {
 	if n == nil {
 		return NewNull()
 	}
-	c := &Node{kind: n.kind, text: n.text, made: true, edited: true, tag: n.tag}
-	if respell != nil && (IsMap(parent) || n.Opaque()) {
-		respell = nil
+	if names == nil {
+		names = n.names
 	}
+	if c != asWritten && (names.isMap(parent) || n.Opaque()) {
+		c = asWritten
+	}
+	made := &Node{kind: n.kind, text: n.text, names: names, made: true, edited: true, tag: n.tag}
 	for _, f := range n.fields {
-		name := f.name
-		if respell != nil {
-			name = respell(name, parent)
-		}
-		c.put(name, f.value.copyIn(respell, f.name))
+		made.put(names.spell(f.name, parent, c), f.value.copyIn(names, f.name, c))
 	}
 	for _, item := range n.items {
-		c.add(item.copyIn(respell, parent))
+		made.add(item.copyIn(names, parent, c))
 	}
-	return c
+	return made
 }
 
 // adopt returns a copy of v to be put below n as the member name: with its names
 // in the case of the names around it.
 func (n *Node) adopt(name string, v *Node) *Node {
-	if inMap(n) {
-		return v.copy(nil)
+	c := asWritten
+	if !inMap(n) {
+		c = caseAround(n)
 	}
-	upper := pascal(n)
-	return v.copyIn(func(name, parent string) string { return spell(name, parent, upper) }, name)
+	return v.copyIn(n.names, name, c)
 }
 
 // touch notes that the value, or one below it, changed.
@@ -120,20 +120,20 @@ func (n *Node) SetField(name string, v *Node) *Node {
 	if i := n.fieldIndex(name); i >= 0 {
 		return n.fields[i].value.Replace(v)
 	}
-	if !inMap(n) {
-		v, name = n.adopt(name, v), spell(name, n.schemaName(), pascal(n))
-		return n.insert(name, v)
+	if inMap(n) {
+		return n.insert(name, v.copy(n.names))
 	}
-	return n.insert(name, v.copy(nil))
+	v = n.adopt(name, v)
+	return n.insert(n.names.spell(name, n.schemaName(), caseAround(n)), v)
 }
 
 // SetKey gives the member with exactly this key the value v, which is copied
 // with its names as they are. n must be an object.
 func (n *Node) SetKey(name string, v *Node) *Node {
 	if i := n.keyIndex(name); i >= 0 {
-		return n.fields[i].value.replace(v.copy(nil))
+		return n.fields[i].value.replace(v.copy(n.names))
 	}
-	return n.insert(name, v.copy(nil))
+	return n.insert(name, v.copy(n.names))
 }
 
 func (n *Node) insert(name string, v *Node) *Node {
@@ -192,7 +192,7 @@ func (n *Node) Replace(v *Node) *Node {
 		return nil
 	}
 	if n.parent == nil {
-		return n.replace(v.copy(nil))
+		return n.replace(v.copy(n.names))
 	}
 	return n.replace(n.parent.adopt(n.schemaName(), v))
 }
@@ -202,6 +202,9 @@ func (n *Node) replace(v *Node) *Node {
 		return n
 	}
 	n.kind, n.text, n.fields, n.items, n.next, n.tag = v.kind, v.text, v.fields, v.items, v.next, v.tag
+	if v.names != nil {
+		n.names = v.names
+	}
 	for _, f := range n.fields {
 		f.value.parent = n
 	}
@@ -287,7 +290,5 @@ func (n *Node) Clone() *Node {
 }
 
 // Recase returns a copy of the value, which no document holds, with its names in
-// PascalCase or camelCase. The keys of maps and of intrinsic functions stay.
-func (n *Node) Recase(upper bool) *Node {
-	return n.copy(func(name, parent string) string { return spell(name, parent, upper) })
-}
+// a case. The keys of maps and of intrinsic functions stay.
+func (n *Node) Recase(names *Names, c Case) *Node { return n.copyIn(names, n.Name(), c) }

@@ -26,21 +26,20 @@ func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("line %d, column %d: %s", e.Line, e.Column, e.Message)
 }
 
-// ParseJSON reads one JSON document, with or without a byte order mark. It is
-// stricter than encoding/json where a lenient reader would lose something:
+// ParseJSON reads one JSON document, with or without a byte order mark. Where a
+// lenient reader would lose something it is stricter than encoding/json:
 // duplicate keys, invalid UTF-8 and more than 1000 levels are errors.
 //
+// In files that are templates of JSON a placeholder, ${…} or {{ … }} on one line,
+// can stand for a value. It reads as a string that is opaque, and stays without
+// quotes where it is.
+//
 // The error is a *[SyntaxError]. Source: RFC 8259.
-func ParseJSON(src []byte) (*Node, error) { return parseJSON(src, false) }
+func ParseJSON(src []byte, names *Names) (*Node, error) { return parseJSON(src, names, true) }
 
-// ParseJSONTemplate is [ParseJSON] for files that are filled in before they are
-// JSON: a placeholder, ${…} or {{ … }} on one line, can stand where a value does.
-// It reads as a string that is opaque, and is written without quotes where it was.
-func ParseJSONTemplate(src []byte) (*Node, error) { return parseJSON(src, true) }
-
-func parseJSON(src []byte, placeholders bool) (*Node, error) {
+func parseJSON(src []byte, names *Names, placeholders bool) (*Node, error) {
 	s := newSource(string(src))
-	p := &jsonParser{src: s, text: s.text, placeholders: placeholders}
+	p := &jsonParser{src: s, text: s.text, names: names, placeholders: placeholders}
 	if strings.HasPrefix(p.text, bom) {
 		p.at = len(bom)
 	}
@@ -70,6 +69,7 @@ type jsonParser struct {
 	at    int
 	depth int
 
+	names        *Names
 	placeholders bool // may stand for values
 
 	// What the style of the document is told from.
@@ -127,7 +127,7 @@ func (p *jsonParser) value() (*Node, error) {
 	if p.at == len(p.text) {
 		return nil, p.fail(p.at, "the document ends where a value should begin")
 	}
-	n := &Node{src: p.src, start: p.at}
+	n := &Node{src: p.src, names: p.names, start: p.at}
 	var err error
 	switch c := p.text[p.at]; {
 	case p.placeholders && (c == '$' || c == '{') && p.placeholder(n):

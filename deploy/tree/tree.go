@@ -58,7 +58,8 @@ type Node struct {
 	next       int     // of an array, the index of the next element that is added
 	tag        string  // a YAML tag that is not one of JSON's types nor CloudFormation's
 
-	yaml *yamlNode // how it is written in YAML, nil in JSON and for a made node
+	names *Names    // that the document was read with, nil for a made node outside of one
+	yaml  *yamlNode // how it is written in YAML, nil in JSON and for a made node
 
 	made    bool // the value is no longer that of the span
 	edited  bool // the value, or one below, is no longer as in the source
@@ -124,19 +125,6 @@ func (n *Node) Pos() Pos {
 	return n.src.pos(n.start)
 }
 
-// KeyPos returns where the key of the member named name begins in the source.
-func (n *Node) KeyPos(name string) Pos {
-	if n == nil {
-		return Pos{}
-	}
-	for _, f := range n.fields {
-		if f.name == name && f.keyEnd > f.keyStart && n.src != nil {
-			return n.src.pos(f.keyStart)
-		}
-	}
-	return Pos{}
-}
-
 // Parent returns the object or array that holds the value, nil for a document.
 func (n *Node) Parent() *Node {
 	if n == nil {
@@ -190,7 +178,7 @@ func (n *Node) fieldIndex(name string) int {
 		switch key := n.fields[i].name; {
 		case key == name:
 			return i
-		case found < 0 && sameName(key, name, n.name):
+		case found < 0 && n.names.same(key, name, n.name):
 			found = i
 		}
 	}

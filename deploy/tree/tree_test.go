@@ -32,7 +32,7 @@ func FuzzParseJSON(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, src []byte) {
-		n, err := tree.ParseJSON(src)
+		n, err := tree.ParseStrictJSON(src)
 		if err != nil {
 			e, ok := err.(*tree.SyntaxError)
 			if !ok || e.Line < 1 || e.Column < 1 || e.Message == "" || n != nil {
@@ -68,7 +68,7 @@ func FuzzParseJSON(f *testing.F) {
 				t.Fatalf("%s is nowhere: %+v", v.Pointer(), pos)
 			}
 		}
-		mutate(t, n, tree.ParseJSON)
+		mutate(t, n, tree.ParseStrictJSON)
 	})
 }
 
@@ -163,7 +163,7 @@ func FuzzParseYAML(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, src []byte) {
-		n, err := tree.ParseYAML(src)
+		n, err := parseYAML(src)
 		if err != nil {
 			e, ok := err.(*tree.SyntaxError)
 			if !ok || e.Line < 1 || e.Column < 1 || e.Message == "" || n != nil {
@@ -177,12 +177,12 @@ func FuzzParseYAML(f *testing.F) {
 		if !json.Valid([]byte(n.Source())) {
 			t.Fatalf("Source is no JSON: %s", n.Source())
 		}
-		if again, err := tree.ParseJSON(n.JSON()); err != nil {
+		if again, err := tree.ParseStrictJSON(n.JSON()); err != nil {
 			t.Fatalf("JSON does not read: %v\n%s", err, n.JSON())
 		} else if diff := cmp.Diff(n.Source(), again.Source()); diff != "" {
 			t.Fatalf("JSON says something else (-want +got):\n%s", diff)
 		}
-		mutate(t, n, tree.ParseYAML)
+		mutate(t, n, parseYAML)
 	})
 }
 

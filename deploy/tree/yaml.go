@@ -46,10 +46,10 @@ type entry struct{ start, valueStart, end int }
 //
 // The error is a *[SyntaxError]. Source: YAML 1.2.2; AWS CloudFormation User
 // Guide, "Intrinsic function reference".
-func ParseYAML(src []byte) (*Node, error) {
+func ParseYAML(src []byte, names *Names) (*Node, error) {
 	s := newSource(string(src))
 	s.yaml = new(yamlSource)
-	p := &yamlParser{src: s, text: s.text, anchors: map[*yaml.Node]*Node{}, indent: -1}
+	p := &yamlParser{src: s, text: s.text, names: names, anchors: map[*yaml.Node]*Node{}, indent: -1}
 	if strings.HasPrefix(p.text, bom) {
 		p.base = len(bom)
 	}
@@ -103,6 +103,7 @@ func decode(d *yaml.Decoder, n *yaml.Node) (err error) {
 type yamlParser struct {
 	src     *source
 	text    string
+	names   *Names
 	base    int   // after the byte order mark
 	starts  []int // of the lines, as YAML counts them
 	anchors map[*yaml.Node]*Node
@@ -173,7 +174,7 @@ func (p *yamlParser) node(v *yaml.Node, depth int) (*Node, error) {
 	if depth > maxDepth {
 		return nil, p.fail(start, "more than %d levels of nesting", maxDepth)
 	}
-	n := &Node{src: p.src, start: start, end: start, yaml: &yamlNode{body: p.body(v, start), flow: v.Style&yaml.FlowStyle != 0, anchor: v.Anchor != ""}}
+	n := &Node{src: p.src, names: p.names, start: start, end: start, yaml: &yamlNode{body: p.body(v, start), flow: v.Style&yaml.FlowStyle != 0, anchor: v.Anchor != ""}}
 	if n.yaml.anchor {
 		p.anchors[v] = nil // until it is read, nothing can repeat it
 	}
@@ -602,7 +603,7 @@ func tagged(n *Node, tag string) *Node {
 		}
 		return n
 	}
-	outer := &Node{kind: Object, src: n.src, start: n.start, end: n.end, yaml: &yamlNode{body: n.yaml.body, short: true, anchor: n.yaml.anchor}}
+	outer := &Node{kind: Object, src: n.src, names: n.names, start: n.start, end: n.end, yaml: &yamlNode{body: n.yaml.body, short: true, anchor: n.yaml.anchor}}
 	n.start = n.yaml.body
 	if n.kind != Object && n.kind != Array {
 		n.kind = String

@@ -24,7 +24,7 @@ func (n *Node) yamlBytes() []byte {
 	if !n.edited && (n.parent == nil || n.parent.virtual) {
 		return out
 	}
-	if again, err := ParseYAML(out); err == nil && Equal(n, again) {
+	if again, err := ParseYAML(out, n.names); err == nil && Equal(n, again) {
 		return out
 	}
 	w := &yamlWriter{y: n.src.yaml, newline: n.src.style.newline}
