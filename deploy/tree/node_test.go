@@ -272,6 +272,9 @@ func TestYAMLEdits(t *testing.T) {
 		{"a:\nb: 1\n", func(n *tree.Node) { n.SetKey("a", tree.NewInt(1)) }, "a: 1\nb: 1\n"},
 		{"a: {b: 1} # why\n", func(n *tree.Node) { n.Key("a").DeleteKey("b") }, "a: {} # why\n"},
 		{"a: [1, # one\n  2, # two\n  3]\n", func(n *tree.Node) { n.Key("a").Append(tree.NewInt(4)) }, "a: [1, # one\n  2, # two\n  3, 4]\n"},
+		{"[a: 1, b: 2]\n", func(n *tree.Node) { first(n).SetKey("c", tree.NewInt(3)) }, "[{a: 1, c: 3}, b: 2]\n"},
+		{"[a: 1, b: 2]\n", func(n *tree.Node) { first(n).DeleteKey("a") }, "[{}, b: 2]\n"},
+		{"[a: 1, b: 2]\n", func(n *tree.Node) { first(n).SetKey("a", list) }, "[a: [x, \"y\"], b: 2]\n"},
 		{"a: !Ref B # why\n", func(n *tree.Node) { n.SetKey("a", tree.NewString("yes")) }, "a: \"yes\" # why\n"},
 	} {
 		n := must(t, parseYAML, c.src)

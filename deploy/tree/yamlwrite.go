@@ -126,64 +126,83 @@ func (w *yamlWriter) value(n *Node) {
 
 // replace writes a value in the place of the one that the source has.
 func (w *yamlWriter) replace(n *Node) {
-	start, end := n.start, n.end
-	around := n.parent
+	around := n.parent // that is in the source
 	for around != nil && around.yaml != nil && around.yaml.short {
 		around = around.parent
 	}
-	quote := quoteOf(w.text, n)
-	if around == nil || around.virtual || around.yaml.flow || n.parent != around {
-		if quote == 0 && around != nil && !around.virtual {
+	switch {
+	case around == nil || around.virtual:
+		if n.kind >= Array && n.Len() > 0 {
+			w.put(n.start, n.end, w.block(n, column(w.text, n.start), w.y.compact))
+		} else {
+			w.put(n.start, n.end, w.inline(n, quoteOf(w.text, n)))
+		}
+	case around.yaml.flow || n.parent != around:
+		quote := quoteOf(w.text, n)
+		if quote == 0 {
 			quote = keyQuote(w.text, n)
 		}
-		text := w.inline(n, quote)
-		if n.kind >= Array && n.Len() > 0 && (around == nil || around.virtual) {
-			text = w.block(n, column(w.text, start), w.y.compact)
-		}
-		w.put(start, end, text)
+		w.put(n.start, n.end, w.inline(n, quote))
+	default:
+		w.replaceInBlock(n, around)
+	}
+}
+
+// replaceInBlock writes a value in the place of another that stands behind a
+// colon or a dash of the block around. What can stay between them stays.
+func (w *yamlWriter) replaceInBlock(n, around *Node) {
+	from, end := w.behind(around, n), n.end
+	quote, indent := quoteOf(w.text, n), column(w.text, around.yaml.body)
+	value := w.after(n, indent, around.kind == Array, compactAt(w.text, n, indent, w.y.compact), quote, w.flat(n))
+	gap := w.text[from:n.start]
+	inLines := strings.Contains(value, "\n")
+	if !inLines && gap != "" && !strings.ContainsAny(gap, "\r\n") {
+		w.put(n.start, end, value[1:])
 		return
 	}
-	// In a block, what follows the colon or the dash is written.
-	from, compact := -1, w.y.compact
-	for _, e := range around.yaml.entries {
-		if e.valueStart == start {
-			from = e.start + 1 // the dash
-			if around.kind == Object {
-				from = w.colon(around, e.start) + 1
-			}
-		}
+	comment := ""
+	if i := strings.IndexByte(gap, '#'); i >= 0 {
+		comment = " " + gap[i:lineEnd(gap, i)]
 	}
-	column := column(w.text, around.yaml.body)
-	if n.yaml.body > start || n.yaml.body < end && n.yaml.entries != nil {
-		compact = compactAt(w.text, n, column, compact)
+	if rest := w.text[end:lineEnd(w.text, end)]; inLines && strings.HasPrefix(strings.TrimLeft(rest, " \t"), "#") {
+		comment += rest
+		end += len(rest)
 	}
-	value := w.after(n, column, around.kind == Array, compact, quote, w.flat(n))
-	old := w.text[from:start]
-	comment := "" // behind the key or the value
-	if i := strings.IndexByte(old, '#'); i >= 0 {
-		comment = " " + old[i:lineEnd(old, i)]
-	}
-	if strings.Contains(value, "\n") {
-		rest := w.text[end:lineEnd(w.text, end)]
-		if strings.HasPrefix(strings.TrimLeft(rest, " \t"), "#") {
-			end, comment = end+len(rest), comment+rest
-		}
-		if head, body, ok := strings.Cut(value, w.newline); ok && comment != "" && (head == "" || strings.HasPrefix(head, " |")) {
-			value = head + comment + w.newline + body
-		} else if comment != "" {
-			value = comment + w.newline + strings.Repeat(" ", column+2) + value[1:]
-		}
-	} else {
-		if !strings.ContainsAny(old, "\r\n") && old != "" {
-			w.put(start, end, value[1:])
-			return
-		}
-		value += comment
-	}
+	value = w.commented(value, comment, indent)
 	if quote == '|' && end == len(w.text) {
 		value += w.newline // the last line of a text ends, too
 	}
 	w.put(from, end, value)
+}
+
+// behind returns the offset behind the colon or the dash of a value in a block.
+func (w *yamlWriter) behind(block, value *Node) int {
+	for _, f := range block.fields {
+		if f.value == value {
+			return f.keyEnd + strings.IndexByte(w.text[f.keyEnd:], ':') + 1
+		}
+	}
+	for _, e := range block.yaml.entries {
+		if e.valueStart == value.start {
+			return e.start + 1
+		}
+	}
+	return value.start
+}
+
+// commented returns what stands behind a colon or a dash with a comment in its
+// first line.
+func (w *yamlWriter) commented(value, comment string, indent int) string {
+	head, body, inLines := strings.Cut(value, w.newline)
+	switch {
+	case comment == "":
+		return value
+	case !inLines:
+		return value + comment
+	case head == "" || strings.HasPrefix(head, " |"):
+		return head + comment + w.newline + body
+	}
+	return comment + w.newline + strings.Repeat(" ", indent+2) + value[1:] // of a block behind a dash
 }
 
 // put splices a value, apart from what stands around it.
@@ -205,16 +224,6 @@ func compactAt(text string, n *Node, parent int, other bool) bool {
 	return column(text, n.yaml.entries[0].start) == parent
 }
 
-// colon returns the offset of the colon behind the key at an offset.
-func (w *yamlWriter) colon(n *Node, key int) int {
-	for _, f := range n.fields {
-		if f.keyStart == key && f.keyEnd > f.keyStart {
-			return f.keyEnd + strings.IndexByte(w.text[f.keyEnd:], ':')
-		}
-	}
-	return key
-}
-
 // collection splices what was edited in an object or array of the source.
 func (w *yamlWriter) collection(n *Node) {
 	stays := make(map[int]*Node, n.Len()) // by the start of its entry's value
@@ -233,7 +242,8 @@ func (w *yamlWriter) collection(n *Node) {
 			added = append(added, part{value: item})
 		}
 	}
-	if len(stays) == 0 {
+	pair := n.yaml.flow && n.kind == Object && w.text[n.yaml.body] != '{' // in a list, without braces
+	if len(stays) == 0 || pair && len(added) > 0 {
 		w.replace(n)
 		return
 	}
@@ -253,26 +263,37 @@ func (w *yamlWriter) collection(n *Node) {
 			w.deleteLines(n, i, any)
 		}
 	}
-	if len(added) == 0 {
-		return
+	switch {
+	case len(added) == 0:
+	case n.yaml.flow:
+		w.addFlow(n, added, last)
+	default:
+		w.addLines(n, added, last, stays[last.valueStart])
 	}
-	if n.yaml.flow {
-		separator := ", "
-		if gap := w.text[n.yaml.body+1 : n.yaml.entries[0].start]; strings.Contains(gap, "\n") {
-			separator = "," + w.newline + strings.Repeat(" ", column(w.text, n.yaml.entries[0].start))
-		}
-		for _, p := range added {
-			text := separator
-			if n.kind == Object {
-				text += w.key(p.key, w.text[last.start]) + ": "
-			}
-			w.splice(last.end, last.end, text+w.inline(p.value, w.text[last.start]))
-		}
-		return
+}
+
+// addFlow adds members or elements to a flow collection, behind the last entry
+// that stays.
+func (w *yamlWriter) addFlow(n *Node, added []part, last entry) {
+	separator, first := ", ", n.yaml.entries[0].start
+	if gap := w.text[n.yaml.body+1 : first]; strings.Contains(gap, "\n") {
+		separator = "," + w.newline + strings.Repeat(" ", column(w.text, first))
 	}
+	for _, p := range added {
+		text := separator
+		if n.kind == Object {
+			text += w.key(p.key, w.text[last.start]) + ": "
+		}
+		w.splice(last.end, last.end, text+w.inline(p.value, w.text[last.start]))
+	}
+}
+
+// addLines adds members or elements to a block, below the last entry that stays
+// and its value.
+func (w *yamlWriter) addLines(n *Node, added []part, last entry, value *Node) {
 	at, indent := lineEnd(w.text, last.end), column(w.text, n.yaml.body)
 	if at == len(w.text) {
-		w.seal(stays[last.valueStart])
+		w.seal(value)
 	}
 	for _, p := range added {
 		text := w.newline + strings.Repeat(" ", indent)
