@@ -288,7 +288,7 @@ const MaxContainers = 10
 // CheckValues reports what reads as something else than it says: a number that is
 // larger than any of ECS, and members merged from elsewhere in YAML.
 func CheckValues(name string, n *tree.Node) error {
-	if tree.Huge(n) {
+	if n.Huge() {
 		return Errorf(name, n, "the numbers of ECS have at most 10 digits", "the number %s is larger than ECS can hold", short(n.Source()))
 	}
 	if merged := n.Key("<<"); merged != nil {

@@ -263,10 +263,10 @@ func TestReadErrors(t *testing.T) {
 		"text":                   {src: "hello", want: "f:1:1: the document is a string; give a task definition, the output of"},
 		"not JSON":               {src: `{"family": x}`, want: "f:1:12: 'x' where a value should begin"},
 		"truncated":              {src: "{\n \"family\": \"a\",\n \"containerDefinitions\": [\n", want: "f:4:1: the document ends inside the list that begins in line 3: it is truncated"},
-		"endless string":         {src: "{\n \"family\": \"a,\n}", want: "f:2:12: a string that does not end in its line"},
+		"endless string":         {src: "{\n \"family\": \"a,\n}", want: "f:2:12: a string without a closing quote in its line"},
 		"truncated string":       {src: "{\n \"family\": \"a", want: "f:2:14: the document ends inside a string: it is truncated"},
 		"column in characters":   {src: "\ufeff{\"é\": x}", want: "f:1:7: 'x' where a value should begin"},
-		"twice":                  {src: "{\"family\": 1,\n  \"family\": 2}", want: `f:2:3: the member "family" is there twice, first in line 1`},
+		"twice":                  {src: "{\"family\": 1,\n  \"family\": 2}", want: `f:2:3: duplicate member "family", first in line 1`},
 		"trailing":               {src: "{}\n{}", want: "f:2:1: '{' after the end of the document"},
 		"comma":                  {src: `{"a": 1,}`, want: "f:1:8: a comma after the last member"},
 		"comment":                {src: "{\n  // mine\n}", want: "f:2:3: '/' where the name of a member should begin; JSON has no comments: take it out"},
@@ -294,7 +294,7 @@ func TestReadErrors(t *testing.T) {
 		"no such":                {src: `{"Resources":{"A":{"Type":"AWS::ECS::TaskDefinition"},"B":{"Type":"AWS::ECS::TaskDefinition"}}}`, resource: "C", want: "f:1:14: no task definition of the template is called C; they are A, B"},
 		"no properties":          {src: `{"Resources":{"A":{"Type":"AWS::ECS::TaskDefinition"}}}`, want: "f:1:19: the task definition A has no Properties"},
 		"YAML":                   {file: "f.yml", src: "a:\n  - b\n c: d\n", want: "f.yml:2:3: did not find expected key"},
-		"YAML twice":             {file: "f.yml", src: "a: 1\nb: 1\na: 2\n", want: `f.yml:3:1: the member "a" is there twice, first in line 1`},
+		"YAML twice":             {file: "f.yml", src: "a: 1\nb: 1\na: 2\n", want: `f.yml:3:1: duplicate member "a", first in line 1`},
 		"YAML documents":         {file: "f.yml", src: "a: 1\n---\nb: 1\n", want: "f.yml:2:1: a second document begins here"},
 		"YAML merge":             {file: "f.yml", src: "containerDefinitions:\n- &a {name: a}\n- {<<: *a, name: b}\n", want: "f.yml:3:8: members are merged into this object with <<"},
 		"Terraform":              {file: "main.tf", src: "resource \"aws_ecs_task_definition\" \"a\" {\n  family = \"x\"\n}\n", want: "main.tf:1:1: the document is a string; give the list of containers alone, as JSON"},
@@ -337,7 +337,7 @@ func TestPointersAndPlaces(t *testing.T) {
 		"/Resources/Web/Properties/ContainerDefinitions/0/StopTimeout 0:0",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

@@ -194,7 +194,7 @@ func TestPlacesStay(t *testing.T) {
 	got := []string{three.Pointer(), fmt.Sprint(three.Pos()), fmt.Sprint(items[1].KeyPos("b/c")), added.Key("z").Pointer(), string(n.Bytes())}
 	want := []string{"/1/b~1c/1", "{24 2 14}", "{13 2 3}", "/2/z", "[{\"b/c\": [2, \"x\", 4]},\n {\"z\": null}]"}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
@@ -217,7 +217,7 @@ func TestCase(t *testing.T) {
 			v.Field("containers").Append(container)
 		}
 		if diff := cmp.Diff(want, string(n.Bytes())); diff != "" {
-			t.Error(diff)
+			t.Errorf("(-want +got):\n%s", diff)
 		}
 	}
 }
@@ -250,7 +250,7 @@ func TestAliases(t *testing.T) {
 }
 
 // TestYAMLEdits has edits next to what is easily broken: comments, texts in lines,
-// what stands behind a dash, the end of the file.
+// what follows a dash, the end of the file.
 func TestYAMLEdits(t *testing.T) {
 	list := tree.NewArray(tree.NewString("x"), tree.NewString("y"))
 	for _, c := range []struct {
@@ -300,6 +300,6 @@ func TestYAMLLaidOutAnew(t *testing.T) {
 	n := must(t, parseYAML, "0\n\t")
 	n.Replace(tree.NewString("12:30"))
 	if diff := cmp.Diff("\"12:30\"\n", string(n.Bytes())); diff != "" {
-		t.Error(diff)
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

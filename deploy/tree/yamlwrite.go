@@ -16,9 +16,9 @@ type splice struct {
 	text       string
 }
 
-// yamlBytes returns a value of a YAML document: the source with the edits. The
-// result is read again; should it say something else, for a construct of YAML
-// that splicing does not understand, the value is laid out anew.
+// yamlBytes returns a value of a YAML document: the source with the edits. It
+// reads the result again, and lays the value out anew if that differs: splicing
+// does not understand every construct of YAML.
 func (n *Node) yamlBytes() []byte {
 	out := n.spliced()
 	if !n.edited && (n.parent == nil || n.parent.virtual) {
@@ -34,7 +34,7 @@ func (n *Node) yamlBytes() []byte {
 	return []byte(w.inline(n, 0) + w.newline)
 }
 
-// spliced returns the source of a value with what was edited in it.
+// spliced returns the source of a value with the edits.
 func (n *Node) spliced() []byte {
 	w := &yamlWriter{text: n.src.text, y: n.src.yaml, newline: n.src.style.newline, anchors: map[int]bool{}}
 	begin, end := 0, len(w.text)
@@ -63,12 +63,12 @@ type yamlWriter struct {
 	text    string
 	y       *yamlSource
 	newline string
-	root    int          // offset of what is written
-	anchors map[int]bool // offsets of anchored values that stand as they were
+	root    int          // offset of the value that is written
+	anchors map[int]bool // offsets of anchored values that are as they were
 	splices []splice
 }
 
-// survey finds the anchored values that aliases can go on to repeat.
+// survey finds the anchored values that aliases can still repeat.
 func (w *yamlWriter) survey(n *Node) {
 	if n.yaml == nil || n.yaml.alias {
 		return
@@ -85,7 +85,7 @@ func (w *yamlWriter) splice(start, end int, text string) {
 	w.splices = append(w.splices, splice{start, end, text})
 }
 
-// apply returns a span of the source with the splices, which do not overlap.
+// apply returns a span of the source with the splices. They do not overlap.
 func (w *yamlWriter) apply(begin, end int) string {
 	slices.SortStableFunc(w.splices, func(a, b splice) int {
 		if a.start != b.start {
@@ -103,7 +103,7 @@ func (w *yamlWriter) apply(begin, end int) string {
 	return b.String()
 }
 
-// value splices what was edited in a value.
+// value splices the edits of a value.
 func (w *yamlWriter) value(n *Node) {
 	switch {
 	case n.yaml == nil: // below an alias
@@ -124,7 +124,7 @@ func (w *yamlWriter) value(n *Node) {
 	}
 }
 
-// replace writes a value in the place of the one that the source has.
+// replace writes a value in place of the one in the source.
 func (w *yamlWriter) replace(n *Node) {
 	around := n.parent // that is in the source
 	for around != nil && around.yaml != nil && around.yaml.short {
@@ -148,8 +148,8 @@ func (w *yamlWriter) replace(n *Node) {
 	}
 }
 
-// replaceInBlock writes a value in the place of another that stands behind a
-// colon or a dash of the block around. What can stay between them stays.
+// replaceInBlock writes a value behind its colon or dash in the block around. The
+// white space and the comments between them stay where they can.
 func (w *yamlWriter) replaceInBlock(n, around *Node) {
 	from, end := w.behind(around, n), n.end
 	quote, indent := quoteOf(w.text, n), column(w.text, around.yaml.body)
@@ -170,7 +170,7 @@ func (w *yamlWriter) replaceInBlock(n, around *Node) {
 	}
 	value = w.commented(value, comment, indent)
 	if quote == '|' && end == len(w.text) {
-		value += w.newline // the last line of a text ends, too
+		value += w.newline // the last line of a text ends too
 	}
 	w.put(from, end, value)
 }
@@ -190,7 +190,7 @@ func (w *yamlWriter) behind(block, value *Node) int {
 	return value.start
 }
 
-// commented returns what stands behind a colon or a dash with a comment in its
+// commented returns what goes behind a colon or a dash with a comment in its
 // first line.
 func (w *yamlWriter) commented(value, comment string, indent int) string {
 	head, body, inLines := strings.Cut(value, w.newline)
@@ -205,7 +205,7 @@ func (w *yamlWriter) commented(value, comment string, indent int) string {
 	return comment + w.newline + strings.Repeat(" ", indent+2) + value[1:] // of a block behind a dash
 }
 
-// put splices a value, apart from what stands around it.
+// put splices a value, with spaces where it would touch what is around it.
 func (w *yamlWriter) put(start, end int, value string) {
 	if before := w.text[:start]; before != "" && before != bom && !strings.ContainsAny(before[len(before)-1:], " \t\r\n[{") && !strings.ContainsAny(value[:1], " \r\n") {
 		value = " " + value
@@ -216,7 +216,8 @@ func (w *yamlWriter) put(start, end int, value string) {
 	w.splice(start, end, value)
 }
 
-// compactAt tells how the dashes of a list that is in the source are set.
+// compactAt reports whether the dashes of a list in the source are below its key;
+// other is the answer for a value without dashes.
 func compactAt(text string, n *Node, parent int, other bool) bool {
 	if len(n.yaml.entries) == 0 || n.yaml.flow {
 		return other
@@ -224,7 +225,7 @@ func compactAt(text string, n *Node, parent int, other bool) bool {
 	return column(text, n.yaml.entries[0].start) == parent
 }
 
-// collection splices what was edited in an object or array of the source.
+// collection splices the edits of an object or array of the source.
 func (w *yamlWriter) collection(n *Node) {
 	stays := make(map[int]*Node, n.Len()) // by the start of its entry's value
 	var added []part
@@ -306,7 +307,7 @@ func (w *yamlWriter) addLines(n *Node, added []part, last entry, value *Node) {
 	}
 }
 
-// deleteLines deletes an entry of a block with its lines. Comments above it stay.
+// deleteLines deletes the lines of an entry of a block. Comments above it stay.
 func (w *yamlWriter) deleteLines(n *Node, i int, kept bool) {
 	e := n.yaml.entries[i]
 	first := n.yaml.entries[0].start
@@ -327,8 +328,8 @@ func (w *yamlWriter) deleteLines(n *Node, i int, kept bool) {
 	w.splice(begin, end, "")
 }
 
-// seal sees to it that a text in lines at the very end of the document, without a
-// last line break, does not gain one when something follows it.
+// seal keeps a text in lines at the very end of a document, without a last line
+// break, from gaining one when something follows it.
 func (w *yamlWriter) seal(n *Node) {
 	for n.Len() > 0 && n.yaml != nil && !n.yaml.alias {
 		if n.kind == Array {
@@ -358,8 +359,8 @@ func (w *yamlWriter) flat(n *Node) bool {
 	return !old && n.kind == Array && leaf(n) && w.y.flatArrays
 }
 
-// after returns what stands behind a key's colon or a dash: a space and a value,
-// or a line end and a block. The column is that of the key or dash.
+// after returns what goes behind a colon or a dash: a space and a value, or a line
+// break and a block. The column is that of the key or dash.
 func (w *yamlWriter) after(n *Node, column int, inArray, compact bool, quote byte, flat bool) string {
 	if n.kind < Array || n.Len() == 0 || flat {
 		if n.kind == String && quote == '|' && literal(n.text) {
@@ -379,7 +380,7 @@ func (w *yamlWriter) after(n *Node, column int, inArray, compact bool, quote byt
 	return w.newline + strings.Repeat(" ", column) + w.block(n, column, compact)
 }
 
-// block returns a list or object in lines, the first of which begins at column.
+// block returns a list or object in lines. The first begins at column.
 func (w *yamlWriter) block(n *Node, column int, compact bool) string {
 	var b strings.Builder
 	between := ""
@@ -429,18 +430,18 @@ func (w *yamlWriter) inline(n *Node, quote byte) string {
 	return b.String()
 }
 
-// key returns a key, quoted like another that begins with like.
+// key returns a key, quoted like another key whose first byte is like.
 func (w *yamlWriter) key(name string, like byte) string { return w.scalar(name, like) }
 
-// plain is text that YAML takes without quotes everywhere, if it is not a word
-// for something else.
+// plain is text that YAML takes without quotes everywhere, unless it is one of
+// words.
 var plain = regexp.MustCompile(`^[A-Za-z0-9_/.$(](?:[A-Za-z0-9_/.$()+=@%^~;-]|:[A-Za-z0-9_/.$()-]| [A-Za-z0-9_/.$(+=])*$`)
 
-// words are those that some version of YAML reads as booleans, and numbers to
-// the base of 60.
+// words are what some version of YAML reads as a boolean, null or a number, those
+// to the base of 60 included.
 var words = regexp.MustCompile(`^(?i:y|n|yes|no|on|off|true|false|null|~|[-+0-9:._]+)$`)
 
-// scalar returns a string, with the quotes that like is one of if it is.
+// scalar returns a string, in the quotes of like if that is a quote.
 func (w *yamlWriter) scalar(s string, like byte) string {
 	switch {
 	case like != '"' && like != '\'' && plain.MatchString(s) && !words.MatchString(s) && (&yaml.Node{Kind: yaml.ScalarNode, Value: s}).ShortTag() == "!!str":
@@ -449,7 +450,7 @@ func (w *yamlWriter) scalar(s string, like byte) string {
 		return "'" + strings.ReplaceAll(s, "'", "''") + "'"
 	}
 	b := appendString(nil, s)
-	for _, r := range s { // breaks of lines, in YAML, and what it does not print
+	for _, r := range s { // line breaks of YAML, and what is not printable there
 		if r >= 0x80 && !printable(string(r)) {
 			b = bytes.ReplaceAll(b, []byte(string(r)), fmt.Appendf(nil, "\\u%04x", r))
 		}
@@ -457,7 +458,7 @@ func (w *yamlWriter) scalar(s string, like byte) string {
 	return string(b)
 }
 
-// printable reports whether a string can stand between single quotes.
+// printable reports whether a string can be in single quotes.
 func printable(s string) bool {
 	for _, r := range s {
 		if r < 0x20 || 0x7f <= r && r < 0xa0 || r == 0x2028 || r == 0x2029 || r == 0xfeff || r == 0xfffe || r == 0xffff {
@@ -467,8 +468,7 @@ func printable(s string) bool {
 	return true
 }
 
-// literal reports whether text of several lines can be written as it is, and
-// literal writes it so.
+// literal reports whether a text of several lines can be written as it is.
 func literal(s string) bool {
 	body := strings.TrimSuffix(s, "\n")
 	if !strings.Contains(body, "\n") || strings.HasSuffix(body, "\n") || strings.TrimLeft(s, " \n") != s {
@@ -482,6 +482,7 @@ func literal(s string) bool {
 	return true
 }
 
+// literal writes a text of several lines as it is, after a | or |-.
 func (w *yamlWriter) literal(s string, column int) string {
 	body, ended := strings.CutSuffix(s, "\n")
 	b := " |"
@@ -497,8 +498,7 @@ func (w *yamlWriter) literal(s string, column int) string {
 	return b
 }
 
-// keyQuote returns the quote of the key that a value in flow stands behind, 0 if
-// it has none.
+// keyQuote returns the quote of the key of a value in flow, 0 if there is none.
 func keyQuote(text string, n *Node) byte {
 	for ; n.parent != nil; n = n.parent {
 		for _, f := range n.parent.fields {
@@ -513,8 +513,8 @@ func keyQuote(text string, n *Node) byte {
 	return 0
 }
 
-// quoteOf returns how the old value of a node is written: a quote, | for a text
-// in lines, or 0.
+// quoteOf returns how the old value of a node is written: a quote, | for a text in
+// lines, or 0.
 func quoteOf(text string, n *Node) byte {
 	if n.yaml == nil || n.yaml.alias || n.yaml.short || n.yaml.body >= len(text) || n.end == n.start {
 		return 0
