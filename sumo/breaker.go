@@ -16,14 +16,15 @@ import (
 //
 // The zero value is closed and has the defaults. It is safe for concurrent use.
 type Breaker struct {
-	// Pause is how long it stays open, give or take half of that. Each probe
-	// that fails doubles the pause, up to MaxPause. 0 means DefaultPause and
-	// DefaultMaxPause.
-	Pause, MaxPause time.Duration
+	// Pause is how long it stays open, give or take half of that; 0 means
+	// DefaultPause.
+	Pause time.Duration
 	// Throttled is the pause after a 429 without Retry-After; 0 means Pause.
 	Throttled time.Duration
-	// Probe is the timeout of the requests of the first probe, doubled like the
-	// pause up to the Timeout of the Client. 0 means that Timeout.
+	// Probe is the timeout of the requests of a probe: short, since a source that
+	// hangs holds every environment that probes it. Every patientProbe-th probe
+	// has the Timeout of the Client, for a source that has become slow. 0 means
+	// that all have it.
 	Probe time.Duration
 
 	mu       sync.Mutex
@@ -34,11 +35,10 @@ type Breaker struct {
 	why      *SendError
 }
 
-// Defaults of Breaker.
-const (
-	DefaultPause    = 30 * time.Second
-	DefaultMaxPause = 5 * time.Minute
-)
+// DefaultPause is the default of [Breaker.Pause].
+const DefaultPause = 30 * time.Second
+
+const patientProbe = 16
 
 // BreakerState says what the next delivery may do.
 type BreakerState string
@@ -89,10 +89,10 @@ func (b *Breaker) enter(timeout time.Duration) (probe time.Duration, err error) 
 		return 0, nil
 	case state == Probing && !b.probing:
 		b.probing = true
-		if b.Probe == 0 {
+		if b.Probe == 0 || b.failures%patientProbe == 0 {
 			return timeout, nil
 		}
-		return min(doubled(b.Probe, b.failures, timeout), timeout), nil
+		return min(b.Probe, timeout), nil
 	case state == Probing:
 		return 0, &SendError{Class: b.why.Class, Status: b.why.Status, Err: fmt.Errorf("%w: another delivery is trying whether the source is back; before, %w", ErrOpen, b.why.Err)}
 	}
@@ -129,24 +129,14 @@ func (b *Breaker) leave(probe bool, o *Outcome) {
 
 // next is how long to stay open after a failure.
 func (b *Breaker) next(failure *SendError) time.Duration {
-	most := cmp.Or(b.MaxPause, DefaultMaxPause)
 	pause := cmp.Or(b.Pause, DefaultPause)
 	if failure.Class == Throttled {
 		pause = cmp.Or(b.Throttled, pause)
 	}
-	pause = doubled(pause, b.failures, most)
 	pause = pause/2 + rand.N(pause+1)
 	if failure.RetryAfter > 0 {
 		// A little later than asked for, so that not all come back at once.
 		pause = max(pause, failure.RetryAfter+rand.N(failure.RetryAfter/4+1))
 	}
 	return pause
-}
-
-// doubled returns d, doubled for each failure after the first, at most most.
-func doubled(d time.Duration, failures int, most time.Duration) time.Duration {
-	for ; failures > 1 && d < most; failures-- {
-		d *= 2
-	}
-	return min(d, most)
 }

@@ -86,27 +86,60 @@ func TestBreakerOpensAndCloses(t *testing.T) {
 	}
 }
 
-// Each probe that fails doubles the pause and the time that a probe may take.
-func TestProbesBecomeRarerAndMorePatient(t *testing.T) {
+// Probes are short, and now and then one is patient.
+func TestProbes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := sumotest.New(endless(sumotest.Step{Kind: sumotest.Hang})...)
 		c := guarded(source)
-		c.Breaker = &sumo.Breaker{Probe: 1500 * time.Millisecond}
+		c.Breaker = &sumo.Breaker{Probe: 2 * time.Second}
 		attempt(t, c)
-		for i, want := range []struct{ probe, pause time.Duration }{
-			{1500 * time.Millisecond, time.Minute}, {3 * time.Second, 2 * time.Minute}, {6 * time.Second, 4 * time.Minute},
-			{10 * time.Second, 5 * time.Minute}, {10 * time.Second, 5 * time.Minute},
-		} {
-			_, left := c.Breaker.State()
+		patient := 0
+		for i := range 64 {
+			left := state(t, c, sumo.Open)
+			if left < 15*time.Second || left > 45*time.Second {
+				t.Errorf("pause %d: %s, want 30 s give or take half", i, left)
+			}
 			time.Sleep(left)
 			start := time.Now()
-			if _, tried := attempt(t, c); !tried || time.Since(start) != want.probe {
-				t.Errorf("probe %d: tried %t, took %s, want %s", i+1, tried, time.Since(start), want.probe)
-			}
-			if _, left := c.Breaker.State(); left < want.pause/2 || left > want.pause*3/2 {
-				t.Errorf("pause after probe %d: %s, want %s give or take half", i+1, left, want.pause)
+			_, tried := attempt(t, c)
+			switch took := time.Since(start); {
+			case !tried:
+				t.Errorf("probe %d was not tried", i)
+			case took == 10*time.Second:
+				patient++
+			case took != 2*time.Second:
+				t.Errorf("probe %d took %s", i, took)
 			}
 		}
+		if patient != 4 {
+			t.Errorf("%d of 64 probes were patient, want 4", patient)
+		}
+	})
+}
+
+// A source that has become slow, but works, is found again.
+func TestSlowSourceIsFoundAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := sumotest.New(sumotest.Statuses(503, 503, 503)...)
+		c := guarded(roundTripper(func(r *http.Request) (*http.Response, error) {
+			select {
+			case <-time.After(5 * time.Second):
+				return source.RoundTrip(r)
+			case <-r.Context().Done():
+				return nil, r.Context().Err()
+			}
+		}))
+		c.Budget, c.Breaker = 0, &sumo.Breaker{Probe: 2 * time.Second}
+		attempt(t, c)
+		for range 100 {
+			_, left := c.Breaker.State()
+			time.Sleep(left)
+			if o, _ := attempt(t, c); o.Confirmed == 1 {
+				state(t, c, sumo.Closed)
+				return
+			}
+		}
+		t.Error("a source that answers after 5 s was never found again")
 	})
 }
 

@@ -58,7 +58,7 @@ func TestOutageIsCheap(t *testing.T) {
 				for i := range steps {
 					steps[i] = c.step
 				}
-				w := newWorld(steps...)
+				w := newFixture(steps...)
 				w.vars["MAX_BODY_BYTES"] = "1" // a body for each log event
 				f := w.forwarder(t)
 				start := time.Now()
@@ -134,7 +134,7 @@ func failures(t *testing.T, out []byte) (ids []string) {
 
 func TestBatchIsReplayedInParallel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
+		w := newFixture()
 		source := &slow{RoundTripper: w.source, delay: 100 * time.Millisecond}
 		o := w.replayOptions()
 		o.HTTP = &http.Client{Transport: source}
@@ -157,7 +157,7 @@ func TestBatchIsReplayedInParallel(t *testing.T) {
 // The bytes in work are bounded, however many workers there are.
 func TestBatchIsBoundedInBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
+		w := newFixture()
 		source := &slow{RoundTripper: w.source, delay: 100 * time.Millisecond}
 		o := w.replayOptions()
 		o.HTTP = &http.Client{Transport: source}
@@ -187,7 +187,7 @@ func TestBatchIsBoundedInBytes(t *testing.T) {
 // starting; the next batch waits for the source before it tries one message.
 func TestBatchStopsWhileTheSourceIsUnavailable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(sumotest.Statuses(repeated(503, 6+1)...)...)
+		w := newFixture(sumotest.Statuses(repeated(503, 6+1)...)...)
 		w.vars["NUM_OF_WORKERS"] = "1"
 		r := replayerOf(t, w.replayOptions())
 		invoke := func(want int) {
@@ -219,7 +219,7 @@ func TestBatchStopsWhileTheSourceIsUnavailable(t *testing.T) {
 // and comes back to all of them one by one.
 func TestReplayGivesWayWhenThrottled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(sumotest.Statuses(429)...)
+		w := newFixture(sumotest.Statuses(429)...)
 		source := &slow{RoundTripper: w.source, delay: 100 * time.Millisecond}
 		o := w.replayOptions()
 		o.HTTP = &http.Client{Transport: source}
@@ -251,7 +251,7 @@ func TestReplayGivesWayWhenThrottled(t *testing.T) {
 // A batch that has little time left does not use it up by waiting.
 func TestWaitLeavesTimeToTry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(sumotest.Statuses(repeated(503, 6)...)...)
+		w := newFixture(sumotest.Statuses(repeated(503, 6)...)...)
 		w.vars["NUM_OF_WORKERS"] = "1"
 		r := replayerOf(t, w.replayOptions())
 		if _, err := r.Invoke(t.Context(), batchOf(event("a"))); err != nil {

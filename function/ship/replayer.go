@@ -58,9 +58,8 @@ func NewReplayer(o ReplayOptions) (*Replayer, error) {
 	}
 	s.client.Name = "dlq-aws-lambda" // whatever SUMO_CLIENT_HEADER says, as with Sumo's function
 	s.client.MaxRequests = max(s.inFlight, s.workers)
-	// It asks often whether the source is back, with all the time it has. When the
-	// source throttles, live traffic goes first.
-	s.client.Breaker = &sumo.Breaker{MaxPause: time.Minute, Throttled: time.Minute}
+	// When the source throttles, live traffic goes first.
+	s.client.Breaker = &sumo.Breaker{Throttled: 2 * sumo.DefaultPause}
 	r := &Replayer{shipper: s, inbox: o.Inbox, quarantineQueue: o.Quarantine, inWork: semaphore.NewWeighted(maxInWork), pace: s.workers}
 	if r.inbox == nil {
 		if s.queueURL == "" {
@@ -129,7 +128,7 @@ const (
 	receiveWait = time.Second
 	// minMessageTime is the least time that must be left to begin a message.
 	minMessageTime = 2 * time.Second
-	// visibilityTimeout is that of a message where there is no deadline.
+	// visibilityTimeout is that of a message if the run has no deadline.
 	visibilityTimeout = 15 * time.Minute
 	// maxInWork bounds the bytes of the messages in work at once. They inflate about
 	// eightfold.
