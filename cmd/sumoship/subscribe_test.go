@@ -188,7 +188,7 @@ func TestSubscribeWithAccessDeniedHalfWay(t *testing.T) {
 	}
 	for op, want := range map[string]string{
 		"DescribeLogGroups":        "list log groups: AccessDeniedException",
-		"GetFunctionConfiguration": "the log group of the destination, which is not to be subscribed, cannot be looked up",
+		"GetFunctionConfiguration": "the log group of the destination, which must not be subscribed, cannot be looked up",
 		"AddPermission":            "add a permission for CloudWatch Logs: AccessDeniedException",
 	} {
 		server.AddFunction("forwarder", "") // without its permission

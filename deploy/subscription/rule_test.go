@@ -1,6 +1,7 @@
 package subscription_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -31,7 +32,7 @@ func TestParseDestination(t *testing.T) {
 		"":                                      "is not an ARN",
 		"sumoship-forwarder":                    "is not an ARN (for a function: arn:aws:lambda:REGION:ACCOUNT:function:NAME)",
 		"arn:aws:lambda:us-east-1:123456789012": "is not an ARN",
-		"arn:aws:sqs:us-east-1:123456789012:q":  "is no destination of CloudWatch Logs",
+		"arn:aws:sqs:us-east-1:123456789012:q":  "is not a destination of CloudWatch Logs",
 		"arn:aws:lambda:us-east-1:123456789012:layer:x":              "is not of the form arn:aws:lambda:REGION:ACCOUNT:function:NAME",
 		"arn:aws:lambda:us-east-1:1234:function:x":                   "is not of the form",
 		"arn:aws:lambda::123456789012:function:x":                    "is not of the form",
@@ -132,16 +133,35 @@ func TestPermitted(t *testing.T) {
 	}
 }
 
+// A statement with our ID that permits less is in the way of ours, unless another
+// statement permits what ours would.
+func TestPermissionClash(t *testing.T) {
+	d := destination(t, forwarder)
+	const narrow = `{"Sid":"sumoship-all-log-groups","Effect":"Allow","Principal":{"Service":"logs.amazonaws.com"},"Action":"lambda:InvokeFunction","Condition":{"ArnLike":{"AWS:SourceArn":"arn:aws:logs:us-east-1:123456789012:log-group:/ecs/shop:*"}}}`
+	const wide = `{"Sid":"theirs","Effect":"Allow","Principal":{"Service":"logs.amazonaws.com"},"Action":"lambda:InvokeFunction"}`
+	_, err := d.Permitted(`{"Statement":[` + narrow + `]}`)
+	clash, ok := errors.AsType[*subscription.ClashError](err)
+	if !ok {
+		t.Fatalf("got %v", err)
+	}
+	if diff := cmp.Diff(subscription.ClashError{Function: forwarder, StatementID: "sumoship-all-log-groups"}, *clash); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if permitted, err := d.Permitted(`{"Statement":[` + narrow + `,` + wide + `]}`); !permitted || err != nil {
+		t.Errorf("%v, %v", permitted, err)
+	}
+}
+
 func TestAccountPolicy(t *testing.T) {
 	rule := &subscription.Rule{Destination: destination(t, forwarder), Own: []string{"/z", "/aws/lambda/sumoship-forwarder", "/a"}, Pattern: `{ $.level = "error" }`}
 	want := subscription.AccountPolicy{Name: "sumoship",
 		Document: `{"DestinationArn":"` + forwarder + `","FilterPattern":"{ $.level = \"error\" }"}`,
 		Criteria: `LogGroupName NOT IN ["/a","/aws/lambda/sumoship-forwarder","/z"]`}
-	got, err := rule.AccountPolicy()
+	got, err := rule.PlanAccount(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(want, got); d != "" {
+	if d := cmp.Diff(want, got.Policy); d != "" {
 		t.Errorf("-want +got:\n%s", d)
 	}
 	same := want
@@ -181,8 +201,8 @@ func TestAccountPolicy(t *testing.T) {
 	}
 
 	stream := &subscription.Rule{Destination: destination(t, stream), Role: "arn:aws:iam::123456789012:role/r"}
-	if p, err := stream.AccountPolicy(); err != nil || p.Criteria != "" || !strings.Contains(p.Document, `"RoleArn":"arn:aws:iam::123456789012:role/r"`) {
-		t.Errorf("%+v %v", p, err)
+	if s, err := stream.PlanAccount(nil); err != nil || s.Policy.Criteria != "" || !strings.Contains(s.Policy.Document, `"RoleArn":"arn:aws:iam::123456789012:role/r"`) {
+		t.Errorf("%+v %v", s, err)
 	}
 	rule.Include = patterns(t, "x")
 	if _, err := rule.PlanAccount(nil); err == nil || !strings.Contains(err.Error(), "cannot choose by patterns or tags") {
@@ -192,7 +212,7 @@ func TestAccountPolicy(t *testing.T) {
 	for range 100 {
 		rule.Own = append(rule.Own, "/"+strings.Repeat("x", 400)+string(rune('a'+len(rule.Own)%26))+strings.Repeat("y", len(rule.Own)))
 	}
-	if _, err := rule.AccountPolicy(); err == nil || !strings.Contains(err.Error(), "takes at most 25600") {
+	if _, err := rule.PlanAccount(nil); err == nil || !strings.Contains(err.Error(), "takes at most 25600") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -2,7 +2,7 @@
 // Lambda, and lives in the test: log groups, subscription filters, account
 // policies, functions and their policies behind the real clients of
 // aws-sdk-go-v2, with AWS JSON 1.1 and REST JSON between them. It refuses what
-// the services refuse, with the same errors, keeps no time of its own (so that
+// the services refuse, with the same errors, has no clock but time.Now (so that
 // it lives in a testing/synctest bubble too), and fails on demand.
 //
 // What it knows of the services comes from their API references and developer
@@ -16,6 +16,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -33,6 +34,7 @@ const (
 type Group struct {
 	Name    string
 	Class   string // empty means STANDARD
+	Days    int    // retention; 0 is for ever
 	Tags    map[string]string
 	Filters []Filter // in the order of their names
 }
@@ -71,6 +73,10 @@ type Server struct {
 	// Page is how many log groups or filters a page has at most; 0 means 50, as
 	// many as there are.
 	Page int
+
+	// PermissionDelay is how long CloudWatch Logs does not know of a permission
+	// that was added, though Lambda shows it.
+	PermissionDelay time.Duration
 
 	mu        sync.Mutex // never held while waiting
 	groups    map[string]*Group

@@ -19,7 +19,7 @@ import (
 
 // Functions are the Lambda functions of an account in a Region.
 type Functions interface {
-	// LogGroup is the log group that a function writes to.
+	// LogGroup returns the log group that a function writes to.
 	LogGroup(ctx context.Context, arn string) (string, error)
 	// Invoke calls a function asynchronously.
 	Invoke(ctx context.Context, arn string, event []byte) error
@@ -33,9 +33,9 @@ type Subscriber struct {
 	groups    LogGroups
 	functions Functions
 
-	mu    sync.Mutex
-	rule  subscription.Rule // of the configuration, and what was learnt since
-	known bool              // the log group of the destination
+	mu       sync.Mutex
+	rule     subscription.Rule // of the configuration, and what was looked up since
+	resolved bool              // the log group of the destination
 }
 
 // Options are what a Subscriber is made of.
@@ -45,8 +45,8 @@ type Options struct {
 	Functions Functions
 }
 
-// NewSubscriber makes a subscriber from its environment. The error names every
-// variable that is wrong.
+// NewSubscriber returns a subscriber that is configured by its environment. The
+// error names every variable that is wrong.
 func NewSubscriber(o Options) (*Subscriber, error) {
 	c, err := readConfig(o.Getenv)
 	if err != nil {
@@ -55,9 +55,9 @@ func NewSubscriber(o Options) (*Subscriber, error) {
 	return &Subscriber{config: c, report: function.NewReporter(o.Out, c.functionName), groups: o.LogGroups, functions: o.Functions, rule: c.rule}, nil
 }
 
-// UnfinishedError tells that a run could not deal with all the log groups that
-// it was to, and could not hand the rest over to another run. Lambda tries the
-// event again; what was done stays done.
+// UnfinishedError reports that a run could not deal with all its log groups, and
+// could not hand the rest over to another run. Lambda tries the event again; what
+// was done stays done.
 type UnfinishedError struct{ Err error }
 
 func (e *UnfinishedError) Error() string {
@@ -107,11 +107,11 @@ func (s *Subscriber) run(ctx context.Context, event []byte, report *Report) erro
 	}
 	working, handing, end := function.SplitDeadline(ctx, s.reserve)
 	defer end()
-	rule, err := s.learn(working, report)
+	rule, err := s.resolveOwnLogGroup(working, report)
 	if err != nil {
 		return err
 	}
-	subs := &Subscriptions{Rule: rule, Groups: s.groups, Workers: s.workers}
+	subs := &Subscriptions{Rule: rule, Groups: s.groups, Workers: s.workers, PermissionDelay: PermissionDelay}
 	defer func() { report.Throttled = subs.Throttled() }()
 	if t.kind == triggerGroup {
 		report.LogGroup = t.group.Name
@@ -153,7 +153,7 @@ func (s *Subscriber) run(ctx context.Context, event []byte, report *Report) erro
 	return nil
 }
 
-// errTime tells that the time was up in the middle of a page.
+// errTime reports that the time was up in the middle of a page.
 var errTime = errors.New("a page of log groups is not finished")
 
 // page deals with a page of log groups.
@@ -176,7 +176,7 @@ func (s *Subscriber) page(ctx context.Context, subs *Subscriptions, token string
 	return next, nil
 }
 
-// self is the ARN or name to call this function by.
+// self returns the ARN or name to call this function by.
 func (s *Subscriber) self(ctx context.Context) string {
 	if lc, ok := lambdacontext.FromContext(ctx); ok && lc.InvokedFunctionArn != "" {
 		return lc.InvokedFunctionArn
@@ -184,12 +184,12 @@ func (s *Subscriber) self(ctx context.Context) string {
 	return s.functionName
 }
 
-// learn completes the rule with the log group that the destination really
-// writes to, once. That shows too whether the destination exists.
-func (s *Subscriber) learn(ctx context.Context, report *Report) (*subscription.Rule, error) {
+// resolveOwnLogGroup completes the rule with the log group that the destination
+// really writes to, once. That shows too whether the destination exists.
+func (s *Subscriber) resolveOwnLogGroup(ctx context.Context, report *Report) (*subscription.Rule, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.known && s.functions != nil && s.rule.Destination.Service == "lambda" {
+	if !s.resolved && s.functions != nil && s.rule.Destination.Service == "lambda" {
 		group, err := s.functions.LogGroup(ctx, s.rule.Destination.ARN)
 		switch {
 		case code(err) == "ResourceNotFoundException":
@@ -199,7 +199,7 @@ func (s *Subscriber) learn(ctx context.Context, report *Report) (*subscription.R
 			report.problem(fmt.Sprintf("the log group of the destination cannot be looked up: %v", err))
 		default:
 			s.rule.Own = append(s.rule.Own, group)
-			s.known = true
+			s.resolved = true
 		}
 	}
 	rule := s.rule
