@@ -31,7 +31,7 @@ func (b *bench) visible(want int) {
 func TestPeekLeavesAllWhereItWas(t *testing.T) {
 	for n, want := range map[int]int{-1: 0, 0: 0, 1: 1, 10: 10, 12: 12, 25: 25, 100: 25} {
 		onQueue(t, sqstest.Config{}, 0, func(b *bench) {
-			all := letters(25, 0)
+			all := entries(25, 0)
 			b.put(all...)
 			start := time.Now()
 			got, err := b.queue.Peek(b.Context(), n)
@@ -44,7 +44,7 @@ func TestPeekLeavesAllWhereItWas(t *testing.T) {
 			ids := map[string]bool{}
 			for _, m := range got {
 				ids[m.ID] = true
-				if !slices.ContainsFunc(all, func(l dlq.Letter) bool { return string(l.Event) == m.Body && l.Cause == m.Letter.Cause }) {
+				if !slices.ContainsFunc(all, func(l dlq.Entry) bool { return string(l.Event) == m.Body && l.Cause == m.Entry.Cause }) {
 					b.Errorf("%v was not put", m)
 				}
 			}
@@ -56,7 +56,7 @@ func TestPeekLeavesAllWhereItWas(t *testing.T) {
 
 func TestPeekDoesNotSeeWhatRests(t *testing.T) {
 	onQueue(t, sqstest.Config{}, dlq.DefaultDelay, func(b *bench) {
-		b.put(letters(3, 0)...)
+		b.put(entries(3, 0)...)
 		got, err := b.queue.Peek(b.Context(), 10)
 		if len(got) != 0 || err != nil {
 			b.Errorf("%v, error: %v", got, err)
@@ -66,7 +66,7 @@ func TestPeekDoesNotSeeWhatRests(t *testing.T) {
 
 func TestPeekCutShortGivesBackWhatItHas(t *testing.T) {
 	onQueue(t, sqstest.Config{}, 0, func(b *bench) {
-		b.put(letters(25, 0)...)
+		b.put(entries(25, 0)...)
 		ctx, cancel := context.WithCancel(b.Context())
 		defer cancel()
 		receives := 0
@@ -90,21 +90,21 @@ func TestPeekCutShortGivesBackWhatItHas(t *testing.T) {
 // What cannot be given back comes back by itself.
 func TestPeekThatCannotGiveBack(t *testing.T) {
 	onQueue(t, sqstest.Config{Visibility: 12 * time.Hour}, 0, func(b *bench) {
-		b.put(letters(5, 0)...)
-		releases := 0
+		b.put(entries(5, 0)...)
+		changes := 0
 		b.server.OnRequest(func(c sqstest.Call) sqstest.Fault {
 			if c.Op != "ChangeMessageVisibility" {
 				return sqstest.Fault{}
 			}
-			if releases++; releases != 2 {
+			if changes++; changes != 2 {
 				return sqstest.Fault{}
 			}
 			return sqstest.Fault{Code: "AccessDenied"}
 		})
 		got, err := b.queue.Peek(b.Context(), 5)
 		b.equal(len(got), 5)
-		b.fails(err, "q", "release", "AccessDenied")
-		b.equal(releases, 5)
+		b.fails(err, "q", "change visibility", "AccessDenied")
+		b.equal(changes, 5)
 		s, err := b.queue.Status(b.Context())
 		b.equal([]any{s.Visible, s.InFlight, err}, []any{4, 1, nil})
 		time.Sleep(30 * time.Second)
@@ -113,17 +113,17 @@ func TestPeekThatCannotGiveBack(t *testing.T) {
 }
 
 func TestStatus(t *testing.T) {
-	onQueue(t, sqstest.Config{Retention: 14 * 24 * time.Hour, DeadLetter: "parked", MaxReceives: 7}, 0, func(b *bench) {
-		b.server.Add(sqstest.Config{Name: "parked"})
-		b.put(letters(6, 0)...)
+	onQueue(t, sqstest.Config{Retention: 14 * 24 * time.Hour, DeadLetter: "quarantine", MaxReceives: 7}, 0, func(b *bench) {
+		b.server.Add(sqstest.Config{Name: "quarantine"})
+		b.put(entries(6, 0)...)
 		b.receive(2, 0, time.Minute)
 		late := dlq.New(b.url, dlq.DefaultDelay, func(context.Context) (*sqs.Client, error) { return b.client(), nil })
-		if failed, err := late.Put(b.Context(), letters(3, 0)); err != nil {
+		if failed, err := late.Put(b.Context(), entries(3, 0)); err != nil {
 			b.Fatal(failed, err)
 		}
 		want := dlq.Status{
-			Name: "q", Visible: 4, InFlight: 2, Delayed: 3, Keeps: 14 * 24 * time.Hour, ARN: arn("q"),
-			MaxReceives: 7, Parking: arn("parked"),
+			Name: "q", Visible: 4, InFlight: 2, Delayed: 3, Retention: 14 * 24 * time.Hour, ARN: arn("q"),
+			MaxReceives: 7, Quarantine: arn("quarantine"),
 		}
 		got, err := b.queue.Status(b.Context())
 		if err != nil {
@@ -137,7 +137,7 @@ func TestStatus(t *testing.T) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		b.equal(got, dlq.Status{Name: "q", Keeps: 4 * 24 * time.Hour, ARN: arn("q")})
+		b.equal(got, dlq.Status{Name: "q", Retention: 4 * 24 * time.Hour, ARN: arn("q")})
 	})
 }
 
@@ -159,8 +159,8 @@ func saying(b *bench, answer string) *dlq.Queue {
 // The count in a redrive policy is a number, or a string, as it was set.
 func TestStatusReadsRedrivePolicies(t *testing.T) {
 	for policy, want := range map[string]dlq.Status{
-		`{\"deadLetterTargetArn\":\"arn\",\"maxReceiveCount\":3}`:     {Name: "q", MaxReceives: 3, Parking: "arn"},
-		`{\"deadLetterTargetArn\":\"arn\",\"maxReceiveCount\":\"3\"}`: {Name: "q", MaxReceives: 3, Parking: "arn"},
+		`{\"deadLetterTargetArn\":\"arn\",\"maxReceiveCount\":3}`:     {Name: "q", MaxReceives: 3, Quarantine: "arn"},
+		`{\"deadLetterTargetArn\":\"arn\",\"maxReceiveCount\":\"3\"}`: {Name: "q", MaxReceives: 3, Quarantine: "arn"},
 		``: {Name: "q"},
 	} {
 		onQueue(t, sqstest.Config{}, 0, func(b *bench) {
@@ -179,26 +179,26 @@ func TestStatusReadsRedrivePolicies(t *testing.T) {
 
 func TestOther(t *testing.T) {
 	onQueue(t, sqstest.Config{}, 0, func(b *bench) {
-		b.server.Add(sqstest.Config{Name: "parked"})
-		other, err := b.queue.Other(b.Context(), arn("parked"), dlq.DefaultDelay)
+		b.server.Add(sqstest.Config{Name: "quarantine"})
+		other, err := b.queue.Other(b.Context(), arn("quarantine"), dlq.DefaultDelay)
 		if err != nil {
 			b.Fatal(err)
 		}
-		b.equal(other.Name(), "parked")
-		if failed, err := other.Put(b.Context(), letters(1, 0)); err != nil {
+		b.equal(other.Name(), "quarantine")
+		if failed, err := other.Put(b.Context(), entries(1, 0)); err != nil {
 			b.Fatal(failed, err)
 		}
-		got := b.server.Messages("parked")
+		got := b.server.Messages("quarantine")
 		if len(got) != 1 || got[0].VisibleAt.Sub(got[0].Sent) < 30*time.Second || len(b.bodies()) != 0 {
-			b.Errorf("parked: %v", got)
+			b.Errorf("quarantine: %v", got)
 		}
 		b.equal(b.opened, 1)
 
 		_, err = b.queue.Other(b.Context(), arn("none"), 0)
 		b.fails(err, "none", "find", "NonExistentQueue")
-		_, err = b.queue.Other(b.Context(), "arn:aws:sqs:us-east-1:999999999999:parked", 0) // of another account
-		b.fails(err, "parked", "find", "NonExistentQueue")
-		for _, arn := range []string{"", "parked", "arn:aws:sqs:us-east-1:123456789012"} {
+		_, err = b.queue.Other(b.Context(), "arn:aws:sqs:us-east-1:999999999999:quarantine", 0) // of another account
+		b.fails(err, "quarantine", "find", "NonExistentQueue")
+		for _, arn := range []string{"", "quarantine", "arn:aws:sqs:us-east-1:123456789012"} {
 			_, err = b.queue.Other(b.Context(), arn, 0)
 			b.fails(err, "q", "find", "")
 		}
@@ -228,7 +228,7 @@ func TestRedriveMovesAll(t *testing.T) {
 	onQueue(t, sqstest.Config{}, 0, func(b *bench) {
 		source := b.server.Add(sqstest.Config{Name: "source", DeadLetter: "q"})
 		b.server.Add(sqstest.Config{Name: "elsewhere"})
-		all := letters(25, 0)
+		all := entries(25, 0)
 		b.put(all...)
 		got, err := b.queue.Redriven(b.Context())
 		b.equal([]any{got, err}, []any{dlq.Move{}, nil})
@@ -251,7 +251,7 @@ func TestRedriveMovesAll(t *testing.T) {
 			want[string(all[i].Event)] = all[i].Cause
 		}
 		for _, m := range moved {
-			is[m.Body] = m.Letter.Cause
+			is[m.Body] = m.Entry.Cause
 		}
 		b.equal(len(moved), 25)
 		b.equal(is, want)
@@ -269,7 +269,7 @@ func TestRedriveMovesAll(t *testing.T) {
 
 func TestRedriveThatFails(t *testing.T) {
 	onQueue(t, sqstest.Config{}, 0, func(b *bench) {
-		b.put(letters(1, 0)...)
+		b.put(entries(1, 0)...)
 		b.server.Add(sqstest.Config{Name: "source"})
 		b.fails(b.queue.Redrive(b.Context(), arn("source")), "q", "redrive", "InvalidParameterValue") // not its source
 		b.server.Add(sqstest.Config{Name: "source", DeadLetter: "q"})

@@ -24,7 +24,7 @@ var mayImport = map[string]struct {
 	"sumo/sumotest": {},
 	"dlq":           {sdk: true},
 	"dlq/dlqtest":   {siblings: []string{"dlq"}},
-	"dlq/sqstest":   {sdk: true},
+	"dlq/sqstest":   {siblings: []string{"function/awstest"}, sdk: true},
 
 	"function":                  {sdk: true},
 	"function/ship":             {siblings: []string{"function", "transform", "sumo", "dlq"}, sdk: true},
@@ -34,14 +34,22 @@ var mayImport = map[string]struct {
 	"function/replay":           {siblings: []string{"function", "function/ship"}, sdk: true},
 	"function/subscriber":       {siblings: []string{"function", "function/subscribe", "function/subscribe/awsapi"}, sdk: true},
 	"function/lambdatest":       {},
-	"function/logstest":         {sdk: true},
-	"function/mototest":         {},
+	"function/logstest":         {siblings: []string{"function/awstest"}, sdk: true},
+	"function/awstest":          {},
+	"function/awstest/moto":     {},
 
-	"deploy":   {siblings: []string{"deploy/…"}},
-	"deploy/…": {siblings: []string{"deploy/…"}},
+	"deploy/tree":         {},
+	"deploy/taskdef":      {siblings: []string{"deploy/tree"}},
+	"deploy/finding":      {siblings: []string{"deploy/tree", "deploy/taskdef"}},
+	"deploy/cfn":          {siblings: []string{"deploy/tree", "deploy/taskdef"}},
+	"deploy/fargate":      {siblings: []string{"deploy/tree", "deploy/taskdef", "deploy/finding"}},
+	"deploy/iam":          {siblings: []string{"deploy/tree", "deploy/taskdef", "deploy/finding", "deploy/cfn"}},
+	"deploy/service":      {siblings: []string{"deploy/tree", "deploy/taskdef", "deploy/finding", "deploy/cfn", "deploy/fargate", "deploy/iam", "deploy/subscription"}},
+	"deploy/subscription": {},
+	"deploy/eni":          {},
 
 	"cmd/sumoship": {siblings: []string{"transform", "sumo", "sumo/sumotest", "dlq", "dlq/dlqtest", "function", "function/ship", "function/subscribe",
-		"function/subscribe/awsapi", "deploy", "deploy/…"}, sdk: true},
+		"function/subscribe/awsapi", "deploy/…"}, sdk: true},
 }
 
 // stands reports whether a name of the table stands for a package.

@@ -1,9 +1,3 @@
-// Package transform turns the payload that CloudWatch Logs sends to a Lambda
-// function into records for a Sumo Logic HTTP Source, and back into a payload
-// of some of its events. It does no I/O and knows no AWS SDK.
-//
-// The record format is that of Sumo's function cloudwatchlogs-with-dlq, less
-// its flaws, so that searches keep working.
 package transform
 
 import (
@@ -34,10 +28,10 @@ const (
 
 // ErrTooLarge is wrapped by the DecodeError of a payload that inflates to more
 // than the limit.
-var ErrTooLarge = errors.New("payload is larger than the limit")
+var ErrTooLarge = errors.New("payload exceeds the limit")
 
-// DecodeError tells that an event cannot be read. Its text holds nothing of
-// the event's content. Trying again cannot help.
+// DecodeError is why an event cannot be read. Its text holds nothing of the
+// event's content. It is permanent: a retry cannot help.
 type DecodeError struct {
 	Stage string // one of the Stage constants
 	Err   error
@@ -50,17 +44,17 @@ func failed(stage, format string, args ...any) error {
 	return &DecodeError{stage, fmt.Errorf(format, args...)}
 }
 
-// Batch is one decoded payload: the events of one log stream. It is valid
-// until the next Decode with the same Decoder.
+// Batch is one decoded payload: the events of one log stream. It is valid until
+// the next call of Decode on the same Decoder.
 type Batch struct {
-	Control   bool   // a CONTROL_MESSAGE: CloudWatch Logs tests whether we are there
+	Control   bool   // a CONTROL_MESSAGE, by which CloudWatch Logs tests the destination
 	LogGroup  string // "" if the payload names none
 	LogStream string // "" if the payload names none
 
-	doc      []byte // the document, valid JSON in valid UTF-8
-	from, to int    // where its array of events lies, brackets included
-	n        int    // events in it
-	marks    []mark // where the first of them have their members
+	doc      []byte       // the document, valid JSON in valid UTF-8
+	from, to int          // its array of events is doc[from:to], brackets included
+	n        int          // events in it
+	index    []eventIndex // of the first of them, at most maxIndexed
 
 	named struct{ group, stream bool } // the document names them
 }
@@ -71,16 +65,16 @@ func (b *Batch) Len() int { return b.n }
 // Size is the length of the decompressed document in bytes.
 func (b *Batch) Size() int { return len(b.doc) }
 
-// Decoder decodes payloads, one at a time, in buffers that it keeps. The zero
-// value is ready.
+// Decoder decodes payloads, one at a time, into buffers that it reuses. The zero
+// value is ready to use.
 type Decoder struct {
 	doc   []byte
-	marks []mark
+	index []eventIndex
 	in    bufio.Reader // of gz
 	gz    gzip.Reader
 }
 
-// keepCap is how large a buffer may be, in bytes, to be kept for the next
+// keepCap is the capacity, in bytes, up to which a buffer is kept for the next
 // payload.
 const keepCap = 16 << 20
 
@@ -89,12 +83,12 @@ const keepCap = 16 << 20
 // document. limit bounds the decompressed size in bytes; a longer payload
 // fails without being read whole.
 //
-// The gzip trailer is checked, so a payload that was cut short is an error.
-// Keys that are not known pass. Bytes that are no UTF-8 become U+FFFD. A
-// CONTROL_MESSAGE sets Batch.Control and has no events.
+// The gzip trailer is checked, so a truncated payload is an error. Unknown keys
+// are ignored. Bytes that are not UTF-8 become U+FFFD. A CONTROL_MESSAGE sets
+// Batch.Control and has no events.
 //
-// Errors: *DecodeError, which wraps ErrTooLarge when the limit was exceeded.
-// All are permanent, and none holds text of the payload.
+// Errors: *DecodeError, which wraps ErrTooLarge when the limit is exceeded. All
+// are permanent, and none holds text of the payload.
 //
 // Source: AWS Lambda Developer Guide, "Using Lambda with CloudWatch Logs".
 func (d *Decoder) Decode(event []byte, limit int64) (*Batch, error) {
@@ -119,17 +113,17 @@ func (d *Decoder) Decode(event []byte, limit int64) (*Batch, error) {
 	if !utf8.Valid(doc) {
 		doc = validUTF8(doc)
 	}
-	b, err := parse(doc, d.marks[:0])
+	b, err := parse(doc, d.index[:0])
 	if err == nil {
-		d.marks = b.marks
+		d.index = b.index
 	}
 	return b, err
 }
 
-// Decode is Decoder.Decode with a Decoder of its own.
+// Decode decodes an event with a new Decoder; see Decoder.Decode.
 func Decode(event []byte, limit int64) (*Batch, error) { return new(Decoder).Decode(event, limit) }
 
-// payloadOf finds awslogs.data in a Lambda event: what is between its quotes.
+// payloadOf returns awslogs.data of a Lambda event, without its quotes.
 func payloadOf(event []byte) ([]byte, error) {
 	if data, ok := payloadAsSent(event); ok {
 		return data, nil
@@ -167,7 +161,7 @@ func payloadOf(event []byte) ([]byte, error) {
 	return data, nil
 }
 
-// payloadAsSent is payloadOf of an event just as CloudWatch Logs writes it.
+// payloadAsSent is payloadOf for an event exactly as CloudWatch Logs writes it.
 func payloadAsSent(event []byte) (data []byte, ok bool) {
 	const head, tail = `{"awslogs":{"data":`, `}}`
 	if !bytes.HasPrefix(event, []byte(head)) {
@@ -180,8 +174,8 @@ func payloadAsSent(event []byte) (data []byte, ok bool) {
 	return event[len(head)+1 : end-1], true
 }
 
-// find returns the value of the last member of that name in valid JSON, nil if
-// there is none. ok is false if the JSON is not an object.
+// find returns the value of the last member of that name in valid JSON, or nil.
+// ok is false if the JSON is not an object.
 func find(object []byte, name string) (value []byte, ok bool) {
 	end := scanObject(object, 0, func(key []byte, i int) int {
 		end, _ := scanValue(object, i, 0)
@@ -193,8 +187,7 @@ func find(object []byte, name string) (value []byte, ok bool) {
 	return value, end >= 0
 }
 
-// unpacking reads what is in base64, without line breaks, of which it decodes
-// as much at a time as is wanted.
+// unpacking is an io.Reader that decodes base64, without line breaks, on demand.
 type unpacking struct{ src []byte }
 
 func (u *unpacking) Read(p []byte) (int, error) {
@@ -206,8 +199,8 @@ func (u *unpacking) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// plainBase64 makes base64 of any of its usual spellings - either alphabet,
-// padded or not, with line breaks - that which unpacking reads.
+// plainBase64 converts the usual spellings of base64 (either alphabet, padded or
+// not, with line breaks) into the one that unpacking reads.
 func plainBase64(src []byte) ([]byte, error) {
 	if len(src) == 0 {
 		return nil, errors.New("data is empty")
@@ -233,10 +226,10 @@ func plainBase64(src []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// inflate appends the content of all gzip members that are in size characters
-// of base64.
+// inflate appends the content of all gzip members in packed, which is size
+// characters of base64 long.
 func (d *Decoder) inflate(dst []byte, packed *unpacking, size int, limit int64) ([]byte, error) {
-	limit = min(max(limit, 0), math.MaxInt-1) // one more is read, to see that it is exceeded
+	limit = min(max(limit, 0), math.MaxInt-1) // one byte more is read, to see that it is exceeded
 	var end [8]byte
 	n, _ := base64.StdEncoding.Decode(end[:], packed.src[max(0, size-8):])
 	d.in.Reset(packed)
@@ -255,8 +248,8 @@ func (d *Decoder) inflate(dst []byte, packed *unpacking, size int, limit int64) 
 	}
 }
 
-// more tells whether another member follows. There may be zeros after the last
-// one, which gzip permits as padding.
+// more reports whether another member follows. gzip permits zeros after the last
+// one as padding.
 func (d *Decoder) more() (bool, error) {
 	for padded := false; ; padded = true {
 		c, err := d.in.ReadByte()
@@ -274,22 +267,22 @@ func (d *Decoder) more() (bool, error) {
 	}
 }
 
-// read appends the content of one member. The last four bytes of a member tell
-// its size, so a buffer of the right size can be had at once; as they cannot
-// be trusted, the buffer is never larger than what deflate can make of the size
-// characters of base64 that there are. end is the end of them all, decoded.
+// read appends the content of one member. The last four bytes of a member give
+// its size, so a buffer of the right size can be allocated at once; as they
+// cannot be trusted, the buffer is never larger than what size characters of
+// base64 can inflate to. end is the decoded end of the last member.
 func (d *Decoder) read(dst, end []byte, size int, limit int64) ([]byte, error) {
-	const most = 1032 // the greatest ratio of deflate
+	const most = 1032 // deflate's maximum ratio
 	hint := int64(0)
 	if len(end) >= 4 {
 		hint = int64(binary.LittleEndian.Uint32(end[len(end)-4:]))
 	}
 	hint = min(hint, int64(size)*most, limit)
 	if need := len(dst) + int(hint) + 1; cap(dst) < need {
-		if len(dst) > 0 { // many members are not to grow it a little each
+		if len(dst) > 0 { // or many members would each grow it a little
 			need = max(need, 2*cap(dst))
 		} else {
-			dst, d.doc = nil, nil // so that nothing holds the old one beside the new one
+			dst, d.doc = nil, nil // free the old buffer before allocating the new one
 		}
 		grown := make([]byte, len(dst), need)
 		copy(grown, dst)
@@ -318,13 +311,13 @@ func (d *Decoder) read(dst, end []byte, size int, limit int64) ([]byte, error) {
 
 func truncated(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return errors.New("the data ends too early")
+		return errors.New("the data is truncated")
 	}
 	return err
 }
 
-// validUTF8 replaces what is no UTF-8 by U+FFFD the way decoders of the web do:
-// one for each longest beginning of a character, or else for each byte.
+// validUTF8 replaces invalid UTF-8 by U+FFFD as web browsers do: one for each
+// maximal subpart of a character, or else for each byte.
 // Source: The Unicode Standard, "U+FFFD Substitution of Maximal Subparts".
 func validUTF8(b []byte) []byte {
 	out := make([]byte, 0, len(b)+len(b)/8)
@@ -339,8 +332,8 @@ func validUTF8(b []byte) []byte {
 	return out
 }
 
-// subpart is the length of the longest beginning of a character at the start
-// of b, which does not start with a whole one; at least 1.
+// subpart returns the length of the maximal subpart of a character at the start of
+// b, which does not start with a whole one; at least 1.
 func subpart(b []byte) int {
 	want, low, high := 0, byte(0x80), byte(0xbf)
 	switch c := b[0]; {
@@ -351,7 +344,7 @@ func subpart(b []byte) int {
 	case 0xf0 <= c && c <= 0xf4:
 		want = 4
 	}
-	switch b[0] { // what may follow these is narrower
+	switch b[0] { // these narrow the range of the byte that follows
 	case 0xe0:
 		low = 0xa0
 	case 0xed:
@@ -369,20 +362,20 @@ func subpart(b []byte) int {
 	return n
 }
 
-// parse reads the document of CloudWatch Logs. The batch has its marks appended
-// to marks.
-func parse(doc []byte, marks []mark) (*Batch, error) {
-	b := &Batch{doc: doc, marks: marks}
+// parse reads the document of CloudWatch Logs. It appends the batch's index to
+// index.
+func parse(doc []byte, index []eventIndex) (*Batch, error) {
+	b := &Batch{doc: doc, index: index}
 	var kind []byte
 	shape := ""
 	start := scanSpace(doc, 0)
 	end := scanObject(doc, start, func(key []byte, i int) int {
 		if keyIs(key, "logEvents") && i < len(doc) && doc[i] == '[' {
-			b.n, b.marks, shape = 0, marks, ""
+			b.n, b.index, shape = 0, index, ""
 			end := scanArray(doc, i, func(i int) int {
-				m := markOf(doc, i)
-				if len(b.marks) == b.n && b.n < maxMarks {
-					b.marks = append(b.marks, m)
+				m := indexEvent(doc, i)
+				if len(b.index) == b.n && b.n < maxIndexed {
+					b.index = append(b.index, m)
 				}
 				if m.end != 0 {
 					b.n++
@@ -416,32 +409,32 @@ func parse(doc []byte, marks []mark) (*Batch, error) {
 	})
 	if end < 0 || scanSpace(doc, end) != len(doc) {
 		if _, _, _, ok := isJSON(doc); ok {
-			return nil, failed(StageDocument, "it is not an object")
+			return nil, failed(StageDocument, "not a JSON object")
 		}
-		return nil, failed(StageDocument, "it is not exactly one JSON document")
+		return nil, failed(StageDocument, "not exactly one JSON document")
 	}
 	switch string(kind) {
 	case `"CONTROL_MESSAGE"`:
 		return &Batch{Control: true, LogGroup: b.LogGroup, LogStream: b.LogStream, doc: doc}, nil
 	case `"DATA_MESSAGE"`, "", "null": // without a type it can only be data
 	default:
-		return nil, failed(StageDocument, "its messageType is neither DATA_MESSAGE nor CONTROL_MESSAGE")
+		return nil, failed(StageDocument, "messageType is neither DATA_MESSAGE nor CONTROL_MESSAGE")
 	}
 	switch {
 	case b.to == 0:
-		return nil, failed(StageDocument, "it has no array logEvents")
+		return nil, failed(StageDocument, "logEvents is missing or not an array")
 	case shape != "":
 		return nil, failed(StageDocument, "%s", shape)
 	}
 	return b, nil
 }
 
-// text is the content of a JSON string, "" of any other value.
+// text returns the content of a JSON string, "" for any other value.
 func text(value []byte) string {
 	if value[0] != '"' {
 		return ""
 	}
 	s := appendUnescaped(nil, value[1:len(value)-1])
-	replaceHalves(s)
+	replaceLoneSurrogates(s)
 	return string(s)
 }

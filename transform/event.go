@@ -5,9 +5,9 @@ import (
 	"math"
 )
 
-// kind tells which member of a log event it is. An event of CloudWatch Logs has
-// id, timestamp and message, and extractedFields where the subscription filter
-// takes the line apart; Rebuild may add requestID. What else there is passes.
+// kind is which member of a log event it is. An event of CloudWatch Logs has id,
+// timestamp and message, and extractedFields where the subscription filter parses
+// the line; Rebuild may add requestID. Other members pass through.
 type kind uint8
 
 const (
@@ -47,80 +47,79 @@ func kindOf(key []byte) kind {
 	return other
 }
 
-// member is one member of a log event, as it is written.
+// member is one member of a log event, as written.
 type member struct {
 	kind       kind
 	key, value []byte
 	flags      int // of value, if it is a string
 }
 
-// mark tells where an event has its members if it is written just as CloudWatch
-// Logs writes it:
+// eventIndex holds where the members of an event are, if it is written exactly as
+// CloudWatch Logs writes it:
 //
 //	{"id":"…","timestamp":…,"message":"…"}
 //
-// Reading an event takes half the time where its strings have been scanned
-// before. The zero mark is that of any other event.
-type mark struct {
+// It halves the time to read an event, whose strings need not be scanned again.
+// Any other event has the zero eventIndex.
+type eventIndex struct {
 	id      uint32 // end of the value of id
 	message uint32 // start of the message, at its quote
 	end     uint32 // of the event
 	flags   int32  // of the message
 }
 
-// maxMarks bounds the marks of a batch: they are 1 MB then. Of events beyond
-// there is none.
-const maxMarks = 1 << 16
+// maxIndexed bounds the index of a batch, to 1 MB. Later events are not indexed.
+const maxIndexed = 1 << 16
 
 const beforeID, beforeTime, beforeMessage = `{"id":`, `,"timestamp":`, `,"message":`
 
-// markOf is the mark of the event that starts at b[i].
-func markOf(b []byte, i int) mark {
+// indexEvent returns the index of the event that starts at b[i].
+func indexEvent(b []byte, i int) eventIndex {
 	at := func(s string) bool { return i >= 0 && len(b)-i > len(s) && string(b[i:i+len(s)]) == s }
-	var m mark
+	var m eventIndex
 	if len(b) > math.MaxUint32 || !at(beforeID) {
-		return mark{}
+		return eventIndex{}
 	}
 	if i, _ = scanString(b, i+len(beforeID)); !at(beforeTime) {
-		return mark{}
+		return eventIndex{}
 	}
 	m.id = uint32(i)
 	if i = scanNumber(b, i+len(beforeTime)); !at(beforeMessage) {
-		return mark{}
+		return eventIndex{}
 	}
 	i += len(beforeMessage)
 	m.message = uint32(i)
 	end, flags := scanString(b, i)
 	if i = end; !at("}") {
-		return mark{}
+		return eventIndex{}
 	}
 	m.end, m.flags = uint32(i+1), int32(flags)
 	return m
 }
 
-// event is what is known of a log event before it becomes a record.
+// event is a log event, parsed, before it becomes a record.
 type event struct {
 	members []member
-	scratch []byte // holds the message where it had to be rewritten
+	scratch []byte // holds the message if it had to be rewritten
 
-	msg    []byte // the message as canonical escaped text, nil if it is no string
-	halves bool   // msg holds half a surrogate pair
-	value  []byte // the message where it is a JSON value but no string
+	msg    []byte // the message as canonical escaped text, nil if it is not a string
+	lone   bool   // msg holds a lone surrogate
+	value  []byte // the message if it is a JSON value other than a string
 	preset []byte // value of requestID
 	report bool   // a REPORT line of Lambda: the last of its request
 
 	own   []byte // the request id in the message
 	level string // the log level in the prefix of the message
-	body  []byte // msg without the newline at its end and that prefix
+	body  []byte // msg without that prefix and its trailing newline
 }
 
-// read takes the event with number n of a batch apart, which starts at doc[i],
-// and returns where it ends.
+// read parses event n of a batch, which starts at doc[i], and returns where it
+// ends.
 func (e *event) read(batch *Batch, n, i int) int {
 	b := batch.doc
 	*e = event{members: e.members[:0], scratch: e.scratch[:0]}
-	if n < len(batch.marks) && batch.marks[n].end != 0 {
-		m := batch.marks[n]
+	if n < len(batch.index) && batch.index[n].end != 0 {
+		m := batch.index[n]
 		id, text, end := int(m.id), int(m.message), int(m.end)-1
 		e.members = append(e.members,
 			member{eventID, b[i+1 : i+len(beforeID)-1], b[i+len(beforeID) : id], 0},
@@ -152,8 +151,8 @@ func (e *event) read(batch *Batch, n, i int) int {
 	return end
 }
 
-// add keeps the last of several members of one name, at the place of the first,
-// as JSON.parse does.
+// add appends a member. Of several members of one name the last value counts, at
+// the position of the first, as in JSON.parse.
 func (e *event) add(m member) {
 	if m.kind != other {
 		for i, old := range e.members {
@@ -175,7 +174,7 @@ func (e *event) setMessage(m member) {
 	}
 	msg := m.value[1 : len(m.value)-1]
 	if m.flags&hasUnicode != 0 {
-		e.scratch, e.halves = appendCanonical(e.scratch, msg)
+		e.scratch, e.lone = appendCanonical(e.scratch, msg)
 		msg = e.scratch
 	}
 	e.msg = msg

@@ -6,21 +6,22 @@ import (
 	"io"
 )
 
-// chunk is how many log events ReadInput puts in one batch at most. CloudWatch
-// Logs takes no more in one request either.
+// chunk is the maximum number of log events that ReadInput puts into one batch,
+// which is also that of CloudWatch Logs for one request.
 // Source: Amazon CloudWatch Logs API Reference, PutLogEvents.
 const chunk = 10_000
 
-// ReadInput reads what people have at hand of a log as events of Lambda: any
-// number of JSON documents one after the other, or in an array, each
+// ReadInput reads log data that people have at hand and returns it as Lambda
+// events. The input is any number of JSON documents, one after the other or in an
+// array, each
 //
 //   - an event, {"awslogs":{"data":"…"}};
 //   - its decoded payload, {"messageType":"DATA_MESSAGE","logEvents":[…]};
 //   - the output of aws logs filter-log-events or get-log-events,
-//     {"events":[…]}, which does not name its log group: group does. It makes an
-//     event for each log stream.
+//     {"events":[…]}, which does not name its log group: group does. Each log
+//     stream becomes an event of its own.
 //
-// Anything else becomes an event as it is; Decode says what is wrong with it.
+// Anything else is returned unchanged; Decode reports what is wrong with it.
 func ReadInput(input []byte, group string) [][]byte {
 	var out [][]byte
 	dec := json.NewDecoder(bytes.NewReader(input))

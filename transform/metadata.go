@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Source is what Sumo Logic stores with the records of one request: the values
-// of its X-Sumo headers. Where one is empty, the HTTP Source's own setting
+// Source is the metadata that Sumo Logic stores with the records of one request:
+// the values of its X-Sumo headers. If one is empty, the HTTP Source's own setting
 // applies.
 type Source struct {
 	Name     string // _sourceName
@@ -15,11 +15,11 @@ type Source struct {
 	Fields   string // comma-separated key=value pairs
 }
 
-// metadataKey is the member of a JSON message that overrides the source of its
-// record. It is never part of the record.
+// metadataKey is the member of a JSON message that overrides its record's source.
+// It never becomes part of the record.
 const metadataKey = "_sumo_metadata"
 
-// unlessNone is value, or nothing where it is the word that says so.
+// unlessNone returns value, or "" if value is the word none.
 func unlessNone(value string) string {
 	if strings.EqualFold(strings.TrimSpace(value), "none") {
 		return ""
@@ -27,14 +27,14 @@ func unlessNone(value string) string {
 	return value
 }
 
-// override is s with what the value of a _sumo_metadata member sets. What is
-// neither text nor a number, a boolean or a list of such is passed over.
+// override returns s with the settings of a _sumo_metadata member. A setting that
+// is not a string, a number, a boolean or a list of those is ignored.
 func (s Source) override(metadata []byte) Source {
 	if len(metadata) == 0 || metadata[0] != '{' {
 		return s
 	}
-	// Of two keys for one field the later wins. A key that is there twice
-	// counts where it stands first, with what it says last, as in JSON.parse.
+	// Of two keys for one field the later wins. A repeated key counts at its first
+	// position with its last value, as in JSON.parse.
 	type setting struct {
 		key   string
 		value []byte
@@ -61,8 +61,8 @@ func (s Source) override(metadata []byte) Source {
 	return s
 }
 
-// field is the field that a key of _sumo_metadata means: in the spelling of
-// cloudwatchlogs-with-dlq, of Sumo's older functions, or the header itself.
+// field returns the field that a key of _sumo_metadata sets: in the spelling of
+// cloudwatchlogs-with-dlq, of Sumo's older functions, or as the header.
 func (s *Source) field(key string) *string {
 	switch key {
 	case "sourceName", "source", "X-Sumo-Name":
@@ -77,12 +77,12 @@ func (s *Source) field(key string) *string {
 	return nil
 }
 
-// plain is a JSON value as the text of a header. A list is joined by commas.
+// plain returns a JSON value as header text. A list is joined by commas.
 func plain(value []byte) (string, bool) {
 	switch value[0] {
 	case '"':
 		return text(value), true
-	case '{', 'n': // null leaves what there is
+	case '{', 'n': // null changes nothing
 		return "", false
 	case '[':
 		var list []string

@@ -13,20 +13,20 @@ type Part struct {
 	Events int    // how many it holds
 }
 
-// Rebuild makes payloads of the events for which keep is true, each of at most
+// Rebuild returns payloads of the events for which keep is true, each of at most
 // limit bytes, in order. unfit counts the events that are too large even alone;
 // they are in no part.
 //
-// The document around the events stays as it was, and so does each event, but
-// for the request id that it has taken over from an earlier line: that line may
-// be in another part, so the id is written beside the message. An event that
-// has none, after a line with one whose REPORT line is not kept, says so with
-// null. Records of the parts are therefore the records of the batch.
+// The document around the events is unchanged, and so is each event, except for a
+// request id that it has inherited from an earlier line: that line may be in
+// another part, so the id is written beside the message. An event without one
+// that follows a line with one whose REPORT line is not kept gets null. So the
+// records of the parts are the records of the batch.
 func (b *Batch) Rebuild(keep func(event int) bool, limit int) (parts []Part, unfit int) {
 	var (
 		e       event
-		carried ids    // as the batch has them
-		rebuilt ids    // as its kept events alone would have them
+		carried ids    // in the batch
+		rebuilt ids    // in the kept events alone
 		kept    []byte // the kept events, with a comma after each
 		ends    = []int{0}
 		i       int
@@ -76,11 +76,11 @@ func (b *Batch) Rebuild(keep func(event int) bool, limit int) (parts []Part, unf
 	return parts, unfit
 }
 
-// Pack makes the Lambda event of a document of CloudWatch Logs.
+// Pack returns the Lambda event of a CloudWatch Logs document.
 func Pack(doc []byte) []byte {
 	var zipped bytes.Buffer
 	w := gzip.NewWriter(&zipped)
-	w.Write(doc) // a bytes.Buffer takes everything
+	w.Write(doc) // to a bytes.Buffer: this cannot fail
 	w.Close()
 	const head, tail = `{"awslogs":{"data":"`, `"}}`
 	out := make([]byte, 0, len(head)+base64.StdEncoding.EncodedLen(zipped.Len())+len(tail))

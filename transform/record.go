@@ -11,20 +11,20 @@ import (
 type Format uint8
 
 const (
-	// Others is {"timestamp":…,"message":…} and what else is known of the
-	// event. A message that is JSON is embedded as it is written, less the
-	// white space between its tokens; any other is a string, trimmed.
+	// Others is {"timestamp":…,"message":…} and whatever else is known of the
+	// event. A message that is JSON is embedded as written, without the white
+	// space between its tokens; any other is a string, trimmed.
 	Others Format = iota
 	// VPCJSON is Others without the timestamp, for VPC flow logs.
 	VPCJSON
-	// VPCRaw is the message alone, trimmed; of a JSON string its content.
+	// VPCRaw is the message alone, trimmed; for a JSON string its content.
 	VPCRaw
-	// Raw is the message alone as it is, less one newline at its end.
+	// Raw is the message alone, unchanged except for one trailing newline.
 	Raw
 )
 
-// ParseFormat reads a value of LOG_FORMAT. Any other name that begins with VPC
-// is VPC-JSON, as in Sumo's function; the case of letters matters.
+// ParseFormat returns the Format of a LOG_FORMAT value, which is case-sensitive.
+// Any other name that begins with VPC is VPC-JSON, as in Sumo's function.
 func ParseFormat(name string) (Format, error) {
 	switch name {
 	case "", "Others":
@@ -37,23 +37,27 @@ func ParseFormat(name string) (Format, error) {
 	if strings.HasPrefix(name, "VPC") {
 		return VPCJSON, nil
 	}
-	return Others, fmt.Errorf("%q is none of Others, VPC-JSON, VPC-RAW and RAW (the case of letters matters)", name)
+	return Others, fmt.Errorf("unknown format %q: want Others, VPC-JSON, VPC-RAW or RAW, case-sensitive", name)
 }
 
 func (f Format) vpc() bool { return f == VPCJSON || f == VPCRaw }
 
-// Options say how records are made. The zero value makes what Sumo's function
-// makes when none of its variables is set.
+// Options control how records are written. The zero value writes what Sumo's
+// function writes when none of its variables is set.
 type Options struct {
 	Format         Format
 	LogInfo        bool      // add logStream and logGroup to each record
 	EventID        bool      // keep the id of the log event in each record
 	StreamPrefixes []string  // ship only log streams that begin with one of these; none means all
 	Internal       []Network // VPC formats: drop flow records between these
-	Source         Source    // overrides log stream (Name) and log group (Host); "none" omits the header; {logGroup} and others, see places, stand for what they name
+
+	// Source overrides the log stream (Name) and the log group (Host), and sets the
+	// rest. "none" omits a header. {logGroup}, {logStream}, {container} and {taskID}
+	// stand for their values; an override counts as not set where one has none.
+	Source Source
 }
 
-// Reason tells why an event makes no record.
+// Reason is why an event has no record.
 type Reason uint8
 
 const (
@@ -69,13 +73,13 @@ func (r Reason) String() string {
 
 // Record is one log event on its way to Sumo Logic.
 type Record struct {
-	Event   int    // which event of the batch
+	Event   int    // number of the event in the batch
 	Dropped Reason // Kept, or why there is no Line
 	Source  Source
-	Line    []byte // without a newline at its end; valid until the next record
+	Line    []byte // without a trailing newline; valid until the next record
 }
 
-// Records yields a record for each event of the batch, in its order.
+// Records yields a record for each event of the batch, in order.
 //
 // Source: the record format of SumoLogic/sumologic-aws-lambda,
 // cloudwatchlogs-with-dlq.
@@ -107,7 +111,7 @@ func (o Options) matches(stream string) bool {
 		slices.ContainsFunc(o.StreamPrefixes, func(p string) bool { return strings.HasPrefix(stream, p) })
 }
 
-// writer makes the records of one batch.
+// writer writes the records of one batch.
 type writer struct {
 	Options
 	source  Source            // of records without _sumo_metadata
@@ -121,7 +125,7 @@ type writer struct {
 
 func (o Options) writer(b *Batch) *writer {
 	w := &writer{Options: o, source: Source{Name: b.LogStream, Host: b.LogGroup}}
-	places := places(b.LogGroup, b.LogStream)
+	known := placeholders(b.LogGroup, b.LogStream)
 	for _, f := range []struct {
 		to   *string
 		from string
@@ -132,7 +136,7 @@ func (o Options) writer(b *Batch) *writer {
 		if f.from == "" {
 			continue
 		}
-		if value, ok := fill(unlessNone(f.from), places); ok {
+		if value, ok := expand(unlessNone(f.from), known); ok {
 			*f.to = value
 		}
 	}
@@ -153,7 +157,7 @@ func quote(s string) []byte {
 	return append(out, '"')
 }
 
-// write makes the line of the event that was read last.
+// write sets the line of the event that was read last.
 func (w *writer) write(r *Record) {
 	e := &w.event
 	id := w.ids.of(e.own, e.preset, e.report)
@@ -189,12 +193,12 @@ func (w *writer) write(r *Record) {
 	if r.Line = w.line; len(w.line) > 0 {
 		r.Dropped = Kept
 	} else {
-		r.Dropped = Blank // the JSON string "", raw
+		r.Dropped = Blank // the JSON string "" in a raw format
 	}
 }
 
-// parse returns the message, compacted, if it is JSON; else nil. It takes a
-// _sumo_metadata out, which it applies to r, and then changed is true.
+// parse returns the message, compacted, if it is JSON, else nil. It removes a
+// _sumo_metadata member and applies it to r; changed reports whether there was one.
 func (w *writer) parse(body []byte, r *Record) (value []byte, changed bool) {
 	w.json = appendUnescaped(w.json[:0], body)
 	from, to, spaced, ok := isJSON(w.json)
@@ -205,17 +209,17 @@ func (w *writer) parse(body []byte, r *Record) (value []byte, changed bool) {
 	if spaced {
 		value = appendCompact(value[:0], value)
 	}
-	// A key may be spelled with escapes.
+	// The key may be written with escapes.
 	if value[0] == '{' && (bytes.Contains(value, []byte(metadataKey)) || bytes.Contains(value, []byte(`\u`))) {
 		value, changed = w.cutMetadata(value, r)
 	}
-	if w.event.halves {
-		value = escapeHalves(nil, value)
+	if w.event.lone {
+		value = escapeLoneSurrogates(nil, value)
 	}
 	return value, changed
 }
 
-// maybeJSON rules out, without unescaping it, most text that is not JSON.
+// maybeJSON rules out most text that is not JSON, without unescaping it.
 func maybeJSON(body []byte) bool {
 	first, n := next(body)
 	last := body[len(body)-1]
@@ -232,8 +236,8 @@ func maybeJSON(body []byte) bool {
 	return (first == '-' || first >= '0' && first <= '9') && scanNumber(body, 0) == len(body)
 }
 
-// onlyJSONSpace tells whether what trim has cut off s is what JSON takes for
-// white space: a byte order mark, for one, makes a message a text.
+// onlyJSONSpace reports whether what trim has cut off s is white space in JSON too:
+// a byte order mark, for instance, makes a message text.
 func onlyJSONSpace(s, trimmed []byte) bool {
 	left := s[:len(s)-len(trimLeft(s))]
 	right := s[len(left)+len(trimmed):]
@@ -279,8 +283,8 @@ func (w *writer) sourceOf(metadata []byte) Source {
 	return s
 }
 
-// appendRaw appends the message alone: of a JSON string what it says, of other
-// JSON its text, and where value is nil the text body.
+// appendRaw appends the message alone: the content of a JSON string, other JSON as
+// it is, and the text body if value is nil.
 func (w *writer) appendRaw(dst, value, body []byte) []byte {
 	switch {
 	case value == nil:
@@ -293,15 +297,15 @@ func (w *writer) appendRaw(dst, value, body []byte) []byte {
 
 func (w *writer) appendText(dst, s []byte) []byte {
 	dst = appendUnescaped(dst, s)
-	if w.event.halves {
-		replaceHalves(dst)
+	if w.event.lone {
+		replaceLoneSurrogates(dst)
 	}
 	return dst
 }
 
-// appendRecord appends the event as a JSON object: its members in their order,
-// the message as value or, where that is nil, as the text body, and then what
-// is known besides.
+// appendRecord appends the event as a JSON object: its members in order, the
+// message as value or, if that is nil, as the text body, and then what else is
+// known of the event.
 func (w *writer) appendRecord(dst, value, body, id []byte) []byte {
 	e := &w.event
 	var done [level + 1]bool

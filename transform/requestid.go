@@ -10,12 +10,13 @@ import (
 //
 //	2016-11-10T23:11:54.523Z	108af3bb-a79b-11e6-8bd7-91c363cc05d9	INFO	message
 //
-// Sumo's function made it a field of the record and cut that prefix; so do we,
-// but only where the id is a UUID: "JAZZ music" has none.
+// Sumo's function makes it a field of the record and cuts that prefix; so do we,
+// but only if the id is a UUID: "JAZZ music" has none.
 
 const uuidLen = 36
 
-// uuid is the UUID at the start of s if it stands alone there, else nil.
+// uuid returns the UUID at the start of s, or nil if there is none or it is part of
+// a longer word.
 func uuid(s []byte) []byte {
 	if len(s) < uuidLen {
 		return nil
@@ -42,8 +43,8 @@ func isWord(c byte) bool {
 	return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'z' || c == '_' || c == '-'
 }
 
-// requestID finds the first UUID that follows "RequestId:", or the Z of a
-// time, and white space in canonical text.
+// requestID returns the first UUID in canonical text that follows "RequestId:", or
+// the Z of a time, and white space.
 func requestID(s []byte) []byte {
 	label := []byte("RequestId:")
 	at := func(after int) []byte {
@@ -83,11 +84,11 @@ func requestID(s []byte) []byte {
 var levels = []string{"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"}
 
 // cutConsole cuts the prefix of a Lambda console line off canonical text: time,
-// request id and, where a whole word is one of levels, level. Without such a prefix ok
-// is false.
+// request id and, if the next word is one of levels, level. ok is false if there
+// is no such prefix.
 func cutConsole(s []byte) (id []byte, level string, rest []byte, ok bool) {
-	// Only the separator of the milliseconds may be any character (of the
-	// basic plane, as in JavaScript): some loggers write a comma.
+	// Only the separator of the milliseconds may be any character (of the basic
+	// plane, as in JavaScript): some loggers write a comma.
 	const date, millis = "dddd-dd-ddTdd:dd:dd", "dddZ"
 	if !shaped(s, date) {
 		return nil, "", s, false
@@ -122,7 +123,7 @@ func cutConsole(s []byte) (id []byte, level string, rest []byte, ok bool) {
 	return id, "", rest, true
 }
 
-// shaped tells whether s starts with pattern, in which d stands for a digit.
+// shaped reports whether s starts with pattern, in which d stands for a digit.
 func shaped(s []byte, pattern string) bool {
 	if len(s) < len(pattern) {
 		return false
@@ -135,18 +136,18 @@ func shaped(s []byte, pattern string) bool {
 	return true
 }
 
-// ids follows the request id through the events of one batch: a line without
-// one belongs to the request of the line before it, until a REPORT line ends
-// that request.
+// ids tracks the request id through the events of one batch: a line without one
+// belongs to the request of the line before it, until a REPORT line ends that
+// request.
 type ids struct {
 	current [uuidLen]byte
 	known   bool
 }
 
-// of returns the id of the next event. own is the id in its message; preset
-// the JSON value of its requestID member, which Rebuild adds to an event that
-// has lost the line its id was in; report tells of a REPORT line. The result is
-// nil where the event has no id, or has only preset.
+// of returns the id of the next event. own is the id in its message; preset is the
+// JSON value of its requestID member, which Rebuild adds to an event separated from
+// the line with its id; report is true for a REPORT line. The result is nil if the
+// event has no id or only preset.
 func (x *ids) of(own, preset []byte, report bool) (id []byte) {
 	switch {
 	case own != nil:

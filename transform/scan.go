@@ -6,19 +6,19 @@ import (
 )
 
 // This file reads JSON (RFC 8259) without building anything from it. All
-// scanners take a buffer and an index and return the index after what they
-// read, or -1 when the text there is not valid JSON. They do not check UTF-8;
-// Decode has done that for the whole document.
+// scanners take a buffer and an index and return the index after what they read,
+// or -1 if the text there is not valid JSON. They do not check UTF-8; Decode has
+// done that for the whole document.
 
-// maxDepth bounds nesting, and with it the stack. A message that is nested
-// deeper is shipped as text. encoding/json reads one level more, which is that
-// of the record around the message.
+// maxDepth bounds nesting, and with it the stack. A message nested deeper is
+// shipped as text. encoding/json reads one level more, which is the record around
+// the message.
 const maxDepth = 9_999
 
 // What a scanned string holds besides plain characters.
 const (
 	hasEscape  = 1 << iota // a backslash
-	hasUnicode             // \u or \/: perhaps not in canonical form, see canonical
+	hasUnicode             // \u or \/: perhaps not in canonical form, see appendCanonical
 )
 
 func scanSpace(b []byte, i int) int {
@@ -150,7 +150,7 @@ func scanWord(b []byte, i int, word string) int {
 }
 
 // scanValue reads the value that starts at b[i], which is not white space.
-// spaced tells whether there is white space between its tokens.
+// spaced reports whether there is white space between its tokens.
 func scanValue(b []byte, i, depth int) (end int, spaced bool) {
 	if i >= len(b) {
 		return -1, false
@@ -224,8 +224,8 @@ func scanNested(b []byte, i, depth int) (end int, spaced bool) {
 	}
 }
 
-// isJSON tells whether b is one JSON value with nothing but white space
-// around it, and if so where it lies.
+// isJSON reports whether b is one JSON value with nothing but white space around
+// it, which then is b[from:to].
 func isJSON(b []byte) (from, to int, spaced, ok bool) {
 	from = scanSpace(b, 0)
 	to, spaced = scanValue(b, from, 0)
@@ -254,9 +254,9 @@ func appendCompact(dst, b []byte) []byte {
 	return dst
 }
 
-// scanObject reads the object that starts at b[i]. value is called with each
-// key, as it is written in its quotes, and the index of its value, and returns
-// the index after that value or -1, which ends the reading.
+// scanObject reads the object that starts at b[i]. It calls value with each key, as
+// written, quotes included, and the index of its value; value returns the index
+// after it, or -1 to stop.
 func scanObject(b []byte, i int, value func(key []byte, i int) int) int {
 	if i >= len(b) || b[i] != '{' {
 		return -1
@@ -290,8 +290,8 @@ func scanObject(b []byte, i int, value func(key []byte, i int) int) int {
 	}
 }
 
-// scanArray reads the array that starts at b[i]. element is called with the
-// index of each element and returns the index after it or -1.
+// scanArray reads the array that starts at b[i]. It calls element with the index of
+// each element; element returns the index after it, or -1 to stop.
 func scanArray(b []byte, i int, element func(i int) int) int {
 	if i >= len(b) || b[i] != '[' {
 		return -1
@@ -317,7 +317,7 @@ func scanArray(b []byte, i int, element func(i int) int) int {
 	}
 }
 
-// keyIs tells whether the JSON string key (with its quotes) spells name.
+// keyIs reports whether the JSON string key, quotes included, spells name.
 func keyIs(key []byte, name string) bool {
 	if len(key) == len(name)+2 && string(key[1:len(key)-1]) == name {
 		return true

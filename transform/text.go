@@ -8,24 +8,23 @@ import (
 	"unicode/utf8"
 )
 
-// A message stays as it was written in the payload, the inside of a JSON
-// string, from there into the record: most messages are never unescaped. The
-// functions here work on such escaped text in its canonical form, the one
-// that JSON.stringify writes: two-character escapes where there are any,
-// \u00xx for other control characters, \udxxx for a lone surrogate, and every
-// other character as itself.
+// A message goes from the payload into the record as it is written, the inside of
+// a JSON string: most messages are never unescaped. The functions here work on
+// such escaped text in its canonical form, the one that JSON.stringify writes:
+// two-character escapes where they exist, \u00xx for other control characters,
+// \udxxx for a lone surrogate, and every other character as itself.
 
-// appendCanonical appends escaped text in its canonical form. halves tells
-// whether it holds half a surrogate pair.
-func appendCanonical(dst, s []byte) (out []byte, halves bool) {
+// appendCanonical appends escaped text in its canonical form. lone reports whether
+// it holds a lone surrogate.
+func appendCanonical(dst, s []byte) (out []byte, lone bool) {
 	for {
 		i := bytes.IndexByte(s, '\\')
 		if i < 0 {
-			return append(dst, s...), halves
+			return append(dst, s...), lone
 		}
 		dst = append(dst, s[:i]...)
 		r, n := unescape(s[i:])
-		halves = halves || isSurrogate(r)
+		lone = lone || isSurrogate(r)
 		dst = appendEscaped(dst, r)
 		s = s[i+n:]
 	}
@@ -55,8 +54,8 @@ func appendEscaped(dst []byte, r rune) []byte {
 
 func isSurrogate(r rune) bool { return 0xd800 <= r && r <= 0xdfff }
 
-// unescape reads the escape at the start of s (valid JSON). A pair of
-// surrogates is one character; half a pair is returned as it is.
+// unescape reads the escape at the start of s (valid JSON). A pair of surrogates is
+// one character; a lone surrogate is returned as it is.
 func unescape(s []byte) (r rune, n int) {
 	switch s[1] {
 	case 'b':
@@ -81,16 +80,16 @@ func unescape(s []byte) (r rune, n int) {
 	return rune(s[1]), 2
 }
 
-// appendUnescaped appends the characters of escaped text. Half a surrogate
-// pair, which UTF-8 has no form for, takes three bytes as if it had one; what
-// becomes of it is for replaceHalves or escapeHalves to do.
+// appendUnescaped appends the characters of escaped text. A lone surrogate, which
+// has no form in UTF-8, takes three bytes as if it had one; replaceLoneSurrogates
+// or escapeLoneSurrogates must deal with it.
 func appendUnescaped(dst, s []byte) []byte {
 	dst = slices.Grow(dst, len(s)+8)
 	d := dst[len(dst):cap(dst)]
 	i, j := 0, 0
 	for i < len(s) {
-		// Eight bytes at a time, and then from the backslash among them on again:
-		// what is copied from behind it is overwritten.
+		// Eight bytes at a time, then on from the backslash among them: what was
+		// copied after it is overwritten.
 		if i+8 <= len(s) {
 			x := binary.LittleEndian.Uint64(s[i:])
 			binary.LittleEndian.PutUint64(d[j:], x)
@@ -126,8 +125,8 @@ func appendUnescaped(dst, s []byte) []byte {
 	return dst[:len(dst)+j]
 }
 
-// half finds the first half of a surrogate pair that appendUnescaped left.
-func half(b []byte) (at int, r rune) {
+// loneSurrogate finds the first lone surrogate that appendUnescaped left.
+func loneSurrogate(b []byte) (at int, r rune) {
 	for i := 0; i+2 < len(b); i++ {
 		if b[i] == 0xed && b[i+1] >= 0xa0 {
 			return i, 0xd000 | rune(b[i+1]&0x3f)<<6 | rune(b[i+2]&0x3f)
@@ -136,11 +135,10 @@ func half(b []byte) (at int, r rune) {
 	return -1, 0
 }
 
-// replaceHalves makes halves of surrogate pairs U+FFFD, as an encoder of UTF-8
-// does.
-func replaceHalves(b []byte) {
+// replaceLoneSurrogates replaces lone surrogates by U+FFFD, as a UTF-8 encoder does.
+func replaceLoneSurrogates(b []byte) {
 	for {
-		i, _ := half(b)
+		i, _ := loneSurrogate(b)
 		if i < 0 {
 			return
 		}
@@ -148,10 +146,10 @@ func replaceHalves(b []byte) {
 	}
 }
 
-// escapeHalves appends JSON in which halves of surrogate pairs are escapes.
-func escapeHalves(dst, b []byte) []byte {
+// escapeLoneSurrogates appends JSON with lone surrogates as escapes.
+func escapeLoneSurrogates(dst, b []byte) []byte {
 	for {
-		i, r := half(b)
+		i, r := loneSurrogate(b)
 		if i < 0 {
 			return append(dst, b...)
 		}
@@ -160,7 +158,7 @@ func escapeHalves(dst, b []byte) []byte {
 	}
 }
 
-// next is the first character of canonical text and its width; -1 at the end.
+// next returns the first character of canonical text and its width; -1 at the end.
 func next(s []byte) (r rune, width int) {
 	switch {
 	case len(s) == 0:
@@ -173,8 +171,9 @@ func next(s []byte) (r rune, width int) {
 	return utf8.DecodeRune(s)
 }
 
-// isSpace is JavaScript's \s and trim: unlike unicode.IsSpace it holds U+FEFF
-// and not U+0085. Searches written for Sumo's function rely on its trimming.
+// isSpace reports whether r is white space to JavaScript's \s and trim: unlike
+// unicode.IsSpace, U+FEFF is and U+0085 is not. Searches written for Sumo's
+// function rely on its trimming.
 func isSpace(r rune) bool {
 	switch r {
 	case '\t', '\n', '\v', '\f', '\r', ' ', 0xa0, 0x1680, 0x2028, 0x2029, 0x202f, 0x205f, 0x3000, 0xfeff:
@@ -206,8 +205,8 @@ func trim(s []byte) []byte {
 	return s
 }
 
-// lastSpace is the width of the white space character at the end of canonical
-// text, or 0 if there is none.
+// lastSpace returns the width of the white space character at the end of canonical
+// text, or 0.
 func lastSpace(s []byte) int {
 	c := s[len(s)-1]
 	switch {
@@ -229,8 +228,8 @@ func lastSpace(s []byte) int {
 	return 0
 }
 
-// escapedAt tells whether an escape starts at s[i]: a backslash that no other
-// backslash has escaped.
+// escapedAt reports whether an escape starts at s[i]: a backslash that is not
+// itself escaped.
 func escapedAt(s []byte, i int) bool {
 	n := 0
 	for ; i >= 0 && s[i] == '\\'; i-- {
@@ -239,7 +238,7 @@ func escapedAt(s []byte, i int) bool {
 	return n%2 == 1
 }
 
-// cutNewline removes one newline from the end of canonical text.
+// cutNewline removes one trailing newline from canonical text.
 func cutNewline(s []byte) []byte {
 	if n := len(s) - 2; n >= 0 && s[n+1] == 'n' && escapedAt(s, n) {
 		return s[:n]

@@ -12,7 +12,7 @@ import (
 func TestCanonicalIsWhatStringifyWrites(t *testing.T) {
 	for _, tt := range []struct {
 		in, want string
-		halves   bool
+		lone     bool
 	}{
 		{``, ``, false},
 		{`plain é 世 😀`, `plain é 世 😀`, false},
@@ -33,14 +33,14 @@ func TestCanonicalIsWhatStringifyWrites(t *testing.T) {
 		{`\ud83d\\ude00`, `\ud83d\\ude00`, true},
 		{`\\ud83d`, `\\ud83d`, false},
 	} {
-		got, halves := appendCanonical([]byte("x"), []byte(tt.in))
-		if string(got) != "x"+tt.want || halves != tt.halves {
-			t.Errorf("appendCanonical(%s) = %s, %v; want %s, %v", tt.in, got[1:], halves, tt.want, tt.halves)
+		got, lone := appendCanonical([]byte("x"), []byte(tt.in))
+		if string(got) != "x"+tt.want || lone != tt.lone {
+			t.Errorf("appendCanonical(%s) = %s, %v; want %s, %v", tt.in, got[1:], lone, tt.want, tt.lone)
 		}
 	}
 }
 
-func TestHalvesOfPairs(t *testing.T) {
+func TestLoneSurrogates(t *testing.T) {
 	for _, tt := range []struct{ in, replaced, escaped string }{
 		{`plain 😀 ퟿`, `plain 😀 ퟿`, `plain 😀 ퟿`}, // U+D7FF is the last before the surrogates
 		{`\ud800`, "\ufffd", `\ud800`},
@@ -49,16 +49,16 @@ func TestHalvesOfPairs(t *testing.T) {
 		{"\ue000\\udc00\ud7ff", "\ue000\ufffd\ud7ff", "\ue000\\udc00\ud7ff"},
 	} {
 		raw := appendUnescaped(nil, []byte(tt.in))
-		if got := escapeHalves([]byte("x"), raw); string(got) != "x"+tt.escaped {
+		if got := escapeLoneSurrogates([]byte("x"), raw); string(got) != "x"+tt.escaped {
 			t.Errorf("%s: escaped %q, want %q", tt.in, got[1:], tt.escaped)
 		}
-		if replaceHalves(raw); string(raw) != tt.replaced {
+		if replaceLoneSurrogates(raw); string(raw) != tt.replaced {
 			t.Errorf("%s: replaced %q, want %q", tt.in, raw, tt.replaced)
 		}
 	}
 }
 
-// jsSpace is what \s and trim of JavaScript take for white space.
+// jsSpace holds the white space of JavaScript's \s and trim.
 // Source: ECMAScript Language Specification, "White Space" and "Line Terminators".
 const jsSpace = "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 
@@ -107,8 +107,8 @@ func TestTrimAndCutNewline(t *testing.T) {
 // canonical is the only form of each text: no other escape, none of these
 // written otherwise.
 var (
-	canonical = regexp.MustCompile(`^([^"\\\x00-\x1f]|\\["\\bfnrt]|\\u00(0[0-7bef]|1[0-9a-f])|\\ud[89a-f][0-9a-f]{2})*$`)
-	noHalves  = regexp.MustCompile(`^([^\\]|\\[^u]|\\u00)*$`)
+	canonical    = regexp.MustCompile(`^([^"\\\x00-\x1f]|\\["\\bfnrt]|\\u00(0[0-7bef]|1[0-9a-f])|\\ud[89a-f][0-9a-f]{2})*$`)
+	noSurrogates = regexp.MustCompile(`^([^\\]|\\[^u]|\\u00)*$`)
 )
 
 func FuzzText(f *testing.F) {
@@ -118,26 +118,26 @@ func FuzzText(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		var want string // half a pair is U+FFFD in it
+		var want string // with lone surrogates as U+FFFD
 		if !utf8.ValidString(s) || json.Unmarshal([]byte(`"`+s+`"`), &want) != nil {
 			return
 		}
 		plain := func(escaped []byte) string {
 			b := appendUnescaped(nil, escaped)
-			replaceHalves(b)
+			replaceLoneSurrogates(b)
 			return string(b)
 		}
 		if got := plain([]byte(s)); got != want {
 			t.Fatalf("unescaped %q, want %q", got, want)
 		}
-		c, halves := appendCanonical(nil, []byte(s))
+		c, lone := appendCanonical(nil, []byte(s))
 		if got := plain(c); got != want {
 			t.Fatalf("the canonical form %q says %q, want %q", c, got, want)
 		}
 		if !canonical.Match(c) {
 			t.Fatalf("%q is not canonical", c)
 		}
-		if again, h := appendCanonical(nil, c); !bytes.Equal(again, c) || h != halves {
+		if again, h := appendCanonical(nil, c); !bytes.Equal(again, c) || h != lone {
 			t.Fatalf("the canonical form of %q is %q, %v", c, again, h)
 		}
 		if got, want := plain(trim(c)), strings.Trim(want, jsSpace); got != want {
@@ -146,8 +146,8 @@ func FuzzText(f *testing.F) {
 		if got, want := plain(cutNewline(c)), strings.TrimSuffix(want, "\n"); got != want {
 			t.Fatalf("without newline %q, want %q", got, want)
 		}
-		if halves == noHalves.Match(c) {
-			t.Fatalf("halves is %v for %q", halves, c)
+		if lone == noSurrogates.Match(c) {
+			t.Fatalf("lone is %v for %q", lone, c)
 		}
 	})
 }

@@ -12,18 +12,20 @@ import (
 // Network is one entry of VPC_CIDR_PREFIX: addresses that count as internal.
 type Network struct {
 	block netip.Prefix
-	text  string // of IPv6 without a mask: the beginning of the address
+	text  string // the beginning of an IPv6 address, if the entry has no mask
 }
 
-// ParseNetworks reads a comma-separated list of networks; blanks and empty
-// entries are passed over. An entry is
+// ParseNetworks reads a comma-separated list of networks; blanks and empty entries
+// are ignored. An entry is
 //
 //   - a CIDR block, 10.0.0.0/8 or 2001:db8::/32;
 //   - the first octets of an address, 10.1 or 10.1. (which is 10.1.0.0/16 and,
 //     unlike in Sumo's function, not also 10.10.0.0/16);
-//   - an IPv4 address, whose octets of zero at the end stand for any: 10.8.0.0
-//     is 10.8.0.0/16;
+//   - an IPv4 address, in which trailing zero octets match anything: 10.8.0.0 is
+//     10.8.0.0/16;
 //   - the beginning of an IPv6 address, 2001:db8:.
+//
+// The error joins one for each entry that is none of these.
 func ParseNetworks(list string) ([]Network, error) {
 	var out []Network
 	var errs []error
@@ -44,13 +46,13 @@ func parseNetwork(entry string) (Network, error) {
 	if strings.Contains(entry, "/") {
 		block, err := netip.ParsePrefix(entry)
 		if err != nil {
-			return Network{}, fmt.Errorf("%q is not a CIDR block such as 10.0.0.0/8", entry)
+			return Network{}, fmt.Errorf("%q is not a CIDR block; want one such as 10.0.0.0/8", entry)
 		}
 		return Network{block: block.Masked()}, nil
 	}
 	if strings.Contains(entry, ":") {
 		if strings.Trim(strings.ToLower(entry), "0123456789abcdef:") != "" {
-			return Network{}, fmt.Errorf("%q is not the beginning of an IPv6 address", entry)
+			return Network{}, fmt.Errorf("%q is not the beginning of an IPv6 address; want one such as 2001:db8:", entry)
 		}
 		return Network{text: strings.ToLower(entry)}, nil
 	}
@@ -59,7 +61,7 @@ func parseNetwork(entry string) (Network, error) {
 	for i, o := range octets {
 		v, err := strconv.ParseUint(o, 10, 8)
 		if i >= len(ip) || err != nil {
-			return Network{}, fmt.Errorf("%q is neither a CIDR block such as 10.0.0.0/8 nor the first octets of an address such as 10.1", entry)
+			return Network{}, fmt.Errorf("%q is not a network; want a CIDR block such as 10.0.0.0/8 or the first octets of an address, such as 10.1", entry)
 		}
 		ip[i] = byte(v)
 	}
@@ -80,9 +82,9 @@ func (n Network) contains(a netip.Addr) bool {
 	return ok && (rest == "" || rest[0] == ':' || strings.HasSuffix(n.text, ":"))
 }
 
-// internal tells whether a VPC flow log line, in canonical text, is of traffic
-// within nets: both its source and its destination, the fourth and fifth word
-// of the default format, lie in one of them. A line of another form is not.
+// internal reports whether a VPC flow log line, in canonical text, records traffic
+// within nets: both its source and its destination, the fourth and fifth word of
+// the default format, are in one of them. A line of another form is not internal.
 //
 // Source: Amazon VPC User Guide, "Flow log records".
 func internal(line []byte, nets []Network) bool {

@@ -8,7 +8,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"sumoship/deploy"
+	"sumoship/deploy/fargate"
+	"sumoship/deploy/finding"
+	"sumoship/deploy/service"
 )
 
 // documented holds what stands between two marks of a page to what the program
@@ -37,11 +39,11 @@ func documented(t *testing.T, page, mark, want string) {
 }
 
 func TestDocumentedRulesAreTheRules(t *testing.T) {
-	documented(t, "../../docs/fargate.md", "rules", ruleTable(deploy.Rules()))
-	documented(t, "../../docs/fargate.md", "service rules", ruleTable(deploy.ServiceRules()))
+	documented(t, "../../docs/fargate.md", "rules", ruleTable(fargate.Rules()))
+	documented(t, "../../docs/fargate.md", "service rules", ruleTable(service.Rules()))
 }
 
-func ruleTable(rules []deploy.Rule) string {
+func ruleTable(rules []finding.Rule) string {
 	var b strings.Builder
 	b.WriteString("| Id | Severity | What it says | What to do | With `--allow` | Source |\n|---|---|---|---|---|---|\n")
 	cell := strings.NewReplacer("|", `\|`, "\n", " ", "<", "&lt;")
@@ -50,7 +52,7 @@ func ruleTable(rules []deploy.Rule) string {
 		if r.Refusal != "" {
 			says += " ECS: " + r.Refusal
 		}
-		fmt.Fprintf(&b, "| <a id=\"%s\"></a>`%s` | %s | %s | %s | %s | %s |\n", r.ID, r.ID, r.Severity, cell.Replace(says), cell.Replace(r.Help), cell.Replace(r.Allow), cell.Replace(r.Source))
+		fmt.Fprintf(&b, "| <a id=\"%s\"></a>`%s` | %s | %s | %s | %s | %s |\n", r.ID, r.ID, r.Severity, cell.Replace(says), cell.Replace(r.Help.String()), cell.Replace(r.Allow), cell.Replace(r.Source))
 	}
 	return b.String()
 }

@@ -14,7 +14,10 @@ import (
 
 	"github.com/google/renameio/v2/maybe"
 
-	"sumoship/deploy"
+	"sumoship/deploy/fargate"
+	"sumoship/deploy/finding"
+	"sumoship/deploy/service"
+	"sumoship/deploy/taskdef"
 )
 
 // fargateCmd moves task definitions to Fargate.
@@ -47,8 +50,8 @@ type ruleFlags struct {
 	Allow         []string          `help:"Take a change that is refused otherwise, by the id of its finding. Can be given again." placeholder:"ID" sep:","`
 }
 
-func (f *ruleFlags) options(region string) deploy.Options {
-	return deploy.Options{
+func (f *ruleFlags) options(region string) fargate.Options {
+	return fargate.Options{
 		Region: cmp.Or(f.Region, region), ExecutionRole: f.ExecutionRole, TaskRole: f.TaskRole, LogGroup: f.LogGroup, Arch: f.Arch,
 		FamilySuffix: f.FamilySuffix, KeepEC2: f.KeepEC2, MemoryBasis: f.MemoryBasis, RewriteLinks: f.RewriteLinks,
 		Volumes: f.Volume, Fluentd: f.Fluentd, Shm: f.SHM, Allow: f.Allow,
@@ -64,7 +67,7 @@ var flagOf = map[string]string{
 
 // wrongOption names the flag of an option that is wrong.
 func wrongOption(err error) error {
-	if o, ok := errors.AsType[*deploy.OptionError](err); ok {
+	if o, ok := errors.AsType[*finding.OptionError](err); ok {
 		return usage("%s: %q: want %s", cmp.Or(flagOf[o.Option], o.Option), o.Value, o.Want)
 	}
 	return exit{exitUsage, err}
@@ -116,8 +119,8 @@ func (f *inputFlags) fromECS(ctx context.Context, region string) (input, error) 
 }
 
 // document reads a task definition.
-func (f *inputFlags) document(in input) (*deploy.Document, error) {
-	d, err := deploy.Read(in.name, in.doc, deploy.ReadOptions{Resource: f.Resource, Family: f.Family})
+func (f *inputFlags) document(in input) (*taskdef.Document, error) {
+	d, err := taskdef.Read(in.name, in.doc, taskdef.ReadOptions{Resource: f.Resource, Family: f.Family})
 	if err != nil {
 		return nil, exit{exitUsage, err}
 	}
@@ -172,19 +175,19 @@ type reportFlags struct {
 }
 
 // write writes the findings to w, or to --report and their sum to standard error.
-func (f *reportFlags) write(s streams, r deploy.Report, w io.Writer) error {
-	r.Show = deploy.Severity(f.Show)
+func (f *reportFlags) write(s streams, r finding.Report, w io.Writer) error {
+	r.Show = finding.Severity(f.Show)
 	var file bytes.Buffer
 	style := terminalStyle(w, s.getenv)
 	if f.Report != "" {
-		w, style = &file, deploy.Style{}
+		w, style = &file, finding.Style{}
 	}
 	var err error
 	switch f.Findings {
 	case "json":
 		err = r.JSON(w)
 	case "sarif":
-		err = r.SARIF(w)
+		err = r.SARIF(w, slices.Concat(fargate.Rules(), service.Rules()))
 	default:
 		if err = r.Text(w, style); err == nil {
 			_, err = fmt.Fprintln(w, r.Summary())
@@ -201,15 +204,15 @@ func (f *reportFlags) write(s streams, r deploy.Report, w io.Writer) error {
 }
 
 // status is the exit status that findings ask for.
-func (f *reportFlags) status(r deploy.Report) error {
+func (f *reportFlags) status(r finding.Report) error {
 	for _, input := range r.Inputs {
 		if garbled(input.Findings) {
 			return exit{status: exitUsage}
 		}
 	}
 	for _, input := range r.Inputs {
-		for _, finding := range input.Findings {
-			if finding.Severity.AtLeast(deploy.Severity(f.FailOn)) {
+		for _, found := range input.Findings {
+			if found.Severity.AtLeast(finding.Severity(f.FailOn)) {
 				return exit{status: exitFound}
 			}
 		}
@@ -218,8 +221,8 @@ func (f *reportFlags) status(r deploy.Report) error {
 }
 
 // garbled tells whether a part of a definition cannot be read.
-func garbled(findings []deploy.Finding) bool {
-	return slices.ContainsFunc(findings, func(f deploy.Finding) bool { return f.ID == deploy.WrongType && f.Severity == deploy.Error })
+func garbled(findings []finding.Finding) bool {
+	return slices.ContainsFunc(findings, func(f finding.Finding) bool { return f.ID == fargate.WrongType && f.Severity == finding.Error })
 }
 
 // writeFile writes a file whole or not at all. It follows a link, and what is no

@@ -14,7 +14,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"sumoship/deploy"
+	"sumoship/deploy/fargate"
+	"sumoship/deploy/finding"
+	"sumoship/deploy/taskdef"
 )
 
 type fargateCheckCmd struct {
@@ -66,7 +68,7 @@ func (c *fargateCheckCmd) Run(ctx context.Context, s streams) error {
 	if ctx.Err() != nil {
 		return exit{exitFound, errors.New("interrupted")}
 	}
-	var report deploy.Report
+	var report finding.Report
 	for _, o := range found {
 		if o.usage != nil {
 			return o.usage
@@ -164,7 +166,7 @@ func search(root string, add func(name string, maybe bool)) error {
 
 // outcome is what came of an input.
 type outcome struct {
-	inputs  []deploy.Input
+	inputs  []finding.Input
 	skipped bool  // it holds no task definition, and need not
 	usage   error // the flags are wrong
 }
@@ -181,7 +183,7 @@ func (c *fargateCheckCmd) check(s streams, in candidate) outcome {
 	if in.maybe && !promising(in.doc) {
 		return outcome{skipped: true}
 	}
-	documents, err := deploy.ReadAll(in.name, in.doc, deploy.ReadOptions{Resource: c.Resource, Family: c.Family})
+	documents, err := taskdef.ReadAll(in.name, in.doc, taskdef.ReadOptions{Resource: c.Resource, Family: c.Family})
 	if err == nil && len(documents) == 0 {
 		if in.maybe {
 			return outcome{skipped: true}
@@ -193,17 +195,17 @@ func (c *fargateCheckCmd) check(s streams, in candidate) outcome {
 	}
 	var o outcome
 	for _, d := range documents {
-		findings, err := deploy.Check(d, c.options(in.region))
+		findings, err := fargate.Check(d, c.options(in.region))
 		if err != nil {
 			return outcome{usage: wrongOption(err)}
 		}
-		o.inputs = append(o.inputs, deploy.Input{Name: in.name, Resource: d.Resource(), Findings: findings})
+		o.inputs = append(o.inputs, finding.Input{Name: in.name, Resource: d.Resource(), Findings: findings})
 	}
 	return o
 }
 
 func unreadable(name string, err error) outcome {
-	return outcome{inputs: []deploy.Input{{Name: name, Err: err}}}
+	return outcome{inputs: []finding.Input{{Name: name, Err: err}}}
 }
 
 // promising reports whether a text speaks of task definitions at all. It spares

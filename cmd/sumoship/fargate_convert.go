@@ -10,7 +10,9 @@ import (
 
 	"github.com/aymanbagabas/go-udiff"
 
-	"sumoship/deploy"
+	"sumoship/deploy/fargate"
+	"sumoship/deploy/finding"
+	"sumoship/deploy/taskdef"
 )
 
 // conversionFlags are what convert and diff have in common.
@@ -25,7 +27,7 @@ type conversionFlags struct {
 type conversion struct {
 	name          string
 	before, after []byte
-	findings      []deploy.Finding
+	findings      []finding.Finding
 }
 
 func (f *conversionFlags) convert(ctx context.Context, s streams) (conversion, error) {
@@ -38,14 +40,14 @@ func (f *conversionFlags) convert(ctx context.Context, s streams) (conversion, e
 		return conversion{}, err
 	}
 	c := conversion{name: in.name, before: f.render(d)}
-	if c.findings, err = deploy.Convert(d, f.options(in.region)); err != nil {
+	if c.findings, err = fargate.Convert(d, f.options(in.region)); err != nil {
 		return conversion{}, wrongOption(err)
 	}
 	c.after = f.render(d)
 	return c, nil
 }
 
-func (f *conversionFlags) render(d *deploy.Document) []byte {
+func (f *conversionFlags) render(d *taskdef.Document) []byte {
 	switch f.Format {
 	case "ecs":
 		return d.ECS()
@@ -58,13 +60,13 @@ func (f *conversionFlags) render(d *deploy.Document) []byte {
 // refused tells why a conversion must not be written, nil if it may be.
 func (c conversion) refused() error {
 	mayAllow := map[string]bool{}
-	for _, rule := range deploy.Rules() {
+	for _, rule := range fargate.Rules() {
 		mayAllow[rule.ID] = rule.Allow != ""
 	}
 	var ids []string
 	n, allow := 0, ""
 	for _, f := range c.findings {
-		if f.Severity != deploy.Error {
+		if f.Severity != finding.Error {
 			continue
 		}
 		n++
@@ -165,7 +167,7 @@ func (c *fargateConvertCmd) Run(ctx context.Context, s streams) error {
 			return err
 		}
 	}
-	report := deploy.Report{Inputs: []deploy.Input{{Name: conversion.name, Findings: conversion.findings}}}
+	report := finding.Report{Inputs: []finding.Input{{Name: conversion.name, Findings: conversion.findings}}}
 	if err := c.reportFlags.write(s, report, findings); err != nil {
 		return err
 	}

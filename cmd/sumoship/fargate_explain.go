@@ -9,7 +9,8 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"sumoship/deploy"
+	"sumoship/deploy/fargate"
+	"sumoship/deploy/finding"
 )
 
 type fargateExplainCmd struct {
@@ -32,8 +33,8 @@ Exit status: 0, 2 if the command or its input is wrong, 3 if AWS refused.`
 }
 
 func (c *fargateExplainCmd) Run(ctx context.Context, s streams) error {
-	modes := deploy.NetworkModes()
-	mode := slices.IndexFunc(modes, func(m deploy.NetworkMode) bool { return m.Name == strings.ToLower(c.What) })
+	modes := fargate.NetworkModes()
+	mode := slices.IndexFunc(modes, func(m fargate.NetworkMode) bool { return m.Name == strings.ToLower(c.What) })
 	switch {
 	case c.What == "" && c.FromECS == "":
 		return c.modes(s, modes)
@@ -51,19 +52,19 @@ func (c *fargateExplainCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	move, err := deploy.NewMove(d, c.options(in.region))
+	move, err := fargate.NewMove(d, c.options(in.region))
 	if err != nil {
 		return wrongOption(err)
 	}
-	mode = slices.IndexFunc(modes, func(m deploy.NetworkMode) bool { return m.Name == move.Mode })
+	mode = slices.IndexFunc(modes, func(m fargate.NetworkMode) bool { return m.Name == move.Mode })
 	if c.JSON {
-		var explained *deploy.NetworkMode
+		var explained *fargate.NetworkMode
 		if mode >= 0 {
 			explained = &modes[mode]
 		}
 		return writeJSON(s.out, struct {
-			*deploy.Move
-			Explained *deploy.NetworkMode `json:"explained"`
+			*fargate.Move
+			Explained *fargate.NetworkMode `json:"explained"`
 		}{move, explained})
 	}
 	style := terminalStyle(s.out, s.getenv)
@@ -77,7 +78,7 @@ func (c *fargateExplainCmd) Run(ctx context.Context, s streams) error {
 	return writeMove(s, in.name, move, style)
 }
 
-func (c *fargateExplainCmd) modes(s streams, modes []deploy.NetworkMode) error {
+func (c *fargateExplainCmd) modes(s streams, modes []fargate.NetworkMode) error {
 	if c.JSON {
 		return writeJSON(s.out, map[string]any{"modes": modes})
 	}
@@ -93,7 +94,7 @@ func (c *fargateExplainCmd) modes(s streams, modes []deploy.NetworkMode) error {
 }
 
 // writeMove tells what changes in a definition.
-func writeMove(s streams, name string, move *deploy.Move, style deploy.Style) error {
+func writeMove(s streams, name string, move *fargate.Move, style finding.Style) error {
 	how := ""
 	if move.Default {
 		how = ", the default: it names none"
@@ -114,7 +115,7 @@ func writeMove(s streams, name string, move *deploy.Move, style deploy.Style) er
 		fmt.Fprintln(s.out, "\nNothing else changes in its network on Fargate.")
 	} else {
 		fmt.Fprint(s.out, "\nWhat changes in its network on Fargate:\n\n")
-		report := deploy.Report{Inputs: []deploy.Input{{Name: name, Findings: move.Findings}}}
+		report := finding.Report{Inputs: []finding.Input{{Name: name, Findings: move.Findings}}}
 		if err := report.Text(s.out, style); err != nil {
 			return err
 		}

@@ -8,7 +8,10 @@ import (
 	"slices"
 	"strings"
 
-	"sumoship/deploy"
+	"sumoship/deploy/fargate"
+	"sumoship/deploy/finding"
+	"sumoship/deploy/iam"
+	"sumoship/deploy/taskdef"
 )
 
 type fargateIAMCmd struct {
@@ -25,7 +28,7 @@ type fargateIAMCmd struct {
 
 func (c *fargateIAMCmd) Help() string {
 	var kinds strings.Builder
-	for _, k := range deploy.GrantKinds() {
+	for _, k := range iam.GrantKinds() {
 		fmt.Fprintf(&kinds, "  %-33s %s\n", k[0], k[1])
 	}
 	return `Writes two roles that may do what the task definition needs and no more. As the
@@ -55,10 +58,10 @@ is wrong, 3 AWS refused.`
 }
 
 func (c *fargateIAMCmd) Run(ctx context.Context, s streams) error {
-	o := deploy.RoleOptions{Account: c.Account, Keys: c.KMSKey, Repositories: c.Repository}
+	o := iam.Options{Account: c.Account, Keys: c.KMSKey, Repositories: c.Repository}
 	var errs []error
 	for _, text := range c.TaskAllow {
-		g, err := deploy.ParseGrant(text)
+		g, err := iam.ParseGrant(text)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("--task-allow: %w", err))
 		}
@@ -79,7 +82,7 @@ func (c *fargateIAMCmd) Run(ctx context.Context, s streams) error {
 			o.Account = ownerOf(d)
 		}
 	}
-	roles, err := deploy.Roles(d, o)
+	roles, err := iam.New(d, o)
 	if err != nil {
 		return wrongRoles(err)
 	}
@@ -113,13 +116,13 @@ func wrongRoles(err error) error {
 		}
 		return exit{exitUsage, errors.Join(errs...)}
 	}
-	if o, ok := errors.AsType[*deploy.OptionError](err); ok {
+	if o, ok := errors.AsType[*finding.OptionError](err); ok {
 		if o.Value == "" {
 			return usage("%s: want %s", flags[o.Option], o.Want)
 		}
 		return usage("%s: %q: want %s", flags[o.Option], o.Value, o.Want)
 	}
-	if g, ok := errors.AsType[*deploy.GrantError](err); ok {
+	if g, ok := errors.AsType[*iam.GrantError](err); ok {
 		return usage("--task-allow: %w", g)
 	}
 	return exit{exitUsage, err}
@@ -131,7 +134,7 @@ const newRole = "new-role"
 
 // moved reads a task definition and makes it one for Fargate. One that check
 // finds errors in is refused with them.
-func (f *inputFlags) moved(ctx context.Context, s streams, file fileArg, rules ruleFlags) (*deploy.Document, input, error) {
+func (f *inputFlags) moved(ctx context.Context, s streams, file fileArg, rules ruleFlags) (*taskdef.Document, input, error) {
 	in, err := f.one(ctx, s, file.File, rules.Region)
 	if err != nil {
 		return nil, in, err
@@ -142,25 +145,25 @@ func (f *inputFlags) moved(ctx context.Context, s streams, file fileArg, rules r
 	}
 	o := rules.options(in.region)
 	o.ExecutionRole, o.TaskRole = cmp.Or(o.ExecutionRole, newRole), cmp.Or(o.TaskRole, newRole)
-	findings, err := deploy.Check(d, o)
+	o.Strict = true
+	findings, err := fargate.Convert(d, o)
 	if err != nil {
 		return nil, in, wrongOption(err)
 	}
-	findings = slices.DeleteFunc(findings, func(f deploy.Finding) bool { return f.Severity != deploy.Error })
+	findings = slices.DeleteFunc(findings, func(f finding.Finding) bool { return f.Severity != finding.Error })
 	if len(findings) > 0 {
-		report := deploy.Report{Inputs: []deploy.Input{{Name: in.name, Resource: d.Resource(), Findings: findings}}}
+		report := finding.Report{Inputs: []finding.Input{{Name: in.name, Resource: d.Resource(), Findings: findings}}}
 		if err := report.Text(s.err, terminalStyle(s.err, s.getenv)); err != nil {
 			return nil, in, err
 		}
 		return nil, in, exit{exitFound, fmt.Errorf("%s is refused: %s", in.name, count(len(findings), "error"))}
 	}
-	_, err = deploy.Convert(d, o)
-	return d, in, err
+	return d, in, nil
 }
 
 // homeOf is the Region that a definition is at home in: that of its ARN, or the
 // one Region of its log groups. "" if it does not tell.
-func homeOf(d *deploy.Document) string {
+func homeOf(d *taskdef.Document) string {
 	if name, _ := d.Definition().Field("taskDefinitionArn").Text(); name != "" {
 		return regionOf(name)
 	}
@@ -179,7 +182,7 @@ func homeOf(d *deploy.Document) string {
 }
 
 // ownerOf is the account in the ARN of a definition, "" if it has none.
-func ownerOf(d *deploy.Document) string {
+func ownerOf(d *taskdef.Document) string {
 	name, _ := d.Definition().Field("taskDefinitionArn").Text()
 	if parts := strings.Split(name, ":"); len(parts) > 4 {
 		return parts[4]

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
-	"sumoship/function/mototest"
+	"sumoship/function/awstest/moto"
 )
 
 // secretShop needs something of each kind.
@@ -90,7 +90,7 @@ Resources:
 // The roles of every shape of input are templates that cfn-lint accepts; of a
 // template they are once they are put into it.
 func TestRolesPassCfnLint(t *testing.T) {
-	bin := mototest.Tool(t, "cfn-lint", "pip install cfn-lint==1.51.0")
+	bin := moto.Tool(t, "cfn-lint", "pip install cfn-lint==1.51.0")
 	dir := t.TempDir()
 	var templates []string
 	write := func(name, doc string, args ...string) string {

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"sumoship/deploy"
+	"sumoship/deploy/cfn"
 	"sumoship/deploy/subscription"
 )
 
@@ -141,7 +141,7 @@ func (c *fargateLogsCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	home := cmp.Or(c.Region, in.region, homeOf(d))
-	groups, err := deploy.LogGroups(d, home, cmp.Or(rule.Destination.Account, ownerOf(d)))
+	groups, err := cfn.LogGroups(d, home, cmp.Or(rule.Destination.Account, ownerOf(d)))
 	if err != nil {
 		return exit{exitUsage, err}
 	}

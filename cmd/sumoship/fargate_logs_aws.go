@@ -8,7 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 
-	"sumoship/deploy"
+	"sumoship/deploy/cfn"
 	"sumoship/deploy/subscription"
 	"sumoship/function/subscribe"
 	"sumoship/function/subscribe/awsapi"
@@ -48,7 +48,7 @@ func (c *logsCloud) logs(ctx context.Context, region string) (*awsapi.LogGroups,
 }
 
 // plan looks at what there is, and returns what to do. It changes nothing.
-func (c *logsCloud) plan(ctx context.Context, s streams, groups []deploy.LogGroup) ([]*logsStep, error) {
+func (c *logsCloud) plan(ctx context.Context, s streams, groups []cfn.LogGroup) ([]*logsStep, error) {
 	if len(groups) == 0 {
 		return nil, nil
 	}
@@ -118,7 +118,7 @@ func (c *logsCloud) open(ctx context.Context, s streams) ([]subscription.Account
 }
 
 // look finds a log group, with its filters if they matter.
-func (c *logsCloud) look(ctx context.Context, g deploy.LogGroup) (have subscription.Group, err error) {
+func (c *logsCloud) look(ctx context.Context, g cfn.LogGroup) (have subscription.Group, err error) {
 	logs, region, err := c.logs(ctx, g.Region)
 	if err != nil {
 		return have, err

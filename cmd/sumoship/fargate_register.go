@@ -7,7 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"sumoship/deploy"
+	"sumoship/deploy/fargate"
+	"sumoship/deploy/finding"
 	"sumoship/deploy/tree"
 )
 
@@ -47,13 +48,13 @@ func (c *fargateRegisterCmd) Run(ctx context.Context, s streams) error {
 	if !forFargate(d.Definition()) {
 		return exit{exitFound, fmt.Errorf("%s is not registered: its requiresCompatibilities does not name FARGATE\nsumoship: Convert it first: sumoship fargate convert", in.name)}
 	}
-	findings, err := deploy.Check(d, deploy.Options{Region: c.Region, Allow: c.Allow})
+	findings, err := fargate.Check(d, fargate.Options{Region: c.Region, Allow: c.Allow})
 	if err != nil {
 		return wrongOption(err)
 	}
-	findings = slices.DeleteFunc(findings, func(f deploy.Finding) bool { return f.Severity != deploy.Error })
+	findings = slices.DeleteFunc(findings, func(f finding.Finding) bool { return f.Severity != finding.Error })
 	if len(findings) > 0 {
-		report := deploy.Report{Inputs: []deploy.Input{{Name: in.name, Findings: findings}}}
+		report := finding.Report{Inputs: []finding.Input{{Name: in.name, Findings: findings}}}
 		if err := report.Text(s.err, terminalStyle(s.err, s.getenv)); err != nil {
 			return err
 		}

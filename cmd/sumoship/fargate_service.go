@@ -13,7 +13,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
-	"sumoship/deploy"
+	"sumoship/deploy/finding"
+	"sumoship/deploy/iam"
+	"sumoship/deploy/service"
 )
 
 type fargateServiceCmd struct {
@@ -110,13 +112,13 @@ func (c *fargateServiceCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	var existing *deploy.ExistingService
+	var existing *service.Existing
 	if c.FromService != "" {
 		if existing, err = c.existing(ctx, s); err != nil {
 			return err
 		}
 	}
-	service, err := deploy.NewService(d, existing, o)
+	service, err := service.New(d, existing, o)
 	if err != nil {
 		return wrongService(err)
 	}
@@ -126,9 +128,9 @@ func (c *fargateServiceCmd) Run(ctx context.Context, s streams) error {
 			return err
 		}
 	}
-	report := deploy.Report{Inputs: []deploy.Input{{Name: in.name, Resource: d.Resource(), Findings: service.Findings}}}
+	report := finding.Report{Inputs: []finding.Input{{Name: in.name, Resource: d.Resource(), Findings: service.Findings}}}
 	if existing != nil {
-		report.Inputs = append(report.Inputs, deploy.Input{Name: c.FromService, Findings: service.ServiceFindings})
+		report.Inputs = append(report.Inputs, finding.Input{Name: c.FromService, Findings: service.ServiceFindings})
 	}
 	if err := c.reportFlags.write(s, report, findings); err != nil {
 		return err
@@ -142,20 +144,20 @@ func (c *fargateServiceCmd) Run(ctx context.Context, s streams) error {
 	return c.status(report)
 }
 
-func (c *fargateServiceCmd) serviceOptions() (deploy.ServiceOptions, error) {
-	roles := deploy.RoleOptions{Keys: c.KMSKey, Repositories: c.Repository}
+func (c *fargateServiceCmd) serviceOptions() (service.Options, error) {
+	roles := iam.Options{Keys: c.KMSKey, Repositories: c.Repository}
 	var errs []error
 	for _, text := range c.TaskAllow {
-		g, err := deploy.ParseGrant(text)
+		g, err := iam.ParseGrant(text)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("--task-allow: %w", err))
 		}
 		roles.Allow = append(roles.Allow, g)
 	}
 	if len(errs) > 0 {
-		return deploy.ServiceOptions{}, exit{exitUsage, errors.Join(errs...)}
+		return service.Options{}, exit{exitUsage, errors.Join(errs...)}
 	}
-	return deploy.ServiceOptions{
+	return service.Options{
 		Conversion: c.options(""), Roles: roles, Ecspresso: c.As == "ecspresso",
 		Name: c.Service, Cluster: c.Cluster, DesiredCount: c.Count, Spot: c.Spot, OnDemand: c.OnDemand,
 		VPC: c.VPC, Subnets: c.Subnets, SecurityGroups: c.SecurityGroup, PublicIP: c.PublicIP,
@@ -180,7 +182,7 @@ var serviceFlagOf = map[string]string{
 
 // wrongService names the flag of an option that is wrong.
 func wrongService(err error) error {
-	o, ok := errors.AsType[*deploy.OptionError](err)
+	o, ok := errors.AsType[*finding.OptionError](err)
 	if !ok {
 		return exit{exitUsage, err}
 	}
@@ -192,7 +194,7 @@ func wrongService(err error) error {
 }
 
 // existing reads the service that --from-service names.
-func (c *fargateServiceCmd) existing(ctx context.Context, s streams) (*deploy.ExistingService, error) {
+func (c *fargateServiceCmd) existing(ctx context.Context, s streams) (*service.Existing, error) {
 	if !strings.HasPrefix(c.FromService, "arn:") {
 		if c.FromService == stdin && c.File == stdin {
 			return nil, usage("--from-service -: standard input is the task definition already")
@@ -201,7 +203,7 @@ func (c *fargateServiceCmd) existing(ctx context.Context, s streams) (*deploy.Ex
 		if err != nil {
 			return nil, err
 		}
-		e, err := deploy.ReadService(in.name, in.doc, c.Service)
+		e, err := service.ReadExisting(in.name, in.doc, c.Service)
 		if err != nil {
 			return nil, exit{exitUsage, err}
 		}
@@ -211,7 +213,7 @@ func (c *fargateServiceCmd) existing(ctx context.Context, s streams) (*deploy.Ex
 	if err != nil {
 		return nil, err
 	}
-	e, err := deploy.ReadService(c.FromService, indent(doc), c.Service)
+	e, err := service.ReadExisting(c.FromService, indent(doc), c.Service)
 	if err != nil {
 		return nil, exit{exitUsage, err}
 	}
@@ -245,7 +247,7 @@ func (c *fargateServiceCmd) describeService(ctx context.Context) (doc []byte, er
 }
 
 // write writes the template, or the files of ecspresso.
-func (c *fargateServiceCmd) write(s streams, service *deploy.Service) error {
+func (c *fargateServiceCmd) write(s streams, service *service.Service) error {
 	if c.As == "ecspresso" {
 		task, definition := service.Ecspresso()
 		if err := os.MkdirAll(c.Out, 0o755); err != nil {

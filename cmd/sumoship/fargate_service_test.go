@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"sumoship/function/mototest"
+	"sumoship/function/awstest/moto"
 )
 
 // accountTemplate is what an account has before a service comes: a VPC, a load balancer
@@ -286,7 +286,7 @@ func TestServiceOnMoto(t *testing.T) {
 
 // awsCLI returns a function that runs the AWS CLI and reads its answer into v.
 func awsCLI(t *testing.T) func(v any, args ...string) {
-	bin := mototest.Tool(t, "aws", "pip install awscli")
+	bin := moto.Tool(t, "aws", "pip install awscli")
 	return func(v any, args ...string) {
 		t.Helper()
 		cmd := exec.Command(bin, append(args, "--output", "json")...)

@@ -18,7 +18,7 @@ import (
 	"github.com/creack/pty"
 	"github.com/google/go-cmp/cmp"
 
-	"sumoship/function/mototest"
+	"sumoship/function/awstest/moto"
 )
 
 // A definition for EC2 as describe-task-definition gives it: a bridge network,
@@ -206,7 +206,7 @@ const containerList = `[{"name": "web", "image": "example.com/web:1", "cpu": 256
 // Every shape of template that convert writes is one that cfn-lint accepts. (None
 // here has 32 vCPU, which cfn-lint 1.51.0 does not know yet.)
 func TestConvertedTemplatesPassCfnLint(t *testing.T) {
-	bin := mototest.Tool(t, "cfn-lint", "pip install cfn-lint==1.51.0")
+	bin := moto.Tool(t, "cfn-lint", "pip install cfn-lint==1.51.0")
 	dir := t.TempDir()
 	var templates []string
 	convert := func(name, doc string, args ...string) {
@@ -318,7 +318,7 @@ func patch(t *testing.T, doc, diff string) string {
 		t.Fatalf("no hunk in\n%s", diff)
 	}
 	name := file(t, "original", doc)
-	cmd := exec.Command(mototest.Tool(t, "git", "apt-get install git"), "apply", "-")
+	cmd := exec.Command(moto.Tool(t, "git", "apt-get install git"), "apply", "-")
 	cmd.Dir, cmd.Env = filepath.Dir(name), append(os.Environ(), "GIT_CEILING_DIRECTORIES="+filepath.Dir(filepath.Dir(name)))
 	cmd.Stdin = strings.NewReader("--- a/original\n+++ b/original\n@@" + hunks)
 	if out, err := cmd.CombinedOutput(); err != nil {

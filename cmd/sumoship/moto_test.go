@@ -3,14 +3,14 @@ package main
 import (
 	"testing"
 
-	"sumoship/function/mototest"
+	"sumoship/function/awstest/moto"
 )
 
 // startMoto starts a moto_server for the time of the test and points the AWS
 // configuration at it.
 func startMoto(t *testing.T) {
 	t.Helper()
-	setAWS(t, mototest.Start(t))
+	setAWS(t, moto.Start(t))
 }
 
 // setAWS points the AWS configuration at an endpoint.

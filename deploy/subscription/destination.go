@@ -2,7 +2,6 @@ package subscription
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -20,7 +19,7 @@ type Destination struct {
 
 type kind struct {
 	service, prefix string // of the ARN, and of its resource
-	name            *regexp.Regexp
+	named           func(string) bool
 	example         string
 }
 
@@ -28,29 +27,25 @@ type kind struct {
 //
 // Source: Amazon CloudWatch Logs API Reference, PutSubscriptionFilter.
 var kinds = []kind{
-	{"lambda", "function:", regexp.MustCompile(`^[A-Za-z0-9_-]{1,140}(:[A-Za-z0-9$_-]{1,128})?$`), "arn:aws:lambda:REGION:ACCOUNT:function:NAME"},
-	{"kinesis", "stream/", regexp.MustCompile(`^[A-Za-z0-9_.-]{1,128}$`), "arn:aws:kinesis:REGION:ACCOUNT:stream/NAME"},
-	{"firehose", "deliverystream/", regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`), "arn:aws:firehose:REGION:ACCOUNT:deliverystream/NAME"},
-	{"logs", "destination:", regexp.MustCompile(`^[^:*]{1,512}$`), "arn:aws:logs:REGION:ACCOUNT:destination:NAME"},
+	{"lambda", "function:", isFunction, "arn:aws:lambda:REGION:ACCOUNT:function:NAME"},
+	{"kinesis", "stream/", func(s string) bool { return spelt(s, 128, "_.-") }, "arn:aws:kinesis:REGION:ACCOUNT:stream/NAME"},
+	{"firehose", "deliverystream/", func(s string) bool { return spelt(s, 64, "_.-") }, "arn:aws:firehose:REGION:ACCOUNT:deliverystream/NAME"},
+	{"logs", "destination:", isName, "arn:aws:logs:REGION:ACCOUNT:destination:NAME"},
 }
 
-var (
-	partition = regexp.MustCompile(`^aws(-[a-z]+)*$`)
-	region    = regexp.MustCompile(`^[a-z]{2,}(-[a-z]+)+-[0-9]+$`)
-	account   = regexp.MustCompile(`^[0-9]{12}$`)
-	rolePath  = regexp.MustCompile(`^[\w+=,.@/-]{1,576}$`)
-)
-
-// IsRegion reports whether a name has the form of a Region's, such as
-// us-gov-west-1.
-func IsRegion(name string) bool { return region.MatchString(name) }
+// isFunction reports whether text is the name of a function, with its version or
+// alias or without.
+func isFunction(text string) bool {
+	name, qualifier, qualified := strings.Cut(text, ":")
+	return spelt(name, 140, "_-") && (!qualified || spelt(qualifier, 128, "$_-"))
+}
 
 // arn is the parts of an ARN. The SDK has the like, and is not known here.
 type arn struct{ partition, service, region, account, resource string }
 
 func parseARN(text string) (a arn, ok bool) {
 	part := strings.SplitN(text, ":", 6)
-	if len(part) != 6 || part[0] != "arn" || !partition.MatchString(part[1]) {
+	if len(part) != 6 || part[0] != "arn" || !isPartition(part[1]) {
 		return arn{}, false
 	}
 	return arn{part[1], part[2], part[3], part[4], part[5]}, true
@@ -70,7 +65,7 @@ func ParseDestination(text string) (Destination, error) {
 	}
 	kind := kinds[i]
 	name, ok := strings.CutPrefix(a.resource, kind.prefix)
-	if !ok || !kind.name.MatchString(name) || !IsRegion(a.region) || !account.MatchString(a.account) {
+	if !ok || !kind.named(name) || !isRegion(a.region) || !isAccount(a.account) {
 		return Destination{}, fmt.Errorf("%q is not of the form %s", text, kind.example)
 	}
 	d := Destination{ARN: text, Partition: a.partition, Service: a.service, Region: a.region, Account: a.account, Name: name}
@@ -84,7 +79,7 @@ func ParseDestination(text string) (Destination, error) {
 func ParseRole(text string) (string, error) {
 	a, _ := parseARN(text)
 	path, ok := strings.CutPrefix(a.resource, "role/")
-	if !ok || a.service != "iam" || a.region != "" || !account.MatchString(a.account) || !rolePath.MatchString(path) {
+	if !ok || a.service != "iam" || a.region != "" || !isAccount(a.account) || !spelt(path, 576, "_+=,.@/-") {
 		return "", fmt.Errorf("%q is not the ARN of a role (arn:aws:iam::ACCOUNT:role/NAME)", text)
 	}
 	return text, nil

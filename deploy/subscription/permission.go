@@ -54,13 +54,13 @@ func (d Destination) principal() string {
 	return "logs.amazonaws.com"
 }
 
-// words is a JSON string or a list of them, as policies have it.
-type words []string
+// list is a JSON string or a list of them, as policies have it.
+type list []string
 
-func (w *words) UnmarshalJSON(b []byte) error {
+func (w *list) UnmarshalJSON(b []byte) error {
 	var one string
 	if json.Unmarshal(b, &one) == nil {
-		*w = words{one}
+		*w = list{one}
 		return nil
 	}
 	return json.Unmarshal(b, (*[]string)(w))
@@ -80,8 +80,8 @@ func (d Destination) Permitted(policy string) (bool, error) {
 			Sid       string
 			Effect    string
 			Principal json.RawMessage
-			Action    words
-			Condition map[string]map[string]words
+			Action    list
+			Condition map[string]map[string]list
 		}
 	}
 	if err := json.Unmarshal([]byte(policy), &doc); err != nil {
@@ -102,7 +102,7 @@ func (d Destination) Permitted(policy string) (bool, error) {
 }
 
 func (d Destination) isLogs(principal json.RawMessage) bool {
-	var p struct{ Service words }
+	var p struct{ Service list }
 	if json.Unmarshal(principal, &p) != nil {
 		return false
 	}
@@ -112,7 +112,7 @@ func (d Destination) isLogs(principal json.RawMessage) bool {
 
 // covers reports whether conditions hold for all log groups. A condition that is
 // not known does not.
-func (d Destination) covers(conditions map[string]map[string]words) bool {
+func (d Destination) covers(conditions map[string]map[string]list) bool {
 	group := fmt.Sprintf("arn:%s:logs:%s:%s:log-group:", d.Partition, d.Region, d.Account)
 	all := []string{"*", strings.TrimSuffix(group, "log-group:") + "*", group + "*", group + "*:*"}
 	for operator, keys := range conditions {

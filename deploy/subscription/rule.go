@@ -83,13 +83,11 @@ func ParseTag(tag string) (Tag, error) {
 	return t, nil
 }
 
-var groupName = regexp.MustCompile(`^[.\-_/#A-Za-z0-9]{1,512}$`)
-
 // ParseGroup checks the name of a log group.
 //
 // Source: Amazon CloudWatch Logs API Reference, CreateLogGroup.
 func ParseGroup(name string) (string, error) {
-	if !groupName.MatchString(name) {
+	if !spelt(name, 512, ".-_/#") {
 		return "", fmt.Errorf("%q is not the name of a log group (letters, digits and . - _ / #, at most 512)", name)
 	}
 	return name, nil
@@ -99,7 +97,7 @@ func ParseGroup(name string) (string, error) {
 //
 // Source: Amazon CloudWatch Logs API Reference, PutSubscriptionFilter.
 func ParseName(name string) (string, error) {
-	if name == "" || utf8.RuneCountInString(name) > 512 || strings.ContainsAny(name, ":*") {
+	if !isName(name) {
 		return "", fmt.Errorf("%q is not the name of a subscription filter (1 to 512 characters, none of them : or *)", name)
 	}
 	return name, nil

@@ -2,6 +2,9 @@ package subscription_test
 
 import (
 	"errors"
+	"math/rand/v2"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,6 +48,45 @@ func TestParseDestination(t *testing.T) {
 		if _, err := subscription.ParseDestination(arn); err == nil || !strings.Contains(err.Error(), want) || arn != "" && !strings.Contains(err.Error(), arn) {
 			t.Errorf("%q: got %v, want %s", arn, err, want)
 		}
+	}
+}
+
+// The forms of ARNs, as regular expressions say them.
+func TestParseDestinationForms(t *testing.T) {
+	forms := []*regexp.Regexp{
+		regexp.MustCompile(`^arn:aws(-[a-z]+)*:lambda:[a-z]{2,}(-[a-z]+)+-[0-9]+:[0-9]{12}:function:[A-Za-z0-9_-]{1,140}(:[A-Za-z0-9$_-]{1,128})?$`),
+		regexp.MustCompile(`^arn:aws(-[a-z]+)*:kinesis:[a-z]{2,}(-[a-z]+)+-[0-9]+:[0-9]{12}:stream/[A-Za-z0-9_.-]{1,128}$`),
+		regexp.MustCompile(`^arn:aws(-[a-z]+)*:firehose:[a-z]{2,}(-[a-z]+)+-[0-9]+:[0-9]{12}:deliverystream/[A-Za-z0-9_.-]{1,64}$`),
+		regexp.MustCompile(`^arn:aws(-[a-z]+)*:logs:[a-z]{2,}(-[a-z]+)+-[0-9]+:[0-9]{12}:destination:[^:*]{1,512}$`),
+		regexp.MustCompile(`^arn:aws(-[a-z]+)*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,576}$`),
+	}
+	w := world{rand.New(rand.NewPCG(1, 2))}
+	good := 0
+	for range 20_000 {
+		long := func() string { return strings.Repeat("x", pick(w, 1, 64, 65, 128, 129, 140, 141, 512, 513, 576, 577)) }
+		region, account := pick(w, "us-east-1", "us-gov-west-12", "eu-1", "u-s-1", "us-east-", "us--1", "US-east-1", "", "us-east1-1"), pick(w, "123456789012", "123456789012", "12345678901", "12345678901x")
+		kind := pick(w, "lambda", "lambda", "kinesis", "firehose", "logs", "iam")
+		if kind == "iam" {
+			region = ""
+		}
+		prefix := map[string]string{"lambda": "function:", "kinesis": "stream/", "firehose": "deliverystream/", "logs": "destination:", "iam": "role/"}[kind]
+		arn := strings.Join([]string{pick(w, "arn", "arn", "arn", "ARN"), pick(w, "aws", "aws", "aws-cn", "aws-us-gov", "aws-", "aws-US", "awsx", ""), kind, region, account,
+			pick(w, prefix, prefix, prefix, "function:", "stream/", "role/", "") +
+				pick(w, "f", "a_b-C9", "a.b", "a/b", "a:b", "f:$LATEST", "f:", "f:a:b", "", "é", "a*", "a+b", long(), "f:"+long())}, ":")
+		want := slices.ContainsFunc(forms, func(f *regexp.Regexp) bool { return f.MatchString(arn) })
+		_, err := subscription.ParseDestination(arn)
+		if kind == "iam" {
+			_, err = subscription.ParseRole(arn)
+		}
+		if (err == nil) != want {
+			t.Fatalf("%s: want %v, got %v", arn, want, err)
+		}
+		if want {
+			good++
+		}
+	}
+	if good < 100 {
+		t.Errorf("only %d ARNs were good", good)
 	}
 }
 

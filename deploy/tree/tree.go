@@ -354,3 +354,64 @@ func Huge(n *Node) bool {
 	f, err := strconv.ParseFloat(n.text, 64)
 	return err != nil || f >= 1<<63 || f < -1<<63
 }
+
+// Get returns a member by its name in the ECS API, whichever case the document
+// writes it in; nil if it is absent or null.
+func (n *Node) Get(name string) *Node {
+	if v := n.Field(name); v.Kind() != Null {
+		return v
+	}
+	return nil
+}
+
+// Str returns the text of a string, "" for anything else.
+func (n *Node) Str() string {
+	s, _ := n.Text()
+	return s
+}
+
+// Identity returns what two nodes that name the same thing have in common, also
+// where the name is known only after deployment; "" for lists and objects.
+func (n *Node) Identity() string {
+	if s, ok := n.Text(); ok {
+		return s
+	}
+	if n.Opaque() || n.Kind() == Number || n.Kind() == Bool {
+		return n.Source()
+	}
+	return ""
+}
+
+// Items returns the elements of an array as a slice, nil for anything else.
+func (n *Node) Items() (all []*Node) {
+	for _, item := range n.Elements() {
+		all = append(all, item)
+	}
+	return all
+}
+
+// Strs returns the strings in an array.
+func (n *Node) Strs() (all []string) {
+	for _, item := range n.Elements() {
+		if s, ok := item.Text(); ok {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// First returns the first element of an array, nil if there is none.
+func (n *Node) First() *Node {
+	for _, item := range n.Elements() {
+		return item
+	}
+	return nil
+}
+
+// Root returns the node around all others.
+func (n *Node) Root() *Node {
+	for n.Parent() != nil {
+		n = n.Parent()
+	}
+	return n
+}

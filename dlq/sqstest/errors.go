@@ -9,21 +9,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/traits"
+
+	"sumoship/function/awstest"
 )
 
-// apiError is an error that the service answers with.
-type apiError struct {
-	code    string // of the SQS model, or of those that all services have
-	message string
-	status  int // 0: that of the code
-}
-
-func (e *apiError) Error() string { return e.code + ": " + e.message }
-
 // The messages are the service's own, upper-case and all.
-func fail(code, format string, args ...any) error {
-	return &apiError{code: code, message: fmt.Sprintf(format, args...)}
-}
+func fail(code, format string, args ...any) error { return awstest.Fail(code, format, args...) }
 
 func invalid(format string, args ...any) error { return fail("InvalidParameterValue", format, args...) }
 
@@ -31,31 +22,33 @@ func missing(parameter string) error {
 	return fail("MissingParameter", "The request must contain the parameter %s.", parameter)
 }
 
-// answer is the error as AWS JSON 1.0 sends it: the type in the body, and the
-// code that the older query protocol had in a header, which SDKs prefer.
-func (e *apiError) answer(n int) answer {
-	if e.code == "" {
+// answerError is an error as AWS JSON 1.0 sends it: the type in the body, and
+// the code that the older query protocol had in a header, which SDKs prefer.
+func answerError(e *awstest.Error, id string) awstest.Reply {
+	if e.Code == "" {
 		h := http.Header{}
 		h.Set("Content-Type", "text/html")
-		return answer{e.status, h, fmt.Appendf(nil, "<html><h1>%d %s</h1></html>", e.status, http.StatusText(e.status))}
+		return awstest.Reply{Status: e.Status, Header: h, Body: fmt.Appendf(nil, "<html><h1>%d %s</h1></html>", e.Status, http.StatusText(e.Status))}
 	}
-	typ, query, status := e.wire()
+	typ, query, status := wire(e)
 	fault := "Sender"
 	if status >= 500 {
 		fault = "Receiver"
 	}
-	h := header(n)
+	h := header(id)
 	h.Set("X-Amzn-Query-Error", query+";"+fault)
-	body, _ := json.Marshal(map[string]string{"__type": typ, "message": e.message})
-	return answer{status, h, body}
+	body, _ := json.Marshal(map[string]string{"__type": typ, "message": e.Message})
+	return awstest.Reply{Status: status, Header: h, Body: body}
 }
 
-func (e *apiError) wire() (typ, query string, status int) {
-	typ, query, status = e.modelled()
+// wire returns how an error is written: its type, the code of the query protocol
+// and the HTTP status.
+func wire(e *awstest.Error) (typ, query string, status int) {
+	typ, query, status = modelled(e.Code)
 	if typ == "" {
-		name := e.code
-		query, status = e.code, http.StatusBadRequest
-		switch e.code {
+		name := e.Code
+		query, status = e.Code, http.StatusBadRequest
+		switch e.Code {
 		case "InvalidParameterValue":
 			name = "InvalidParameterValueException"
 		case "MissingParameter":
@@ -73,15 +66,15 @@ func (e *apiError) wire() (typ, query string, status int) {
 		}
 		typ = "com.amazon.coral.service#" + name
 	}
-	if e.status != 0 {
-		status = e.status
+	if e.Status != 0 {
+		status = e.Status
 	}
 	return typ, query, status
 }
 
-// modelled finds the error in the model that the SDK carries, by its name or by
-// its query code, so that the table of codes and statuses is AWS's own.
-func (e *apiError) modelled() (typ, query string, status int) {
+// modelled finds the error in the SDK's own model, by its name or its query code, so
+// that the table of codes and statuses is AWS's.
+func modelled(code string) (typ, query string, status int) {
 	for id, entry := range sqs.TypeRegistry.Entries {
 		if _, ok := smithy.SchemaTrait[*traits.Error](entry.Schema); !ok {
 			continue
@@ -91,7 +84,7 @@ func (e *apiError) modelled() (typ, query string, status int) {
 		if t, ok := smithy.SchemaTrait[*traits.AWSQueryError](entry.Schema); ok {
 			query = t.ErrorCode
 		}
-		if e.code != name && e.code != query {
+		if code != name && code != query {
 			continue
 		}
 		status = http.StatusBadRequest

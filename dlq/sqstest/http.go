@@ -2,134 +2,50 @@ package sqstest
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
-	"syscall"
 	"time"
+
+	"sumoship/function/awstest"
 )
 
-// errDropped stands for an answer that never comes.
-var errDropped = errors.New("the connection was broken on purpose")
-
-// Do answers a request as an http.Client would, without a network.
-func (s *Server) Do(r *http.Request) (*http.Response, error) {
-	if r.Body != nil {
-		defer r.Body.Close()
-	}
-	a, err := s.answer(r)
-	if errors.Is(err, errDropped) {
-		err = &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
-	}
-	if err != nil {
-		return nil, &url.Error{Op: "Post", URL: r.URL.String(), Err: err}
-	}
-	a.header.Set("Date", time.Now().UTC().Format(http.TimeFormat)) // the SDK compares its clock
-	a.header.Set("Content-Length", strconv.Itoa(len(a.body)))
-	return &http.Response{
-		Status: fmt.Sprintf("%d %s", a.status, http.StatusText(a.status)), StatusCode: a.status,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: a.header, Request: r,
-		Body: io.NopCloser(bytes.NewReader(a.body)), ContentLength: int64(len(a.body)),
-	}, nil
+// exchange is one request.
+type exchange struct {
+	*awstest.Request
+	s  *Server
+	op string
 }
 
-// ServeHTTP answers a request over a network.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	a, err := s.answer(r)
-	if err != nil {
-		reset(w)
-		return
-	}
-	for name, v := range a.header {
-		w.Header()[name] = v
-	}
-	w.WriteHeader(a.status)
-	w.Write(a.body)
-}
-
-// reset breaks a connection without a word.
-func reset(w http.ResponseWriter) {
-	if hj, ok := w.(http.Hijacker); ok {
-		if conn, _, err := hj.Hijack(); err == nil {
-			if tcp, ok := conn.(*net.TCPConn); ok {
-				tcp.SetLinger(0)
-			}
-			conn.Close()
-			return
-		}
-	}
-	panic(http.ErrAbortHandler)
-}
-
-type answer struct {
-	status int
-	header http.Header
-	body   []byte
-}
-
-// answer carries a request out. Its error is the caller's, or errDropped.
-func (s *Server) answer(r *http.Request) (answer, error) {
-	if err := r.Context().Err(); err != nil {
-		return answer{}, err // as if it had not been sent
-	}
-	var body []byte
-	if r.Body != nil {
-		var err error
-		if body, err = io.ReadAll(r.Body); err != nil {
-			return answer{}, err
-		}
-	}
-	s.mu.Lock()
-	s.calls++
-	x := &exchange{s: s, ctx: r.Context(), n: s.calls, body: body}
-	s.mu.Unlock()
+// answer carries a request out.
+func (s *Server) answer(r *awstest.Request) (awstest.Reply, error) {
+	x := &exchange{Request: r, s: s}
 	x.op, _ = strings.CutPrefix(r.Header.Get("X-Amz-Target"), "AmazonSQS.")
-
 	out, err := x.run()
+	if problem, ok := errors.AsType[*awstest.Error](err); ok {
+		return answerError(problem, r.ID()), nil
+	}
 	if err != nil {
-		var problem *apiError
-		if !errors.As(err, &problem) {
-			return answer{}, err
-		}
-		return problem.answer(x.n), nil
+		return awstest.Reply{}, err
 	}
 	var b bytes.Buffer
 	if out != nil {
 		enc := json.NewEncoder(&b)
 		enc.SetEscapeHTML(false)
 		if err := enc.Encode(out); err != nil {
-			return answer{}, err
+			return awstest.Reply{}, err
 		}
 	}
-	return answer{http.StatusOK, header(x.n), b.Bytes()}, nil
+	return awstest.Reply{Status: http.StatusOK, Header: header(r.ID()), Body: b.Bytes()}, nil
 }
 
-func header(n int) http.Header {
+func header(id string) http.Header {
 	h := http.Header{}
 	h.Set("Content-Type", "application/x-amz-json-1.0")
-	h.Set("X-Amzn-Requestid", uuid(n))
+	h.Set("X-Amzn-Requestid", id)
 	return h
-}
-
-// uuid makes ids that are the same in each run, so that a schedule found by its
-// seed can be played again.
-func uuid(n int) string { return fmt.Sprintf("%08x-0000-4000-8000-%012x", n, n) }
-
-// exchange is one request and how it is to fail.
-type exchange struct {
-	s     *Server
-	ctx   context.Context
-	n     int
-	op    string
-	body  []byte
-	fault Fault
 }
 
 func (x *exchange) run() (any, error) {
@@ -168,37 +84,19 @@ func (x *exchange) run() (any, error) {
 	return nil, fail("UnknownOperationException", "sqstest does not know the operation %q", x.op)
 }
 
-// input is the input of an operation, which knows its queue's name.
+// input is the input of an operation, which names its queue.
 type input interface{ queueName() string }
 
-// call decodes the input of an operation and carries it out, unless it is to fail.
+// call decodes the input of an operation and carries it out, unless a fault is due.
 func call[In input](x *exchange, do func(*exchange, In) (any, error)) (any, error) {
 	var in In
-	dec := json.NewDecoder(bytes.NewReader(x.body))
-	dec.DisallowUnknownFields() // what a test relies on must be here, or fail
-	if err := dec.Decode(&in); err != nil {
-		return nil, fail("SerializationException", "sqstest: %v", err)
+	if err := x.Decode(&in); err != nil {
+		return nil, err
 	}
-	x.s.mu.Lock()
-	ask := x.s.fault
-	x.s.mu.Unlock()
-	if ask != nil {
-		x.fault = ask(Call{Op: x.op, Queue: in.queueName(), N: x.n})
-	}
-	switch f := x.fault; {
-	case f.DropBefore:
-		return nil, errDropped
-	case f.Code != "" || f.Status != 0:
-		return nil, &apiError{code: f.Code, status: f.Status, message: "sqstest was told to fail"}
-	}
-	out, err := do(x, in)
-	if x.fault.DropAfter {
-		return nil, errDropped
-	}
-	return out, err
+	return x.Run(x.op, in.queueName(), func() (any, error) { return do(x, in) })
 }
 
-// queueURL is the field that most operations name their queue by.
+// queueURL is the field by which most operations name their queue.
 type queueURL struct{ QueueUrl string }
 
 func (u queueURL) queueName() string {
@@ -206,8 +104,8 @@ func (u queueURL) queueName() string {
 	return name
 }
 
-// path is that of the URL. The host is anyone's: the SDK sends to its endpoint
-// whatever the host of the queue's URL is.
+// path returns the path of the URL. The host does not matter: the SDK sends to its
+// endpoint whatever the host of the queue's URL is.
 func (u queueURL) path() string {
 	parsed, err := url.Parse(u.QueueUrl)
 	if err != nil || parsed.Host == "" {
@@ -216,7 +114,8 @@ func (u queueURL) path() string {
 	return strings.TrimPrefix(parsed.Path, "/")
 }
 
-// find is the queue of a URL, without what is past its retention. The lock is held.
+// find returns the queue of a URL, after it has expired old messages. The lock is
+// held.
 func (s *Server) find(u queueURL) (*queue, error) {
 	q := s.queues[u.queueName()]
 	if q == nil || u.path() != account+"/"+q.name {

@@ -1,16 +1,15 @@
-// Package sqstest is an Amazon SQS that lives in the test: standard queues
-// behind the real client of aws-sdk-go-v2, with AWS JSON 1.0 between them. It
-// refuses what the service refuses, with the same errors, takes time from
-// package time (so that it lives in a testing/synctest bubble too), and fails
-// on demand.
+// Package sqstest is an in-process Amazon SQS for tests: standard queues behind the
+// real client of aws-sdk-go-v2, with AWS JSON 1.0 between them. It refuses what the
+// service refuses, with the same errors, uses package time (so that it works in a
+// testing/synctest bubble), and fails on demand.
 //
-// What it knows of the service comes from the SQS API reference and developer
-// guide; the contract test holds it, and moto where moto can, to the same
-// cases. Where the reference leaves a choice it takes the one that is harder on
-// the caller: a delete with a receipt handle that is not the message's latest
-// succeeds and deletes nothing, and a move task moves to the source queues only
-// what the redrive policy had put there. A field or an operation that it does
-// not know is an error, never ignored.
+// It exists beside moto because moto can neither fail on demand nor run in a
+// synctest bubble. It implements the SQS API reference and developer guide; a
+// contract test holds it to the same cases as moto, as far as moto goes. Where the
+// reference leaves a choice it makes the one that is harder on the caller: a delete
+// with a receipt handle that is not the message's latest succeeds and deletes
+// nothing, and a move task moves to the source queues only what the redrive policy
+// had put there. An unknown field or operation is an error, never ignored.
 package sqstest
 
 import (
@@ -20,6 +19,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"sumoship/function/awstest"
 )
 
 const (
@@ -33,60 +34,47 @@ type Config struct {
 	MaxSize     int           // bytes of a message with its attributes; 0 means 1 MiB
 	Visibility  time.Duration // 0 means 30 s
 	Retention   time.Duration // 0 means 4 days
-	DeadLetter  string        // name of the queue for messages received MaxReceives times; empty: none
+	DeadLetter  string        // name of the queue for messages received MaxReceives times; "" means none
 	MaxReceives int           // 0 means 10
 }
 
-// Message is a message as it lies in a queue.
+// Message is a message in a queue.
 type Message struct {
 	ID         string
 	Body       string
 	Attributes map[string]string // those of type String or Number
 	Receives   int
-	VisibleAt  time.Time // when a receive can get it
+	VisibleAt  time.Time // when it can be received
 	Sent       time.Time
 }
 
-// Call is a request that a fault can be put on.
-type Call struct {
-	Op    string // SendMessageBatch
-	Queue string // name; empty where the operation has none
-	N     int    // number of the request since the server was made, from 1
-}
+// Call is a request that a fault can be put on; Name is that of the queue.
+type Call = awstest.Call
 
-// Fault is how a request fails. The zero value lets it succeed.
-type Fault struct {
-	// Code is an error of the API: an exception of the SQS model, such as
-	// RequestThrottled, QueueDoesNotExist or KmsAccessDenied, or another code,
-	// such as AccessDenied or InternalError. Nothing happens to the queue.
-	Code string
-	// Status is the HTTP status; 0 means that of Code. Without a Code the
-	// answer is not one of SQS, as if something in between had given it.
-	Status int
+// Fault is how a request fails. Code is an exception of the SQS model, such as
+// RequestThrottled, QueueDoesNotExist or KmsAccessDenied, or another code, such
+// as AccessDenied or InternalError.
+type Fault = awstest.Fault
 
-	DropBefore bool // the connection breaks before anything happens
-	DropAfter  bool // it happens, then the connection breaks without an answer
-
-	// FailEntries are the places, from 0, of the entries of a batch that fail
-	// with InternalError, which is not the sender's fault. The others go on.
-	FailEntries []int
-}
-
-// Server is the service. Make it with New.
+// Server is the service. Create it with New.
 type Server struct {
+	*awstest.Transport // Do, ServeHTTP, OnRequest
+
 	mu     sync.Mutex // never held while waiting
 	queues map[string]*queue
 	tasks  []*moveTask
 	ids    int
-	calls  int
-	fault  func(Call) Fault
 }
 
-// New makes a service without queues.
-func New() *Server { return &Server{queues: map[string]*queue{}} }
+// New returns a service without queues.
+func New() *Server {
+	s := &Server{queues: map[string]*queue{}}
+	s.Transport = awstest.NewTransport(s.answer)
+	return s
+}
 
-// Add makes a queue and returns its URL. A queue of that name is replaced,
-// together with what is in it.
+// Add creates a queue and returns its URL. It replaces a queue of that name and its
+// messages.
 func (s *Server) Add(c Config) (url string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -95,7 +83,7 @@ func (s *Server) Add(c Config) (url string) {
 	return q.url()
 }
 
-// Messages are all messages of a queue, visible or not, oldest first.
+// Messages returns all messages of a queue, visible or not, oldest first.
 func (s *Server) Messages(name string) []Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,15 +109,7 @@ func (s *Server) Messages(name string) []Message {
 	return all
 }
 
-// OnRequest sets a function that is asked before each request is carried out
-// how it should fail. It may call the methods of the server, and wait.
-func (s *Server) OnRequest(fault func(Call) Fault) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fault = fault
-}
-
-// Client is the SDK's client on this server, without a network. It tries each
+// Client returns an SDK client of this server that uses no network. It tries each
 // request once; set RetryMaxAttempts for the SDK's own retries.
 func (s *Server) Client(optFns ...func(*sqs.Options)) *sqs.Client {
 	return sqs.New(sqs.Options{

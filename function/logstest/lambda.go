@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"sumoship/function/awstest"
 )
 
 const functionsPath = "/2015-03-31/functions/"
@@ -104,7 +106,7 @@ func (x *exchange) function() (*function, error) {
 }
 
 func missing(format string, args ...any) error {
-	return &apiError{code: "ResourceNotFoundException", status: http.StatusNotFound, message: fmt.Sprintf(format, args...)}
+	return &awstest.Error{Code: "ResourceNotFoundException", Status: http.StatusNotFound, Message: fmt.Sprintf(format, args...)}
 }
 
 func (x *exchange) getConfiguration(struct{}) (any, error) {

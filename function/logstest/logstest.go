@@ -9,6 +9,9 @@
 // guides; the contract test holds it, and moto where moto can, to the same
 // cases. A field or an operation that it does not know is an error, never
 // ignored.
+//
+// It exists beside moto because moto cannot fail on demand, nor live in a
+// synctest bubble; the contract test is what justifies it.
 package logstest
 
 import (
@@ -22,6 +25,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
+
+	"sumoship/function/awstest"
 )
 
 // Where everything is.
@@ -49,27 +54,17 @@ type Policy struct {
 	Name, Document, Criteria string
 }
 
-// Call is a request that a fault can be put on.
-type Call struct {
-	Op   string // PutSubscriptionFilter
-	Name string // of the log group, function or policy; empty where the operation has none
-	N    int    // number of the request since the server was made, from 1
-}
+// Call is a request that a fault can be put on; Name is that of the log group,
+// function or policy.
+type Call = awstest.Call
 
-// Fault is how a request fails. The zero value lets it succeed.
-type Fault struct {
-	// Code is an error of the API, such as ThrottlingException or
-	// AccessDeniedException. Nothing happens.
-	Code    string
-	Message string // empty means one that says that this was asked for
-	Status  int    // 0 means that of Code
-
-	DropBefore bool // the connection breaks before anything happens
-	DropAfter  bool // it happens, then the connection breaks without an answer
-}
+// Fault is how a request fails.
+type Fault = awstest.Fault
 
 // Server is the services. Make it with New.
 type Server struct {
+	*awstest.Transport // Do, ServeHTTP, OnRequest
+
 	// Page is how many log groups or filters a page has at most; 0 means 50, as
 	// many as there are.
 	Page int
@@ -83,13 +78,13 @@ type Server struct {
 	names     []string // of the groups, sorted; nil after a change
 	policies  map[string]Policy
 	functions map[string]*function
-	calls     int
-	fault     func(Call) Fault
 }
 
 // New makes services with nothing in them.
 func New() *Server {
-	return &Server{groups: map[string]*Group{}, policies: map[string]Policy{}, functions: map[string]*function{}}
+	s := &Server{groups: map[string]*Group{}, policies: map[string]Policy{}, functions: map[string]*function{}}
+	s.Transport = awstest.NewTransport(s.answer)
+	return s
 }
 
 // Add makes log groups. One of the same name is replaced.
@@ -186,14 +181,6 @@ func (s *Server) Invocations(name string) [][]byte {
 	events := f.queue
 	f.queue = nil
 	return events
-}
-
-// OnRequest sets a function that is asked before each request is carried out
-// how it should fail. It may call the methods of the server, and wait.
-func (s *Server) OnRequest(fault func(Call) Fault) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fault = fault
 }
 
 // Logs is the SDK's client of CloudWatch Logs on this server, without a network.

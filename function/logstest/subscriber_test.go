@@ -13,9 +13,9 @@ import (
 
 	"sumoship/deploy/subscription"
 	"sumoship/function"
+	"sumoship/function/awstest/moto"
 	"sumoship/function/lambdatest"
 	"sumoship/function/logstest"
-	"sumoship/function/mototest"
 	"sumoship/function/subscribe"
 	"sumoship/function/subscribe/awsapi"
 )
@@ -23,7 +23,7 @@ import (
 // The subscriber itself on moto: two pages of log groups, tags, a foreign
 // filter, an event, and then the reverse.
 func TestSubscriberOnMoto(t *testing.T) {
-	endpoint := mototest.Start(t)
+	endpoint := moto.Start(t)
 	createRole(t, endpoint)
 	logs, functions := clients(endpoint)
 	s := service{t, logs, functions, func(name string) { createFunction(t, functions, name) }}

@@ -30,10 +30,10 @@ type config struct {
 	timeout    time.Duration
 	reserve    time.Duration // 0: by the time there is
 
-	queueURL   string        // TASK_QUEUE_URL: the dead-letter queue
-	parkingURL string        // PARKING_QUEUE_URL: where what cannot be read is put
-	delay      time.Duration // before a letter is first seen
-	workers    int
+	queueURL      string        // TASK_QUEUE_URL: the dead-letter queue
+	quarantineURL string        // QUARANTINE_QUEUE_URL: for messages that cannot be read
+	delay         time.Duration // before a new message is visible
+	workers       int
 
 	functionName string
 	ignored      []string // variables that are set and have no effect
@@ -57,21 +57,21 @@ func readConfig(getenv func(string) string) (config, error) {
 			},
 			StreamPrefixes: vars.List("LOG_STREAM_PREFIX"),
 		},
-		limit:        int64(vars.Int("MAX_PAYLOAD_BYTES", transform.DefaultLimit, 1<<10, 1<<30)),
-		clientName:   vars.Text("SUMO_CLIENT_HEADER"),
-		plain:        !vars.Bool("COMPRESS_DATA", true),
-		level:        vars.Int("COMPRESSION_LEVEL", sumo.DefaultLevel, 1, 9),
-		maxBody:      vars.Int("MAX_BODY_BYTES", sumo.DefaultMaxBody, 1, 1<<20),
-		inFlight:     vars.Int("MAX_IN_FLIGHT", sumo.DefaultInFlight, 1, 64),
-		attempts:     vars.Int("NUMBER_OF_RETRIES", sumo.DefaultAttempts-1, 0, 100) + 1,
-		pause:        vars.Millis("RETRY_INTERVAL", sumo.DefaultPause, time.Millisecond, 10*time.Second),
-		timeout:      vars.Millis("REQUEST_TIMEOUT", sumo.DefaultTimeout, time.Millisecond, 30*time.Second),
-		reserve:      vars.Millis("DEADLINE_RESERVE", 0, 0, 10*time.Minute),
-		queueURL:     readQueueURL(vars, "TASK_QUEUE_URL"),
-		parkingURL:   readQueueURL(vars, "PARKING_QUEUE_URL"),
-		delay:        vars.Millis("DEAD_LETTER_DELAY", dlq.DefaultDelay, 0, 15*time.Minute),
-		workers:      vars.Int("NUM_OF_WORKERS", 4, 1, 64),
-		functionName: vars.Text("AWS_LAMBDA_FUNCTION_NAME"),
+		limit:         int64(vars.Int("MAX_PAYLOAD_BYTES", transform.DefaultLimit, 1<<10, 1<<30)),
+		clientName:    vars.Text("SUMO_CLIENT_HEADER"),
+		plain:         !vars.Bool("COMPRESS_DATA", true),
+		level:         vars.Int("COMPRESSION_LEVEL", sumo.DefaultLevel, 1, 9),
+		maxBody:       vars.Int("MAX_BODY_BYTES", sumo.DefaultMaxBody, 1, 1<<20),
+		inFlight:      vars.Int("MAX_IN_FLIGHT", sumo.DefaultInFlight, 1, 64),
+		attempts:      vars.Int("NUMBER_OF_RETRIES", sumo.DefaultAttempts-1, 0, 100) + 1,
+		pause:         vars.Millis("RETRY_INTERVAL", sumo.DefaultInitialBackoff, time.Millisecond, 10*time.Second),
+		timeout:       vars.Millis("REQUEST_TIMEOUT", sumo.DefaultTimeout, time.Millisecond, 30*time.Second),
+		reserve:       vars.Millis("DEADLINE_RESERVE", 0, 0, 10*time.Minute),
+		queueURL:      readQueueURL(vars, "TASK_QUEUE_URL"),
+		quarantineURL: readQueueURL(vars, "QUARANTINE_QUEUE_URL"),
+		delay:         vars.Millis("DEAD_LETTER_DELAY", dlq.DefaultDelay, 0, 15*time.Minute),
+		workers:       vars.Int("NUM_OF_WORKERS", 4, 1, 64),
+		functionName:  vars.Text("AWS_LAMBDA_FUNCTION_NAME"),
 	}
 	var err error
 	if c.records.Format, err = transform.ParseFormat(vars.Text("LOG_FORMAT")); err != nil {

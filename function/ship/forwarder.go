@@ -34,6 +34,6 @@ func (f *Forwarder) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 // Ship is Invoke for callers in the same process.
 func (f *Forwarder) Ship(ctx context.Context, event []byte) (Report, error) {
 	r, err := f.ship(ctx, event)
-	writeReport(ctx, f.report, &r)
+	writeReport(ctx, f.out, &r)
 	return r, err
 }

@@ -25,16 +25,16 @@ const endpoint = "https://collectors.example.com/receiver/v1/http/SECRETPATH"
 
 // world is a function's surroundings in a test.
 type world struct {
-	source  *sumotest.Source
-	queue   *dlqtest.Queue
-	parking *dlqtest.Queue
-	log     bytes.Buffer
-	vars    map[string]string
-	secrets ship.Secrets
+	source     *sumotest.Source
+	queue      *dlqtest.Queue
+	quarantine *dlqtest.Queue
+	log        bytes.Buffer
+	vars       map[string]string
+	secrets    ship.Secrets
 }
 
 func newWorld(steps ...sumotest.Step) *world {
-	return &world{source: sumotest.New(steps...), queue: new(dlqtest.Queue), parking: new(dlqtest.Queue), vars: map[string]string{"SUMO_ENDPOINT": endpoint}}
+	return &world{source: sumotest.New(steps...), queue: new(dlqtest.Queue), quarantine: new(dlqtest.Queue), vars: map[string]string{"SUMO_ENDPOINT": endpoint}}
 }
 
 func (w *world) options() ship.Options {
@@ -115,7 +115,8 @@ func TestForwarderLogsOneLineAndItsMetrics(t *testing.T) {
 		Level                       string
 		Events, Confirmed           int
 		Filtered, Attempts          map[string]int
-		Parked, Lost, MS, Bodies    *int
+		DeadLettered, Lost          *int
+		MS, Bodies                  *int
 		PayloadBytes, RawBytes      *int
 		SentBytes, MSLeft, Records  *int
 		LogGroup, RequestID, Unused *string
@@ -123,7 +124,7 @@ func TestForwarderLogsOneLineAndItsMetrics(t *testing.T) {
 	if err := json.Unmarshal([]byte(lines[0]), &line); err != nil {
 		t.Fatal(err)
 	}
-	if line.Events != 2 || line.Confirmed != 1 || line.Filtered["blank"] != 1 || line.Attempts["2xx"] != 1 || line.Parked == nil || line.Lost == nil ||
+	if line.Events != 2 || line.Confirmed != 1 || line.Filtered["blank"] != 1 || line.Attempts["2xx"] != 1 || line.DeadLettered == nil || line.Lost == nil ||
 		line.MS == nil || line.Bodies == nil || line.RawBytes == nil || line.SentBytes == nil || line.MSLeft == nil || line.Records == nil {
 		t.Errorf("log line %s", lines[0])
 	}
@@ -160,8 +161,8 @@ func TestForwarderLogsOneLineAndItsMetrics(t *testing.T) {
 	}
 }
 
-// Promise 2: what came is what is parked when nothing of it was confirmed.
-func TestNothingConfirmedIsParkedAsItCame(t *testing.T) {
+// Promise 2: an event of which nothing was confirmed is dead-lettered as it came.
+func TestNothingConfirmedIsDeadLetteredAsItCame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(sumotest.Statuses(503, 503, 503, 503, 503, 503)...)
 		payload := event("a", "", "b")
@@ -169,14 +170,14 @@ func TestNothingConfirmedIsParkedAsItCame(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.Parked != 2 || r.Confirmed != 0 || r.FilteredTotal() != 1 || r.Lost != 0 || r.Class != "unavailable" {
+		if r.DeadLettered != 2 || r.Confirmed != 0 || r.FilteredTotal() != 1 || r.Lost != 0 || r.Class != "unavailable" {
 			t.Errorf("%+v", r)
 		}
-		letters := w.queue.Letters()
-		if len(letters) != 1 || !bytes.Equal(letters[0].Event, payload) {
-			t.Fatalf("%d letters; the event is not as it came", len(letters))
+		entries := w.queue.Entries()
+		if len(entries) != 1 || !bytes.Equal(entries[0].Event, payload) {
+			t.Fatalf("%d entries; the event is not as it came", len(entries))
 		}
-		c := letters[0].Cause
+		c := entries[0].Cause
 		if c.Class != "unavailable" || !strings.Contains(c.Message, "503") || c.LogGroup != "/ecs/web" || c.Attempts != 1 || c.FirstFailure.IsZero() {
 			t.Errorf("cause %+v", c)
 		}
@@ -184,7 +185,7 @@ func TestNothingConfirmedIsParkedAsItCame(t *testing.T) {
 }
 
 // Promise 3: what was confirmed is not sent again.
-func TestOnlyTheUnconfirmedIsParked(t *testing.T) {
+func TestOnlyTheUnconfirmedIsDeadLettered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(sumotest.Statuses(200, 400)...)
 		w.vars["MAX_BODY_BYTES"] = "32"
@@ -193,21 +194,21 @@ func TestOnlyTheUnconfirmedIsParked(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.Confirmed != 2 || r.Parked != 1 || r.Class != "rejected" {
+		if r.Confirmed != 2 || r.DeadLettered != 1 || r.Class != "rejected" {
 			t.Errorf("%+v", r)
 		}
-		letters := w.queue.Letters()
-		if len(letters) != 1 {
-			t.Fatalf("%d letters, want 1", len(letters))
+		entries := w.queue.Entries()
+		if len(entries) != 1 {
+			t.Fatalf("%d entries, want 1", len(entries))
 		}
-		if d := cmp.Diff([]string{"b"}, messages(t, letters[0].Event)); d != "" {
+		if d := cmp.Diff([]string{"b"}, messages(t, entries[0].Event)); d != "" {
 			t.Error(d)
 		}
 	})
 }
 
-// An event that cannot be read is parked, and no word tells of its content.
-func TestBrokenEventsAreParked(t *testing.T) {
+// An event that cannot be read is dead-lettered, and nothing reveals its content.
+func TestBrokenEventsAreDeadLettered(t *testing.T) {
 	doc := func(s string) []byte { return transform.Pack([]byte(s)) }
 	whole := string(event("SECRETDATA"))
 	for name, c := range map[string]struct {
@@ -230,14 +231,14 @@ func TestBrokenEventsAreParked(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r.Events != 1 || r.Parked != 1 || r.Class != "undecodable" || !strings.Contains(r.Error, "decode "+c.stage+":") {
+			if r.Events != 1 || r.DeadLettered != 1 || r.Class != "undecodable" || !strings.Contains(r.Error, "decode "+c.stage+":") {
 				t.Errorf("%+v, want stage %s", r, c.stage)
 			}
-			letters := w.queue.Letters()
-			if len(letters) != 1 || !bytes.Equal(letters[0].Event, c.event) {
-				t.Fatalf("%d letters", len(letters))
+			entries := w.queue.Entries()
+			if len(entries) != 1 || !bytes.Equal(entries[0].Event, c.event) {
+				t.Fatalf("%d entries", len(entries))
 			}
-			if all := w.log.String() + letters[0].Cause.Message; strings.Contains(all, "SECRET") {
+			if all := w.log.String() + entries[0].Cause.Message; strings.Contains(all, "SECRET") {
 				t.Errorf("content in %s", all)
 			}
 			if len(w.source.Requests()) != 0 {
@@ -247,7 +248,7 @@ func TestBrokenEventsAreParked(t *testing.T) {
 	}
 }
 
-// Promise 1: without a place to park, Lambda is told to try again.
+// Promise 1: without a dead-letter queue, Lambda retries the event.
 func TestLostEventsFailTheInvocation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for name, set := range map[string]func(*world){
@@ -268,7 +269,7 @@ func TestLostEventsFailTheInvocation(t *testing.T) {
 			}
 			r, err := f.Ship(t.Context(), event("a", strings.Repeat("x", 10)))
 			lost, ok := errors.AsType[*ship.LostError](err)
-			if !ok || lost.Events != r.Lost || r.Lost == 0 || r.Lost+r.Parked != 2 {
+			if !ok || lost.Events != r.Lost || r.Lost == 0 || r.Lost+r.DeadLettered != 2 {
 				t.Errorf("%s: %v, %+v", name, err, r)
 				continue
 			}
@@ -282,8 +283,8 @@ func TestLostEventsFailTheInvocation(t *testing.T) {
 	})
 }
 
-// Promise 2: an event over the queue's limit is parked in parts.
-func TestTooLargeForTheQueueIsParkedInParts(t *testing.T) {
+// Promise 2: an event over the queue's limit is dead-lettered in parts.
+func TestTooLargeForTheQueueIsDeadLetteredInParts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var all []string
 		for i := range 200 {
@@ -296,18 +297,18 @@ func TestTooLargeForTheQueueIsParkedInParts(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got []string
-		for _, l := range w.queue.Letters() {
+		for _, l := range w.queue.Entries() {
 			got = append(got, messages(t, l.Event)...)
 		}
-		if d := cmp.Diff(all, got); d != "" || r.Parked != 200 || len(w.queue.Letters()) < 2 {
-			t.Errorf("%d letters, %+v\n%s", len(w.queue.Letters()), r, d)
+		if d := cmp.Diff(all, got); d != "" || r.DeadLettered != 200 || len(w.queue.Entries()) < 2 {
+			t.Errorf("%d entries, %+v\n%s", len(w.queue.Entries()), r, d)
 		}
 	})
 }
 
-// Promise 4: with a source that hangs, the event is parked before the time of
-// the function is up.
-func TestDeadlineLeavesTimeToPark(t *testing.T) {
+// Promise 4: with a source that hangs, the event is dead-lettered before the
+// deadline of the function.
+func TestDeadlineLeavesTimeToDeadLetter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, timeout := range []time.Duration{time.Second, 5 * time.Second, time.Minute} {
 			var steps []sumotest.Step
@@ -317,7 +318,7 @@ func TestDeadlineLeavesTimeToPark(t *testing.T) {
 			w := newWorld(steps...)
 			ctx, cancel := context.WithTimeout(t.Context(), timeout)
 			r, err := w.forwarder(t).Ship(ctx, event("a"))
-			if err != nil || r.Parked != 1 || ctx.Err() != nil || r.Left < timeout.Milliseconds()/5 && r.Left < 4000 {
+			if err != nil || r.DeadLettered != 1 || ctx.Err() != nil || r.Left < timeout.Milliseconds()/5 && r.Left < 4000 {
 				t.Errorf("timeout %v: %v, %+v", timeout, err, r)
 			}
 			cancel()
@@ -391,8 +392,8 @@ func TestEndpointFromItsStores(t *testing.T) {
 	}
 }
 
-// A store that cannot be read, or holds nonsense, parks the event.
-func TestWithoutAnEndpointEventsAreParked(t *testing.T) {
+// A store that cannot be read, or holds nonsense, dead-letters the event.
+func TestWithoutAnEndpointEventsAreDeadLettered(t *testing.T) {
 	for name, store := range map[string]*secrets{
 		"denied":   {err: errors.New("AccessDeniedException")},
 		"http":     {values: []string{"http://collectors.example.com/SECRETPATH"}},
@@ -403,7 +404,7 @@ func TestWithoutAnEndpointEventsAreParked(t *testing.T) {
 		w.secrets = store
 		delete(w.vars, "SUMO_ENDPOINT")
 		r, err := w.forwarder(t).Ship(t.Context(), event("a", ""))
-		if err != nil || r.Parked != 1 || r.FilteredTotal() != 1 || r.Class != "misconfigured" {
+		if err != nil || r.DeadLettered != 1 || r.FilteredTotal() != 1 || r.Class != "misconfigured" {
 			t.Errorf("%s: %v %+v", name, err, r)
 		}
 		if strings.Contains(w.log.String(), "SECRET") {
@@ -412,10 +413,10 @@ func TestWithoutAnEndpointEventsAreParked(t *testing.T) {
 	}
 }
 
-func TestControlMessageIsNoEvent(t *testing.T) {
+func TestControlMessageIsNotAnEvent(t *testing.T) {
 	w := newWorld()
 	r, err := w.forwarder(t).Ship(t.Context(), transform.Pack([]byte(`{"messageType":"CONTROL_MESSAGE","logEvents":[{"id":"","timestamp":1,"message":"m"}]}`)))
-	if err != nil || r.Events != 0 || len(w.source.Requests()) != 0 || len(w.queue.Letters()) != 0 {
+	if err != nil || r.Events != 0 || len(w.source.Requests()) != 0 || len(w.queue.Entries()) != 0 {
 		t.Errorf("%v %+v", err, r)
 	}
 }

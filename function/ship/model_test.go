@@ -39,7 +39,7 @@ var (
 // Sumo Logic and SQS, of crashes between any two calls and of short deadlines.
 // After each step every log event is confirmed, in a queue, filtered, or still
 // in Lambda's hands; at the end, with the faults over, all are delivered or
-// parked, and whatever was delivered twice has an allowed cause.
+// quarantined, and whatever was delivered twice has an allowed cause.
 //
 // go test ./function/ship -race -run TestModel -seeds 10000
 func TestModel(t *testing.T) {
@@ -63,37 +63,37 @@ type model struct {
 	t    *testing.T
 	seed uint64
 
-	mu       sync.Mutex
-	rng      *rand.Rand
-	healthy  bool            // no more faults
-	crashed  bool            // the process is gone: none of its calls reaches anything
-	fuse     int             // calls until the process dies; below 0 it does not
-	down     string          // the operation of SQS that fails for all of this step
-	excused  bool            // something happened in this step that may repeat events
-	taken    map[string]int  // how often Sumo Logic has stored the event with that id
-	mayTwice map[string]bool // ids that may have been stored more than once, and why is known
-	lambda   [][]byte        // events in the hands of Lambda: delivered, not yet confirmed
-	blanks   map[string]bool // ids that a rule filters
-	poison   int             // messages that nobody can read
-	sqs      *sqstest.Server
-	url      string
-	dead     *dlq.Queue // as the functions see it
-	parking  *dlq.Queue
-	ids      []string
+	mu         sync.Mutex
+	rng        *rand.Rand
+	healthy    bool            // no more faults
+	crashed    bool            // the process is gone: none of its calls reaches anything
+	fuse       int             // calls until the process dies; below 0 it does not
+	down       string          // the operation of SQS that fails for all of this step
+	excused    bool            // something happened in this step that may repeat events
+	taken      map[string]int  // how often Sumo Logic has stored the event with that id
+	mayTwice   map[string]bool // ids that may have been stored more than once, and why is known
+	lambda     [][]byte        // events in the hands of Lambda: delivered, not yet confirmed
+	blanks     map[string]bool // ids that a rule filters
+	poison     int             // messages that nobody can read
+	sqs        *sqstest.Server
+	url        string
+	dead       *dlq.Queue // as the functions see it
+	quarantine *dlq.Queue
+	ids        []string
 }
 
 func newModel(t *testing.T, seed uint64) *model {
 	m := &model{t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 7)), fuse: -1, taken: map[string]int{}, mayTwice: map[string]bool{},
 		blanks: map[string]bool{}, sqs: sqstest.New()}
-	m.sqs.Add(sqstest.Config{Name: "parking", Retention: 14 * 24 * time.Hour})
-	m.url = m.sqs.Add(sqstest.Config{Name: "dead", DeadLetter: "parking", MaxReceives: 1000, Visibility: 6 * time.Minute,
+	m.sqs.Add(sqstest.Config{Name: "quarantine", Retention: 14 * 24 * time.Hour})
+	m.url = m.sqs.Add(sqstest.Config{Name: "dead", DeadLetter: "quarantine", MaxReceives: 1000, Visibility: 6 * time.Minute,
 		MaxSize: []int{0, 4096, 256 << 10}[m.rng.IntN(3)], Retention: 14 * 24 * time.Hour})
 	open := func(url string, delay time.Duration) *dlq.Queue {
 		client := m.sqs.Client(func(o *sqs.Options) { o.HTTPClient = doer(m.callSQS) })
 		return dlq.New(url, delay, func(context.Context) (*sqs.Client, error) { return client, nil })
 	}
 	m.dead = open(m.url, dlq.DefaultDelay)
-	m.parking = open(strings.TrimSuffix(m.url, "dead")+"parking", 0)
+	m.quarantine = open(strings.TrimSuffix(m.url, "dead")+"quarantine", 0)
 	return m
 }
 
@@ -214,7 +214,7 @@ func (m *model) options() ship.ReplayOptions {
 		HTTP: &http.Client{Transport: doer(m.callSumo)}, Queue: m.dead,
 	}}
 	if m.rng.IntN(2) == 0 {
-		o.Parking = m.parking
+		o.Quarantine = m.quarantine
 	}
 	return o
 }
@@ -316,14 +316,14 @@ func (m *model) run() {
 			if n > 0 {
 				m.t.Errorf("seed %d: blank event %s was delivered", m.seed, id)
 			}
-		case n == 0 && !m.parkedIDs()[id]:
+		case n == 0 && !m.quarantinedIDs()[id]:
 			m.t.Errorf("seed %d: event %s was never delivered", m.seed, id)
 		case n > 1 && !m.mayTwice[id]:
 			m.t.Errorf("seed %d: event %s was delivered %d times without an allowed cause", m.seed, id, n)
 		}
 	}
-	if m.poison > 0 && m.unreadable("dead")+m.unreadable("parking") < m.poison {
-		m.t.Errorf("seed %d: %d unreadable messages of %d are left", m.seed, m.unreadable("dead")+m.unreadable("parking"), m.poison)
+	if m.poison > 0 && m.unreadable("dead")+m.unreadable("quarantine") < m.poison {
+		m.t.Errorf("seed %d: %d unreadable messages of %d are left", m.seed, m.unreadable("dead")+m.unreadable("quarantine"), m.poison)
 	}
 }
 
@@ -394,7 +394,7 @@ func (m *model) replay() {
 	if m.excused {
 		// What was under way, wherever it is now, may come twice.
 		for _, message := range m.sqs.Messages("dead") {
-			m.excuse(dlq.ParseLetter(message.Body, nil, time.Time{}).Event)
+			m.excuse(dlq.ParseEntry(message.Body, nil, time.Time{}).Event)
 		}
 	}
 	m.check()
@@ -453,19 +453,19 @@ func (m *model) mapping(ctx context.Context, r *ship.Replayer) {
 func (m *model) idsIn(queue string) map[string]bool {
 	ids := map[string]bool{}
 	for _, message := range m.sqs.Messages(queue) {
-		for _, id := range idsOf(dlq.ParseLetter(message.Body, nil, time.Time{}).Event) {
+		for _, id := range idsOf(dlq.ParseEntry(message.Body, nil, time.Time{}).Event) {
 			ids[id] = true
 		}
 	}
 	return ids
 }
 
-func (m *model) parkedIDs() map[string]bool { return m.idsIn("parking") }
+func (m *model) quarantinedIDs() map[string]bool { return m.idsIn("quarantine") }
 
 func (m *model) unreadable(queue string) int {
 	n := 0
 	for _, message := range m.sqs.Messages(queue) {
-		if idsOf(dlq.ParseLetter(message.Body, nil, time.Time{}).Event) == nil {
+		if idsOf(dlq.ParseEntry(message.Body, nil, time.Time{}).Event) == nil {
 			n++
 		}
 	}
@@ -479,7 +479,7 @@ func (m *model) onlyPoison() bool {
 // check is the promise: nothing is gone.
 func (m *model) check() {
 	m.t.Helper()
-	queued, parked := m.idsIn("dead"), m.parkedIDs()
+	queued, quarantined := m.idsIn("dead"), m.quarantinedIDs()
 	held := map[string]bool{}
 	for _, event := range m.lambda {
 		for _, id := range idsOf(event) {
@@ -487,7 +487,7 @@ func (m *model) check() {
 		}
 	}
 	for _, id := range m.ids {
-		if m.taken[id] == 0 && !queued[id] && !parked[id] && !held[id] && !m.blanks[id] {
+		if m.taken[id] == 0 && !queued[id] && !quarantined[id] && !held[id] && !m.blanks[id] {
 			m.t.Fatalf("seed %d: event %s is gone", m.seed, id)
 		}
 	}

@@ -26,11 +26,11 @@ import (
 	"sumoship/sumo/sumotest"
 )
 
-func (w *world) replayer(t testing.TB, parking bool) *ship.Replayer {
+func (w *world) replayer(t testing.TB, quarantine bool) *ship.Replayer {
 	t.Helper()
 	o := w.replayOptions()
-	if parking {
-		o.Parking = w.parking
+	if quarantine {
+		o.Quarantine = w.quarantine
 	}
 	r, err := ship.NewReplayer(o)
 	if err != nil {
@@ -42,16 +42,16 @@ func (w *world) replayer(t testing.TB, parking bool) *ship.Replayer {
 // put fills the queue of a world.
 func (w *world) put(events ...[]byte) {
 	for _, e := range events {
-		w.queue.Put(context.Background(), []dlq.Letter{{Event: e, Cause: dlq.Cause{FirstFailure: time.Unix(1, 0).UTC(), Attempts: 1, Class: "unavailable"}}})
+		w.queue.Put(context.Background(), []dlq.Entry{{Event: e, Cause: dlq.Cause{FirstFailure: time.Unix(1, 0).UTC(), Attempts: 1, Class: "unavailable"}}})
 	}
 }
 
 // A queue filled by hand with what an old function, Lambda and chance leave
-// there drains to: two delivered, one parked.
+// there drains to: two delivered, one quarantined.
 func TestDrainTakesEverythingThatCanLieInAQueue(t *testing.T) {
 	server := sqstest.New()
-	server.Add(sqstest.Config{Name: "parking"})
-	url := server.Add(sqstest.Config{Name: "dead", DeadLetter: "parking"})
+	server.Add(sqstest.Config{Name: "quarantine"})
+	url := server.Add(sqstest.Config{Name: "dead", DeadLetter: "quarantine"})
 	open := func(url string) *dlq.Queue {
 		return dlq.New(url, 0, func(context.Context) (*sqs.Client, error) { return server.Client(), nil })
 	}
@@ -67,7 +67,7 @@ func TestDrainTakesEverythingThatCanLieInAQueue(t *testing.T) {
 	}
 	w := newWorld()
 	o := w.replayOptions()
-	o.Queue, o.Inbox, o.Parking = queue, queue, open(strings.Replace(url, "dead", "parking", 1))
+	o.Queue, o.Inbox, o.Quarantine = queue, queue, open(strings.Replace(url, "dead", "quarantine", 1))
 	r, err := ship.NewReplayer(o)
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +76,7 @@ func TestDrainTakesEverythingThatCanLieInAQueue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(&ship.Messages{Received: 3, Done: 3, Poison: 1}, report.Messages); d != "" {
+	if d := cmp.Diff(&ship.Messages{Received: 3, Done: 3, Quarantined: 1}, report.Messages); d != "" {
 		t.Error(d)
 	}
 	taken := strings.Join(w.source.Taken(), " ")
@@ -88,11 +88,11 @@ func TestDrainTakesEverythingThatCanLieInAQueue(t *testing.T) {
 			t.Errorf("X-Sumo-Client %q", got)
 		}
 	}
-	parked := server.Messages("parking")
-	if len(server.Messages("dead")) != 0 || len(parked) != 1 || parked[0].Body != `{"garbage":true}` {
-		t.Fatalf("%d left, %d parked", len(server.Messages("dead")), len(parked))
+	quarantined := server.Messages("quarantine")
+	if len(server.Messages("dead")) != 0 || len(quarantined) != 1 || quarantined[0].Body != `{"garbage":true}` {
+		t.Fatalf("%d left, %d quarantined", len(server.Messages("dead")), len(quarantined))
 	}
-	if a := parked[0].Attributes; a["ErrorClass"] != "undecodable" || !strings.Contains(a["ErrorMessage"], "decode event") {
+	if a := quarantined[0].Attributes; a["ErrorClass"] != "undecodable" || !strings.Contains(a["ErrorMessage"], "decode event") {
 		t.Errorf("attributes %v", a)
 	}
 }
@@ -126,14 +126,14 @@ func TestReplayTellsTheAgeOfTheOldestMessage(t *testing.T) {
 	})
 }
 
-// released notes for how long messages were given back.
-type released struct {
+// visibility notes the visibility timeouts that messages were given.
+type visibility struct {
 	*dlqtest.Queue
-	after map[string]time.Duration
+	timeouts map[string]time.Duration
 }
 
-func (r released) Release(_ context.Context, m dlq.Message, after time.Duration) error {
-	r.after[m.ID] = after
+func (r visibility) ChangeVisibility(_ context.Context, m dlq.Message, timeout time.Duration) error {
+	r.timeouts[m.ID] = timeout
 	return nil
 }
 
@@ -142,7 +142,7 @@ func (r released) Release(_ context.Context, m dlq.Message, after time.Duration)
 func TestBatchFailsMessageByMessage(t *testing.T) {
 	w := newWorld(sumotest.Statuses(200, 400, 200)...)
 	o := w.replayOptions()
-	inbox := released{new(dlqtest.Queue), map[string]time.Duration{}}
+	inbox := visibility{new(dlqtest.Queue), map[string]time.Duration{}}
 	o.Inbox = inbox
 	r, err := ship.NewReplayer(o)
 	if err != nil {
@@ -156,17 +156,17 @@ func TestBatchFailsMessageByMessage(t *testing.T) {
 		t.Errorf("%s, want %s", got, want)
 	}
 	for _, id := range []string{"m1", "m2"} {
-		if d := inbox.after[id]; d < time.Minute || d > 2*time.Minute {
-			t.Errorf("%s, received 3 times, rests for %v", id, d)
+		if d := inbox.timeouts[id]; d < time.Minute || d > 2*time.Minute {
+			t.Errorf("%s, received 3 times, has a timeout of %v", id, d)
 		}
 	}
-	if len(inbox.after) != 2 {
-		t.Errorf("given back: %v", inbox.after)
+	if len(inbox.timeouts) != 2 {
+		t.Errorf("timeouts: %v", inbox.timeouts)
 	}
 }
 
-// Promise 7: when Sumo Logic is not to be reached, the rest of a batch is given
-// back untried.
+// Promise 7: when Sumo Logic cannot be reached, the rest of a batch stays
+// untried.
 func TestOutageLeavesTheRestUntried(t *testing.T) {
 	for _, status := range []int{503, 404} {
 		synctest.Test(t, func(t *testing.T) {
@@ -183,7 +183,7 @@ func TestOutageLeavesTheRestUntried(t *testing.T) {
 				t.Errorf("%d requests for a source that answers %d", got, status)
 			}
 			report, err := w.replayer(t, false).Drain(t.Context())
-			if err != nil || report.Messages.Done != 0 || report.Messages.Kept != 1 || len(w.queue.Letters()) != 3 {
+			if err != nil || report.Messages.Done != 0 || report.Messages.Kept != 1 || len(w.queue.Entries()) != 3 {
 				t.Errorf("%v %+v", err, report.Messages)
 			}
 		})
@@ -195,16 +195,16 @@ func TestOutageLeavesTheRestUntried(t *testing.T) {
 func TestRestIsPutBack(t *testing.T) {
 	w := newWorld(sumotest.Statuses(200, 400)...)
 	w.vars["MAX_BODY_BYTES"], w.vars["MAX_IN_FLIGHT"], w.vars["NUM_OF_WORKERS"] = "40", "1", "1"
-	w.queue.Put(t.Context(), []dlq.Letter{{Event: event("a", "b"), Cause: dlq.Cause{FirstFailure: time.Unix(1000, 0).UTC(), Attempts: 4}}})
+	w.queue.Put(t.Context(), []dlq.Entry{{Event: event("a", "b"), Cause: dlq.Cause{FirstFailure: time.Unix(1000, 0).UTC(), Attempts: 4}}})
 	r := w.replayer(t, false)
 	var seen atomic.Int64
-	r.Seen = func(ship.Report) { seen.Add(1) }
+	r.Progress = func(ship.Report) { seen.Add(1) }
 	report, err := r.Drain(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	// The rest, put back without a delay here, is taken up in the same run.
-	if report.Messages.PutBack != 1 || report.Confirmed != 2 || len(w.queue.Letters()) != 0 || seen.Load() != 2 {
+	if report.Messages.PutBack != 1 || report.Confirmed != 2 || len(w.queue.Entries()) != 0 || seen.Load() != 2 {
 		t.Errorf("%+v, %+v", report, report.Messages)
 	}
 	requests := w.source.Requests()
@@ -214,38 +214,44 @@ func TestRestIsPutBack(t *testing.T) {
 
 	w = newWorld(sumotest.Statuses(200, 400, 400)...)
 	w.vars["MAX_BODY_BYTES"], w.vars["MAX_IN_FLIGHT"], w.vars["NUM_OF_WORKERS"] = "40", "1", "1"
-	w.queue.Put(t.Context(), []dlq.Letter{{Event: event("a", "b"), Cause: dlq.Cause{FirstFailure: time.Unix(1000, 0).UTC(), Attempts: 4}}})
+	w.queue.Put(t.Context(), []dlq.Entry{{Event: event("a", "b"), Cause: dlq.Cause{FirstFailure: time.Unix(1000, 0).UTC(), Attempts: 4}}})
 	if _, err := w.replayer(t, false).Drain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	letters := w.queue.Letters()
-	if len(letters) != 1 || letters[0].Cause.Attempts != 5 || !letters[0].Cause.FirstFailure.Equal(time.Unix(1000, 0)) || letters[0].Cause.Class != "rejected" {
-		t.Errorf("%+v", letters)
+	entries := w.queue.Entries()
+	if len(entries) != 1 || entries[0].Cause.Attempts != 5 || !entries[0].Cause.FirstFailure.Equal(time.Unix(1000, 0)) || entries[0].Cause.Class != "rejected" {
+		t.Errorf("%+v", entries)
 	}
-	if d := cmp.Diff([]string{"b"}, messages(t, letters[0].Event)); d != "" {
+	if d := cmp.Diff([]string{"b"}, messages(t, entries[0].Event)); d != "" {
 		t.Error(d)
 	}
 }
 
-// Poison is never deleted, with or without a parking queue.
-func TestPoisonIsKeptOrParked(t *testing.T) {
-	for _, parking := range []bool{false, true} {
+// A message that cannot be read is never lost, with or without a quarantine queue.
+func TestUnreadableMessagesAreQuarantinedOrKept(t *testing.T) {
+	for quarantine, want := range map[bool]*ship.Messages{
+		false: {Received: 2, Done: 1, Kept: 1},
+		true:  {Received: 2, Done: 2, Quarantined: 1},
+	} {
 		w := newWorld()
 		w.vars["NUM_OF_WORKERS"] = "1"
 		w.put([]byte("garbage"), event("good"))
-		report, err := w.replayer(t, parking).Drain(t.Context())
-		if err != nil || report.Messages.Poison != 1 || report.Confirmed != 1 {
-			t.Errorf("parking %t: %v %+v", parking, err, report.Messages)
+		report, err := w.replayer(t, quarantine).Drain(t.Context())
+		if err != nil || report.Confirmed != 1 || report.Quarantined != want.Quarantined || report.DeadLettered != want.Kept {
+			t.Errorf("quarantine %t: %v %+v", quarantine, err, report)
 		}
-		if left, parked := len(w.queue.Letters()), len(w.parking.Letters()); left+parked != 1 || parked == 1 != parking {
-			t.Errorf("parking %t: %d left, %d parked", parking, left, parked)
+		if d := cmp.Diff(want, report.Messages); d != "" {
+			t.Errorf("quarantine %t: messages (-want +got):\n%s", quarantine, d)
+		}
+		if left, there := len(w.queue.Entries()), len(w.quarantine.Entries()); left != want.Kept || there != want.Quarantined {
+			t.Errorf("quarantine %t: %d left, %d quarantined", quarantine, left, there)
 		}
 	}
 }
 
 // A replayer without a queue says so at its start.
 func TestReplayerNeedsItsQueue(t *testing.T) {
-	for value, want := range map[string]string{"": "TASK_QUEUE_URL: is not set", "dead-letters": "not the URL of a queue", "https://sqs.us-east-1.amazonaws.com/name": "not the URL of a queue"} {
+	for value, want := range map[string]string{"": "TASK_QUEUE_URL: is not set", "dead-entries": "not the URL of a queue", "https://sqs.us-east-1.amazonaws.com/name": "not the URL of a queue"} {
 		w := newWorld()
 		w.vars["TASK_QUEUE_URL"] = value
 		o := w.replayOptions()
@@ -335,7 +341,7 @@ func BenchmarkDrain(b *testing.B) {
 		b.StopTimer()
 		queue := new(dlqtest.Queue)
 		for range messages {
-			queue.Put(b.Context(), []dlq.Letter{{Event: payload}})
+			queue.Put(b.Context(), []dlq.Entry{{Event: payload}})
 		}
 		vars := map[string]string{"SUMO_ENDPOINT": endpoint, "NUM_OF_WORKERS": fmt.Sprint(workers)}
 		slow := doer(func(r *http.Request) (*http.Response, error) {

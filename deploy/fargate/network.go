@@ -1,0 +1,200 @@
+package fargate
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"sumoship/deploy/finding"
+	"sumoship/deploy/tree"
+)
+
+var networkModeHost = finding.Rule{ID: "network-mode-host", Topic: finding.Network, Severity: finding.Warning, Action: finding.Set, Source: guideFargate,
+	Summary: "Fargate has one network mode, awsvpc: the network of the instance is gone, and with it what else listened there on localhost.",
+	Help:    finding.Advice{"Add portMappings for what load balancers and service discovery need, and open the ports in the security group of the service."},
+	Refusal: "Fargate only supports network mode 'awsvpc'."}
+
+var networkModeNone = finding.Rule{ID: "network-mode-none", Topic: finding.Network, Severity: finding.Error, Action: finding.Refuse, Source: guideFargate,
+	Summary: "The containers have no network; on Fargate they would have one, with a way out.", Help: finding.Advice{"Close it by a security group without rules."},
+	Allow: "the network mode becomes awsvpc.", Refusal: "Fargate only supports network mode 'awsvpc'."}
+
+var networkMode = finding.Rule{ID: "network-mode", Topic: finding.Network, Severity: finding.Info, Action: finding.Set, Source: guideFargate,
+	Summary: "Fargate has one network mode, awsvpc: the task has a network interface and an address of its own.", Help: finding.Advice{"Give the service subnets and security groups."},
+	Refusal: "Fargate only supports network mode 'awsvpc'."}
+
+// network gives the task the only network mode of Fargate.
+func (c *converter) network() {
+	n := c.def.Get("networkMode")
+	if c.unknown(n) || c.mode == "awsvpc" {
+		return
+	}
+	switch c.mode {
+	case "host":
+		c.set(networkModeHost, c.def, "networkMode", tree.NewString("awsvpc"), "")
+	case "none":
+		if c.Refuse(networkModeNone, n, "") {
+			c.set(networkModeNone, c.def, "networkMode", tree.NewString("awsvpc"), "")
+		}
+	case "", "bridge", "default", "<default>":
+		c.set(networkMode, c.def, "networkMode", tree.NewString("awsvpc"), "")
+	} // what else it may be is an invalid value
+}
+
+// portRange is a range of ports that a container listens on, by protocol.
+type portRange struct {
+	first, last int64
+	protocol    string
+	container   *tree.Node
+}
+
+func (p portRange) String() string {
+	if p.first == p.last {
+		return fmt.Sprintf("%d/%s", p.first, p.protocol)
+	}
+	return fmt.Sprintf("%d-%d/%s", p.first, p.last, p.protocol)
+}
+
+func (p portRange) overlaps(o portRange) bool {
+	return p.protocol == o.protocol && p.first <= o.last && o.first <= p.last
+}
+
+var portNameDuplicate = finding.Rule{ID: "port-name-duplicate", Topic: finding.Network, Severity: finding.Error, Action: finding.Refuse, Source: apiPort,
+	Summary: "Two port mappings have the same name.", Help: finding.Advice{"Rename one."}}
+
+// ports takes host ports away, for a task has an address of its own, and looks
+// for containers that would listen on the same port of it.
+func (c *converter) ports() {
+	var taken []portRange
+	names := map[string]bool{}
+	for _, container := range c.containers {
+		for _, mapping := range c.items(container.Get("portMappings")) {
+			if mapping.Kind() != tree.Object {
+				continue
+			}
+			p, ok := c.port(mapping)
+			p.container = container
+			if ok && !c.free(mapping, p, taken) {
+				continue // dropped
+			}
+			if ok {
+				taken = append(taken, p)
+			}
+			if name := mapping.Get("name"); name != nil {
+				if id := name.Identity(); names[id] {
+					c.Fail(portNameDuplicate, name, "%q names another port mapping of this task already", id)
+				} else {
+					names[id] = true
+				}
+			}
+		}
+	}
+}
+
+var portRangeConflict = finding.Rule{ID: "port-range-conflict", Topic: finding.Network, Severity: finding.Error, Action: finding.Refuse, Source: apiPort,
+	Summary: "A mapping is of one port or of a range, not of both.", Help: finding.Advice{"Take containerPort and hostPort out, or containerPortRange."}}
+
+var memberMissing = finding.Rule{ID: "member-missing", Severity: finding.Error, Action: finding.Refuse, Source: apiTask,
+	Summary: "A member that ECS needs is missing.", Help: finding.Advice{"Add it."}}
+
+var hostPortDynamic = finding.Rule{ID: "host-port-dynamic", Topic: finding.Network, Severity: finding.Info, Action: finding.Keep, Source: apiPort,
+	Summary: "The instance chose a host port; on Fargate the container port is that of the task.", Help: finding.Advice{"Use a target group of type ip on the container port."}}
+
+// port reads a mapping, and takes its host port away.
+func (c *converter) port(mapping *tree.Node) (p portRange, ok bool) {
+	p.protocol = "tcp"
+	if n := mapping.Get("protocol"); n != nil {
+		p.protocol = n.Identity()
+	}
+	container, host, span := mapping.Get("containerPort"), mapping.Get("hostPort"), mapping.Get("containerPortRange")
+	if span != nil && (container != nil || host != nil) {
+		c.Fail(portRangeConflict, mapping, "")
+		return p, false
+	}
+	if span != nil {
+		text := c.text(span)
+		if text == "" {
+			return p, false
+		}
+		first, last, _ := strings.Cut(text, "-")
+		var err1, err2 error
+		p.first, err1 = strconv.ParseInt(first, 10, 64)
+		p.last, err2 = strconv.ParseInt(last, 10, 64)
+		if err1 != nil || err2 != nil || p.first < 1 || p.last > 65535 || p.first >= p.last {
+			c.Fail(valueInvalid, span, "%q is no range of ports, such as 8000-8010", text)
+			return p, false
+		}
+		return p, true
+	}
+	if container == nil {
+		c.Fail(memberMissing, mapping, "containerPort is missing here")
+		return p, false
+	}
+	if host != nil {
+		c.hostPort(container, host)
+	} else if c.mode != "awsvpc" && c.mode != "host" && !c.fargate {
+		c.Note(hostPortDynamic, mapping, "")
+	}
+	p.first = c.number(container)
+	p.last = p.first
+	return p, p.first > 0
+}
+
+var hostPortRemoved = finding.Rule{ID: "host-port-removed", Topic: finding.Network, Severity: finding.Info, Action: finding.Drop, Source: apiPort,
+	Summary: "Fargate has no host ports; the container port, the same number, is that of the task."}
+
+var hostPortChanged = finding.Rule{ID: "host-port-changed", Topic: finding.Network, Severity: finding.Warning, Action: finding.Drop, Source: apiPort,
+	Summary: "The host port goes: load balancers, clients and security groups use the container port.", Help: finding.Advice{"Use a target group of type ip on the container port."},
+	Refusal: "When networkMode=awsvpc, the host ports and container ports in port mappings must match."}
+
+func (c *converter) hostPort(container, host *tree.Node) {
+	if container.Opaque() || host.Opaque() {
+		if container.Identity() == host.Identity() {
+			if !c.fargate {
+				c.drop(hostPortRemoved, host, "")
+			}
+			return
+		}
+		c.drop(hostPortChanged, host, "Fargate has no host ports; this one, %s, is known only when it is deployed, and the container port is %s", host.Source(), container.Source())
+		return
+	}
+	from, ok := host.Int()
+	to, ok2 := container.Int()
+	switch {
+	case !ok || !ok2: // reported as of a wrong type
+	case from == to && c.fargate: // ECS takes it
+	case from == to:
+		c.drop(hostPortRemoved, host, "")
+	case from == 0:
+		c.drop(hostPortChanged, host, "the dynamic host port goes: load balancers, clients and security groups use container port %d", to)
+	default:
+		c.drop(hostPortChanged, host, "host port %d goes: load balancers, clients and security groups use container port %d", from, to)
+	}
+}
+
+var portCollision = finding.Rule{ID: "port-collision", Topic: finding.Network, Severity: finding.Error, Action: finding.Refuse, Source: apiPort,
+	Summary: "Two containers have the same port; in one task they share the network, so only one can listen.", Help: finding.Advice{"Make one listen on another port."},
+	Allow: allowKept}
+
+var portMappingDuplicate = finding.Rule{ID: "port-mapping-duplicate", Topic: finding.Network, Severity: finding.Info, Action: finding.Drop, Source: apiPort,
+	Summary: "Without its host port a mapping says what another says already."}
+
+var portOverlap = finding.Rule{ID: "port-overlap", Topic: finding.Network, Severity: finding.Error, Action: finding.Refuse, Source: apiPort,
+	Summary: "Two port mappings of a container overlap.", Help: finding.Advice{"Take one out."}}
+
+// free looks whether a port of the task is free still. It drops what maps the
+// port of one container again, as two host ports for it did.
+func (c *converter) free(mapping *tree.Node, p portRange, taken []portRange) bool {
+	for _, t := range taken {
+		switch {
+		case !p.overlaps(t):
+		case t.container != p.container:
+			c.refuseOrKeep(portCollision, mapping, "containers %q and %q both have port %s; in one task they share the network, so the second cannot listen", c.names[t.container], c.names[p.container], p)
+		case t.first == p.first && t.last == p.last && mapping.Get("name") == nil && mapping.Get("containerPort") != nil:
+			c.drop(portMappingDuplicate, mapping, "port %s of this container is mapped already", p)
+			return false
+		default:
+			c.Fail(portOverlap, mapping, "port %s of this container is mapped already", p)
+		}
+	}
+	return true
+}

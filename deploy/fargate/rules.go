@@ -1,0 +1,105 @@
+package fargate
+
+import (
+	"slices"
+	"sync"
+
+	"sumoship/deploy/finding"
+)
+
+// Rules returns all rules, in the order in which a definition is gone through.
+func Rules() []finding.Rule { return slices.Clone(rules) }
+
+var byID = sync.OnceValue(func() map[string]finding.Rule {
+	m := map[string]finding.Rule{}
+	for _, r := range rules {
+		m[r.ID] = r
+	}
+	return m
+})
+
+func lookup(id string) (finding.Rule, bool) {
+	r, ok := byID()[id]
+	return r, ok
+}
+
+// Where things are documented.
+const (
+	guideFargate  = `Amazon ECS Developer Guide, "Task definition differences for Fargate"`
+	guideAwslogs  = `Amazon ECS Developer Guide, "Using the awslogs log driver"`
+	guideRole     = `Amazon ECS Developer Guide, "Task execution IAM role"`
+	guideWindows  = `Amazon ECS Developer Guide, "Windows containers on Fargate considerations"`
+	guideGMSA     = `Amazon ECS Developer Guide, "Using gMSA for Linux containers on Fargate"`
+	guideEFS      = `Amazon ECS Developer Guide, "Amazon EFS volumes"`
+	guideEBS      = `Amazon ECS Developer Guide, "Amazon EBS volumes"`
+	guideS3Files  = `Amazon ECS Developer Guide, "S3 Files volumes"`
+	guideStorage  = `Amazon ECS Developer Guide, "Storage options for Amazon ECS tasks"`
+	guideFirelens = `Amazon ECS Developer Guide, "Using FireLens"`
+	guideMetadata = `Amazon ECS Developer Guide, "Task metadata endpoint for Fargate"`
+	apiTask       = "Amazon ECS API Reference, RegisterTaskDefinition"
+	apiContainer  = "Amazon ECS API Reference, ContainerDefinition"
+	apiPort       = "Amazon ECS API Reference, PortMapping"
+	apiDependency = "Amazon ECS API Reference, ContainerDependency"
+	apiLinux      = "Amazon ECS API Reference, LinuxParameters"
+	apiVolume     = "Amazon ECS API Reference, Volume"
+	apiLogs       = "Amazon ECS API Reference, LogConfiguration"
+	apiPlatform   = "Amazon ECS API Reference, RuntimePlatform"
+	dockerLinks   = `Docker documentation, "Legacy container links"`
+)
+
+const (
+	allowDropped = "it is dropped."
+	allowVolume  = "the volume and its mounts are dropped."
+	allowKept    = "it stays as it is."
+)
+
+// WrongType is the ID of the finding that a part of the definition cannot be
+// read: a list where a string belongs, or the like.
+const WrongType = "wrong-type"
+
+var rules = []finding.Rule{
+	// What no rule could read.
+	wrongType, memberMissing, valueInvalid, valueOutOfRange, unknownMember, valueUnknown, typeMended,
+
+	// The task.
+	familyMissing, familyInvalid, familySuffix, ecsVerdict, compatibilities, placementConstraint, runtimePlatform,
+	runtimePlatformWindows, architectureArm64, windowsVersionUnknown, windowsVersion, windowsArm64, networkMode,
+	networkModeHost, networkModeNone, pidModeHost, ipcMode, sameMeaningDropped, proxyConfiguration,
+	inferenceAccelerators, ExecutionRoleSet, executionRoleMissing, ExecutionRoleRights, TaskRoleSet,
+	TaskRoleMissing,
+
+	// Sizes.
+	taskCPU, taskMemory, taskSizeNone, taskSizeInvalid, taskSizeUnknown, taskSize32vcpu, memoryUnknown,
+	cpuUnreserved, containerCPUUnreserved,
+
+	// Containers.
+	containersTooMany, noEssentialContainer, containerNameInvalid, containerNameDuplicate, containerUnknown,
+	interactiveConsole, timeoutClamped, healthCheckCommand, dependsOnEssential, dependsOnHealth, dependsOnCycle,
+	environmentFileInvalid, privileged, hostnameDropped, networkingDisabled, dnsSettings, extraHostLinked,
+	extraHosts, dockerSecurityOptions, credentialSpecJoined, credentialSpecWindows, resourceRequirements,
+	windowsMemberDropped,
+
+	// Linux.
+	capabilityGranted, capability, devices, sharedMemory, sharedMemoryTmpfs, swapDropped, ulimitOrder,
+	openFilesDefault, systemControlShared,
+
+	// Ports and links.
+	hostPortRemoved, hostPortChanged, hostPortDynamic, portCollision, portMappingDuplicate, portOverlap,
+	portRangeConflict, portNameDuplicate, linkDropped, linkUnknown, linkDependsOn, linkAliasRewritten,
+	linkAliasKept, linkAliasUnused,
+
+	// Volumes.
+	volumeNameDuplicate, volumeKindsRule, volumeUnknown, volumeHostPath, volumeDockerTask, volumeDocker, volumeFSX,
+	volumeEphemeral, volumeEFS, mountDropped, efsInvalid, efsSecurityGroup, ebsSeveral, ebsUnmounted, ebsService,
+	s3filesTaskRole, windowsVolume,
+
+	// Logs.
+	logDestinationAdded, logDriverReplaced, logDestinationLost, logFluentdFirelens, logRouterAdded,
+	logRouterMissing, logRouterOwnLogs, firelensConfigS3, windowsFirelens, logSecretsDropped, logOptionsSet,
+	logOptionDropped, logGroupSet, logGroupUnknown, logRegionSet, logRegionUnknown, logStreamPrefixSet, logModeSet,
+	logMultilineConflict,
+
+	// What texts tell of the instance.
+	instanceMetadata, dockerBridgeAddress, dockerSocket, containerMetadataFile, linkVariables, localhostInHostMode,
+	networkInterface,
+}

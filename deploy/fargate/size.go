@@ -1,0 +1,250 @@
+package fargate
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"sumoship/deploy/finding"
+	"sumoship/deploy/tree"
+)
+
+// tier is the memory that Fargate has for one amount of CPU, both in the units
+// of the API: 1024 CPU units are a vCPU, memory is in MiB.
+type tier struct {
+	cpu     int64
+	memory  []int64
+	windows bool // offered for Windows too
+}
+
+// tiers are all 77 sizes of a Fargate task, in order.
+//
+// Source: Amazon ECS Developer Guide, "Task definition differences for Fargate",
+// task CPU and memory. The tier of 32 vCPU came in mid 2026 and may be missing in
+// a region.
+var tiers = []tier{
+	{256, []int64{512, 1024, 2048}, false},
+	{512, steps(1024, 4096, 1024), false},
+	{1024, steps(2048, 8192, 1024), true},
+	{2048, steps(4096, 16384, 1024), true},
+	{4096, steps(8192, 30720, 1024), true},
+	{8192, steps(16384, 61440, 4096), false},
+	{16384, steps(32768, 122880, 8192), false},
+	{largestCPU, []int64{61440, 122880, 249856}, false},
+}
+
+const largestCPU = 32768
+
+func steps(from, to, step int64) (all []int64) {
+	for m := from; m <= to; m += step {
+		all = append(all, m)
+	}
+	return all
+}
+
+// pick returns the smallest Fargate size that holds cpu units and memory MiB:
+// the first tier with the CPU that has the memory too. By the prices of Fargate
+// no other size that holds them costs less.
+func pick(cpu, memory int64, windows bool) (gotCPU, gotMemory int64, ok bool) {
+	for _, t := range tiers {
+		if t.cpu < cpu || windows && !t.windows {
+			continue
+		}
+		for _, m := range t.memory {
+			if m >= memory {
+				return t.cpu, m, true
+			}
+		}
+	}
+	return 0, 0, false
+}
+
+// parseCPU reads task CPU as ECS does: "256", ".25 vCPU", "1vcpu".
+func parseCPU(s string) (units int64, ok bool) { return parseAmount(s, "vcpu") }
+
+// parseMemory reads task memory as ECS does: "512", "0.5GB", "1 GB".
+func parseMemory(s string) (mib int64, ok bool) { return parseAmount(s, "gb") }
+
+// parseAmount reads a whole number, or a number of units of 1024.
+func parseAmount(s, unit string) (int64, bool) {
+	s = strings.ToLower(strings.TrimSpace(s))
+	number, isUnit := strings.CutSuffix(s, unit)
+	if !isUnit {
+		n, err := strconv.ParseInt(s, 10, 64)
+		return n, err == nil && n > 0 && n < 1<<40
+	}
+	f, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	f *= 1024
+	if err != nil || f != math.Trunc(f) || f <= 0 || f >= 1<<40 {
+		return 0, false
+	}
+	return int64(f), true
+}
+
+// need is what the containers of a task ask for.
+type need struct {
+	cpu         int64 // sum
+	memory      int64 // sum of the limits, or of the reservations where there is none (or the other way round)
+	largest     int64 // the largest limit of one container
+	reservation int64 // sum of the reservations
+	known       bool  // a container says something of its memory
+	partly      bool  // a value is not known before it is deployed
+}
+
+func (c *converter) need() (n need) {
+	const most = int64(1) << 40 // sums of such values do not overflow
+	for _, container := range c.containers {
+		get := func(member string) int64 {
+			v := container.Get(member)
+			if v.Opaque() {
+				n.partly = true
+			}
+			return min(max(c.number(v), 0), most)
+		}
+		cpu, limit, reservation := get("cpu"), get("memory"), get("memoryReservation")
+		n.cpu += cpu
+		n.largest = max(n.largest, limit)
+		n.reservation += reservation
+		n.known = n.known || limit > 0 || reservation > 0
+		if limit == 0 || c.MemoryBasis == "reservation" && reservation > 0 {
+			limit = reservation
+		}
+		n.memory += limit
+	}
+	n.memory = max(n.memory, n.largest)
+	n.partly = n.partly || c.containersUnknown
+	return n
+}
+
+var taskSizeUnknown = finding.Rule{ID: "task-size-unknown", Severity: finding.Error, Action: finding.Refuse, Source: guideFargate,
+	Summary: "One of cpu and memory of the task is known only when it is deployed, and the other is missing.", Help: finding.Advice{"Give both."}}
+
+var memoryUnknown = finding.Rule{ID: "memory-unknown", Severity: finding.Warning, Action: finding.Keep, Source: apiContainer,
+	Summary: "Nothing in the definition says how much memory it needs, so the size is the smallest for its CPU.", Help: finding.Advice{"Measure it, and set memory."}}
+
+var taskSizeNone = finding.Rule{ID: "task-size-none", Severity: finding.Error, Action: finding.Refuse, Source: guideFargate,
+	Summary: "No size of Fargate is large enough.", Help: finding.Advice{"Ask for less, or split the task; --memory-basis reservation adds up reservations and not limits."}}
+
+var taskSize32vcpu = finding.Rule{ID: "task-size-32vcpu", Severity: finding.Info, Action: finding.Keep, Source: guideFargate,
+	Summary: "32 vCPU are new on Fargate, and may not be there in each region.", Help: finding.Advice{"Register it in your region to see."}}
+
+var taskCPU = finding.Rule{ID: "task-cpu", Severity: finding.Info, Action: finding.Set, Source: guideFargate,
+	Summary: "Fargate runs a task in one of its sizes only.", Refusal: "No Fargate configuration exists for given values, or the containers ask for more than the task has."}
+
+var taskMemory = finding.Rule{ID: "task-memory", Severity: finding.Info, Action: finding.Set, Source: guideFargate,
+	Summary: "Fargate runs a task in one of its sizes only.", Refusal: "No Fargate configuration exists for given values, or the containers ask for more than the task has."}
+
+// size gives the task a size that Fargate has.
+func (c *converter) size() {
+	cpuNode, memoryNode := c.def.Get("cpu"), c.def.Get("memory")
+	if cpuNode.Opaque() || memoryNode.Opaque() {
+		c.unknown(cpuNode)
+		c.unknown(memoryNode)
+		if cpuNode == nil || memoryNode == nil {
+			c.Fail(taskSizeUnknown, c.def, "one of cpu and memory of the task is known only when it is deployed, and the other is missing; Fargate needs both")
+		}
+		return
+	}
+	cpu, cpuOK := c.amount(cpuNode, parseCPU)
+	memory, memoryOK := c.amount(memoryNode, parseMemory)
+	if !cpuOK || !memoryOK {
+		return
+	}
+	n := c.need()
+	c.unreserved(n)
+	wantCPU, wantMemory := max(cpu, n.cpu), max(memory, n.memory)
+	if c.fargate && cpu >= n.cpu && memory >= max(n.largest, n.reservation) {
+		// ECS takes limits that add up to more than the task has.
+		wantCPU, wantMemory = cpu, memory
+	}
+	if wantMemory == 0 && !n.partly {
+		c.Note(memoryUnknown, c.def, "")
+	}
+	newCPU, newMemory, ok := pick(wantCPU, wantMemory, c.windows)
+	if !ok {
+		os := ""
+		if c.windows {
+			os = " for Windows"
+		}
+		c.Fail(taskSizeNone, c.def, "the task needs %d CPU units and %d MiB; no Fargate size%s holds that", wantCPU, wantMemory, os)
+		return
+	}
+	if newCPU == largestCPU {
+		c.Note(taskSize32vcpu, c.def, "")
+	}
+	why := fmt.Sprintf("Fargate runs a task in one of its sizes only; the containers ask for %s", n)
+	if cpu > 0 || memory > 0 {
+		why += fmt.Sprintf(", the task for %s", asked(cpu, memory))
+	}
+	if n.partly {
+		why += "; some of it is known only when it is deployed, so this is the least"
+	}
+	if newCPU != cpu {
+		c.set(taskCPU, c.def, "cpu", tree.NewString(strconv.FormatInt(newCPU, 10)), "%s", why)
+	}
+	if newMemory != memory {
+		c.set(taskMemory, c.def, "memory", tree.NewString(strconv.FormatInt(newMemory, 10)), "%s", why)
+	}
+}
+
+func (n need) String() string { return asked(n.cpu, n.memory) }
+
+func asked(cpu, memory int64) string {
+	switch {
+	case cpu == 0 && memory == 0:
+		return "nothing"
+	case memory == 0:
+		return fmt.Sprintf("%d CPU units", cpu)
+	case cpu == 0:
+		return fmt.Sprintf("%d MiB", memory)
+	}
+	return fmt.Sprintf("%d CPU units and %d MiB", cpu, memory)
+}
+
+var taskSizeInvalid = finding.Rule{ID: "task-size-invalid", Severity: finding.Error, Action: finding.Refuse, Source: apiTask,
+	Summary: "The cpu or memory of the task is no amount.", Help: finding.Advice{`Write CPU units and MiB, such as "256" and "512", or ".25 vCPU" and "0.5 GB".`}}
+
+// amount reads cpu or memory of the task; an absent one is 0.
+func (c *converter) amount(n *tree.Node, parse func(string) (int64, bool)) (v int64, ok bool) {
+	if n == nil {
+		return 0, true
+	}
+	if i, isInt := n.Int(); isInt {
+		v, ok = i, i > 0 && i < 1<<40
+	} else if s, isText := n.Text(); isText {
+		if s == "" {
+			return 0, true
+		}
+		v, ok = parse(s)
+	} else {
+		return 0, false // its type is wrong, and reported
+	}
+	if !ok {
+		c.Fail(taskSizeInvalid, n, "%s is no amount that ECS knows", n.Source())
+	}
+	return v, ok
+}
+
+var cpuUnreserved = finding.Rule{ID: "cpu-unreserved", Severity: finding.Info, Action: finding.Keep, Source: apiContainer,
+	Summary: "No container reserves CPU. On EC2 they could use all that the instance had to spare; on Fargate the CPU of the task is the limit.", Help: finding.Advice{"Measure what they use, and set cpu of the task."}}
+
+var containerCPUUnreserved = finding.Rule{ID: "container-cpu-unreserved", Severity: finding.Info, Action: finding.Keep, Source: apiContainer,
+	Summary: "This container reserves no CPU, so it gets what the others of the task leave it.", Help: finding.Advice{"Set its cpu if it needs a share."}}
+
+// unreserved remarks on containers without CPU of their own, which on EC2 could
+// use what the instance had to spare.
+func (c *converter) unreserved(n need) {
+	if c.fargate || n.partly {
+		return
+	}
+	if n.cpu == 0 && len(c.containers) > 0 {
+		c.Note(cpuUnreserved, c.def, "")
+		return
+	}
+	for _, container := range c.containers {
+		if c.number(container.Get("cpu")) == 0 {
+			c.Note(containerCPUUnreserved, container, "")
+		}
+	}
+}

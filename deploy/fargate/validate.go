@@ -1,0 +1,141 @@
+package fargate
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"sumoship/deploy/finding"
+	"sumoship/deploy/taskdef"
+	"sumoship/deploy/tree"
+)
+
+var wrongType = finding.Rule{ID: WrongType, Severity: finding.Error, Action: finding.Refuse, Source: apiTask,
+	Summary: "A value is of another type than ECS takes there.", Help: finding.Advice{"Write it as the API has it."}, Refusal: "a parameter has an invalid type"}
+
+// validate reports what no rule could read: values of wrong types, out of their
+// ranges, missing, or unknown to it; and mends numbers written as strings and
+// strings written as numbers, which the tools of AWS take in templates only.
+func (c *converter) validate(n *tree.Node, s *taskdef.Schema) {
+	if n.Kind() == tree.Null {
+		if n.Parent().Kind() == tree.Array {
+			c.Fail(wrongType, n, "here stands null, where %s belongs", s.Kind)
+		}
+		return
+	}
+	switch s.Kind {
+	case taskdef.KindRecord, taskdef.KindMap, taskdef.KindList:
+		if c.unknown(n) {
+			return
+		}
+	default:
+		if n.Opaque() {
+			return // who reads it remarks on it
+		}
+	}
+	ok := true
+	switch s.Kind {
+	case taskdef.KindRecord:
+		if ok = n.Kind() == tree.Object; ok {
+			c.validateRecord(n, s)
+		}
+	case taskdef.KindMap:
+		if ok = n.Kind() == tree.Object; ok {
+			for _, v := range n.Members() {
+				c.validate(v, taskdef.AnyText)
+			}
+		}
+	case taskdef.KindList:
+		if ok = n.Kind() == tree.Array; ok {
+			for _, v := range n.Elements() {
+				c.validate(v, s.Element)
+			}
+		}
+	case taskdef.KindText:
+		ok = c.validateText(n, s)
+	case taskdef.KindWhole:
+		ok = c.validateWhole(n, s)
+	case taskdef.KindFlag:
+		ok = c.validateFlag(n)
+	}
+	if !ok {
+		c.Fail(wrongType, n, "here stands %s, where %s belongs", n.Kind(), s.Kind)
+	}
+}
+
+var unknownMember = finding.Rule{ID: "unknown-member", Severity: finding.Warning, Action: finding.Keep, Source: apiTask,
+	Summary: "A member is unknown: it is misspelt, or newer than sumoship. It stays.", Help: finding.Advice{"See whether ECS has it, and whether Fargate does."}}
+
+func (c *converter) validateRecord(n *tree.Node, s *taskdef.Schema) {
+	for name, v := range n.Members() {
+		m, known := s.Members[name]
+		if !known {
+			m, known = s.Members[strings.ToLower(name)]
+		}
+		if !known {
+			c.Note(unknownMember, v, "%q is no member that sumoship knows here", name)
+			continue
+		}
+		c.validate(v, m)
+	}
+	for _, name := range s.Required {
+		if n.Get(name) == nil {
+			c.Fail(memberMissing, n, "%s is missing here", name)
+		}
+	}
+}
+
+var typeMended = finding.Rule{ID: "type-mended", Severity: finding.Info, Action: finding.Rewrite, Source: apiTask,
+	Summary: "A number or a boolean is written as a string, or the other way round, which the AWS CLI does not take."}
+
+func (c *converter) validateText(n *tree.Node, s *taskdef.Schema) bool {
+	switch n.Kind() {
+	case tree.String:
+		text, _ := n.Text()
+		if len(s.Values) > 0 && !slices.Contains(s.Values, text) {
+			choice := slices.DeleteFunc(slices.Clone(s.Values), func(v string) bool { return v == "" })
+			c.Fail(valueInvalid, n, "%q is none of %s", text, strings.Join(choice, ", "))
+		}
+	case tree.Number, tree.Bool:
+		if len(s.Values) > 0 {
+			return false
+		}
+		if !c.template {
+			c.rewrite(typeMended, n, tree.NewString(n.Source()), "", "", "this has to be a string here; it is put in quotes")
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+func (c *converter) validateWhole(n *tree.Node, s *taskdef.Schema) bool {
+	i, ok := n.Int()
+	if !ok {
+		return false
+	}
+	if i < s.Min || i > s.Max {
+		limits := fmt.Sprintf("%d to %d", s.Min, s.Max)
+		if s.Max == math.MaxInt32 {
+			limits = fmt.Sprintf("%d or more", s.Min)
+		}
+		c.Fail(valueOutOfRange, n, "%d is out of range: %s", i, limits)
+	}
+	if n.Kind() == tree.String && !c.template {
+		c.unquote(n, tree.NewInt(i))
+	}
+	return true
+}
+
+func (c *converter) validateFlag(n *tree.Node) bool {
+	v, ok := n.Bool()
+	if ok && n.Kind() == tree.String && !c.template {
+		c.unquote(n, tree.NewBool(v))
+	}
+	return ok
+}
+
+func (c *converter) unquote(n, v *tree.Node) {
+	c.rewrite(typeMended, n, v, n.Source(), v.Source(), "this has to be %s without quotes here", v.Kind())
+}

@@ -1,0 +1,177 @@
+package finding
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"sumoship/deploy/taskdef"
+	"sumoship/deploy/tree"
+)
+
+// Recorder collects the findings about one document.
+type Recorder struct {
+	// Strict makes a finding an error where its rule says that ECS refuses it,
+	// also where a conversion mends it.
+	Strict bool
+
+	allowed  map[string]bool
+	findings []located
+}
+
+// located is a finding and the offset of its place in the input.
+type located struct {
+	Finding
+	offset int
+}
+
+// NewRecorder returns a Recorder. allow are the IDs of the refusals that the
+// user lifts; see [Rule.Allow].
+func NewRecorder(allow []string) *Recorder {
+	r := &Recorder{allowed: map[string]bool{}, findings: make([]located, 0, 16)}
+	for _, id := range allow {
+		r.allowed[id] = true
+	}
+	return r
+}
+
+// Report adds a finding at a node. why is formatted with args; an empty one
+// means the summary of the rule, here and below. The result is valid until the
+// next finding.
+func (r *Recorder) Report(rule Rule, action Action, n *tree.Node, why string, args ...any) *Finding {
+	f := Finding{
+		ID:       rule.ID,
+		Topic:    rule.Topic,
+		Severity: rule.Severity,
+		Pointer:  n.Pointer(),
+		Action:   action,
+		Why:      rule.Summary,
+		Help:     slices.Clip(rule.Help),
+		Source:   rule.Source,
+	}
+	if c := taskdef.ContainerOf(n); c.Pos().Line > 0 { // one of the input
+		f.Container = c.Get("name").Identity()
+	}
+	if why != "" {
+		f.Why = Sentence(fmt.Sprintf(why, args...))
+	}
+	var offset int
+	if place := placed(n); place != nil {
+		pos := place.Pos()
+		f.Line, f.Column, offset = pos.Line, pos.Column, pos.Offset
+	}
+	switch {
+	case action == Refuse:
+		f.Severity = Error
+		if rule.Allow != "" {
+			f.Help = append(f.Help, "Or allow "+rule.ID+": "+rule.Allow)
+		}
+	case r.allowed[rule.ID]:
+		if f.Severity == Error {
+			f.Severity = Warning
+		}
+	case r.Strict && rule.Refusal != "":
+		f.Severity = Error
+		f.Why += " ECS refuses it: " + rule.Refusal
+		if fix := fixes[action]; fix != "" {
+			f.Help = append(f.Help, fix)
+		}
+	}
+	r.findings = append(r.findings, located{f, offset})
+	return &r.findings[len(r.findings)-1].Finding
+}
+
+// fixes says what a conversion does about what ECS refuses.
+var fixes = map[Action]string{
+	Set:     "Convert sets it.",
+	Rewrite: "Convert rewrites it.",
+	Drop:    "Convert drops it.",
+}
+
+// Note reports a node that stays as it is.
+func (r *Recorder) Note(rule Rule, n *tree.Node, why string, args ...any) *Finding {
+	return r.Report(rule, Keep, n, why, args...)
+}
+
+// Fail reports what no conversion can mend and nobody can allow.
+func (r *Recorder) Fail(rule Rule, n *tree.Node, why string, args ...any) *Finding {
+	return r.Report(rule, Refuse, n, why, args...)
+}
+
+// Refuse reports what cannot stay, unless the user allows what [Rule.Allow]
+// says. It reports whether that is so; then the caller does it, and reports it.
+func (r *Recorder) Refuse(rule Rule, n *tree.Node, why string, args ...any) (allowed bool) {
+	if r.allowed[rule.ID] && rule.Allow != "" {
+		return true
+	}
+	f := r.Report(rule, Refuse, n, why, args...)
+	if n.Parent() != nil && taskdef.ContainerOf(n) != n {
+		f.Before = Shown(n)
+	}
+	return false
+}
+
+// Dropped reports what the output leaves out.
+func (r *Recorder) Dropped(rule Rule, n *tree.Node, why string, args ...any) *Finding {
+	f := r.Report(rule, Drop, n, why, args...)
+	f.Before = Shown(n)
+	return f
+}
+
+// Rewritten reports that the output says the same in another way. after is nil
+// where that is reported elsewhere.
+func (r *Recorder) Rewritten(rule Rule, n, after *tree.Node, why string, args ...any) *Finding {
+	f := r.Report(rule, Rewrite, n, why, args...)
+	f.Before, f.After = Shown(n), after.Source()
+	return f
+}
+
+// Has reports whether there is a finding of the rule.
+func (r *Recorder) Has(rule Rule) bool {
+	return slices.ContainsFunc(r.findings, func(f located) bool { return f.ID == rule.ID })
+}
+
+// Refused reports whether a finding is of severity error.
+func (r *Recorder) Refused() bool {
+	return slices.ContainsFunc(r.findings, func(f located) bool { return f.Severity == Error })
+}
+
+// Findings returns the findings by their place in the input; those of one place
+// in the order in which they were reported.
+func (r *Recorder) Findings() []Finding {
+	order := make([]int, len(r.findings))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int {
+		return cmp.Or(cmp.Compare(r.findings[a].offset, r.findings[b].offset), a-b)
+	})
+	all := make([]Finding, len(order))
+	for i, at := range order {
+		all[i] = r.findings[at].Finding
+	}
+	return all
+}
+
+// placed returns the node, or the nearest around it, that has a place in the input.
+func placed(n *tree.Node) *tree.Node {
+	for ; n != nil; n = n.Parent() {
+		if n.Pos().Line > 0 {
+			return n
+		}
+	}
+	return nil
+}
+
+// Sentence returns s with a capital at its beginning, unless it begins with a
+// name, and a full stop at its end.
+func Sentence(s string) string {
+	if word, _, _ := strings.Cut(s, " "); word != "" && word == strings.ToLower(word) && !strings.ContainsAny(word, `"'._/:-0123456789`) {
+		s = strings.ToUpper(s[:1]) + s[1:]
+	}
+	if !strings.HasSuffix(s, ".") && !strings.HasSuffix(s, "?") {
+		s += "."
+	}
+	return s
+}

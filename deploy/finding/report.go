@@ -1,0 +1,299 @@
+package finding
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"sumoship/deploy/taskdef"
+)
+
+// Report is what was found in the inputs of one run, in their order.
+type Report struct {
+	Inputs  []Input
+	Skipped int      // files that hold no task definition
+	Show    Severity // findings below it are counted and not written; "" writes all
+}
+
+// Input is what was found in one input, or Err, why it could not be read.
+type Input struct {
+	Name     string
+	Resource string // logical ID, of a template
+	Findings []Finding
+	Err      error
+}
+
+// place is where Err is in the input, 0, 0 if it has no place.
+func (i Input) place() (line, column int) {
+	if e, ok := errors.AsType[*taskdef.InputError](i.Err); ok {
+		return e.Line, e.Column
+	}
+	return 0, 0
+}
+
+// Summary counts what is in a report.
+type Summary struct {
+	Definitions int `json:"definitions"` // inputs that were read
+	Unreadable  int `json:"unreadable"`
+	Skipped     int `json:"skipped"`
+	Errors      int `json:"errors"`
+	Warnings    int `json:"warnings"`
+	Infos       int `json:"infos"`
+}
+
+// Summary counts.
+func (r Report) Summary() Summary {
+	s := Summary{Skipped: r.Skipped}
+	for _, input := range r.Inputs {
+		if input.Err != nil {
+			s.Unreadable++
+			continue
+		}
+		s.Definitions++
+		for _, f := range input.Findings {
+			switch f.Severity {
+			case Error:
+				s.Errors++
+			case Warning:
+				s.Warnings++
+			default:
+				s.Infos++
+			}
+		}
+	}
+	return s
+}
+
+// String is one line, such as "2 definitions: 1 error, 0 warnings, 3 infos".
+func (s Summary) String() string {
+	line := fmt.Sprintf("%s: %s, %s, %s", count(s.Definitions, "definition"), count(s.Errors, "error"), count(s.Warnings, "warning"), count(s.Infos, "info"))
+	if s.Unreadable > 0 {
+		line += fmt.Sprintf("; %s could not be read", count(s.Unreadable, "file"))
+	}
+	if s.Skipped > 0 {
+		line += fmt.Sprintf("; skipped %s without a task definition", count(s.Skipped, "file"))
+	}
+	return line
+}
+
+// shown are the findings of an input that are to be written.
+func (r Report) shown(i Input) []Finding {
+	shown := []Finding{}
+	for _, f := range i.Findings {
+		if r.Show == "" || f.Severity.AtLeast(r.Show) {
+			shown = append(shown, f)
+		}
+	}
+	return shown
+}
+
+// Style is how text is set.
+type Style struct {
+	Width  int // columns to wrap at; 0 is 100
+	Colour bool
+}
+
+// Of the rows of the table, in columns.
+const (
+	DefaultWidth = 100
+	leastText    = 36 // with less room for it, the text stands below the rest
+	mostText     = 96 // longer lines are hard to read
+)
+
+// Text writes the findings as a table for people, input by input. It writes
+// neither inputs without a finding nor the summary.
+func (r Report) Text(w io.Writer, style Style) error {
+	width := cmp.Or(style.Width, DefaultWidth)
+	for _, input := range r.Inputs {
+		findings := r.shown(input)
+		if len(findings) == 0 {
+			continue
+		}
+		name := input.Name
+		if input.Resource != "" {
+			name += " " + input.Resource
+		}
+		if _, err := fmt.Fprintf(w, "%s\n%s\n", style.Paint(Bold, printable(name)), rows(findings, width, style)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rows are the findings of one input.
+func rows(findings []Finding, width int, style Style) string {
+	type head struct{ place, severity, id, container string }
+	heads := make([]head, len(findings))
+	var widest head
+	for i, f := range findings {
+		h := head{"-", string(f.Severity), f.ID, ""}
+		if f.Line > 0 {
+			h.place = fmt.Sprintf("%d:%d", f.Line, f.Column)
+		}
+		if f.Container != "" {
+			h.container = "container " + printable(f.Container)
+		}
+		widest.place, widest.severity, widest.id = longer(widest.place, h.place), longer(widest.severity, h.severity), longer(widest.id, h.id, h.container)
+		heads[i] = h
+	}
+	room := width - text.StringWidthWithoutEscSequences(fmt.Sprintf("  %s  %s  %s  ", widest.place, widest.severity, widest.id))
+	if room < leastText {
+		var b strings.Builder
+		for i, f := range findings {
+			h := heads[i]
+			line := strings.TrimSpace(strings.Join([]string{h.place, style.Paint(colours[f.Severity], h.severity), h.id, h.container}, " "))
+			fmt.Fprintf(&b, "  %s\n", hang(Wrap(line, width-len("  ")), "  "))
+			for _, p := range paragraphs(f, width-len("    ")) {
+				fmt.Fprintf(&b, "    %s\n", hang(p, "    "))
+			}
+		}
+		return b.String()
+	}
+	t := table.NewWriter()
+	t.SetStyle(table.StyleLight)
+	t.Style().Options = table.OptionsNoBordersAndSeparators
+	t.Style().Box.PaddingLeft, t.Style().Box.PaddingRight = "", "  "
+	t.SuppressTrailingSpaces()
+	for i, f := range findings {
+		h := heads[i]
+		says := paragraphs(f, min(room, mostText))
+		t.AppendRow(table.Row{"  " + h.place, style.Paint(colours[f.Severity], h.severity), strings.TrimSpace(h.id + "\n" + h.container), strings.Join(says, "\n")})
+	}
+	return t.Render() + "\n"
+}
+
+// longer returns the widest text.
+func longer(texts ...string) string {
+	return slices.MaxFunc(texts, func(a, b string) int {
+		return text.StringWidthWithoutEscSequences(a) - text.StringWidthWithoutEscSequences(b)
+	})
+}
+
+// paragraphs tell what a finding says, in lines of at most room columns: the
+// change, why, what to do.
+func paragraphs(f Finding, room int) []string {
+	p := []string{Wrap(printable(f.Why), room)}
+	if change := change(f, room); change != "" {
+		p = append([]string{change}, p...)
+	}
+	if len(f.Help) > 0 {
+		p = append(p, Wrap("→ "+printable(f.Help.String()), room))
+	}
+	return p
+}
+
+// change is one line on what is done to a value, such as: rewrite "bridge" →
+// "awsvpc". Values are cut to fit; a diff shows them whole.
+func change(f Finding, room int) string {
+	action, before, after := string(f.Action), printable(f.Before), printable(f.After)
+	room -= len(action) + len(" ")
+	switch {
+	case before != "" && after != "":
+		room -= text.StringWidthWithoutEscSequences(" → ")
+		before = cut(before, max(room/2, room-text.StringWidthWithoutEscSequences(after)))
+		after = cut(after, room-text.StringWidthWithoutEscSequences(before))
+		return action + " " + before + " → " + after
+	case before != "" || after != "":
+		return action + " " + cut(before+after, room)
+	case f.Action == Keep:
+		return ""
+	}
+	return strings.TrimSpace(action + " " + cut(printable(f.Pointer), room))
+}
+
+// cut returns what of a text fits into width columns.
+func cut(s string, width int) string {
+	if text.StringWidthWithoutEscSequences(s) <= width {
+		return s
+	}
+	return text.Trim(s, max(width-1, 0)) + "…"
+}
+
+// wrap breaks lines at spaces, and where a word is longer than a line.
+func Wrap(s string, width int) string {
+	lines := strings.Split(text.WrapSoft(s, max(width, 10)), "\n")
+	for i := range lines {
+		lines[i] = strings.TrimRight(lines[i], " ")
+	}
+	return strings.Join(lines, "\n")
+}
+
+// hang indents all lines but the first.
+func hang(s, indent string) string { return strings.ReplaceAll(s, "\n", "\n"+indent) }
+
+// printable keeps what stands in a definition from driving the terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
+}
+
+// Escape sequences of a terminal. Source: ECMA-48, "Select Graphic Rendition".
+const (
+	Bold  = "\x1b[1m"
+	reset = "\x1b[0m"
+)
+
+var colours = map[Severity]string{Error: "\x1b[31m", Warning: "\x1b[33m", Info: "\x1b[36m"}
+
+func (s Style) Paint(with, what string) string {
+	if !s.Colour || what == "" {
+		return what
+	}
+	return with + what + reset
+}
+
+// The JSON of a report. docs/fargate.md tells its shape, which only grows.
+type (
+	jsonReport struct {
+		Version int         `json:"version"`
+		Inputs  []jsonInput `json:"inputs"`
+		Summary Summary     `json:"summary"`
+	}
+	jsonInput struct {
+		Name     string     `json:"name"`
+		Resource string     `json:"resource,omitempty"`
+		Findings []Finding  `json:"findings"`
+		Error    *jsonError `json:"error,omitempty"`
+	}
+	jsonError struct {
+		Message string `json:"message"`
+		Line    int    `json:"line,omitempty"`
+		Column  int    `json:"column,omitempty"`
+	}
+)
+
+// JSON writes the report as one JSON document.
+func (r Report) JSON(w io.Writer) error {
+	doc := jsonReport{Version: 1, Inputs: []jsonInput{}, Summary: r.Summary()}
+	for _, input := range r.Inputs {
+		i := jsonInput{input.Name, input.Resource, r.shown(input), nil}
+		if input.Err != nil {
+			line, column := input.place()
+			i.Error = &jsonError{input.Err.Error(), line, column}
+		}
+		doc.Inputs = append(doc.Inputs, i)
+	}
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(doc)
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

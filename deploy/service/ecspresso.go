@@ -1,0 +1,56 @@
+package service
+
+import (
+	"strconv"
+	"strings"
+
+	"sumoship/deploy/cfn"
+	"sumoship/deploy/tree"
+)
+
+// Ecspresso returns the service as ecspresso takes it: ecs-task-def.json and
+// ecs-service-def.json. What nothing names is a must_env of ecspresso, which
+// takes it from the environment and stops where it is not there.
+//
+// Source: ecspresso, "Template syntax".
+func (s *Service) Ecspresso() (taskDefinition, service []byte) {
+	var target *tree.Node
+	if s.o.balanced() {
+		target = tree.NewString(mustEnv("TARGET_GROUP_ARN"))
+	}
+	n := cfn.Object(s.api(environment{}, tree.NewString(mustEnv("TASK_SECURITY_GROUP")), target)...) // name and cluster are in ecspresso.yml
+	return s.d.ECS(), n.Bytes()
+}
+
+func mustEnv(name string) string { return "{{ must_env `" + name + "` }}" }
+
+// environment gives settings as they are, and from the environment where they
+// are not known.
+type environment struct{}
+
+func (environment) value(v setting) *tree.Node {
+	switch {
+	case v.value == "" && v.kind == typeNets:
+		return cfn.Array(tree.NewString(mustEnv("SUBNET_1")), tree.NewString(mustEnv("SUBNET_2")))
+	case v.value == "":
+		return tree.NewString(mustEnv(envName(v.name)))
+	case v.kind == typeNets:
+		return cfn.Strings(strings.Split(v.value, ",")...)
+	case v.kind == "Number":
+		i, _ := strconv.ParseInt(v.value, 10, 64)
+		return tree.NewInt(i)
+	}
+	return tree.NewString(v.value)
+}
+
+// envName is the name of a variable: ListenerArn becomes LISTENER_ARN.
+func envName(name string) string {
+	var b strings.Builder
+	for i, r := range name {
+		if i > 0 && 'A' <= r && r <= 'Z' {
+			b.WriteByte('_')
+		}
+		b.WriteRune(r)
+	}
+	return strings.ToUpper(b.String())
+}

@@ -1,0 +1,112 @@
+package service
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"sumoship/deploy/cfn"
+	"sumoship/deploy/tree"
+)
+
+// setting is a value that differs by account: a parameter of the template, whose
+// default is what the options say.
+type setting struct {
+	name, group string
+	kind        string // type of the parameter
+	description string
+	pattern     string // of a String, as CloudFormation has it
+	min, max    int
+	allowed     []int
+	value       string // "" for none; of a list, with commas
+}
+
+// Groups of parameters.
+const (
+	ofService = "Service"
+	ofNetwork = "Network"
+	ofBalance = "Load balancer"
+	ofDNS     = "DNS"
+	ofData    = "Database"
+	ofLogs    = "Logs"
+	ofTask    = "Task definition"
+)
+
+const (
+	typeVPC   = "AWS::EC2::VPC::Id"
+	typeNets  = "List<AWS::EC2::Subnet::Id>"
+	typeGroup = "AWS::EC2::SecurityGroup::Id"
+	typeZone  = "AWS::Route53::HostedZone::Id"
+)
+
+// settings returns all settings of a service, in the order of the template.
+func (s *Service) settings() []setting {
+	number := func(i int) string {
+		if i == 0 {
+			return ""
+		}
+		return strconv.Itoa(i)
+	}
+	all := []setting{
+		{name: "Cluster", group: ofService, kind: "String", value: s.cluster(), pattern: clusterName.String(), description: "Name or ARN of the ECS cluster."},
+		{name: "DesiredCount", group: ofService, kind: "Number", value: strconv.Itoa(s.count()), max: 10000, description: "How many tasks run."},
+		{name: "Vpc", group: ofNetwork, kind: typeVPC, value: s.o.VPC, description: "VPC of the tasks."},
+		{name: "Subnets", group: ofNetwork, kind: typeNets, value: strings.Join(s.subnets(), ","), description: "Subnets of the tasks, in two availability zones or more. They need a way to ECR, CloudWatch Logs and the like: a NAT gateway, VPC endpoints, or public addresses."},
+	}
+	for i := range s.securityGroups() {
+		all = append(all, s.extraGroup(i))
+	}
+	return append(all,
+		setting{name: "ListenerArn", group: ofBalance, kind: "String", value: s.o.Listener, pattern: listenerARN.String(), description: "ARN of the listener of the Application Load Balancer that gets the rule."},
+		setting{name: "ListenerRulePriority", group: ofBalance, kind: "Number", value: number(s.o.Priority), min: 1, max: 50000, description: "Priority of the rule, which no other rule of the listener has. Lower numbers come first."},
+		setting{name: "LoadBalancerSecurityGroup", group: ofBalance, kind: typeGroup, value: s.o.LoadBalancerSG, description: "Security group of the load balancer."},
+		setting{name: "LoadBalancerDnsName", group: ofDNS, kind: "String", value: s.o.LoadBalancerDNS, pattern: dnsName.String(), description: "DNS name of the load balancer."},
+		setting{name: "LoadBalancerHostedZoneId", group: ofDNS, kind: "String", value: s.o.LoadBalancerZone, pattern: zoneID.String(), description: "Canonical hosted zone ID of the load balancer (CanonicalHostedZoneId of describe-load-balancers)."},
+		setting{name: "HostedZoneId", group: ofDNS, kind: typeZone, value: s.o.HostedZone, description: "Hosted zone of the record."},
+		setting{name: "RecordName", group: ofDNS, kind: "String", value: s.o.RecordName, pattern: dnsName.String(), description: "DNS name of the service."},
+		setting{name: "DatabaseSecurityGroup", group: ofData, kind: typeGroup, value: s.o.DatabaseSG, description: "Security group of the database, which lets the tasks in."},
+		setting{name: "ForwarderArn", group: ofLogs, kind: "String", value: s.o.Forwarder, pattern: forwarderARN.String(), description: "ARN of the sumoship forwarder, which ships the logs to Sumo Logic."},
+		setting{name: "LogRetentionDays", group: ofLogs, kind: "Number", value: strconv.Itoa(s.retention()), allowed: retentionDays, description: "How long CloudWatch Logs keeps the logs."},
+	)
+}
+
+// setting returns the setting of a name.
+func (s *Service) setting(name string) setting {
+	for _, v := range s.settings() {
+		if v.name == name {
+			return v
+		}
+	}
+	panic("deploy: no setting " + name)
+}
+
+// extraGroup is the setting of a security group beside that of the template.
+func (s *Service) extraGroup(i int) setting {
+	return setting{name: fmt.Sprintf("SecurityGroup%d", i+1), group: ofNetwork, kind: typeGroup, value: s.securityGroups()[i], description: "Security group that the tasks have beside their own."}
+}
+
+// parameter is a setting as a parameter of a template.
+func (v setting) parameter() *tree.Node {
+	var value, least, most *tree.Node
+	if i, err := strconv.ParseInt(v.value, 10, 64); err == nil && v.kind == "Number" {
+		value = tree.NewInt(i)
+	} else if v.value != "" {
+		value = tree.NewString(v.value)
+	}
+	if v.max > 0 {
+		least, most = tree.NewInt(int64(v.min)), tree.NewInt(int64(v.max))
+	}
+	var days []*tree.Node
+	for _, i := range v.allowed {
+		days = append(days, tree.NewInt(int64(i)))
+	}
+	return cfn.Object(
+		cfn.Prop("Type", tree.NewString(v.kind)),
+		cfn.Prop("Description", tree.NewString(v.description)),
+		cfn.Prop("Default", value),
+		cfn.Prop("AllowedPattern", optional(v.pattern)),
+		cfn.Prop("MinValue", least),
+		cfn.Prop("MaxValue", most),
+		cfn.Prop("AllowedValues", cfn.Array(days...)),
+	)
+}

@@ -1,0 +1,122 @@
+// Package docs_test follows the runbook.
+package docs_test
+
+import (
+	"encoding/pem"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"sumoship/function/awstest/moto"
+	"sumoship/sumo/sumotest"
+	"sumoship/transform"
+)
+
+// before sets up what docs/operations.md assumes: a log group that is subscribed to
+// Sumo Logic's function, with a log event in it, and that function's queue and
+// worker.
+const before = `set -euo pipefail
+cd "$WORK"
+# For SQS version 1 of the AWS CLI does not look at AWS_ENDPOINT_URL.
+aws() { command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }
+quiet() { "$@" > /dev/null; }
+OLD_ROLE=$(aws iam create-role --role-name old --assume-role-policy-document '{}' --query Role.Arn --output text)
+python3 -c "import zipfile; zipfile.ZipFile('old.zip', 'w').writestr('index.js', '')"
+for f in SumoCWLogsLambda SumoCWProcessDLQLambda; do
+  quiet aws lambda create-function --function-name $f --runtime nodejs20.x --handler index.handler --role "$OLD_ROLE" \
+    --zip-file fileb://old.zip --environment 'Variables={SOURCE_CATEGORY_OVERRIDE=aws/ecs}'
+done
+quiet aws events put-rule --name SumoCWProcessDLQScheduleRule --schedule-expression 'rate(5 minutes)'
+quiet aws events put-targets --rule SumoCWProcessDLQScheduleRule --targets "Id=1,Arn=arn:aws:lambda:us-east-1:123456789012:function:SumoCWProcessDLQLambda"
+OLD=$(aws sqs create-queue --queue-name SumoCWDeadLetterQueue --query QueueUrl --output text)
+quiet aws sqs send-message --queue-url "$OLD" --message-body file://letter.json
+quiet aws sqs send-message --queue-url "$DeadLetterQueueUrl" --message-body file://letter.json
+aws logs create-log-group --log-group-name /ecs/api
+aws logs create-log-group --log-group-name /ecs/web
+aws logs create-log-stream --log-group-name /ecs/web --log-stream-name web/app/1
+aws logs put-log-events --log-group-name /ecs/web --log-stream-name web/app/1 --log-events "timestamp=$(date +%s)000,message=missed" > /dev/null
+aws logs put-subscription-filter --log-group-name /ecs/web --filter-name SumoLGLBDFilter --filter-pattern '' \
+  --destination-arn arn:aws:lambda:us-east-1:123456789012:function:SumoCWLogsLambda
+`
+
+var shellBlock = regexp.MustCompile("(?ms)^(\\*Not on moto: [^\n]+\\*\n)?```sh\n(.*?)^```$")
+
+// The commands of docs/operations.md run one by one in one shell. Those that moto
+// does not support are marked there, with the reason, and skipped here.
+func TestOperationsAreFollowed(t *testing.T) {
+	if os.Getenv("CI") == "" {
+		t.Skip("takes minutes: fifty commands of the AWS CLI; set CI to run it")
+	}
+	interpreter := moto.Python(t)
+	moto.Tool(t, "aws", "pip install awscli")
+	document, err := os.ReadFile("operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	work := t.TempDir()
+	script := before
+	run, skipped := 0, 0
+	for _, m := range shellBlock.FindAllStringSubmatch(string(document), -1) {
+		if m[1] != "" {
+			skipped++
+			continue
+		}
+		run++
+		script += fmt.Sprintf("echo '== block %d'\n%s", run, m[2])
+	}
+	if run < 25 || strings.Count(string(document), "```sh") != run+skipped {
+		t.Fatalf("%d blocks run, %d marked, of %d", run, skipped, strings.Count(string(document), "```sh"))
+	}
+
+	// The stack's endpoint, and the one to which it is rotated.
+	source := sumotest.New()
+	srv := httptest.NewTLSServer(source)
+	defer srv.Close()
+	certificate := filepath.Join(work, "ca.pem")
+	letter := transform.Pack([]byte(`{"messageType":"DATA_MESSAGE","logGroup":"/ecs/web","logStream":"web/app/1","logEvents":[{"id":"1","timestamp":1767323045000,"message":"dead-lettered"}]}`))
+	for name, b := range map[string][]byte{
+		certificate:                          pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}),
+		filepath.Join(work, "letter.json"):   letter,
+		filepath.Join(work, "operations.sh"): []byte(script),
+	} {
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, err := exec.Command("go", "build", "-o", work+"/", "../cmd/sumoship").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	cmd := exec.Command(interpreter, "../testdata/template/stack.py", "with", "../template.yaml", "SumoEndpoint="+srv.URL+"/receiver/v1/http/FIRST", "Subscription=pattern", "LogGroupPattern=^/ecs/",
+		"--", "bash", filepath.Join(work, "operations.sh"))
+	cmd.Env = append(os.Environ(), "WORK="+work, "SSL_CERT_FILE="+certificate, "PATH="+work+":"+os.Getenv("PATH"))
+	cmd.Stdin = strings.NewReader(srv.URL + "/receiver/v1/http/SECOND\n") // for the script's read
+	out, err := cmd.CombinedOutput()
+	text := string(out)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	for _, want := range []string{
+		"https://sqs.us-east-1.amazonaws.com/", "messages    1  1 done", "SOURCE_CATEGORY_OVERRIDE", ":function:sumoship-Forwarder-", `"State": "Disabl`,
+		"sumoship-SubscriberAllLogGroups-", "DISABLED", "delete  /ecs/api   unsubscribed",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the output lacks %q", want)
+		}
+	}
+	var uris []string
+	for _, r := range source.Requests() {
+		uris = append(uris, r.URI)
+		if !strings.Contains(string(r.Body), `"dead-lettered"`) && !strings.Contains(string(r.Body), `"missed"`) {
+			t.Errorf("sent %s", r.Body)
+		}
+	}
+	if got := strings.Join(uris, " "); !strings.Contains(got, "/FIRST") || !strings.HasSuffix(got, "/SECOND") {
+		t.Errorf("sent to %s: want the first endpoint, and after the rotation the second", got)
+	}
+	t.Log(text)
+}

@@ -1,0 +1,55 @@
+package transform
+
+import "strings"
+
+// placeholders returns what an override may name in braces, each followed by its
+// value for a batch. Other braces are literal.
+//
+// A log stream of the awslogs driver is PREFIX/CONTAINER/TASK-ID on Fargate, and
+// on EC2 if the driver has a stream prefix. Source: Amazon ECS Developer
+// Guide, "Send Amazon ECS logs to CloudWatch", awslogs-stream-prefix.
+func placeholders(logGroup, logStream string) []string {
+	container, taskID := awslogsStream(logStream)
+	return []string{"{logGroup}", logGroup, "{logStream}", logStream, "{container}", container, "{taskID}", taskID}
+}
+
+// awslogsStream splits the name of a log stream of the awslogs driver. Both parts
+// are "" if the name has another form.
+func awslogsStream(name string) (container, taskID string) {
+	rest, taskID, found := cutLast(name, "/")
+	prefix, container, named := cutLast(rest, "/")
+	if !found || !named || prefix == "" || container == "" || !isTaskID(taskID) {
+		return "", ""
+	}
+	return container, taskID
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
+}
+
+// isTaskID reports whether s is the id of an ECS task: 32 hexadecimal digits, or a
+// UUID if the account has not opted in to long ARNs.
+func isTaskID(s string) bool {
+	if len(s) == uuidLen {
+		return uuid([]byte(s)) != nil
+	}
+	return len(s) == 32 && strings.Trim(s, "0123456789abcdef") == ""
+}
+
+// expand replaces the placeholders in override by their values. ok is false if the
+// batch has no value for one of them: the override then counts as not set.
+func expand(override string, placeholders []string) (value string, ok bool) {
+	if !strings.Contains(override, "{") {
+		return override, true
+	}
+	for i := 0; i < len(placeholders); i += 2 {
+		if placeholders[i+1] == "" && strings.Contains(override, placeholders[i]) {
+			return "", false
+		}
+	}
+	return strings.NewReplacer(placeholders...).Replace(override), true
+}

@@ -1,0 +1,48 @@
+package transform
+
+import (
+	"fmt"
+	"testing"
+)
+
+func TestOverridesExpandPlaceholders(t *testing.T) {
+	const task, old = "0123456789abcdef0123456789abcdef", "0f6c1d2e-3b4a-4968-8776-655443322110"
+	for _, tt := range []struct {
+		stream, override string
+		want             string // _sourceCategory; - if the override counts as not set
+	}{
+		{"shop/web/" + task, "ecs/{container}", "ecs/web"},
+		{"shop/web/" + task, "{taskID}", task},
+		{"shop/web/" + old, "{container}/{taskID}", "web/" + old},
+		{"a/b/web/" + task, "{container}", "web"}, // a prefix may hold slashes
+		{"shop/web/" + task, "aws{logGroup}:{logStream}", "aws/ecs/shop:shop/web/" + task},
+		{"shop/web/" + task, "{container}{container}", "webweb"},
+		{"shop/web/" + task, "{Container} {} {x}", "{Container} {} {x}"},
+		{"shop/{logGroup}/" + task, "{container}", "{logGroup}"}, // values are not expanded again
+		{"web/" + task, "ecs/{container}", "-"},
+		{"/web/" + task, "ecs/{container}", "-"},
+		{"shop//" + task, "ecs/{container}", "-"},
+		{"shop/web/" + task[1:], "ecs/{container}", "-"},
+		{"shop/web/" + task + "0", "{taskID}", "-"},
+		{"2026/01/02/[$LATEST]" + task, "fn/{container}", "-"},
+		{"2026/01/[$LATEST]" + task, "fn/{taskID}", "-"},
+		{"", "{logStream}", "-"},
+		{"plain", "{logStream}", "plain"},
+	} {
+		b := decode(t, fmt.Sprintf(`{"logGroup":"/ecs/shop","logStream":%q,"logEvents":[{"message":"x"}]}`, tt.stream))
+		if got := records(Options{Source: Source{Category: tt.override}}, b)[0].Source.Category; got != tt.want && !(tt.want == "-" && got == "") {
+			t.Errorf("stream %s, override %s: %q, want %q", tt.stream, tt.override, got, tt.want)
+		}
+		want := tt.want
+		if want == "-" {
+			want = tt.stream // the default
+		}
+		if got := records(Options{Source: Source{Name: tt.override}}, b)[0].Source.Name; got != want {
+			t.Errorf("stream %s, name %s: %q, want %q", tt.stream, tt.override, got, want)
+		}
+	}
+	b := decode(t, `{"logGroup":"none","logStream":"s","logEvents":[{"message":"x"}]}`)
+	if got := records(Options{Source: Source{Host: "{logGroup}"}}, b)[0].Source.Host; got != "none" {
+		t.Errorf("a log group named none: %q", got)
+	}
+}
