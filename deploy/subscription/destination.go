@@ -33,6 +33,10 @@ var kinds = []kind{
 	{"logs", "destination:", isName, "arn:aws:logs:REGION:ACCOUNT:destination:NAME"},
 }
 
+// FunctionPattern is the form of a function's ARN, with its version or alias or
+// without, as a regular expression for the parameter of a template.
+const FunctionPattern = `^arn:aws(-[a-z]+)*:lambda:[a-z]{2,}(-[a-z]+)+-[0-9]+:[0-9]{12}:function:[A-Za-z0-9_-]{1,140}(:[A-Za-z0-9$_-]{1,128})?$`
+
 // isFunction reports whether text is the name of a function, with its version or
 // alias or without.
 func isFunction(text string) bool {

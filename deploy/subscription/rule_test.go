@@ -54,7 +54,7 @@ func TestParseDestination(t *testing.T) {
 // The forms of ARNs, as regular expressions say them.
 func TestParseDestinationForms(t *testing.T) {
 	forms := []*regexp.Regexp{
-		regexp.MustCompile(`^arn:aws(-[a-z]+)*:lambda:[a-z]{2,}(-[a-z]+)+-[0-9]+:[0-9]{12}:function:[A-Za-z0-9_-]{1,140}(:[A-Za-z0-9$_-]{1,128})?$`),
+		regexp.MustCompile(subscription.FunctionPattern),
 		regexp.MustCompile(`^arn:aws(-[a-z]+)*:kinesis:[a-z]{2,}(-[a-z]+)+-[0-9]+:[0-9]{12}:stream/[A-Za-z0-9_.-]{1,128}$`),
 		regexp.MustCompile(`^arn:aws(-[a-z]+)*:firehose:[a-z]{2,}(-[a-z]+)+-[0-9]+:[0-9]{12}:deliverystream/[A-Za-z0-9_.-]{1,64}$`),
 		regexp.MustCompile(`^arn:aws(-[a-z]+)*:logs:[a-z]{2,}(-[a-z]+)+-[0-9]+:[0-9]{12}:destination:[^:*]{1,512}$`),
