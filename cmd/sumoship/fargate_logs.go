@@ -21,7 +21,7 @@ type fargateLogsCmd struct {
 	ruleFlags
 	Subscribe     string `help:"Subscribe the log groups to this function, the forwarder." placeholder:"FUNCTION-ARN"`
 	FilterPattern string `help:"Deliver only log events that match this filter pattern of CloudWatch Logs." placeholder:"PATTERN"`
-	Retention     int    `help:"Keep log events for this many days. Default: as it is; new log groups keep them for ever." placeholder:"DAYS"`
+	Retention     int    `help:"Keep log events for this many days. Default: no change; new log groups keep them for ever." placeholder:"DAYS"`
 	DryRun        bool   `help:"Show the plan, and change nothing."`
 	Yes           bool   `short:"y" help:"Do not ask."`
 	JSON          bool   `name:"json" help:"Write the result as JSON."`
@@ -30,18 +30,18 @@ type fargateLogsCmd struct {
 func (c *fargateLogsCmd) Help() string {
 	return `Creates the log groups that the containers of a task definition log to by awslogs,
 sets their retention, lets CloudWatch Logs call the function, and subscribes them
-to it. A definition for EC2 is converted first, as convert would with the same
-flags: its groups are those of the Fargate version.
+to it. A definition for EC2 is converted first, as convert does with the same
+flags: its log groups are those of the Fargate version.
 
-Shows a plan, asks, and carries it out. What is there already is left as it is,
-so it can be run again at any time. Only the filter ` + subscription.DefaultName + ` that delivers to this
+Shows a plan, asks, and carries it out. It changes only what is missing, so you
+can run it again at any time. Only the filter ` + subscription.DefaultName + ` that delivers to this
 function is ever changed; a log group has room for two filters, and one that is
 full is an error, after the others are done.
 
   sumoship fargate logs shop.json --subscribe $FORWARDER --retention 30 --dry-run
 
-Exit status: 0 all is as it should be, 1 something cannot be or you said no, 2
-the command or its input is wrong, 3 AWS refused.`
+Exit status: 0 the log groups are as they should be, 1 some cannot be subscribed
+or you said no, 2 the command or its input is wrong, 3 AWS refused.`
 }
 
 // logsStep is a step of the plan, and what came of it.
@@ -189,7 +189,7 @@ func (c *fargateLogsCmd) rule() (*subscription.Rule, error) {
 		}
 		rule.Destination = d
 	case c.FilterPattern != "":
-		errs = append(errs, errors.New("--filter-pattern: there is no subscription without --subscribe"))
+		errs = append(errs, errors.New("--filter-pattern: needs --subscribe"))
 	}
 	var err error
 	if rule.Pattern, err = subscription.ParseFilterPattern(c.FilterPattern); err != nil {
@@ -249,7 +249,7 @@ func (c *fargateLogsCmd) finish(s streams, steps []*logsStep, todo, groups int) 
 		}
 		return exit{exitAWS, err}
 	case refused > 0:
-		return exit{exitFound, fmt.Errorf("%s cannot be subscribed, as the plan tells", count(refused, "log group"))}
+		return exit{exitFound, fmt.Errorf("%s cannot be subscribed, as the plan says", count(refused, "log group"))}
 	}
 	return nil
 }

@@ -98,8 +98,8 @@ func (c *logsCloud) plan(ctx context.Context, s streams, groups []cfn.LogGroup) 
 	return append(before, after...), nil
 }
 
-// open completes the rule by what the destination is, and returns the policies of
-// the account that deliver to it.
+// open completes the rule with the log group of the destination, and returns the
+// policies of the account that deliver to it.
 func (c *logsCloud) open(ctx context.Context, s streams) ([]subscription.AccountPolicy, error) {
 	to := c.rule.Destination
 	if to.ARN == "" {

@@ -91,7 +91,7 @@ func theirs(name string) logstest.Filter {
 	return logstest.Filter{Name: name, Destination: logstest.FunctionARN(name)}
 }
 
-func TestLogsMakesWhatIsMissingAndNothingElse(t *testing.T) {
+func TestLogsCreatesWhatIsMissingAndNothingElse(t *testing.T) {
 	region := newLogsRegion(t, nil)
 	region.Add(logstest.Group{Name: "/ecs/shop-old"}, logstest.Group{Name: "/ecs/sid"}, logstest.Group{Name: "/ecs/side", Days: 7, Filters: []logstest.Filter{theirs("theirs")}})
 	args := []string{"--retention", "30"}
@@ -208,7 +208,7 @@ func TestLogsDoesTheOthersWhenOneIsFull(t *testing.T) {
 	region := newLogsRegion(t, nil)
 	region.Add(logstest.Group{Name: "/ecs/shop", Filters: []logstest.Filter{theirs("a"), theirs("b")}})
 	status, out, errs := region.logs(t, "--yes")
-	if status != exitFound || errs != "sumoship: 1 log group cannot be subscribed, as the plan tells\n" || !strings.Contains(out, "it has the filters a and b already, and a log group can have 2: delete one") {
+	if status != exitFound || errs != "sumoship: 1 log group cannot be subscribed, as the plan says\n" || !strings.Contains(out, "it has the filters a and b already, and a log group can have 2: delete one") {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
 	equal(t, []string{"/ecs/shop a", "/ecs/shop b", "/ecs/side sumoship"}, filtersOf(region.Server))
@@ -216,7 +216,7 @@ func TestLogsDoesTheOthersWhenOneIsFull(t *testing.T) {
 
 // What AWS refuses for one group does not keep others from being done; what needs
 // it is not tried.
-func TestLogsTellsWhatAWSRefuses(t *testing.T) {
+func TestLogsReportsWhatAWSRefuses(t *testing.T) {
 	permit := func(t *testing.T, r *logsRegion, source string) {
 		t.Helper()
 		_, err := r.Lambda().AddPermission(t.Context(), &lambda.AddPermissionInput{FunctionName: aws.String("forwarder"), StatementId: aws.String("sumoship-all-log-groups"),
@@ -401,7 +401,7 @@ func TestLogsOnMoto(t *testing.T) {
 	}
 }
 
-// motoFunction makes a function on moto, with a role that moto wants.
+// motoFunction creates a function on moto, with a role that moto wants.
 func motoFunction(t *testing.T, name string) (arn string) {
 	t.Helper()
 	form := url.Values{"Action": {"CreateRole"}, "Version": {"2010-05-08"}, "RoleName": {name},

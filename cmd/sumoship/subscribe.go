@@ -21,19 +21,19 @@ type subscriptionFlags struct {
 	awsFlags
 	Destination string   `required:"" help:"Where the log groups deliver to: ARN of a function, of a Kinesis or Firehose stream, or of a logical destination." placeholder:"ARN"`
 	Include     []string `sep:"none" help:"Choose log groups whose name this matches; can be given again. Without --include and --tag: all." placeholder:"PATTERN"`
-	Exclude     []string `sep:"none" help:"But not those whose name this matches; can be given again." placeholder:"PATTERN"`
-	Tag         []string `sep:"none" help:"Choose log groups with this tag too; can be given again." placeholder:"KEY=VALUE"`
+	Exclude     []string `sep:"none" help:"Leave out log groups whose name this matches; can be given again." placeholder:"PATTERN"`
+	Tag         []string `sep:"none" help:"Also choose log groups with this tag; can be given again." placeholder:"KEY=VALUE"`
 	FilterName  string   `help:"Name of our filters. Filters of other names, or with other destinations, are never touched." default:"sumoship" placeholder:"NAME"`
-	Account     bool     `help:"One policy for all log groups of the account, those to come too, in place of a filter in each."`
+	Account     bool     `help:"Use one policy for all log groups of the account, present and future, instead of a filter for each."`
 	DryRun      bool     `help:"Show the plan, and change nothing."`
 	Yes         bool     `short:"y" help:"Do not ask."`
-	All         bool     `help:"Show also the log groups that there is nothing to do for."`
+	All         bool     `help:"Also show the log groups that need no change."`
 	JSON        bool     `name:"json" help:"Write the result as JSON."`
 }
 
 const patternHelp = `
 Patterns are regular expressions in RE2 syntax, looked for anywhere in the name;
-letters match in either case unless (?-i) says otherwise.`
+letters match in either case; (?-i) makes their case count.`
 
 type subscribeCmd struct {
 	subscriptionFlags
@@ -44,13 +44,13 @@ type subscribeCmd struct {
 }
 
 func (c *subscribeCmd) Help() string {
-	return `Shows a plan, asks, and carries it out. Where all is as it should be, nothing
-is done; so it can be run again at any time, after a failure for one.
+	return `Shows a plan, asks, and carries it out. It changes only what is missing, so you
+can run it again at any time, for example after a failure.
 
-What is excluded by a pattern loses our filter. The log group that the
-destination function writes to, those that begin with ` + subscription.OwnPrefix + `, and those of
---own are never subscribed: it would make a loop. A function gets one permission
-for all log groups, if it has none.
+Log groups that an exclude pattern matches lose our filter. The log group that
+the destination function writes to, those that begin with ` + subscription.OwnPrefix + `, and
+those of --own are never subscribed, which would make a loop. A function gets
+one permission for all log groups, if it has none.
 ` + patternHelp + `
 
 Exit status: 0 if the log groups are as they should be, 1 if some cannot be
@@ -195,7 +195,6 @@ func (f *subscriptionFlags) open(ctx context.Context, s streams, more func(*subs
 		errs = append(errs, errors.New("--account: the policy of an account cannot choose by patterns or tags; leave groups out by their names with --own"))
 	}
 	errs = append(errs, more(rule)...)
-	// Log groups deliver within their Region.
 	if f.Region != "" && rule.Destination.Region != "" && f.Region != rule.Destination.Region {
 		errs = append(errs, fmt.Errorf("--region: log groups in %s cannot deliver to a destination in %s", f.Region, rule.Destination.Region))
 	}
@@ -214,7 +213,7 @@ func (f *subscriptionFlags) open(ctx context.Context, s streams, more func(*subs
 	return x, nil
 }
 
-// run deals with log groups, one by one.
+// run subscribes or unsubscribes log groups, one by one.
 func (x *subscribing) run(ctx context.Context, s streams) error {
 	var mu sync.Mutex
 	bar := newBar(-1, "looking at log groups", s.err)
@@ -282,8 +281,7 @@ func (x *subscribing) run(ctx context.Context, s streams) error {
 	return x.finish(s, outcomes, 0)
 }
 
-// table shows a plan: what there is to do and to know of, and how many log
-// groups there are that nothing is done for.
+// table shows a plan: the steps, and what somebody should know of.
 func (x *subscribing) table(out io.Writer, plan []subscribe.Outcome) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	shown := false
@@ -470,7 +468,7 @@ func (x *subscribing) summary(out io.Writer, r *subscribe.Report, todo int) erro
 	return nil
 }
 
-// account deals with the policy of the account.
+// account puts or removes the policy of the account.
 func (x *subscribing) account(ctx context.Context, s streams) error {
 	if !x.rule.Unsubscribe {
 		// A policy names what it leaves out; other stacks of sumoship are known by

@@ -207,7 +207,7 @@ func TestSubscribeWithAccessDeniedHalfWay(t *testing.T) {
 			t.Errorf("%s: status %d\n%s%s", op, status, out, errs)
 		}
 	}
-	// Who may not look at policies goes on.
+	// A caller that may not read policies goes on.
 	server.OnRequest(func(c logstest.Call) logstest.Fault {
 		if c.Op == "GetPolicy" || c.Op == "DescribeAccountPolicies" {
 			return logstest.Fault{Code: "AccessDeniedException"}

@@ -39,7 +39,7 @@ func (d Destination) Permission() Permission {
 func (d Destination) NeedsPermission() bool { return d.Service == "lambda" }
 
 // ClashError reports that a policy has a statement with our ID that does not
-// permit what ours does. Nothing but its removal makes room for ours.
+// permit what ours does. Ours can only be added after its removal.
 type ClashError struct{ Function, StatementID string }
 
 func (e *ClashError) Error() string {

@@ -55,7 +55,7 @@ const (
 type Reason string
 
 const (
-	Missing      Reason = "missing"                       // create, retain: there is no such group yet; skip: and nobody asked for it
+	Missing      Reason = "missing"                       // create, retain, or skip if the rule does not name it: the group does not exist yet
 	Longer       Reason = "kept longer"                   // retain: than now
 	Shorter      Reason = "kept shorter"                  // retain: than now, so older log events are deleted
 	New          Reason = "new"                           // put: the group has no filter of ours

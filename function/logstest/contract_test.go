@@ -115,7 +115,7 @@ func (s service) group(suffix string, tags map[string]string) string {
 	return name
 }
 
-// function makes a function that CloudWatch Logs may call for all groups.
+// function creates a function that CloudWatch Logs may call for all groups.
 func (s service) function(suffix string) (arn string) {
 	s.t.Helper()
 	name := s.name(suffix)

@@ -80,14 +80,14 @@ type Server struct {
 	functions map[string]*function
 }
 
-// New makes services with nothing in them.
+// New returns services with nothing in them.
 func New() *Server {
 	s := &Server{groups: map[string]*Group{}, policies: map[string]Policy{}, functions: map[string]*function{}}
 	s.Transport = awstest.NewTransport(s.answer)
 	return s
 }
 
-// Add makes log groups. One of the same name is replaced.
+// Add creates log groups. One of the same name is replaced.
 func (s *Server) Add(groups ...Group) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -131,7 +131,7 @@ func (s *Server) Policies() []Policy {
 	return all
 }
 
-// AddPolicy makes a subscription policy of the account.
+// AddPolicy creates a subscription policy of the account.
 func (s *Server) AddPolicy(p Policy) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,7 +143,7 @@ func FunctionARN(name string) string {
 	return fmt.Sprintf("arn:aws:lambda:%s:%s:function:%s", Region, Account, name)
 }
 
-// AddFunction makes a function that writes to a log group, by default that of
+// AddFunction creates a function that writes to a log group, by default that of
 // its name. Nobody may call it yet.
 func (s *Server) AddFunction(name, logGroup string) (arn string) {
 	s.mu.Lock()

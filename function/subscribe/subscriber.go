@@ -55,13 +55,13 @@ func NewSubscriber(o Options) (*Subscriber, error) {
 	return &Subscriber{config: c, report: function.NewReporter(o.Out, c.functionName), groups: o.LogGroups, functions: o.Functions, rule: c.rule}, nil
 }
 
-// UnfinishedError reports that a run could not deal with all its log groups, and
-// could not hand the rest over to another run. Lambda tries the event again; what
+// UnfinishedError reports that a run did not finish its log groups, and could not
+// hand the rest over to another run. Lambda tries the event again; what
 // was done stays done.
 type UnfinishedError struct{ Err error }
 
 func (e *UnfinishedError) Error() string {
-	return fmt.Sprintf("not all log groups were dealt with: %v", e.Err)
+	return fmt.Sprintf("not all log groups are in line: %v", e.Err)
 }
 func (e *UnfinishedError) Unwrap() error { return e.Err }
 
@@ -69,13 +69,13 @@ func (e *UnfinishedError) Unwrap() error { return e.Err }
 // groups. It bounds the chain of runs that call each other.
 const maxStalled = 3
 
-// Invoke takes a CreateLogGroup event of EventBridge, and then deals with that
-// log group. On the event of a schedule, or {} by hand, it deals with all of
-// them. It answers with a Report.
+// Invoke takes a CreateLogGroup event of EventBridge, and brings that log group in
+// line. On the event of a schedule, or {} by hand, it does so with all of them. It
+// answers with a Report.
 //
 // A run that has no time for all calls this function with the token of the page
-// that it got to. A log group that fails for a reason of its own keeps back no
-// other; it is counted, and the next schedule comes by again.
+// that it got to. A log group that fails for a reason of its own does not stop the
+// others; it is counted, and the next schedule tries it again.
 //
 // Sources: Amazon CloudWatch Logs User Guide, "CloudWatch Logs API and console
 // operations in CloudTrail"; Amazon EventBridge User Guide, "AWS service events
@@ -156,7 +156,7 @@ func (s *Subscriber) run(ctx context.Context, event []byte, report *Report) erro
 // errTime reports that the time was up in the middle of a page.
 var errTime = errors.New("a page of log groups is not finished")
 
-// page deals with a page of log groups.
+// page brings a page of log groups in line.
 func (s *Subscriber) page(ctx context.Context, subs *Subscriptions, token string, report *Report) (next string, err error) {
 	page, next, err := subs.list(ctx, token)
 	if err != nil {

@@ -33,7 +33,7 @@ type fixture struct {
 	out       bytes.Buffer
 }
 
-// newFixture makes an account whose forwarder CloudWatch Logs may call.
+// newFixture returns an account whose forwarder CloudWatch Logs may call.
 func newFixture(t testing.TB) *fixture {
 	w := &fixture{Server: logstest.New(), t: t}
 	w.arn = w.AddFunction("forwarder", "")

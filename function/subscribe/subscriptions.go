@@ -36,17 +36,16 @@ type Subscriptions struct {
 	Rule   *subscription.Rule
 	Groups LogGroups
 
-	// Workers is how many groups are dealt with at once; 0 means
-	// DefaultWorkers.
+	// Workers is how many groups are processed at once; 0 means DefaultWorkers.
 	Workers int
 
-	// Progress, if not nil, is called after every group that was dealt with, by
-	// several goroutines at once.
+	// Progress, if not nil, is called after each group, by several goroutines at
+	// once.
 	Progress func(Outcome)
 
-	// PermissionDelay is how long a run tries again while CloudWatch Logs may not
-	// call the destination; 0 believes it at once. Use [PermissionDelay] unless
-	// there is no permission for sure.
+	// PermissionDelay is how long a run retries while CloudWatch Logs may not call
+	// the destination; 0 means not at all. The constant of this name suits a
+	// permission that may be new.
 	PermissionDelay time.Duration
 
 	throttled atomic.Int64
@@ -54,9 +53,9 @@ type Subscriptions struct {
 	refused   time.Time // when that was
 }
 
-// PermissionDelay covers the seconds that a permission takes until CloudWatch Logs
-// knows of it. The whole run has it once, and not every log group, so that a
-// permission that is missing costs a run no more.
+// PermissionDelay covers the seconds until CloudWatch Logs knows of a permission. A
+// run waits that long once, and not for each log group, so that a missing
+// permission costs no more.
 const PermissionDelay = 10 * time.Second
 
 // DefaultWorkers is as many as get what CloudWatch Logs grants, about 5 to 10
@@ -143,8 +142,8 @@ func (s *Subscriptions) apply(ctx context.Context, o Outcome) Outcome {
 	return outcome(o.Step, s.Do(ctx, func() error { return s.Groups.Apply(ctx, o.Step) }))
 }
 
-// Do makes a call as those of the run are made: again while it is throttled, and
-// while a permission may just not be known yet.
+// Do makes a call, and retries it as the run does: while it is throttled, and while
+// a permission may not be known yet.
 func (s *Subscriptions) Do(ctx context.Context, call func() error) error {
 	_, err := retryTransient(ctx, s, func() (struct{}, error) { return struct{}{}, call() })
 	return err
@@ -175,8 +174,8 @@ const (
 	maxPause   = 10 * time.Second
 )
 
-// retryTransient makes a call until it fails for a reason that does not pass by
-// itself.
+// retryTransient makes a call until it succeeds, or fails for a reason that a retry
+// does not mend.
 func retryTransient[T any](ctx context.Context, s *Subscriptions, call func() (T, error)) (T, error) {
 	pause := backoff.NewExponentialBackOff(backoff.WithInitialInterval(firstPause), backoff.WithMaxInterval(maxPause), backoff.WithMaxElapsedTime(0))
 	return backoff.RetryWithData(func() (T, error) {
@@ -193,7 +192,7 @@ func retryTransient[T any](ctx context.Context, s *Subscriptions, call func() (T
 	}, backoff.WithContext(pause, ctx))
 }
 
-// throttles reports whether an error passes by itself. An aborted operation met
+// throttles reports whether an error asks for a retry. An aborted operation met
 // another one on the same group.
 func throttles(err error) bool {
 	c := code(err)
