@@ -17,9 +17,9 @@ import (
 	"sumoship/transform"
 )
 
-// before is what docs/operations.md takes for granted: a group that is
-// subscribed to Sumo Logic's function, with a log event in it, and that
-// function's queue and worker.
+// before sets up what docs/operations.md assumes: a log group that is subscribed to
+// Sumo Logic's function, with a log event in it, and that function's queue and
+// worker.
 const before = `set -euo pipefail
 cd "$WORK"
 # For SQS version 1 of the AWS CLI does not look at AWS_ENDPOINT_URL.
@@ -46,8 +46,8 @@ aws logs put-subscription-filter --log-group-name /ecs/web --filter-name SumoLGL
 
 var shellBlock = regexp.MustCompile("(?ms)^(\\*Not on moto: [^\n]+\\*\n)?```sh\n(.*?)^```$")
 
-// docs/operations.md is followed, command by command, in one shell. What moto
-// cannot do is marked there, with its reason, and left out here.
+// The commands of docs/operations.md run one by one in one shell. Those that moto
+// does not support are marked there, with the reason, and skipped here.
 func TestOperationsAreFollowed(t *testing.T) {
 	if os.Getenv("CI") == "" {
 		t.Skip("takes minutes: fifty commands of the AWS CLI; set CI to run it")
@@ -73,7 +73,7 @@ func TestOperationsAreFollowed(t *testing.T) {
 		t.Fatalf("%d blocks run, %d marked, of %d", run, skipped, strings.Count(string(document), "```sh"))
 	}
 
-	// The endpoint of the stack, and the one that it is rotated to.
+	// The stack's endpoint, and the one to which it is rotated.
 	source := sumotest.New()
 	srv := httptest.NewTLSServer(source)
 	defer srv.Close()
@@ -94,7 +94,7 @@ func TestOperationsAreFollowed(t *testing.T) {
 	cmd := exec.Command(interpreter, "../testdata/template/stack.py", "with", "../template.yaml", "SumoEndpoint="+srv.URL+"/receiver/v1/http/FIRST", "Subscription=pattern", "LogGroupPattern=^/ecs/",
 		"--", "bash", filepath.Join(work, "operations.sh"))
 	cmd.Env = append(os.Environ(), "WORK="+work, "SSL_CERT_FILE="+certificate, "PATH="+work+":"+os.Getenv("PATH"))
-	cmd.Stdin = strings.NewReader(srv.URL + "/receiver/v1/http/SECOND\n") // what read is given
+	cmd.Stdin = strings.NewReader(srv.URL + "/receiver/v1/http/SECOND\n") // for the script's read
 	out, err := cmd.CombinedOutput()
 	text := string(out)
 	if err != nil {

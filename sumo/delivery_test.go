@@ -52,9 +52,9 @@ func TestBodiesAreCutBetweenRecords(t *testing.T) {
 		for _, plain := range []bool{false, true} {
 			t.Run(fmt.Sprint(tt.name, ", plain ", plain), func(t *testing.T) {
 				source := sumotest.New()
-				o := deliver(t.Context(), t, &sumo.Client{HTTP: over(source), MaxBody: 10, InFlight: 1, Plain: plain}, tt.records...)
+				o := deliver(t.Context(), t, &sumo.Client{HTTP: over(source), MaxBody: 10, InFlight: 1, NoCompression: plain}, tt.records...)
 				if d := cmp.Diff(tt.want, bodies(source)); d != "" {
-					t.Error(d)
+					t.Errorf("bodies (-want +got):\n%s", d)
 				}
 				if o.Records != len(tt.records) || o.Confirmed != len(tt.records) || o.Unconfirmed != nil || o.Err != nil || o.Bodies != len(tt.want) {
 					t.Errorf("%+v", o)
@@ -67,7 +67,7 @@ func TestBodiesAreCutBetweenRecords(t *testing.T) {
 func TestOutcomeCountsBytesAsTheyWereSent(t *testing.T) {
 	for _, plain := range []bool{false, true} {
 		source := sumotest.New(sumotest.Statuses(503, 200, 400)...) // what is refused does not count
-		c := &sumo.Client{HTTP: over(source), MaxBody: 1000, InFlight: 1, Plain: plain, Pause: time.Nanosecond}
+		c := &sumo.Client{HTTP: over(source), MaxBody: 1000, InFlight: 1, NoCompression: plain, InitialBackoff: time.Nanosecond}
 		o := deliver(t.Context(), t, c, strings.Repeat("a", 800), strings.Repeat("b", 800), strings.Repeat("c", 800))
 		raw, sent := int64(0), int64(0)
 		for _, r := range source.Requests() {
@@ -84,7 +84,7 @@ func TestOutcomeCountsBytesAsTheyWereSent(t *testing.T) {
 	}
 }
 
-func TestLevelIsThatOfGzip(t *testing.T) {
+func TestLevelIsTheGzipLevel(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 1))
 	var text strings.Builder
 	for range 5_000 {
@@ -92,7 +92,7 @@ func TestLevelIsThatOfGzip(t *testing.T) {
 	}
 	wire := map[int]int{}
 	for _, level := range []int{0, 1, sumo.DefaultLevel, 9} {
-		source := sumotest.New() // it fails on what is no gzip
+		source := sumotest.New() // it refuses what is not gzip
 		o := deliver(t.Context(), t, &sumo.Client{HTTP: over(source), Level: level}, text.String(), "again with the same writer")
 		if d := cmp.Diff([]string{text.String(), "again with the same writer"}, source.Taken()); d != "" || o.Confirmed != 2 {
 			t.Fatalf("level %d: %v", level, o.Err)
@@ -122,11 +122,11 @@ func TestEachSourceHasItsOwnBodyInOrder(t *testing.T) {
 		}
 	}
 	if d := cmp.Diff(want, got); d != "" || len(source.Requests()) != 4 {
-		t.Errorf("%d requests\n%s", len(source.Requests()), d)
+		t.Errorf("%d requests (-want +got):\n%s", len(source.Requests()), d)
 	}
 }
 
-// Order holds from body to body too where one at a time is on its way.
+// With one body in flight at a time, order holds across bodies too.
 func TestRecordsOfASourceReassembleInOrder(t *testing.T) {
 	source := sumotest.New()
 	d := (&sumo.Client{HTTP: over(source), MaxBody: 100, InFlight: 1}).Begin(t.Context(), endpoint(t, address, ""))
@@ -148,16 +148,16 @@ func TestRecordsOfASourceReassembleInOrder(t *testing.T) {
 		got[name] = append(got[name], r.Lines()...)
 	}
 	if d := cmp.Diff(want, got); d != "" {
-		t.Error(d)
+		t.Errorf("records by source (-want +got):\n%s", d)
 	}
 }
 
-// However many sources there are, a delivery holds a few bodies at most.
-func TestManySourcesHoldLittle(t *testing.T) {
+// However many sources there are, a delivery holds only a few bodies.
+func TestManySourcesUseLittleMemory(t *testing.T) {
 	const maxBody, inFlight = 1000, 2
 	var arrived atomic.Int64
 	source := sumotest.New()
-	c := &sumo.Client{MaxBody: maxBody, InFlight: inFlight, Plain: true, HTTP: over(roundTripper(func(r *http.Request) (*http.Response, error) {
+	c := &sumo.Client{MaxBody: maxBody, InFlight: inFlight, NoCompression: true, HTTP: over(roundTripper(func(r *http.Request) (*http.Response, error) {
 		arrived.Add(r.ContentLength)
 		return source.RoundTrip(r)
 	}))}
@@ -182,7 +182,7 @@ func TestManySourcesHoldLittle(t *testing.T) {
 	}
 }
 
-// Of bodies that wait for more records the largest is the cheapest to send.
+// Of the open bodies the largest is the cheapest to send early.
 func TestLargestBodyMakesRoom(t *testing.T) {
 	source := sumotest.New()
 	d := (&sumo.Client{HTTP: over(source), MaxBody: 1000, InFlight: 1}).Begin(t.Context(), endpoint(t, address, ""))
@@ -243,20 +243,20 @@ func TestTooLargeBodyIsSplitDownToTheRecord(t *testing.T) {
 	records[39] = strings.Repeat("y", 200)
 	for _, plain := range []bool{false, true} {
 		source := sumotest.New(sumotest.Step{Kind: sumotest.Limit, Over: 60})
-		d := (&sumo.Client{HTTP: over(source), Plain: plain}).Begin(t.Context(), endpoint(t, address, ""))
+		d := (&sumo.Client{HTTP: over(source), NoCompression: plain}).Begin(t.Context(), endpoint(t, address, ""))
 		for i, r := range records {
 			d.Add(sumo.Source{Name: "n"}, 100+3*i, []byte(r)) // event numbers are the caller's
 		}
 		o := d.Wait()
 		if d := cmp.Diff([]int{100 + 3*13, 100 + 3*39}, o.Unconfirmed); d != "" {
-			t.Error(d)
+			t.Errorf("unconfirmed (-want +got):\n%s", d)
 		}
 		if o.Confirmed != 38 || sumo.ClassOf(o.Err) != sumo.Rejected {
 			t.Errorf("%+v", o)
 		}
 		want := slices.Concat(records[:13], records[14:39])
 		if d := cmp.Diff(want, source.Taken()); d != "" {
-			t.Error(d)
+			t.Errorf("records taken (-want +got):\n%s", d)
 		}
 		answered, raw := map[int]int{}, int64(0)
 		for _, r := range source.Requests() {
@@ -274,8 +274,8 @@ func TestTooLargeBodyIsSplitDownToTheRecord(t *testing.T) {
 	}
 }
 
-// One body that finds the source unavailable has spent the time of all.
-func TestAfterUnavailableNothingMoreIsTried(t *testing.T) {
+// A body that finds the source unavailable has spent the time of all the others.
+func TestUnavailableSourceEndsTheDelivery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := sumotest.New(endless(sumotest.Step{Status: 503})...)
 		c := &sumo.Client{HTTP: over(source), MaxBody: 1, InFlight: 1, Attempts: 3}
@@ -289,7 +289,7 @@ func TestAfterUnavailableNothingMoreIsTried(t *testing.T) {
 	})
 }
 
-func TestPausesEndOnceTheSourceIsUnavailable(t *testing.T) {
+func TestBackoffEndsOnceTheSourceIsUnavailable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var patient atomic.Int64
 		c := &sumo.Client{MaxBody: 1, InFlight: 4, Attempts: 4, HTTP: over(roundTripper(func(r *http.Request) (*http.Response, error) {
@@ -315,7 +315,7 @@ func TestPausesEndOnceTheSourceIsUnavailable(t *testing.T) {
 	})
 }
 
-func TestAfterMisconfiguredNothingMoreIsTried(t *testing.T) {
+func TestMisconfiguredSourceEndsTheDelivery(t *testing.T) {
 	for _, status := range []int{302, 401, 403, 404} {
 		source := sumotest.New(sumotest.Statuses(200, status)...)
 		o := deliver(t.Context(), t, &sumo.Client{HTTP: over(source), MaxBody: 1, InFlight: 1}, "a", "b", "c", "d", "e")
@@ -328,7 +328,7 @@ func TestAfterMisconfiguredNothingMoreIsTried(t *testing.T) {
 	}
 }
 
-func TestPartsOfABodyAreNotTriedAfterTheEndEither(t *testing.T) {
+func TestSplitBodyIsNotTriedAfterTheEndEither(t *testing.T) {
 	for name, tt := range map[string]struct {
 		steps    []sumotest.Step
 		requests int
@@ -365,8 +365,8 @@ func TestRejectedBodyDoesNotStopTheOthers(t *testing.T) {
 	}
 }
 
-// A wrong endpoint is to be known even if a body was refused before it.
-func TestErrIsTheFirstButForAWrongEndpoint(t *testing.T) {
+// A wrong endpoint must be reported even if a body was refused before.
+func TestErrIsTheFirstExceptForAWrongEndpoint(t *testing.T) {
 	source := sumotest.New(sumotest.Statuses(400, 403)...)
 	o := deliver(t.Context(), t, &sumo.Client{HTTP: over(source), MaxBody: 1, InFlight: 1}, "a", "b", "c")
 	if se, ok := errors.AsType[*sumo.SendError](o.Err); !ok || se.Status != 403 || len(o.Unconfirmed) != 3 {
@@ -385,7 +385,7 @@ func TestBodyIsNotReusedWhileItIsRead(t *testing.T) {
 			var mu sync.Mutex
 			var read []string
 			var readers sync.WaitGroup
-			c := &sumo.Client{MaxBody: 100 * tt.perBody, InFlight: 1, Plain: tt.plain, HTTP: over(roundTripper(func(r *http.Request) (*http.Response, error) {
+			c := &sumo.Client{MaxBody: 100 * tt.perBody, InFlight: 1, NoCompression: tt.plain, HTTP: over(roundTripper(func(r *http.Request) (*http.Response, error) {
 				now, late := r.Clone(r.Context()), r.Clone(context.Background())
 				now.Body, _ = r.GetBody()
 				source := sumotest.New()
@@ -414,14 +414,14 @@ func TestBodyIsNotReusedWhileItIsRead(t *testing.T) {
 			readers.Wait()
 			slices.Sort(read)
 			if d := cmp.Diff(records, read); d != "" {
-				t.Errorf("%+v: %s", tt, d)
+				t.Errorf("%+v: records read (-want +got):\n%s", tt, d)
 			}
 		})
 	}
 }
 
 // A client outlives a delivery: Lambda keeps it from one invocation to the next.
-func TestClientServesDeliveriesAtOnce(t *testing.T) {
+func TestClientServesConcurrentDeliveries(t *testing.T) {
 	source := sumotest.New()
 	c := &sumo.Client{HTTP: over(source), MaxBody: 200}
 	var wg sync.WaitGroup
@@ -479,10 +479,10 @@ func trial(t *testing.T, rnd *rand.Rand) {
 		defer cancel()
 	}
 	c := &sumo.Client{
-		MaxBody: 50 + rnd.IntN(400), InFlight: 1 + rnd.IntN(4), Attempts: 1 + rnd.IntN(4), Timeout: 2 * time.Second, Plain: rnd.IntN(2) == 0,
+		MaxBody: 50 + rnd.IntN(400), InFlight: 1 + rnd.IntN(4), Attempts: 1 + rnd.IntN(4), Timeout: 2 * time.Second, NoCompression: rnd.IntN(2) == 0,
 		HTTP: over(roundTripper(func(r *http.Request) (*http.Response, error) {
 			if ctx.Err() != nil {
-				t.Error("a request after the time was up")
+				t.Error("a request after the deadline")
 			}
 			return source.RoundTrip(r)
 		})),
@@ -521,7 +521,7 @@ func trial(t *testing.T, rnd *rand.Rand) {
 			}
 		}
 		if len(r.Body) > c.MaxBody && len(r.Lines()) > 1 {
-			t.Errorf("a body of %d bytes where %d is the most", len(r.Body), c.MaxBody)
+			t.Errorf("a body of %d bytes where %d is the maximum", len(r.Body), c.MaxBody)
 		}
 	}
 	if o.Records != events || o.Confirmed+len(o.Unconfirmed) != events || len(confirmed) != o.Confirmed || (o.Err == nil) != (len(o.Unconfirmed) == 0) {
@@ -565,7 +565,7 @@ func BenchmarkDelivery(b *testing.B) {
 	}
 	for _, plain := range []bool{false, true} {
 		b.Run(fmt.Sprintf("plain=%t", plain), func(b *testing.B) {
-			c := &sumo.Client{HTTP: over(ok), Plain: plain}
+			c := &sumo.Client{HTTP: over(ok), NoCompression: plain}
 			ep := endpoint(b, address, "")
 			b.ReportAllocs()
 			b.SetBytes(n * size)
@@ -582,8 +582,8 @@ func BenchmarkDelivery(b *testing.B) {
 	}
 }
 
-// The buffers are used again, so a record as such allocates nothing: what is
-// left is for the three requests.
+// Buffers are reused, so a record allocates nothing: the remaining allocations are
+// those of the three requests.
 func TestRecordsAllocateNothing(t *testing.T) {
 	const records = 10_000
 	record := bytes.Repeat([]byte("x"), 300)

@@ -73,7 +73,7 @@ func TestRebuildKeepsRequestIDs(t *testing.T) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(document(tt.want...), string(b.doc)); diff != "" || p.Events != len(tt.want) {
-				t.Errorf("%s: %d events: %s", tt.name, p.Events, diff)
+				t.Errorf("%s: %d events (-want +got):\n%s", tt.name, p.Events, diff)
 			}
 		}
 	}
@@ -113,7 +113,7 @@ func TestRebuildSplitsAtTheLimit(t *testing.T) {
 	}
 }
 
-// randomBatch has events of all kinds; each tells its number in n.
+// randomBatch returns a document with events of all kinds; n is the number of each.
 func randomBatch(r *rand.Rand) string {
 	uuids := []string{id, id2, "00000000-0000-0000-0000-000000000000"}
 	noise := func() string {
@@ -198,7 +198,7 @@ func checkRebuild(t *testing.T, r *rand.Rand, b *Batch) (parts []Part) {
 			t.Fatalf("a part of %d bytes under the limit of %d with %d events, said to be %d", len(p.Event), limit, len(n), p.Events)
 		}
 		if diff := cmp.Diff(members, m); diff != "" {
-			t.Fatal("other members: ", diff)
+			t.Fatalf("other members (-want +got):\n%s", diff)
 		}
 		there = append(there, n...)
 		for i, o := range options {
@@ -234,7 +234,7 @@ func checkRebuild(t *testing.T, r *rand.Rand, b *Batch) (parts []Part) {
 			want, have := whole[index], got[i][j]
 			want.Event, have.Event = 0, 0
 			if diff := cmp.Diff(want, have); diff != "" {
-				t.Fatalf("%+v: the record of event %d of\n%s\nkeep %v, limit %d: %s", o, index, b.doc, keep, limit, diff)
+				t.Fatalf("%+v: the record of event %d of\n%s\nkeep %v, limit %d (-want +got):\n%s", o, index, b.doc, keep, limit, diff)
 			}
 		}
 	}

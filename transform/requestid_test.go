@@ -119,7 +119,7 @@ func TestUUIDStandsAlone(t *testing.T) {
 	}
 }
 
-func TestIDsAreOfTheRequestThatRuns(t *testing.T) {
+func TestIDsAreThoseOfTheRunningRequest(t *testing.T) {
 	type step struct {
 		own, preset string
 		report      bool
@@ -162,7 +162,7 @@ func TestRequestIDOutlivesItsEvent(t *testing.T) {
 	}
 	for _, line := range lines(Options{}, decode(t, document(events...))) {
 		if !strings.HasSuffix(line, `"requestID":"`+id+`"}`) {
-			t.Error(line)
+			t.Errorf("%s does not end with the request id", line)
 		}
 	}
 }

@@ -58,7 +58,7 @@ func TestLoneSurrogates(t *testing.T) {
 	}
 }
 
-// jsSpace is what \s and trim of JavaScript take for white space.
+// jsSpace holds the white space of JavaScript's \s and trim.
 // Source: ECMAScript Language Specification, "White Space" and "Line Terminators".
 const jsSpace = "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 

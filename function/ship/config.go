@@ -64,7 +64,7 @@ func readConfig(getenv func(string) string) (config, error) {
 		maxBody:       vars.Int("MAX_BODY_BYTES", sumo.DefaultMaxBody, 1, 1<<20),
 		inFlight:      vars.Int("MAX_IN_FLIGHT", sumo.DefaultInFlight, 1, 64),
 		attempts:      vars.Int("NUMBER_OF_RETRIES", sumo.DefaultAttempts-1, 0, 100) + 1,
-		pause:         vars.Millis("RETRY_INTERVAL", sumo.DefaultPause, time.Millisecond, 10*time.Second),
+		pause:         vars.Millis("RETRY_INTERVAL", sumo.DefaultInitialBackoff, time.Millisecond, 10*time.Second),
 		timeout:       vars.Millis("REQUEST_TIMEOUT", sumo.DefaultTimeout, time.Millisecond, 30*time.Second),
 		reserve:       vars.Millis("DEADLINE_RESERVE", 0, 0, 10*time.Minute),
 		queueURL:      readQueueURL(vars, "TASK_QUEUE_URL"),

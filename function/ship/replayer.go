@@ -50,7 +50,7 @@ func NewReplayer(o ReplayOptions) (*Replayer, error) {
 		return nil, err
 	}
 	s.client.Name = "dlq-aws-lambda" // whatever SUMO_CLIENT_HEADER says, as with Sumo's function
-	s.client.Together = max(s.inFlight, s.workers)
+	s.client.MaxRequests = max(s.inFlight, s.workers)
 	r := &Replayer{shipper: s, inbox: o.Inbox, quarantineQueue: o.Quarantine}
 	if r.inbox == nil {
 		if s.queueURL == "" {

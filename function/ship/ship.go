@@ -71,8 +71,8 @@ func newShipper(o Options, clientName string) (*shipper, error) {
 	}
 	s.endpoints = &endpoints{endpoint: c.endpoint, token: c.token, secrets: secrets}
 	s.client = &sumo.Client{
-		HTTP: o.HTTP, Log: s.out.Log, Name: cmp.Or(c.clientName, clientName), Plain: c.plain, Level: c.level,
-		MaxBody: c.maxBody, InFlight: c.inFlight, Attempts: c.attempts, Pause: c.pause, Timeout: c.timeout,
+		HTTP: o.HTTP, Log: s.out.Log, Name: cmp.Or(c.clientName, clientName), NoCompression: c.plain, Level: c.level,
+		MaxBody: c.maxBody, InFlight: c.inFlight, Attempts: c.attempts, InitialBackoff: c.pause, Timeout: c.timeout,
 	}
 	s.decoders = make(chan *transform.Decoder, 2*c.workers)
 	for _, name := range c.ignored {

@@ -421,7 +421,7 @@ func TestSubscriberIsDeniedOurOwn(t *testing.T) {
 		want = append(want, "logs:PutSubscriptionFilter "+s.arn("logs", "log-group:*"))
 		slices.Sort(want)
 		if d := cmp.Diff(want, s.used("Subscriber", grants, calls)); d != "" {
-			t.Error(d)
+			t.Errorf("permissions used (-want +got):\n%s", d)
 		}
 	})
 }

@@ -127,7 +127,7 @@ func TestStackOnMoto(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff(map[string]any{"TargetArn": map[string]any{"Fn::GetAtt": []any{"DeadLetterQueue", "Arn"}}}, forwarder["DeadLetterConfig"]); diff != "" {
-		t.Error(diff)
+		t.Errorf("dead-letter config of the forwarder (-want +got):\n%s", diff)
 	}
 	if replay["RecursiveLoop"] != "Allow" || subscriber["RecursiveLoop"] != "Allow" {
 		t.Errorf("RecursiveLoop %v, %v", replay["RecursiveLoop"], subscriber["RecursiveLoop"])
@@ -217,7 +217,7 @@ func TestStackOnMoto(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff(map[string]int{"/sumoship/sumoship/forwarder": 7, "/sumoship/sumoship/replay": 7, "/sumoship/sumoship/subscriber": 7}, d.LogGroups); diff != "" {
-		t.Error(diff)
+		t.Errorf("log groups (-want +got):\n%s", diff)
 	}
 	outputs := slices.Sorted(maps.Keys(s.section("Outputs")))
 	outputs = slices.DeleteFunc(outputs, func(o string) bool { return o == "DashboardUrl" })

@@ -526,10 +526,10 @@ func TestQueuesLoseNothing(t *testing.T) {
 			t.Fatal("a queue is missing")
 		}
 		if d := cmp.Diff(map[string]any{"deadLetterTargetArn": s.attribute("QuarantineQueue", "Arn"), "maxReceiveCount": 1000}, dead.Properties["RedrivePolicy"]); d != "" {
-			t.Error(d)
+			t.Errorf("redrive policy (-want +got):\n%s", d)
 		}
 		if d := cmp.Diff(map[string]any{"redrivePermission": "byQueue", "sourceQueueArns": []any{s.attribute("DeadLetterQueue", "Arn")}}, quarantine.Properties["RedriveAllowPolicy"]); d != "" {
-			t.Error(d)
+			t.Errorf("redrive allow policy (-want +got):\n%s", d)
 		}
 	})
 }
@@ -687,7 +687,7 @@ func TestFilterPatternSurvives(t *testing.T) {
 			continue
 		}
 		if d := cmp.Diff(map[string]string{"DestinationArn": s.attribute("Forwarder", "Arn").(string), "FilterPattern": pattern}, document); d != "" {
-			t.Error(d)
+			t.Errorf("policy document (-want +got):\n%s", d)
 		}
 		s = tmpl.create(t, with(made, "Subscription=log-group", "LogGroupName=g", "FilterPattern="+pattern))
 		if got := s.resources["LogGroupSubscription"].Properties["FilterPattern"]; got != pattern {
@@ -713,7 +713,7 @@ func TestPermissionIsNarrow(t *testing.T) {
 				"SourceAccount": testAccount, "SourceArn": s.arn("logs", "log-group:*"),
 			}
 			if d := cmp.Diff(want, p.Properties); d != "" {
-				t.Error(d)
+				t.Errorf("permission (-want +got):\n%s", d)
 			}
 		}
 	})
