@@ -14,7 +14,7 @@ func deployed(n *tree.Node) (text string, ok bool) {
 	if name := RefName(n); name != "" {
 		return "<" + name + ">", true
 	}
-	if resource, attribute := Attribute(n); resource != "" {
+	if resource, attribute := GetAttName(n); resource != "" {
 		return "<" + resource + "." + attribute + ">", true
 	}
 	if s, ok := n.Text(); ok {
@@ -66,8 +66,8 @@ func FuzzExpression(f *testing.F) {
 		if got, ok := deployed(e.Node()); !ok || got != want {
 			t.Errorf("%q is deployed as %q, not %q: %s", s, got, want, e.Node().Source())
 		}
-		if e := Concat("x", e, e.Sub(e.Text)); len(e.Opaque())%2 != 0 {
-			t.Errorf("%q: %d parts", s, len(e.Opaque()))
+		if e := Concat("x", e, e.Substring(e.Text)); len(e.Parts())%2 != 0 {
+			t.Errorf("%q: %d parts", s, len(e.Parts()))
 		}
 		filled := e.Fill(map[string]string{"AWS::Region": "eu-west-1"})
 		if got, ok := deployed(filled.Node()); ok && got != strings.ReplaceAll(want, "<AWS::Region>", "eu-west-1") {

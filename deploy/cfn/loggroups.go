@@ -40,7 +40,7 @@ func LogGroups(d *taskdef.Document, region, account string) ([]LogGroup, error) 
 func (r *Reader) groups(groups []LogGroup, container string, options *tree.Node, known map[string]string) []LogGroup {
 	in := ""
 	for _, e := range r.Read(options.Key("awslogs-region")) {
-		if e = e.Fill(known); len(e.Opaque()) == 0 {
+		if e = e.Fill(known); len(e.Parts()) == 0 {
 			in = e.Text
 		}
 	}
@@ -54,11 +54,11 @@ func (r *Reader) groups(groups []LogGroup, container string, options *tree.Node,
 		}
 		n := options.Key("awslogs-group")
 		switch {
-		case len(e.Opaque()) > 0:
-			r.Wrong(r.Errorf(n, "deploy it, and subscribe the log group then", "the log group at %s is known only when it is deployed", n.Pointer()))
+		case len(e.Parts()) > 0:
+			r.AddError(r.Errorf(n, "deploy it, and subscribe the log group then", "the log group at %s is known only when it is deployed", n.Pointer()))
 			continue
 		case !taskdef.GroupName.MatchString(e.Text):
-			r.Wrong(r.Errorf(n, "use letters, digits and _ - / . #", "%q is not the name of a log group", e.Text))
+			r.AddError(r.Errorf(n, "use letters, digits and _ - / . #", "%q is not the name of a log group", e.Text))
 			continue
 		}
 		i := slices.IndexFunc(groups, func(g LogGroup) bool { return g.Name == e.Text && g.Region == in })

@@ -112,12 +112,12 @@ func (r *Roles) CloudFormation() []byte {
 			}
 		}
 		json := bytes.HasPrefix(bytes.TrimSpace(d.Root().Bytes()), []byte("{"))
-		return cfn.Write(cfn.Object(cfn.Prop("Resources", cfn.Object(r.resources(prefix)...))), json)
+		return cfn.Marshal(cfn.Object(cfn.Prop("Resources", cfn.Object(r.resources(prefix)...))), json)
 	}
 	output := func(id string) tree.Member {
 		return cfn.Prop(id+"Arn", cfn.Object(cfn.Prop("Value", cfn.GetAtt(id, "Arn"))))
 	}
-	return cfn.Write(cfn.Object(
+	return cfn.Marshal(cfn.Object(
 		cfn.Prop("AWSTemplateFormatVersion", tree.NewString("2010-09-09")),
 		cfn.Prop("Description", tree.NewString("Roles of a task on Fargate")),
 		cfn.Prop("Resources", cfn.Object(r.Resources()...)),

@@ -29,9 +29,9 @@ var (
 // ecrImage is the name of an image in a private registry of Amazon ECR, also by
 // its FIPS and dual-stack names.
 var (
-	ecrImage  = regexp.MustCompile(`^(\d{12}|` + cfn.StandIn + `)\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+|` + cfn.StandIn + `)\.[^/]+/([^@]+?)(?::[^:/@]*)?(?:@.*)?$`)
-	imageTail = regexp.MustCompile(`^(` + cfn.StandIn + `)(?:[:@].*)?$`)
-	registry  = regexp.MustCompile(`^[^/:@]*` + cfn.StandIn)
+	ecrImage  = regexp.MustCompile(`^(\d{12}|` + cfn.AnyPart + `)\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+|` + cfn.AnyPart + `)\.[^/]+/([^@]+?)(?::[^:/@]*)?(?:@.*)?$`)
+	imageTail = regexp.MustCompile(`^(` + cfn.AnyPart + `)(?:[:@].*)?$`)
+	registry  = regexp.MustCompile(`^[^/:@]*` + cfn.AnyPart)
 )
 
 // image lets the execution role pull the image of a container.
@@ -39,14 +39,14 @@ func (b *roleBuilder) image(container *tree.Node) {
 	n := container.Get("image")
 	for _, e := range b.Read(n) {
 		if m := ecrImage.FindStringSubmatch(e.Text); m != nil {
-			b.pull(cfn.Concat("arn:", b.partition, ":ecr:", e.Sub(m[2]), ":", e.Sub(m[1]), ":repository/", e.Sub(m[3])))
+			b.pull(cfn.Concat("arn:", b.partition, ":ecr:", e.Substring(m[2]), ":", e.Substring(m[1]), ":repository/", e.Substring(m[3])))
 			continue
 		}
 		if m := imageTail.FindStringSubmatch(e.Text); m != nil {
 			// ${Repository.RepositoryUri}:tag
-			resource, name := cfn.Attribute(e.Sub(m[1]).Only().Node)
+			resource, name := cfn.GetAttName(e.Substring(m[1]).Only().Node)
 			if name == "RepositoryUri" && b.typeOf(resource) == "AWS::ECR::Repository" {
-				b.pull(cfn.UnknownPart(cfn.GetAtt(resource, "Arn"), n))
+				b.pull(cfn.Deferred(cfn.GetAtt(resource, "Arn"), n))
 				continue
 			}
 		}
@@ -78,14 +78,14 @@ func (b *roleBuilder) repositories() {
 		case strings.HasPrefix(name, "arn:") && strings.Contains(name, ":ecr:") && strings.Contains(name, ":repository/"):
 			b.pull(cfn.Literal(name))
 		default:
-			b.Wrong(&finding.OptionError{Option: "Repositories", Value: name, Want: "the name or ARN of a repository of Amazon ECR, or none"})
+			b.AddError(&finding.OptionError{Option: "Repositories", Value: name, Want: "the name or ARN of a repository of Amazon ECR, or none"})
 		}
 	}
 	if len(b.Repositories) > 0 {
 		return
 	}
 	for _, n := range b.images {
-		b.Wrong(b.Errorf(n, "name its repository of Amazon ECR with --repository, or say --repository none if it is in none", "the registry of the image at %s is known only when it is deployed", n.Pointer()))
+		b.AddError(b.Errorf(n, "name its repository of Amazon ECR with --repository, or say --repository none if it is in none", "the registry of the image at %s is known only when it is deployed", n.Pointer()))
 	}
 }
 
@@ -114,8 +114,8 @@ var (
 	// A key, a stage and a version may follow the ARN of a secret.
 	secretARN    = regexp.MustCompile(`^(arn:[^:]+:secretsmanager:[^:]+:[^:]+:secret:[^:]+)(?::.*)?$`)
 	parameterARN = regexp.MustCompile(`^(arn:[^:]+:ssm:[^:]+:[^:]*:parameter/[^:]+)(?::.*)?$`)
-	secretRef    = regexp.MustCompile(`^(` + cfn.StandIn + `)(:[^:]*:[^:]*:[^:]*)?$`)
-	bareName     = regexp.MustCompile(`^(?:[\w./-]|` + cfn.StandIn + `)+`)
+	secretRef    = regexp.MustCompile(`^(` + cfn.AnyPart + `)(:[^:]*:[^:]*:[^:]*)?$`)
+	bareName     = regexp.MustCompile(`^(?:[\w./-]|` + cfn.AnyPart + `)+`)
 )
 
 // referredSecrets are the parameters by which Parameter Store gives secrets of
@@ -131,15 +131,15 @@ const referredSecrets = "/aws/reference/secretsmanager/"
 // Source: Amazon ECS API Reference, Secret.
 func (b *roleBuilder) valueFrom(e cfn.Expression) {
 	if m := secretARN.FindStringSubmatch(e.Text); m != nil {
-		b.secret(e.Sub(m[1]))
+		b.secret(e.Substring(m[1]))
 		return
 	}
 	if m := parameterARN.FindStringSubmatch(e.Text); m != nil {
-		b.parameter(e.Sub(m[1]))
+		b.parameter(e.Substring(m[1]))
 		return
 	}
 	if m := secretRef.FindStringSubmatch(e.Text); m != nil {
-		ref := e.Sub(m[1])
+		ref := e.Substring(m[1])
 		kind := b.typeOf(cfn.RefName(ref.Only().Node))
 		switch {
 		case m[2] != "" || kind == "AWS::SecretsManager::Secret":
@@ -156,12 +156,12 @@ func (b *roleBuilder) valueFrom(e cfn.Expression) {
 	name := strings.TrimPrefix(bareName.FindString(e.Text), "/")
 	switch {
 	case strings.HasPrefix("/"+name, referredSecrets):
-		b.secret(b.arn("secretsmanager", "secret:", e.Sub(strings.TrimPrefix("/"+name, referredSecrets))))
+		b.secret(b.arn("secretsmanager", "secret:", e.Substring(strings.TrimPrefix("/"+name, referredSecrets))))
 		fallthrough
 	default:
-		b.parameter(b.arn("ssm", "parameter/", e.Sub(name)))
+		b.parameter(b.arn("ssm", "parameter/", e.Substring(name)))
 	case strings.HasPrefix(name, "aws/service/"): // public: of no account
-		b.parameter(cfn.Concat("arn:", b.partition, ":ssm:", b.region, "::parameter/", e.Sub(name)))
+		b.parameter(cfn.Concat("arn:", b.partition, ":ssm:", b.region, "::parameter/", e.Substring(name)))
 	}
 }
 
@@ -185,7 +185,7 @@ func (b *roleBuilder) parameter(arn cfn.Expression) {
 // is not known whether it is such an end.
 var (
 	complete = regexp.MustCompile(`-[A-Za-z0-9]{6}$`)
-	likeWord = regexp.MustCompile(`(?:-[a-z]{6}|` + cfn.StandIn + `)$`)
+	likeWord = regexp.MustCompile(`(?:-[a-z]{6}|` + cfn.AnyPart + `)$`)
 )
 
 // secret lets the execution role read a secret by its ARN, complete or not, or by
@@ -210,7 +210,7 @@ func (b *roleBuilder) secretNamed(e cfn.Expression) cfn.Expression {
 
 // secretARNs are the resources that a policy has to name for a secret.
 func secretARNs(e cfn.Expression) []cfn.Expression {
-	partial := e.Sub(e.Text + "-??????")
+	partial := e.Substring(e.Text + "-??????")
 	switch {
 	case e.Only() != nil:
 		return []cfn.Expression{e}
@@ -222,7 +222,7 @@ func secretARNs(e cfn.Expression) []cfn.Expression {
 	return []cfn.Expression{e}
 }
 
-var s3Object = regexp.MustCompile(`^(arn:[^:]+:s3:::[^/]+|` + cfn.StandIn + `)/.+$`)
+var s3Object = regexp.MustCompile(`^(arn:[^:]+:s3:::[^/]+|` + cfn.AnyPart + `)/.+$`)
 
 // environmentFiles lets the execution role read the files of a container.
 func (b *roleBuilder) environmentFiles(container *tree.Node) {
@@ -231,12 +231,12 @@ func (b *roleBuilder) environmentFiles(container *tree.Node) {
 			b.decrypts("s3")
 			b.execution.allow("ReadEnvironmentFiles", readFile, e)
 			if m := s3Object.FindStringSubmatch(e.Text); m != nil {
-				b.execution.allow("FindEnvironmentFiles", findBucket, e.Sub(m[1]))
+				b.execution.allow("FindEnvironmentFiles", findBucket, e.Substring(m[1]))
 				continue
 			}
 			split := cfn.Object(cfn.Prop("Fn::Split", tree.NewArray(tree.NewString("/"), e.Node())))
 			bucket := cfn.Object(cfn.Prop("Fn::Select", tree.NewArray(tree.NewInt(0), split)))
-			b.execution.allow("FindEnvironmentFiles", findBucket, cfn.UnknownPart(bucket, f.Get("value")))
+			b.execution.allow("FindEnvironmentFiles", findBucket, cfn.Deferred(bucket, f.Get("value")))
 		}
 	}
 }
@@ -282,13 +282,13 @@ func (b *roleBuilder) keys() {
 		return
 	}
 	if len(b.services) == 0 {
-		b.Wrong(&finding.OptionError{Option: "Keys", Value: strings.Join(b.Keys, ", "), Want: "no key: nothing in the definition is a secret, a parameter or an environment file"})
+		b.AddError(&finding.OptionError{Option: "Keys", Value: strings.Join(b.Keys, ", "), Want: "no key: nothing in the definition is a secret, a parameter or an environment file"})
 		return
 	}
 	for _, key := range b.Keys {
 		arn, region, alias, err := b.key(key)
 		if err != nil {
-			b.Wrong(&finding.OptionError{Option: "Keys", Value: key, Want: err.Error()})
+			b.AddError(&finding.OptionError{Option: "Keys", Value: key, Want: err.Error()})
 			continue
 		}
 		via := condition{"StringLike", "kms:ViaService", nil}

@@ -149,7 +149,7 @@ func (b *roleBuilder) grant(g Grant) {
 	case k.service == "kms":
 		arn, _, alias, err := b.key(g.object)
 		if err != nil {
-			b.Wrong(&GrantError{g.text, err.Error()})
+			b.AddError(&GrantError{g.text, err.Error()})
 			return
 		}
 		var conditions []condition

@@ -83,11 +83,11 @@ func (p policy) fill(known map[string]string) {
 func (p policy) opaque() (all []cfn.Part) {
 	for _, s := range p {
 		for _, e := range s.resources {
-			all = append(all, e.Opaque()...)
+			all = append(all, e.Parts()...)
 		}
 		for _, c := range s.conditions {
 			for _, e := range c.values {
-				all = append(all, e.Opaque()...)
+				all = append(all, e.Parts()...)
 			}
 		}
 	}

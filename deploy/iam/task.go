@@ -12,7 +12,7 @@ func (b *roleBuilder) routerFile(n *tree.Node) {
 	for _, e := range b.Read(n) {
 		b.task.allow("ReadRouterFiles", readFile, e)
 		if m := s3Object.FindStringSubmatch(e.Text); m != nil {
-			b.task.allow("FindRouterFiles", findBucket, e.Sub(m[1]))
+			b.task.allow("FindRouterFiles", findBucket, e.Substring(m[1]))
 		}
 	}
 }
@@ -47,7 +47,7 @@ func (b *roleBuilder) firelens(options *tree.Node) {
 		write, create := []string{"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"}, []string{"logs:CreateLogGroup", "logs:PutRetentionPolicy"}
 		for _, group := range option("log_group_name") {
 			if i := strings.Index(group.Text, "$("); i >= 0 { // filled in by Fluent Bit
-				group = group.Sub(group.Text[:i] + "*")
+				group = group.Substring(group.Text[:i] + "*")
 			}
 			group = arn("logs", "log-group:", group)
 			b.task.allow("WriteLogs", write, group)

@@ -601,7 +601,7 @@ func TestReadService(t *testing.T) {
 		"input":         {"serviceName: a\nlaunchType: EC2\n", "", "a"},
 		"without name":  {`{"desiredCount": 1}`, "", ""},
 		"two":           {two, "c", "!service.json:1:14: there are 2 services: a, b; choose one with --service"},
-		"missing":       {`{"services": [], "failures": [{"arn": "x", "reason": "MISSING"}]}`, "", "!service.json:1:14: there is no service in it (MISSING); see that the name and the cluster are right"},
+		"missing":       {`{"services": [], "failures": [{"arn": "x", "reason": "MISSING"}]}`, "", "!service.json:1:14: there is no service in it (MISSING); check the name and the cluster"},
 		"a definition":  {shopForEC2, "", "!service.json:1:1: there is no service in this document; give the output of aws ecs describe-services, or the input of create-service"},
 		"a list":        {`[]`, "", "!service.json:1:1: the document is a list; give the output of aws ecs describe-services, or the input of create-service"},
 		"no object":     {`{"services": ["x"]}`, "", "!service.json:1:15: the service is a string and not an object; give the output of aws ecs describe-services, or the input of create-service"},

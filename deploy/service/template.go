@@ -36,7 +36,7 @@ func (s *Service) CloudFormation(json bool) []byte {
 	t.balance()
 	t.serve()
 	t.record()
-	return cfn.Write(t.node(), json)
+	return cfn.Marshal(t.node(), json)
 }
 
 // members are those of an object.
@@ -263,7 +263,7 @@ func (t *template) node() *tree.Node {
 		}
 	}
 	refs := t.service.refs
-	for _, p := range refs.section("Parameters") {
+	for _, p := range refs.sections["Parameters"] {
 		parameters = append(parameters, p)
 		groups[ofTask] = append(groups[ofTask], tree.NewString(p.Name))
 	}
@@ -274,7 +274,7 @@ func (t *template) node() *tree.Node {
 		}
 	}
 	section := func(name string) *tree.Node {
-		if all := refs.section(name); len(all) > 0 {
+		if all := refs.sections[name]; len(all) > 0 {
 			return cfn.Object(all...)
 		}
 		return nil
