@@ -71,7 +71,7 @@ func (r *Reader) Each(n *tree.Node) (all []*tree.Node) {
 			}
 		}
 	case n.Opaque():
-		r.AddError(r.Errorf(n, "put it there", "%s is known only when it is deployed, and with it what it needs", n.Pointer()))
+		r.AddError(r.Errorf(n, "write the value instead", "%s is known only when it is deployed, and so is what it needs", n.Pointer()))
 	case n.Kind() == tree.Object:
 		all = append(all, n)
 	}
@@ -84,7 +84,7 @@ func (r *Reader) LogConfigurations(container *tree.Node) []*tree.Node {
 	all := r.Each(container.Get("logConfiguration"))
 	for _, configuration := range all {
 		if driver := configuration.Get("logDriver"); driver.Opaque() {
-			r.AddError(r.Errorf(driver, "put it there", "%s is known only when it is deployed, and with it where the logs go", driver.Pointer()))
+			r.AddError(r.Errorf(driver, "write the value instead", "%s is known only when it is deployed, and so is where the logs go", driver.Pointer()))
 		}
 	}
 	return all
@@ -129,7 +129,7 @@ func (r *Reader) Expression(n *tree.Node) (Expression, error) {
 		return Expression{}, r.Errorf(n, "", "the value of %s is %s and not a string", n.Pointer(), n.Kind())
 	}
 	if !r.template {
-		return Expression{}, r.Errorf(n, "put the value there", "the value of %s is an intrinsic function, and the document is not a CloudFormation template", n.Pointer())
+		return Expression{}, r.Errorf(n, "write the value instead", "the value of %s is an intrinsic function, and the document is not a CloudFormation template", n.Pointer())
 	}
 	if sub := n.Key("Fn::Sub"); sub != nil {
 		text, variables := SubArgs(sub)
@@ -153,14 +153,14 @@ func (r *Reader) text(n *tree.Node, s string) (Expression, error) {
 		return Deferred(n, n), nil
 	}
 	if tree.NewString(s).Opaque() {
-		return Expression{}, r.Errorf(n, "put the value there", "the value of %s holds a placeholder, which nobody fills in here", n.Pointer())
+		return Expression{}, r.Errorf(n, "write the value instead", "the value of %s holds a placeholder that nothing fills in", n.Pointer())
 	}
 	return Literal(s), nil
 }
 
 // private returns the error of a text that holds a rune that stands for a part.
 func (r *Reader) private(n *tree.Node) error {
-	return r.Errorf(n, "take it out", "the value of %s holds a private-use character", n.Pointer())
+	return r.Errorf(n, "remove it", "the value of %s holds a private-use character", n.Pointer())
 }
 
 // substitute reads the text of the Fn::Sub n.

@@ -314,7 +314,7 @@ func TestRolesAllowWhatADefinitionNeeds(t *testing.T) {
 	}, conditions); diff != "" {
 		t.Errorf("conditions (-want +got):\n%s", diff)
 	}
-	for _, want := range []string{"GetAuthorizationToken is allowed on *", "create-service-linked-role --aws-service-name ecs.amazonaws.com", "Volume open: EFS does not ask for a role"} {
+	for _, want := range []string{"GetAuthorizationToken is allowed on *", "create-service-linked-role --aws-service-name ecs.amazonaws.com", "Volume open: EFS does not check the task role"} {
 		if !slices.ContainsFunc(doc.Notes, func(n string) bool { return strings.Contains(n, want) }) {
 			t.Errorf("no note says %q: %q", want, doc.Notes)
 		}
@@ -469,17 +469,17 @@ func TestRolesRefuse(t *testing.T) {
 		o    iam.Options
 		want string
 	}{
-		"placeholder in a secret":  {def(`"image": "a", "secrets": [{"name": "S", "valueFrom": "${SECRET}"}]`), iam.Options{}, `a.json:1:109: the value of /containerDefinitions/0/secrets/0/valueFrom holds a placeholder, which nobody fills in here; put the value there`},
+		"placeholder in a secret":  {def(`"image": "a", "secrets": [{"name": "S", "valueFrom": "${SECRET}"}]`), iam.Options{}, `a.json:1:109: the value of /containerDefinitions/0/secrets/0/valueFrom holds a placeholder that nothing fills in; write the value instead`},
 		"placeholder of ecspresso": {def(`"image": "{{ must_env ` + "`IMAGE`" + ` }}"`), iam.Options{}, `/containerDefinitions/0/image holds a placeholder`},
 		"image of a parameter": {`{"Resources": {"T": {"Type": "AWS::ECS::TaskDefinition", "Properties": {"ContainerDefinitions": [{"Name": "a", "Image": {"Ref": "Image"}}]}}}}`, iam.Options{},
-			`the registry of the image at /Resources/T/Properties/ContainerDefinitions/0/Image is known only when it is deployed; name its repository of Amazon ECR with --repository, or say --repository none`},
+			`the registry of the image at /Resources/T/Properties/ContainerDefinitions/0/Image is known only when it is deployed; name its Amazon ECR repository with --repository, or use --repository none`},
 		"account":         {def(`"image": "a"`), iam.Options{Account: "12345"}, `option Account: "12345"`},
 		"key":             {def(`"image": "a", "secrets": [{"name": "S", "valueFrom": "s"}]`), iam.Options{Keys: []string{"*"}}, `option Keys: "*"`},
 		"key for nothing": {def(`"image": "a"`), iam.Options{Keys: []string{"alias/x"}}, `nothing in the definition is a secret`},
 		"log driver of a parameter": {`{"Resources": {"T": {"Type": "AWS::ECS::TaskDefinition", "Properties": {"ContainerDefinitions": [{"Name": "a", "Image": "a", "LogConfiguration": {"LogDriver": {"Ref": "Driver"}}}]}}}}`, iam.Options{},
-			`/LogConfiguration/LogDriver is known only when it is deployed, and with it where the logs go`},
+			`/LogConfiguration/LogDriver is known only when it is deployed, and so is where the logs go`},
 		"secrets of a parameter": {`{"Resources": {"T": {"Type": "AWS::ECS::TaskDefinition", "Properties": {"ContainerDefinitions": [{"Name": "a", "Image": "a", "Secrets": {"Ref": "Secrets"}}]}}}}`, iam.Options{},
-			`/Secrets is known only when it is deployed, and with it what it needs`},
+			`/Secrets is known only when it is deployed, and so is what it needs`},
 		"repository": {def(`"image": "a"`), iam.Options{Repositories: []string{"A B"}}, `option Repositories: "A B"`},
 	} {
 		t.Run(name, func(t *testing.T) {
