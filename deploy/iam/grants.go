@@ -21,12 +21,12 @@ func (g Grant) String() string { return g.text }
 // kind is a kind of grant: what it allows, and on what.
 type kind struct {
 	name    string
-	service string // of its ARN, "" for all resources or as the name says
-	prefix  string // of the resource in the ARN, before its name
-	want    string // what must be named, "" for nothing
-	about   string // for people
-	actions []string
+	service string   // of its ARN, "" for all resources or as the name says
+	prefix  string   // of the resource in the ARN, before its name
+	want    string   // what must be named, "" for nothing
+	about   string   // for people
 	below   []string // suffixes of more resources, such as "/index/*"
+	actions []string
 }
 
 // kinds are the kinds of grants. Where a name is enough, the resource is one of
@@ -34,29 +34,52 @@ type kind struct {
 //
 // Source: Service Authorization Reference.
 var kinds = []kind{
-	{"kms", "kms", "key/", "ID|alias/NAME|ARN", "decrypt with a key", []string{"kms:Decrypt"}, nil},
-	{"kms-encrypt", "kms", "key/", "ID|alias/NAME|ARN", "encrypt with a key", []string{"kms:Encrypt", "kms:GenerateDataKey"}, nil},
-	{"s3-read", "s3", "", "BUCKET[/PREFIX]", "read and list objects", []string{"s3:GetObject"}, nil},
-	{"s3-write", "s3", "", "BUCKET[/PREFIX]", "write objects", []string{"s3:AbortMultipartUpload", "s3:PutObject"}, nil},
-	{"s3-delete", "s3", "", "BUCKET[/PREFIX]", "delete objects", []string{"s3:DeleteObject"}, nil},
-	{"sqs-send", "sqs", "", "NAME|ARN", "send messages to a queue", []string{"sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage"}, nil},
-	{"sqs-consume", "sqs", "", "NAME|ARN", "receive and delete messages of a queue", []string{"sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ReceiveMessage"}, nil},
-	{"sns", "sns", "", "NAME|ARN", "publish to a topic", []string{"sns:Publish"}, nil},
-	{"dynamodb", "dynamodb", "table/", "NAME|ARN", "read and write items of a table", []string{"dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem",
-		"dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:UpdateItem"}, []string{"/index/*"}},
-	{"dynamodb-read", "dynamodb", "table/", "NAME|ARN", "read items of a table", []string{"dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan"}, []string{"/index/*"}},
-	{"secret", "secretsmanager", "secret:", "NAME|ARN", "read a secret at run time", []string{"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"}, nil},
-	{"parameter", "ssm", "parameter/", "NAME|PATH/*|ARN", "read parameters at run time", []string{"ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"}, nil},
-	{"kinesis", "kinesis", "stream/", "NAME|ARN", "put records into a data stream", []string{"kinesis:DescribeStreamSummary", "kinesis:PutRecord", "kinesis:PutRecords"}, nil},
-	{"firehose", "firehose", "deliverystream/", "NAME|ARN", "put records into a Firehose stream", []string{"firehose:PutRecord", "firehose:PutRecordBatch"}, nil},
-	{"events", "events", "event-bus/", "NAME|ARN", "put events on an event bus", []string{"events:PutEvents"}, nil},
-	{"lambda", "lambda", "function:", "NAME|ARN", "invoke a function", []string{"lambda:InvokeFunction"}, nil},
-	{"states", "states", "stateMachine:", "NAME|ARN", "start a state machine", []string{"states:StartExecution"}, nil},
-	{"rds-connect", "rds-db", "dbuser:", "RESOURCE-ID/USER|ARN", "log in to a database as a user", []string{"rds-db:connect"}, nil},
-	{"assume", "iam", "", "ARN", "assume a role", []string{"sts:AssumeRole"}, nil},
-	{"metrics", "", "", "NAMESPACE", "put metrics of a namespace", []string{"cloudwatch:PutMetricData"}, nil},
-	{"xray", "", "", "", "write traces", []string{"xray:GetSamplingRules", "xray:GetSamplingStatisticSummaries", "xray:GetSamplingTargets", "xray:PutTelemetryRecords", "xray:PutTraceSegments"}, nil},
-	{"exec", "", "", "", "use ECS Exec", []string{"ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel"}, nil},
+	{"kms", "kms", "key/", "ID|alias/NAME|ARN", "decrypt with a key", nil, []string{"kms:Decrypt"}},
+	{"kms-encrypt", "kms", "key/", "ID|alias/NAME|ARN", "encrypt with a key", nil, []string{"kms:Encrypt", "kms:GenerateDataKey"}},
+	{"s3-read", "s3", "", "BUCKET[/PREFIX]", "read and list objects", nil, []string{"s3:GetObject"}},
+	{"s3-write", "s3", "", "BUCKET[/PREFIX]", "write objects", nil, []string{"s3:AbortMultipartUpload", "s3:PutObject"}},
+	{"s3-delete", "s3", "", "BUCKET[/PREFIX]", "delete objects", nil, []string{"s3:DeleteObject"}},
+	{"sqs-send", "sqs", "", "NAME|ARN", "send messages to a queue", nil, []string{"sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage"}},
+	{"sqs-consume", "sqs", "", "NAME|ARN", "receive and delete messages of a queue", nil, []string{
+		"sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl",
+		"sqs:ReceiveMessage",
+	}},
+	{"sns", "sns", "", "NAME|ARN", "publish to a topic", nil, []string{"sns:Publish"}},
+	{"dynamodb", "dynamodb", "table/", "NAME|ARN", "read and write items of a table", []string{"/index/*"}, []string{
+		"dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem",
+		"dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan",
+		"dynamodb:UpdateItem",
+	}},
+	{"dynamodb-read", "dynamodb", "table/", "NAME|ARN", "read items of a table", []string{"/index/*"}, []string{
+		"dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:DescribeTable", "dynamodb:GetItem",
+		"dynamodb:Query", "dynamodb:Scan",
+	}},
+	{"secret", "secretsmanager", "secret:", "NAME|ARN", "read a secret at run time", nil, []string{
+		"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue",
+	}},
+	{"parameter", "ssm", "parameter/", "NAME|PATH/*|ARN", "read parameters at run time", nil, []string{
+		"ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath",
+	}},
+	{"kinesis", "kinesis", "stream/", "NAME|ARN", "put records into a data stream", nil, []string{
+		"kinesis:DescribeStreamSummary", "kinesis:PutRecord", "kinesis:PutRecords",
+	}},
+	{"firehose", "firehose", "deliverystream/", "NAME|ARN", "put records into a Firehose stream", nil, []string{
+		"firehose:PutRecord", "firehose:PutRecordBatch",
+	}},
+	{"events", "events", "event-bus/", "NAME|ARN", "put events on an event bus", nil, []string{"events:PutEvents"}},
+	{"lambda", "lambda", "function:", "NAME|ARN", "invoke a function", nil, []string{"lambda:InvokeFunction"}},
+	{"states", "states", "stateMachine:", "NAME|ARN", "start a state machine", nil, []string{"states:StartExecution"}},
+	{"rds-connect", "rds-db", "dbuser:", "RESOURCE-ID/USER|ARN", "log in to a database as a user", nil, []string{"rds-db:connect"}},
+	{"assume", "iam", "", "ARN", "assume a role", nil, []string{"sts:AssumeRole"}},
+	{"metrics", "", "", "NAMESPACE", "put metrics of a namespace", nil, []string{"cloudwatch:PutMetricData"}},
+	{"xray", "", "", "", "write traces", nil, []string{
+		"xray:GetSamplingRules", "xray:GetSamplingStatisticSummaries", "xray:GetSamplingTargets", "xray:PutTelemetryRecords",
+		"xray:PutTraceSegments",
+	}},
+	{"exec", "", "", "", "use ECS Exec", nil, []string{
+		"ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenControlChannel",
+		"ssmmessages:OpenDataChannel",
+	}},
 }
 
 // GrantKind describes a kind of grant.
