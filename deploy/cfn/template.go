@@ -3,6 +3,7 @@ package cfn
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -62,8 +63,18 @@ func yamlOf(n *tree.Node) *yaml.Node {
 	return scalar("!!null", "null")
 }
 
+// ambiguous matches strings that are booleans or numbers of base 60 in YAML 1.1,
+// which CloudFormation reads, and strings in YAML 1.2.
+//
+// Source: YAML 1.1 types, "bool" and "int".
+var ambiguous = regexp.MustCompile(`^(?:(?i:y|yes|n|no|on|off)|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?)$`)
+
 func scalar(tag, value string) *yaml.Node {
-	return &yaml.Node{Kind: yaml.ScalarNode, Tag: tag, Value: value}
+	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: tag, Value: value}
+	if tag == "!!str" && ambiguous.MatchString(value) {
+		n.Style = yaml.DoubleQuotedStyle
+	}
+	return n
 }
 
 // shortTag returns an intrinsic function with its short tag, nil where it cannot
