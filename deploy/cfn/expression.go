@@ -21,16 +21,14 @@ type Part struct {
 	From *tree.Node // the value of the input that it is in, nil if it is not from there
 }
 
-// The private area and the pattern of a rune of it.
-//
+// AnyPart is a regular expression that matches one part in a text.
+const AnyPart = `[\x{F0000}-\x{FFFFD}]`
+
 // Source: Unicode Standard, "Private-Use Characters" (Supplementary Private Use
 // Area-A).
 const (
 	firstPart = '\U000F0000'
 	lastPart  = '\U000FFFFD'
-
-	// AnyPart is a regular expression that matches one part in a text.
-	AnyPart = `[\x{F0000}-\x{FFFFD}]`
 )
 
 func isPart(r rune) bool { return r >= firstPart && r <= lastPart }

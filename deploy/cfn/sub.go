@@ -6,9 +6,8 @@ import (
 	"sumoship/deploy/tree"
 )
 
-// SubArgs returns the text of a Fn::Sub and its variables, nil if it has none, by
-// its argument. The text is nil if the argument is neither a text nor a list of
-// both.
+// SubArgs returns the text and the variables in the argument of a Fn::Sub, which is
+// a text or a list of both. What is absent is nil.
 //
 // Source: AWS CloudFormation User Guide, "Fn::Sub".
 func SubArgs(arg *tree.Node) (text, variables *tree.Node) {

@@ -16,6 +16,7 @@ type Grant struct {
 	object string // ARN, name, or BUCKET/PREFIX; "" of some
 }
 
+// String returns the grant as [ParseGrant] reads it.
 func (g Grant) String() string { return g.text }
 
 // kind is a kind of grant: what it allows, and on what.

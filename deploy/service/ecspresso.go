@@ -10,7 +10,8 @@ import (
 
 // Ecspresso returns the service as ecspresso takes it: ecs-task-def.json and
 // ecs-service-def.json. Each setting without a value is a must_env of ecspresso,
-// which reads it from the environment and stops where it is not set.
+// which reads it from the environment and stops where it is not set. Do not call
+// it on a service that is refused.
 //
 // Source: ecspresso, "Template syntax".
 func (s *Service) Ecspresso() (taskDefinition, service []byte) {

@@ -19,7 +19,7 @@ import (
 // around it, ready to be written for CloudFormation or ecspresso.
 type Service struct {
 	// Findings are about the task definition, ServiceFindings about the existing
-	// service. If one is of severity error, do not use the service; see
+	// service. If one is of severity error, the service is refused; see
 	// [Service.Refused].
 	Findings, ServiceFindings []finding.Finding
 
@@ -52,7 +52,7 @@ type Service struct {
 // definition today, nil if there is none; the new one takes over what Fargate
 // allows. All findings are reported at once.
 //
-// Errors: *[finding.OptionError].
+// Errors: *[finding.OptionError], and those of [iam.New] for the roles.
 //
 // Source: Amazon ECS Developer Guide, "Task definition differences for Fargate";
 // Amazon ECS API Reference, CreateService; [Rules] names the source of each
@@ -103,7 +103,8 @@ func New(d *taskdef.Document, existing *Existing, o Options) (*Service, error) {
 // Name returns the name of the service.
 func (s *Service) Name() string { return s.o.Name }
 
-// Refused reports whether a finding is of severity error.
+// Refused reports whether a finding is of severity error. Then the service cannot
+// be written.
 func (s *Service) Refused() bool {
 	return slices.ContainsFunc(slices.Concat(s.Findings, s.ServiceFindings), func(f finding.Finding) bool { return f.Severity == finding.Error })
 }

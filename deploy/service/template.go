@@ -25,7 +25,7 @@ const (
 
 // CloudFormation returns the service as a self-contained template, in JSON or
 // YAML. The same input gives the same template, which works in every partition of
-// AWS.
+// AWS. Do not call it on a service that is refused.
 //
 // Source: AWS CloudFormation Template Reference.
 func (s *Service) CloudFormation(json bool) []byte {
@@ -75,10 +75,10 @@ func (t *template) output(name, description string, v *tree.Node) {
 	t.outputs = append(t.outputs, cfn.Prop(name, cfn.Object(cfn.Prop("Description", tree.NewString(description)), cfn.Prop("Value", v))))
 }
 
-// logs makes the log groups, and subscribes them to the forwarder. Tasks start
-// when that is done, so that no line is missed. A group outlives the stack, for
-// its logs are wanted most when something went wrong; but a stack that fails when
-// it is made leaves none in the way of the next try.
+// logs adds the log groups and subscribes them to the forwarder. Tasks wait for
+// that, so that no line is missed. A group outlives the stack, because its logs
+// matter most after a failure; but a stack that cannot be created leaves none
+// behind to block the next try.
 func (t *template) logs() {
 	s := t.service
 	for _, g := range s.groups {

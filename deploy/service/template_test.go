@@ -151,12 +151,18 @@ func checkReferences(t *testing.T, template *tree.Node) (used map[string]bool) {
 				see(v.Str(), v)
 			case name == "Fn::GetAtt":
 				see(v.First().Str(), v)
-			case name == "Fn::Sub" && v.Kind() == tree.String:
-				for _, m := range subName.FindAllStringSubmatch(v.Str(), -1) {
-					see(m[1], v)
+			case name == "Fn::Sub":
+				text, local := v, (*tree.Node)(nil)
+				if items := v.Items(); len(items) == 2 {
+					text, local = items[0], items[1]
 				}
-				if partition.MatchString(v.Str()) {
-					t.Errorf("%s names a partition: %s", v.Pointer(), v.Str())
+				for _, m := range subName.FindAllStringSubmatch(text.Str(), -1) {
+					if local.Key(m[1]) == nil {
+						see(m[1], v)
+					}
+				}
+				if partition.MatchString(text.Str()) {
+					t.Errorf("%s names a partition: %s", v.Pointer(), text.Str())
 				}
 			}
 			walk(v)
