@@ -91,10 +91,12 @@ func (s *Service) choosePort() {
 	if chosen.Get("protocol").Str() == "udp" {
 		s.taskFindings.Fail(portProtocol, chosen, "")
 	} else if len(candidates) > 1 {
-		s.taskFindings.Report(portChosen, finding.Set, chosen, "several container ports could be behind the load balancer; the service uses %s", s.target).After = finding.Quoted(fmt.Sprint(s.target.container, ":", s.target.port))
+		f := s.taskFindings.Report(portChosen, finding.Set, chosen, "several container ports could be behind the load balancer; the service uses %s", s.target)
+		f.After = finding.Quoted(fmt.Sprint(s.target.container, ":", s.target.port))
 	}
 	if s.o.HealthCheckPath == "" {
-		s.taskFindings.Report(healthCheckPath, finding.Set, chosen, "the target group checks %s, because no path was given", s.healthCheckPath()).After = finding.Quoted(s.healthCheckPath())
+		path := s.healthCheckPath()
+		s.taskFindings.Report(healthCheckPath, finding.Set, chosen, "the target group checks %s, because no path was given", path).After = finding.Quoted(path)
 	}
 }
 
@@ -169,7 +171,8 @@ func (s *Service) takeLoadBalancers(list *tree.Node) {
 	s.takeTarget(chosen)
 	for _, lb := range groups {
 		if lb == chosen && s.existing.node.Get("networkConfiguration") != nil {
-			s.serviceFindings.Rewritten(targetGroupReplaced, lb, nil, "the tasks already had their own addresses; the template creates a target group beside the old one").Severity = finding.Info
+			const why = "the tasks already had their own addresses; the template creates a target group beside the old one"
+			s.serviceFindings.Rewritten(targetGroupReplaced, lb, nil, why).Severity = finding.Info
 		} else if lb == chosen {
 			s.serviceFindings.Rewritten(targetGroupReplaced, lb, nil, "")
 		} else if s.serviceFindings.Refuse(targetGroupMany, lb, "") {

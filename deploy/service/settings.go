@@ -66,7 +66,7 @@ func (s *Service) settings() []setting {
 		setting{name: "LoadBalancerHostedZoneId", group: ofDNS, kind: "String", value: s.o.LoadBalancerZone, pattern: zoneID.String(), description: "Canonical hosted zone ID of the load balancer (CanonicalHostedZoneId of describe-load-balancers)."},
 		setting{name: "HostedZoneId", group: ofDNS, kind: typeZone, value: s.o.HostedZone, description: "Hosted zone of the record."},
 		setting{name: "RecordName", group: ofDNS, kind: "String", value: s.o.RecordName, pattern: dnsName.String(), description: "DNS name of the service."},
-		setting{name: "DatabaseSecurityGroup", group: ofData, kind: typeGroup, value: s.o.DatabaseSG, description: "Security group of the database; it gets a rule that lets the tasks in."},
+		setting{name: "DatabaseSecurityGroup", group: ofData, kind: typeGroup, value: s.o.DatabaseSG, description: "Security group of the database, which lets the tasks in."},
 		setting{name: "ForwarderArn", group: ofLogs, kind: "String", value: s.o.Forwarder, pattern: forwarderARN.String(), description: "ARN of the sumoship forwarder, which ships the logs to Sumo Logic."},
 		setting{name: "LogRetentionDays", group: ofLogs, kind: "Number", value: strconv.Itoa(s.retention()), allowed: retentionDays, description: "How long CloudWatch Logs keeps the logs."},
 	)

@@ -44,6 +44,7 @@ func (s *Service) task() error {
 		n.DeleteField("placementConstraints")
 	}
 	s.refs = newReferences(s.d, s.taskFindings)
+	s.chooseRoles(n)
 	if err := s.buildRoles(n); err != nil {
 		return err
 	}
@@ -98,9 +99,9 @@ var roleNew = finding.Rule{ID: "service-role-new", Severity: finding.Info, Actio
 var roleKept = finding.Rule{ID: "service-role-kept", Severity: finding.Info, Action: finding.Keep, Source: guideRole,
 	Summary: "The definition names this role, and the template keeps it.", Help: finding.Advice{"Let the template create one with --new-roles."}}
 
-// buildRoles builds the roles that the definition does not name, or that the
-// options replace.
-func (s *Service) buildRoles(n *tree.Node) error {
+// chooseRoles chooses the roles that the template creates: those that the
+// definition does not name, or that the options replace. It removes them from n.
+func (s *Service) chooseRoles(n *tree.Node) {
 	s.newRole = map[string]bool{}
 	for _, r := range taskRoles {
 		role := s.definition.Get(r.member)
@@ -115,6 +116,10 @@ func (s *Service) buildRoles(n *tree.Node) error {
 		s.newRole[r.id] = true
 		n.DeleteField(r.member)
 	}
+}
+
+// buildRoles builds the roles that the template creates for the definition n.
+func (s *Service) buildRoles(n *tree.Node) error {
 	if allow := s.o.Roles.Allow; len(allow) > 0 && !s.newRole[iam.TaskRoleID] {
 		return &finding.OptionError{Option: "TaskAllow", Value: allow[0].String(), Want: "NewRoles with it, because the definition names a task role"}
 	}
