@@ -8,7 +8,7 @@ import (
 
 func parse(t *testing.T, source string) *tree.Node {
 	t.Helper()
-	n, err := tree.ParseJSON([]byte(source))
+	n, err := tree.ParseJSON([]byte(source), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"sumoship/deploy/cfn"
 	"sumoship/deploy/finding"
+	"sumoship/deploy/taskdef"
 	"sumoship/deploy/tree"
 )
 
@@ -24,7 +25,7 @@ func (s *Service) takeCapacity(strategy *tree.Node) {
 	var kept []*tree.Node
 	for _, item := range strategy.Elements() {
 		if provider := item.Field("capacityProvider").Str(); provider == onDemand || provider == spot {
-			kept = append(kept, item.Recase(false))
+			kept = append(kept, taskdef.Recase(item, tree.Camel))
 		} else {
 			s.serviceFindings.Dropped(capacityProvider, item, "capacity provider %s is neither FARGATE nor FARGATE_SPOT", provider)
 		}

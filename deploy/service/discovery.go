@@ -2,6 +2,7 @@ package service
 
 import (
 	"sumoship/deploy/finding"
+	"sumoship/deploy/taskdef"
 	"sumoship/deploy/tree"
 )
 
@@ -35,5 +36,5 @@ func (s *Service) takeRegistry(r *tree.Node) {
 		s.serviceFindings.Refuse(referenceUnknown, r, "container %s of the task definition has no port %s", name.Str(), port.Source())
 		return
 	}
-	s.keep("serviceRegistries", tree.NewArray(r.Recase(false)))
+	s.keep("serviceRegistries", tree.NewArray(taskdef.Recase(r, tree.Camel)))
 }

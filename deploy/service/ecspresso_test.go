@@ -8,7 +8,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sumoship/deploy/service"
-	"sumoship/deploy/tree"
 )
 
 // The files for ecspresso are JSON with a variable for each setting without a
@@ -20,7 +19,7 @@ func TestEcspresso(t *testing.T) {
 	}
 	task, service := s.Ecspresso()
 	for name, doc := range map[string][]byte{"task": task, "service": service} {
-		if _, err := tree.ParseJSON(doc); err != nil {
+		if _, err := parseJSON(doc); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if bytes.Contains(doc, []byte("AWS::")) || bytes.Contains(doc, []byte("${")) {
@@ -37,7 +36,7 @@ func TestEcspresso(t *testing.T) {
 		}
 	})
 	t.Run("members", func(t *testing.T) {
-		n, err := tree.ParseJSON(service)
+		n, err := parseJSON(service)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,6 +3,7 @@ package service_test
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"sumoship/deploy/iam"
 	"sumoship/deploy/service"
 	"sumoship/deploy/taskdef"
+	"sumoship/deploy/tree"
 )
 
 var update = flag.Bool("update", false, "write the findings and templates in testdata")
@@ -164,4 +166,12 @@ func read(t testing.TB, path string) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// parseJSON reads JSON without placeholders.
+func parseJSON(src []byte) (*tree.Node, error) {
+	if !json.Valid(src) {
+		return nil, fmt.Errorf("not JSON:\n%s", src)
+	}
+	return tree.ParseJSON(src, nil)
 }

@@ -75,11 +75,11 @@ func FuzzNew(f *testing.F) {
 			if err != nil || s.Refused() {
 				return
 			}
-			yaml, err := tree.ParseYAML(s.CloudFormation(false))
+			yaml, err := tree.ParseYAML(s.CloudFormation(false), nil)
 			if err != nil {
 				t.Fatalf("%v in\n%s", err, s.CloudFormation(false))
 			}
-			json, err := tree.ParseJSON(s.CloudFormation(true))
+			json, err := parseJSON(s.CloudFormation(true))
 			if err != nil || !tree.Equal(json, yaml) {
 				t.Fatalf("%v: JSON and YAML differ:\n%s\n%s", err, json.Source(), yaml.Source())
 			}

@@ -7,6 +7,7 @@ import (
 
 	"sumoship/deploy/cfn"
 	"sumoship/deploy/finding"
+	"sumoship/deploy/taskdef"
 	"sumoship/deploy/tree"
 )
 
@@ -84,7 +85,7 @@ func (s *Service) takeOver(e *Existing) {
 		if empty || slices.ContainsFunc(stateMembers, func(state string) bool { return strings.EqualFold(state, name) }) {
 			continue
 		}
-		if take := takers[tree.Camel(name, "")]; take != nil {
+		if take := takers[taskdef.CamelName(name)]; take != nil {
 			take(s, v)
 		} else {
 			s.serviceFindings.Dropped(unknownMember, v, "sumoship does not know the member %q of a service and leaves it out", name)
@@ -173,7 +174,7 @@ func (s *Service) takeLattice(n *tree.Node) {
 	for _, item := range n.Elements() {
 		s.checkPortName(item.Field("portName"))
 	}
-	s.keep("vpcLatticeConfigurations", n.Recase(false))
+	s.keep("vpcLatticeConfigurations", taskdef.Recase(n, tree.Camel))
 }
 
 var execEnabled = finding.Rule{ID: "service-exec", Severity: finding.Info, Action: finding.Keep, Source: `Amazon ECS Developer Guide, "Monitor Amazon ECS containers with ECS Exec"`,
@@ -207,7 +208,7 @@ func (s *Service) takeTags(list *tree.Node) {
 			s.serviceFindings.Dropped(tagReserved, tag, "")
 			continue
 		}
-		kept = append(kept, tag.Recase(false))
+		kept = append(kept, taskdef.Recase(tag, tree.Camel))
 	}
 	if tags := cfn.Array(kept...); tags != nil {
 		s.keep("tags", tags)
@@ -233,13 +234,13 @@ var circuitBreaker = finding.Rule{ID: "service-circuit-breaker", Severity: findi
 func (s *Service) takeDeployment(configuration *tree.Node) {
 	breaks := false
 	keep := func(name string, v *tree.Node) {
-		s.taken.deployment = append(s.taken.deployment, cfn.Prop(name, v.Recase(false)))
+		s.taken.deployment = append(s.taken.deployment, cfn.Prop(name, taskdef.Recase(v, tree.Camel)))
 	}
 	for name, v := range configuration.Members() {
 		if v.Kind() == tree.Null {
 			continue
 		}
-		switch name = tree.Camel(name, ""); name {
+		switch name = taskdef.CamelName(name); name {
 		case "minimumHealthyPercent":
 			if intOr0(v) < 50 {
 				s.serviceFindings.Note(deploymentPercent, v, "")

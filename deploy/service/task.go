@@ -38,11 +38,7 @@ func (s *Service) task() error {
 		s.Notes = []string{ecspressoNote}
 		return nil
 	}
-	n := taskdef.Registrable(s.definition)
-	taskdef.Conform(n, taskdef.Definition)
-	if n.Field("placementConstraints").Len() == 0 {
-		n.DeleteField("placementConstraints")
-	}
+	n := taskdef.ForTemplate(s.definition)
 	s.refs = newReferences(s.d, s.taskFindings)
 	s.chooseRoles(n)
 	if err := s.buildRoles(n); err != nil {
@@ -74,7 +70,7 @@ func (s *Service) task() error {
 			n.SetField(r.member, cfn.GetAtt(r.id, "Arn"))
 		}
 	}
-	s.taskDefinition = n.Recase(true)
+	s.taskDefinition = taskdef.Recase(n, tree.Pascal)
 	return nil
 }
 
@@ -167,7 +163,7 @@ func (s *Service) checkPlaceholders() {
 			s.taskFindings.Fail(placeholder, n, "")
 		}
 		for name, v := range n.Members() {
-			if !freeText[strings.ToLower(name)] {
+			if !taskdef.FreeText(name) {
 				walk(v)
 			}
 		}
@@ -182,11 +178,4 @@ func (s *Service) checkPlaceholders() {
 // what is in a string.
 func cloudFormationFills(value string) bool {
 	return slices.Contains([]string{templateExecutionRole, templateTaskRole, templateRegion}, value) || strings.Contains(value, "{{resolve:")
-}
-
-// freeText are the members in which ${…} and {{ … }} can be meant literally, for
-// a shell, a log driver or the program in the container.
-var freeText = map[string]bool{
-	"command": true, "entrypoint": true, "environment": true, "healthcheck": true,
-	"dockerlabels": true, "labels": true, "options": true, "driveropts": true, "tags": true,
 }

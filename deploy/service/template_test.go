@@ -41,11 +41,11 @@ func TestTemplates(t *testing.T) {
 // parseBoth returns a template that is the same in YAML and JSON.
 func parseBoth(t *testing.T, yaml, json []byte) *tree.Node {
 	t.Helper()
-	a, err := tree.ParseYAML(yaml)
+	a, err := tree.ParseYAML(yaml, nil)
 	if err != nil {
 		t.Fatalf("%v in\n%s", err, yaml)
 	}
-	b, err := tree.ParseJSON(json)
+	b, err := parseJSON(json)
 	if err != nil {
 		t.Fatalf("%v in\n%s", err, json)
 	}
