@@ -189,7 +189,7 @@ func reserved(name string) bool {
 // ownNames are the parameters and resources that the new template itself can have.
 var ownNames = func() []string {
 	names := []string{
-		iam.ExecutionRoleID, iam.TaskRoleID, iam.TaskPolicyID, idTask, idService, idGroup, idTarget, idRule, idTaskIngress, idBalancerEgress, idDatabaseIngress, idRecord,
+		iam.ExecutionRoleID, iam.TaskRoleID, iam.TaskPolicyID, idTask, idService, idGroup, idTarget, idRule, idTaskIngress, idBalancerEgress, idDatabaseIngress, idRecord, idPermission, idPermission,
 	}
 	for _, v := range (&Service{}).settings() {
 		names = append(names, v.name)

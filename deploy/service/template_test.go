@@ -30,7 +30,11 @@ func TestTemplates(t *testing.T) {
 			if again := in.mustNew(t).CloudFormation(false); !bytes.Equal(again, yaml) {
 				t.Error("another run writes another template")
 			}
-			checkTemplate(t, parseBoth(t, yaml, json))
+			template := parseBoth(t, yaml, json)
+			checkTemplate(t, template)
+			if _, got := permission(t, template.Key("Resources")); got != in.options.PermitForwarder {
+				t.Errorf("permits the forwarder: %t", got)
+			}
 			if golden[name] {
 				compareGolden(t, filepath.Join("testdata", "service", name+".yaml"), yaml)
 			}
@@ -185,15 +189,11 @@ var resourceChecks = map[string]func(t *testing.T, resources *tree.Node, name st
 		}
 	},
 	"AWS::Logs::SubscriptionFilter": func(t *testing.T, resources *tree.Node, name string, r *tree.Node) {
-		if permission := resources.Key(r.Key("DependsOn").Str()); permission.Key("Type").Str() != "AWS::Lambda::Permission" {
+		if id, ok := permission(t, resources); ok && r.Key("DependsOn").Str() != id {
 			t.Errorf("%s does not wait for its permission", name)
 		}
 	},
-	"AWS::Lambda::Permission": func(t *testing.T, _ *tree.Node, name string, r *tree.Node) {
-		if r.Key("Properties").Key("SourceAccount") == nil || r.Key("Properties").Key("SourceArn") == nil {
-			t.Errorf("%s is for everybody", name)
-		}
-	},
+	"AWS::Lambda::Permission": checkPermission,
 	"AWS::ECS::TaskDefinition": func(t *testing.T, _ *tree.Node, name string, r *tree.Node) {
 		for _, c := range r.Key("Properties").Key("ContainerDefinitions").Elements() {
 			for _, p := range c.Key("PortMappings").Elements() {
