@@ -101,7 +101,7 @@ func (r *references) ref(n *tree.Node, name string) string {
 		return name
 	}
 	if parameter := r.from.Key("Parameters").Key(name); parameter != nil {
-		return r.parameter(n, name, parameter.Recase(true), "parameter "+name)
+		return r.parameter(n, name, taskdef.Recase(parameter, tree.Pascal), "parameter "+name)
 	}
 	return r.parameter(n, name, nil, "Ref of "+name)
 }
@@ -208,7 +208,7 @@ func reserved(name string) bool {
 // ownNames are the parameters and resources of the template.
 var ownNames = func() []string {
 	names := []string{
-		iam.ExecutionRoleID, iam.TaskRoleID, iam.TaskPolicyID, idTask, idService, idGroup, idTarget, idRule, idTaskIngress, idBalancerEgress, idDatabaseIngress, idRecord,
+		iam.ExecutionRoleID, iam.TaskRoleID, iam.TaskPolicyID, idTask, idService, idGroup, idTarget, idRule, idTaskIngress, idBalancerEgress, idDatabaseIngress, idRecord, idPermission,
 	}
 	for _, v := range (&Service{}).settings() {
 		names = append(names, v.name)
