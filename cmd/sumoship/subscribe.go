@@ -270,7 +270,7 @@ func (x *subscribing) run(ctx context.Context, s streams) error {
 		outcomes = append(outcomes, o)
 	}
 	if untried > 0 {
-		x.finish(s, outcomes, 0)
+		_ = x.finish(s, outcomes, 0) // the interruption is what ends the command
 		return exit{exitFound, fmt.Errorf("interrupted; %s left as before, and the next run goes on with them", count(untried, "log group"))}
 	}
 	if x.rule.Unsubscribe {
