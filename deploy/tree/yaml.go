@@ -174,7 +174,8 @@ func (p *yamlParser) node(v *yaml.Node, depth int) (*Node, error) {
 	if depth > maxDepth {
 		return nil, p.fail(start, "more than %d levels of nesting", maxDepth)
 	}
-	n := &Node{src: p.src, names: p.names, start: start, end: start, yaml: &yamlNode{body: p.body(v, start), flow: v.Style&yaml.FlowStyle != 0, anchor: v.Anchor != ""}}
+	n := &Node{src: p.src, names: p.names, start: start, end: start}
+	n.yaml = &yamlNode{body: p.body(v, start), flow: v.Style&yaml.FlowStyle != 0, anchor: v.Anchor != ""}
 	if n.yaml.anchor {
 		p.anchors[v] = nil // until it is read, nothing can repeat it
 	}

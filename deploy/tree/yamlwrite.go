@@ -207,7 +207,9 @@ func (w *yamlWriter) commented(value, comment string, indent int) string {
 
 // put splices a value, with spaces where it would touch what is around it.
 func (w *yamlWriter) put(start, end int, value string) {
-	if before := w.text[:start]; before != "" && before != bom && !strings.ContainsAny(before[len(before)-1:], " \t\r\n[{") && !strings.ContainsAny(value[:1], " \r\n") {
+	before := w.text[:start]
+	touches := before != "" && before != bom && !strings.ContainsAny(before[len(before)-1:], " \t\r\n[{")
+	if touches && !strings.ContainsAny(value[:1], " \r\n") {
 		value = " " + value
 	}
 	if after := w.text[end:]; after != "" && !strings.ContainsAny(after[:1], " \t\r\n,]}") {
@@ -338,7 +340,10 @@ func (w *yamlWriter) seal(n *Node) {
 			n = n.fields[len(n.fields)-1].value
 		}
 	}
-	if n.yaml == nil || n.made || n.end < len(w.text) || n.yaml.body >= n.end || !strings.ContainsAny(w.text[n.yaml.body:n.yaml.body+1], "|>") || isBreak(w.text, len(w.text)-1) {
+	if n.yaml == nil || n.made || n.end < len(w.text) || n.yaml.body >= n.end || isBreak(w.text, len(w.text)-1) {
+		return
+	}
+	if c := w.text[n.yaml.body]; c != '|' && c != '>' {
 		return
 	}
 	begin := n.yaml.body + 1
