@@ -298,6 +298,7 @@ func TestYAMLEdits(t *testing.T) {
 		{"[a: 1, b: 2]\n", func(n *tree.Node) { first(n).SetKey("c", tree.NewInt(3)) }, "[{a: 1, c: 3}, b: 2]\n"},
 		{"[a: 1, b: 2]\n", func(n *tree.Node) { first(n).DeleteKey("a") }, "[{}, b: 2]\n"},
 		{"[a: 1, b: 2]\n", func(n *tree.Node) { first(n).SetKey("a", list) }, "[a: [x, \"y\"], b: 2]\n"},
+		{"[a: , b]\n", func(n *tree.Node) { n.Remove(n.Items()[1]) }, "[a: ]\n"},
 		{"a: !Ref B # why\n", func(n *tree.Node) { n.SetKey("a", tree.NewString("yes")) }, "a: \"yes\" # why\n"},
 	} {
 		n := must(t, parseYAML, c.src)

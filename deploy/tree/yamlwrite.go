@@ -132,10 +132,14 @@ func (w *yamlWriter) replace(n *Node) {
 	}
 	switch {
 	case around == nil || around.virtual:
-		if n.kind >= Array && n.Len() > 0 {
-			w.put(n.start, n.end, w.block(n, column(w.text, n.start), w.y.compact))
-		} else {
+		column := column(w.text, n.start)
+		switch {
+		case n.kind < Array || n.Len() == 0:
 			w.put(n.start, n.end, w.inline(n, quoteOf(w.text, n)))
+		case strings.TrimLeft(w.text[n.start-column:n.start], " ") != "": // behind ---
+			w.put(n.start, n.end, w.newline+w.block(n, 0, w.y.compact))
+		default:
+			w.put(n.start, n.end, w.block(n, column, w.y.compact))
 		}
 	case around.yaml.flow || n.parent != around:
 		quote := quoteOf(w.text, n)
@@ -245,8 +249,7 @@ func (w *yamlWriter) collection(n *Node) {
 			added = append(added, part{value: item})
 		}
 	}
-	pair := n.yaml.flow && n.kind == Object && w.text[n.yaml.body] != '{' // in a list, without braces
-	if len(stays) == 0 || pair && len(added) > 0 {
+	if len(stays) == 0 {
 		w.replace(n)
 		return
 	}
@@ -259,7 +262,11 @@ func (w *yamlWriter) collection(n *Node) {
 			w.value(child)
 			last, any = e, true
 		case n.yaml.flow && any:
-			w.splice(n.yaml.entries[i-1].end, e.end, "")
+			gap := ""
+			if endsEmpty(stays[last.valueStart]) {
+				gap = " " // else its colon would be part of the key
+			}
+			w.splice(n.yaml.entries[i-1].end, e.end, gap)
 		case n.yaml.flow:
 			w.splice(e.start, n.yaml.entries[i+1].start, "")
 		default:
@@ -269,18 +276,32 @@ func (w *yamlWriter) collection(n *Node) {
 	switch {
 	case len(added) == 0:
 	case n.yaml.flow:
-		w.addFlow(n, added, last)
+		w.addFlow(n, added, last, stays[last.valueStart])
 	default:
 		w.addLines(n, added, last, stays[last.valueStart])
 	}
 }
 
+// endsEmpty reports whether a value ends with a colon and nothing behind it.
+func endsEmpty(n *Node) bool {
+	for len(n.fields) > 0 && n.yaml != nil && n.yaml.flow {
+		n = n.fields[len(n.fields)-1].value
+	}
+	return n.kind == Null && n.src != nil && n.start == n.end
+}
+
 // addFlow adds members or elements to a flow collection, behind the last entry
-// that stays.
-func (w *yamlWriter) addFlow(n *Node, added []part, last entry) {
+// that stays and its value.
+func (w *yamlWriter) addFlow(n *Node, added []part, last entry, value *Node) {
 	separator, first := ", ", n.yaml.entries[0].start
-	if gap := w.text[n.yaml.body+1 : first]; strings.Contains(gap, "\n") {
+	pair := n.kind == Object && w.text[n.yaml.body] != '{' // in a list, without braces
+	if pair {
+		w.splice(n.yaml.body, n.yaml.body, "{")
+	} else if gap := w.text[n.yaml.body+1 : first]; strings.Contains(gap, "\n") {
 		separator = "," + w.newline + strings.Repeat(" ", column(w.text, first))
+	}
+	if endsEmpty(value) {
+		separator = " " + separator
 	}
 	for _, p := range added {
 		text := separator
@@ -288,6 +309,9 @@ func (w *yamlWriter) addFlow(n *Node, added []part, last entry) {
 			text += w.key(p.key, w.text[last.start]) + ": "
 		}
 		w.splice(last.end, last.end, text+w.inline(p.value, w.text[last.start]))
+	}
+	if pair {
+		w.splice(last.end, last.end, "}")
 	}
 }
 
@@ -324,6 +348,14 @@ func (w *yamlWriter) deleteLines(n *Node, i int, kept bool) {
 		begin--
 	}
 	end := lineEnd(w.text, e.end)
+	for { // spaces on the lines below could become part of a text in lines above
+		next := end + breakSize(w.text, end)
+		stop := lineEnd(w.text, next)
+		if next == stop || strings.TrimLeft(w.text[next:stop], " ") != "" {
+			break
+		}
+		end = stop
+	}
 	if end == len(w.text) && begin >= 0 { // what comes before still ends in a line break
 		begin += breakSize(w.text, begin)
 	}
