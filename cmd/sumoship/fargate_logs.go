@@ -140,8 +140,8 @@ func (c *fargateLogsCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	home := cmp.Or(c.Region, in.region, homeOf(d))
-	groups, err := cfn.LogGroups(d, home, cmp.Or(rule.Destination.Account, ownerOf(d)))
+	home := cmp.Or(c.Region, in.region, d.Region())
+	groups, err := cfn.LogGroups(d, home, cmp.Or(rule.Destination.Account, d.Account()))
 	if err != nil {
 		return exit{exitUsage, err}
 	}
