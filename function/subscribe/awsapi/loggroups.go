@@ -112,10 +112,11 @@ func (l *LogGroups) Filters(ctx context.Context, group string) ([]subscription.F
 	return all, nil
 }
 
-// Apply carries out a step. A group that somebody created meanwhile, and a filter
-// that somebody removed, are as the step wants them.
-func (l *LogGroups) Apply(ctx context.Context, s subscription.Step) error {
-	f := s.Filter
+// Prepare carries out a step that creates a log group or sets its retention, and
+// any other as Apply does. It is apart from Apply so that the subscriber, which
+// only subscribes, does not link calls that its role denies. A group that exists
+// by now is as the step wants it.
+func (l *LogGroups) Prepare(ctx context.Context, s subscription.Step) error {
 	switch s.Action {
 	case subscription.Create:
 		_, err := l.api.CreateLogGroup(ctx, &cloudwatchlogs.CreateLogGroupInput{LogGroupName: &s.Group})
@@ -126,6 +127,17 @@ func (l *LogGroups) Apply(ctx context.Context, s subscription.Step) error {
 		if _, err := l.api.PutRetentionPolicy(ctx, &cloudwatchlogs.PutRetentionPolicyInput{LogGroupName: &s.Group, RetentionInDays: aws.Int32(int32(s.Retention))}); err != nil {
 			return failed("put retention policy", err)
 		}
+	default:
+		return l.Apply(ctx, s)
+	}
+	return nil
+}
+
+// Apply carries out a step that puts or deletes a filter. A filter that is gone
+// by now is as the step wants it.
+func (l *LogGroups) Apply(ctx context.Context, s subscription.Step) error {
+	f := s.Filter
+	switch s.Action {
 	case subscription.Put:
 		in := &cloudwatchlogs.PutSubscriptionFilterInput{LogGroupName: &s.Group, FilterName: &f.Name, FilterPattern: &f.Pattern, DestinationArn: &f.Destination}
 		if f.Role != "" {
