@@ -70,13 +70,10 @@ var networkModes = []NetworkMode{
 
 // Text writes the mode for people.
 func (m NetworkMode) Text(w io.Writer, style finding.Style) error {
-	width := cmp.Or(style.Width, finding.DefaultWidth)
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n%s\n", style.Paint(finding.Bold, m.Name), finding.Wrap(m.Summary, width))
+	fmt.Fprintf(&b, "%s\n%s\n", style.Heading(m.Name), style.Paragraph(m.Summary, ""))
 	for _, t := range m.Topics {
-		const indent = "  "
-		text := strings.ReplaceAll(finding.Wrap(t.Text, width-len(indent)), "\n", "\n"+indent)
-		fmt.Fprintf(&b, "\n%s\n%s%s\n", style.Paint(finding.Bold, t.Name), indent, text)
+		fmt.Fprintf(&b, "\n%s\n%s\n", style.Heading(t.Name), style.Paragraph(t.Text, "  "))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

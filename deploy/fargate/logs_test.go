@@ -3,8 +3,6 @@ package fargate
 import (
 	"strings"
 	"testing"
-
-	"sumoship/deploy/finding"
 )
 
 // TestLogDestination has where the group, the region and the prefix of a
@@ -57,19 +55,5 @@ func TestSecretsStay(t *testing.T) {
 		if len(found) < 20 {
 			t.Errorf("only %d findings", len(found))
 		}
-	}
-}
-
-func TestShown(t *testing.T) {
-	n := read(t, "td.json", container(`"command": ["x"], "environment": [{"name": "A", "value": "x"}], "dockerLabels": {"k": "x"}, "user": "root"`)).Definition().Field("containerDefinitions")
-	const want = `[{"name":"web","image":"nginx:1","cpu":100,"memory":256,"command":["…"],"environment":[{"name":"A","value":"…"}],"dockerLabels":{"k":"…"},"user":"root"}]`
-	if got := finding.Shown(n); got != want {
-		t.Errorf("got %s, want %s", got, want)
-	}
-	if got := finding.Shown(first(n).Field("dockerLabels").Key("k")); got != `"…"` {
-		t.Errorf("got %s of a label", got)
-	}
-	if got := finding.Shown(nil); got != "" {
-		t.Errorf("got %s of nothing", got)
 	}
 }

@@ -41,8 +41,8 @@ func TestTextIsATableWhereThereIsRoom(t *testing.T) {
                                     Fargate has no other.
 
 `
-	if diff := cmp.Diff(want, text(t, row(), finding.Style{Width: 80})); diff != "" {
-		t.Error(diff)
+	if d := cmp.Diff(want, text(t, row(), finding.Style{Width: 80})); d != "" {
+		t.Errorf("80 columns (-want +got):\n%s", d)
 	}
 	want = `shop.json
   12:7 warning host-port-dropped
@@ -57,8 +57,8 @@ func TestTextIsATableWhereThereIsRoom(t *testing.T) {
     Fargate has no other.
 
 `
-	if diff := cmp.Diff(want, text(t, row(), finding.Style{Width: 40})); diff != "" {
-		t.Error(diff)
+	if d := cmp.Diff(want, text(t, row(), finding.Style{Width: 40})); d != "" {
+		t.Errorf("40 columns (-want +got):\n%s", d)
 	}
 	coloured := text(t, row(), finding.Style{Width: 80, Colour: true})
 	for _, part := range []string{"\x1b[1mshop.json\x1b[0m\n", "\x1b[33mwarning\x1b[0m", "\x1b[36minfo\x1b[0m"} {
@@ -71,7 +71,7 @@ func TestTextIsATableWhereThereIsRoom(t *testing.T) {
 	}
 }
 
-// A definition cannot drive the terminal of who looks at it.
+// A definition cannot drive the terminal of its reader.
 func TestTextHasNoControlCharacters(t *testing.T) {
 	r := finding.Report{Inputs: []finding.Input{{Name: "\x1b[31m.json", Findings: someFindings()}}}
 	for _, width := range []int{30, 120} {
@@ -83,8 +83,7 @@ func TestTextHasNoControlCharacters(t *testing.T) {
 	}
 }
 
-// A change stands on one line; of values that are too long for it their
-// beginnings.
+// A change takes one line; values that are too long for it are cut.
 func TestTextCutsLongValues(t *testing.T) {
 	long := strings.Repeat("é", 500)
 	for name, c := range map[string]struct{ before, after, want string }{
@@ -95,15 +94,20 @@ func TestTextCutsLongValues(t *testing.T) {
 		"none":        {"1", "2", "set 1 → 2"},
 		"only before": {"1", "", "set 1"},
 	} {
-		r := finding.Report{Inputs: []finding.Input{{Name: "a", Findings: []finding.Finding{{ID: "id", Severity: finding.Info, Action: finding.Set, Before: c.before, After: c.after, Why: "Why."}}}}}
+		f := finding.Finding{ID: "id", Severity: finding.Info, Action: finding.Set, Before: c.before, After: c.after, Why: "Why."}
+		r := finding.Report{Inputs: []finding.Input{{Name: "a", Findings: []finding.Finding{f}}}}
 		if got, want := text(t, r, finding.Style{Width: 75}), "a\n  -  info  id  "+c.want+"\n               Why.\n\n"; got != want {
-			t.Errorf("%s: %s", name, cmp.Diff(want, got))
+			t.Errorf("%s (-want +got):\n%s", name, cmp.Diff(want, got))
 		}
 	}
 }
 
 func TestReportCountsWhatItDoesNotShow(t *testing.T) {
-	r := finding.Report{Inputs: []finding.Input{{Name: "a", Findings: someFindings()}, {Name: "b", Err: errors.New("b: no")}, {Name: "c"}}, Skipped: 2, Show: finding.Error}
+	r := finding.Report{
+		Inputs:  []finding.Input{{Name: "a", Findings: someFindings()}, {Name: "b", Err: errors.New("b: no")}, {Name: "c"}},
+		Skipped: 2,
+		Show:    finding.Error,
+	}
 	if got, want := r.Summary().String(), "2 definitions: 1 error, 1 warning, 1 info; 1 file could not be read; skipped 2 files without a task definition"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
@@ -129,8 +133,8 @@ func TestReportCountsWhatItDoesNotShow(t *testing.T) {
 	if got.Version != 1 || len(got.Inputs) != 3 || got.Inputs[1].Error == nil || got.Inputs[1].Error.Message != "b: no" || got.Summary != r.Summary() {
 		t.Errorf("%+v", got)
 	}
-	if diff := cmp.Diff(someFindings()[:1], got.Inputs[0].Findings); diff != "" {
-		t.Error(diff)
+	if d := cmp.Diff(someFindings()[:1], got.Inputs[0].Findings); d != "" {
+		t.Errorf("findings (-want +got):\n%s", d)
 	}
 	if !strings.Contains(out.String(), `"findings": []`) {
 		t.Errorf("a clean input has no list\n%s", out.String())
