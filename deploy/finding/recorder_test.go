@@ -67,7 +67,8 @@ func TestRecorderSeverity(t *testing.T) {
 		"not strict": {nil, false, func(r *finding.Recorder, n *tree.Node) { r.Report(mode, finding.Set, n, "") },
 			finding.Finding{ID: "mode", Severity: finding.Info, Action: finding.Set, Why: mode.Summary}},
 		"strict": {nil, true, func(r *finding.Recorder, n *tree.Node) { r.Report(mode, finding.Set, n, "") },
-			finding.Finding{ID: "mode", Severity: finding.Error, Action: finding.Set, Why: mode.Summary + " ECS refuses it: one mode only", Help: finding.Advice{"Convert sets it."}}},
+			finding.Finding{ID: "mode", Severity: finding.Error, Action: finding.Set, Why: mode.Summary + " ECS refuses it: one mode only",
+				Help: finding.Advice{"Convert sets it."}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := finding.NewRecorder(c.allow)

@@ -26,7 +26,8 @@ func text(t *testing.T, r finding.Report, style finding.Style) string {
 func row() finding.Report {
 	return finding.Report{Inputs: []finding.Input{{Name: "shop.json", Findings: []finding.Finding{
 		{ID: "host-port-dropped", Severity: finding.Warning, Pointer: "/containerDefinitions/0/portMappings/0/hostPort", Line: 12, Column: 7, Container: "web",
-			Action: finding.Drop, Before: "80", Why: "The task has an address of its own, so the port of the container is the port.", Help: finding.Advice{"Point clients at 8080."}},
+			Action: finding.Drop, Before: "80", Why: "The task has an address of its own, so the port of the container is the port.",
+			Help: finding.Advice{"Point clients at 8080."}},
 		{ID: "network-mode", Severity: finding.Info, Action: finding.Rewrite, Before: `"bridge"`, After: `"awsvpc"`, Why: "Fargate has no other."},
 	}}}}
 }
@@ -66,8 +67,9 @@ func TestTextIsATableWhereThereIsRoom(t *testing.T) {
 			t.Errorf("no %q in\n%q", part, coloured)
 		}
 	}
-	if plain := strings.NewReplacer("\x1b[0m", "", "\x1b[1m", "", "\x1b[33m", "", "\x1b[36m", "").Replace(coloured); plain != text(t, row(), finding.Style{Width: 80}) {
-		t.Errorf("colour moves the columns:\n%s", plain)
+	plain := strings.NewReplacer("\x1b[0m", "", "\x1b[1m", "", "\x1b[33m", "", "\x1b[36m", "").Replace(coloured)
+	if d := cmp.Diff(text(t, row(), finding.Style{Width: 80}), plain); d != "" {
+		t.Errorf("colour moves the columns (-want +got):\n%s", d)
 	}
 }
 
@@ -108,7 +110,8 @@ func TestReportCountsWhatItDoesNotShow(t *testing.T) {
 		Skipped: 2,
 		Show:    finding.Error,
 	}
-	if got, want := r.Summary().String(), "2 definitions: 1 error, 1 warning, 1 info; 1 file could not be read; skipped 2 files without a task definition"; got != want {
+	const want = "2 definitions: 1 error, 1 warning, 1 info; 1 file could not be read; skipped 2 files without a task definition"
+	if got := r.Summary().String(); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	if got := text(t, r, finding.Style{}); strings.Contains(got, "warning") || strings.Contains(got, "info") || !strings.Contains(got, "error") {

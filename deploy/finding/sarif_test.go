@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -112,7 +113,10 @@ func TestSARIFPlaces(t *testing.T) {
 		}
 		l := result.Locations[0]
 		p := l.PhysicalLocation
-		got = append(got, seen{result.RuleID, result.Level, p.ArtifactLocation.URI, l.LogicalLocations[0].FullyQualifiedName, p.Region.StartLine, p.Region.StartColumn})
+		got = append(got, seen{
+			result.RuleID, result.Level, p.ArtifactLocation.URI, l.LogicalLocations[0].FullyQualifiedName,
+			p.Region.StartLine, p.Region.StartColumn,
+		})
 	}
 	want := []seen{
 		{"linked", "error", "team%20one/shop.json", "/containerDefinitions/0/links", 12, 7},
@@ -124,10 +128,13 @@ func TestSARIFPlaces(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("results (-want +got):\n%s", d)
 	}
-	if i := run.Invocations[0]; i.ExecutionSuccessful || len(i.ToolExecutionNotifications) != 1 {
-		t.Errorf("invocation %+v, want one notification and no success", i)
-	} else if p := i.ToolExecutionNotifications[0].Locations[0].PhysicalLocation; p.ArtifactLocation.URI != "broken%20file.json" || p.Region.StartLine != 2 || p.Region.StartColumn != 13 {
-		t.Errorf("notification at %+v, want broken%%20file.json:2:13", p)
+	i := run.Invocations[0]
+	if i.ExecutionSuccessful || len(i.ToolExecutionNotifications) != 1 {
+		t.Fatalf("invocation %+v, want one notification and no success", i)
+	}
+	p := i.ToolExecutionNotifications[0].Locations[0].PhysicalLocation
+	if got := fmt.Sprintf("%s:%d:%d", p.ArtifactLocation.URI, p.Region.StartLine, p.Region.StartColumn); got != "broken%20file.json:2:13" {
+		t.Errorf("notification at %s, want broken%%20file.json:2:13", got)
 	}
 }
 
