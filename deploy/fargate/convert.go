@@ -1,6 +1,6 @@
-// Package fargate turns task definitions made for EC2 into versions for Fargate
-// whose logs go through awslogs: Convert edits, Check only reports, and each
-// rule is a value beside its check.
+// Package fargate turns task definitions made for EC2 into versions for Fargate that
+// log through awslogs. Convert edits a definition, Check only reports, and NewMove
+// tells what changes in its network. Each rule is a value beside its check.
 package fargate
 
 import (
@@ -13,30 +13,28 @@ import (
 	"sumoship/deploy/tree"
 )
 
-// Options are what a conversion cannot know from the definition. The zero value
-// asks for nothing: what a definition lacks is then an error finding.
+// Options are what a conversion cannot learn from the definition. With the zero
+// value, what a definition lacks is a finding of severity error.
 type Options struct {
-	Region        string            // of log groups, such as "us-east-1", where the definition names none
+	Region        string            // of log groups, such as "us-east-1", if the definition names none
 	ExecutionRole string            // name or ARN, for a definition without one
 	TaskRole      string            // name or ARN, for a definition without one
-	LogGroup      string            // of containers without one; "" is /ecs/ and the family
-	Arch          string            // CPU of images where the definition does not say: "", "x86_64" or "arm64"
+	LogGroup      string            // for containers without one; "" means /ecs/FAMILY
+	Arch          string            // CPU of the images, if the definition does not say: "", "x86_64" or "arm64"
 	FamilySuffix  string            // appended to the family, such as "-fargate"
-	KeepEC2       bool              // the definition stays valid for EC2 as well
-	MemoryBasis   string            // what is added up for the size: "" or "limit", or "reservation"
-	RewriteLinks  string            // where aliases of links become 127.0.0.1: "" or "env", "all" (commands too) or "none"
-	Volumes       map[string]string // by name of a volume of the instance: "ephemeral", "efs:fs-ID", "efs:fs-ID:/DIR" or "efs:fs-ID:fsap-ID"
+	KeepEC2       bool              // keep the definition valid for EC2 as well
+	MemoryBasis   string            // what the task size adds up: "" or "limit", or "reservation"
+	RewriteLinks  string            // where link aliases become 127.0.0.1: "" or "env", "all" (commands too) or "none"
+	Volumes       map[string]string // replacement by volume name: "ephemeral", "efs:fs-ID", "efs:fs-ID:/DIR" or "efs:fs-ID:fsap-ID"
 	Fluentd       string            // where logs of the fluentd driver go: "" or "awslogs", or "firelens"
-	Shm           string            // what becomes of sharedMemorySize: "" (refused) or "tmpfs"
-	Strict        bool              // in a definition that claims FARGATE, what ECS refuses is an error also where Convert mends it
-	Allow         []string          // IDs of refusals that are lifted; see [Rule.Allow]
+	Shm           string            // replacement of sharedMemorySize: "" (refused) or "tmpfs"
+	Strict        bool              // if the definition claims FARGATE, report what ECS refuses as errors, even what Convert fixes
+	Allow         []string          // IDs of refusals to lift; see [finding.Rule]
 }
 
-// Convert edits d into its Fargate version and returns what it found, by place.
-// All findings come at once. While one of them is of severity error, d is not
-// to be used: what it should be, a person has to say.
-//
-// Converting a converted definition edits nothing.
+// Convert edits d into its Fargate version and returns all findings, ordered by
+// place. If one of them is of severity error, do not use d: a person has to decide
+// first. Converting a converted definition edits nothing.
 //
 // Errors: *[finding.OptionError].
 //
@@ -49,9 +47,7 @@ func Convert(d *taskdef.Document, o Options) ([]finding.Finding, error) {
 	return convert(d.Definition(), d.Shape(), o), nil
 }
 
-// Check returns what Convert would find, and edits nothing. In a definition that
-// claims to be for Fargate, what ECS refuses is of severity error, also where
-// Convert mends it.
+// Check returns the findings of Convert with Options.Strict, and edits nothing.
 //
 // Errors: *[finding.OptionError].
 func Check(d *taskdef.Document, o Options) ([]finding.Finding, error) {
@@ -71,7 +67,7 @@ func convert(def *tree.Node, shape taskdef.Shape, o Options) []finding.Finding {
 		list:     shape == taskdef.List,
 		names:    map[*tree.Node]string{},
 		byName:   map[string]*tree.Node{},
-		said:     map[*tree.Node]bool{},
+		reported: map[*tree.Node]bool{},
 	}
 	c.read()
 	c.Recorder.Strict = o.Strict && c.fargate
@@ -92,7 +88,7 @@ func convert(def *tree.Node, shape taskdef.Shape, o Options) []finding.Finding {
 	return c.Findings()
 }
 
-// read finds the containers and what the definition claims.
+// read sets what the checks share: claims, network mode, containers.
 func (c *converter) read() {
 	c.fargate = c.claims("FARGATE")
 	if n := c.def.Get("networkMode"); !n.Opaque() {
@@ -132,14 +128,14 @@ var (
 	efsVolume  = regexp.MustCompile(`^efs:(fs-[0-9a-f]{8,40})(?::(/.*|fsap-[0-9a-f]{8,40}))?$`)
 )
 
-// validate returns the first option that cannot be meant.
+// Validate returns the first invalid option, as *[finding.OptionError].
 func (o Options) Validate() error {
 	for _, v := range []struct {
 		option, value string
 		pattern       *regexp.Regexp
 		want          string
 	}{
-		{"Region", o.Region, taskdef.Region, "a region, such as us-east-1"},
+		{"Region", o.Region, taskdef.Region, "a Region, such as us-east-1"},
 		{"ExecutionRole", o.ExecutionRole, roleName, "the name or ARN of a role"},
 		{"TaskRole", o.TaskRole, roleName, "the name or ARN of a role"},
 		{"LogGroup", o.LogGroup, taskdef.GroupName, "the name of a log group: letters, digits and _ - / . #"},
@@ -174,7 +170,7 @@ func (o Options) Validate() error {
 			return &finding.OptionError{Option: "Allow", Value: id, Want: "the ID of a finding"}
 		}
 		if rule.Allow == "" {
-			return &finding.OptionError{Option: "Allow", Value: id, Want: "the ID of a refusal that can be lifted; this finding has to be mended"}
+			return &finding.OptionError{Option: "Allow", Value: id, Want: "the ID of a refusal that can be lifted; this one must be fixed in the definition"}
 		}
 	}
 	return nil
