@@ -1,9 +1,7 @@
 package fargate
 
 import (
-	"cmp"
 	"regexp"
-	"strings"
 
 	"sumoship/deploy/finding"
 	"sumoship/deploy/taskdef"
@@ -76,20 +74,6 @@ func (c *converter) essential(container *tree.Node) bool {
 	return n == nil || n.Opaque() || c.flag(n)
 }
 
-var interactiveConsole = finding.Rule{
-	ID: "interactive-console", Severity: finding.Info, Action: finding.Keep, Source: guideFargate,
-	Summary: "Fargate has no equivalent of docker attach.",
-	Help:    finding.Advice{"Use ECS Exec."},
-}
-
-func (c *converter) console(container *tree.Node) {
-	for _, member := range []string{"interactive", "pseudoTerminal"} {
-		if n := container.Get(member); n != nil && c.flag(n) {
-			c.Note(interactiveConsole, n, "")
-		}
-	}
-}
-
 // Source: Amazon ECS API Reference, ContainerDefinition (startTimeout,
 // stopTimeout): "The valid values for Fargate are 2-120 seconds."
 const leastTimeout, mostTimeout = 2, 120
@@ -118,12 +102,6 @@ func (c *converter) timeouts(container *tree.Node) {
 			c.set(timeoutClamped, container, member, tree.NewInt(leastTimeout), "Fargate waits %d s at least, not %d s", leastTimeout, v)
 		}
 	}
-}
-
-var windowsMemberDropped = finding.Rule{
-	ID: "windows-member-dropped", Severity: finding.Warning, Action: finding.Drop, Source: guideWindows,
-	Summary: "Windows containers on Fargate do not support this parameter.",
-	Refusal: "Windows containers on Fargate do not support this parameter",
 }
 
 var valueOutOfRange = finding.Rule{
@@ -189,108 +167,6 @@ func (c *converter) mounts(container *tree.Node) {
 	}
 }
 
-var containerUnknown = finding.Rule{
-	ID: "container-unknown", Severity: finding.Error, Action: finding.Refuse, Source: apiContainer,
-	Summary: "A reference names a container that the definition does not have.",
-	Help:    finding.Advice{"Correct the name, or remove the reference."},
-}
-
-// known reports whether a container of this task has the name. It adds a finding if
-// none can have it.
-func (c *converter) known(name *tree.Node) bool {
-	id := name.Identity()
-	if id == "" || c.byName[id] != nil || c.containersUnknown || c.unknown(name) {
-		return id != "" && c.byName[id] != nil
-	}
-	c.Fail(containerUnknown, name, "there is no container %q in this task", id)
-	return false
-}
-
-var dependsOnEssential = finding.Rule{
-	ID: "depends-on-essential", Severity: finding.Error, Action: finding.Refuse, Source: apiDependency,
-	Summary: "A container waits for an essential container to end, but the task ends with it.",
-	Help:    finding.Advice{"Set essential to false on the container that ends."},
-}
-
-var dependsOnHealth = finding.Rule{
-	ID: "depends-on-health", Severity: finding.Error, Action: finding.Refuse, Source: apiDependency,
-	Summary: "A container waits for another to be healthy, which has no health check in the definition.",
-	Help:    finding.Advice{"Add healthCheck; the one in the image does not count."},
-}
-
-func (c *converter) dependencies(container *tree.Node) {
-	for _, d := range c.items(container.Get("dependsOn")) {
-		name := d.Get("containerName")
-		if name == nil || !c.known(name) {
-			continue
-		}
-		on := c.byName[name.Identity()]
-		switch condition := c.text(d.Get("condition")); condition {
-		case "COMPLETE", "SUCCESS":
-			if n := on.Get("essential"); !n.Opaque() && c.essential(on) {
-				c.Fail(dependsOnEssential, d, "%q is essential, so the task ends with it: nothing can wait for its %s", name.Identity(), condition)
-			}
-		case "HEALTHY":
-			if on.Get("healthCheck") == nil {
-				c.Fail(dependsOnHealth, d, "%q has no healthCheck in this definition, so it is never HEALTHY", name.Identity())
-			}
-		}
-	}
-}
-
-var dependsOnCycle = finding.Rule{
-	ID: "depends-on-cycle", Severity: finding.Error, Action: finding.Refuse, Source: apiDependency,
-	Summary: "Containers wait for each other.",
-	Help:    finding.Advice{"Remove one dependency."},
-}
-
-// cycles reports containers that wait for each other, by dependsOn or by links, which
-// become dependsOn.
-func (c *converter) cycles() {
-	const visiting, done = 1, 2
-	state := map[*tree.Node]int{}
-	var visit func(container *tree.Node, path []string)
-	visit = func(container *tree.Node, path []string) {
-		name := c.names[container]
-		switch state[container] {
-		case visiting:
-			for i, p := range path {
-				if p == name {
-					path = path[i:]
-					break
-				}
-			}
-			c.Fail(dependsOnCycle, container, "containers wait for each other: %s", strings.Join(append(path, name), " → "))
-			return
-		case done:
-			return
-		}
-		state[container] = visiting
-		for _, on := range c.waitsFor(container) {
-			visit(on, append(path[:len(path):len(path)], name))
-		}
-		state[container] = done
-	}
-	for _, container := range c.containers {
-		visit(container, nil)
-	}
-}
-
-func (c *converter) waitsFor(container *tree.Node) (on []*tree.Node) {
-	for _, d := range container.Get("dependsOn").Elements() {
-		if n := c.byName[d.Get("containerName").Identity()]; n != nil {
-			on = append(on, n)
-		}
-	}
-	for _, l := range container.Get("links").Elements() {
-		name, _, _ := strings.Cut(l.Identity(), ":")
-		if n := c.byName[name]; n != nil {
-			on = append(on, n)
-		}
-	}
-	return on
-}
-
 // Source: Amazon ECS API Reference, EnvironmentFile; Amazon ECS Developer Guide,
 // "Pass environment variables to a container": at most 10, file extension .env.
 var environmentFile = regexp.MustCompile(`^arn:[a-z-]+:s3:::[^/]+/.+\.env$`)
@@ -318,169 +194,6 @@ func (c *converter) environmentFiles(container *tree.Node) {
 		}
 		if n := f.Get("type"); n != nil && !c.unknown(n) && n.Identity() != "s3" {
 			c.Fail(valueInvalid, n, "invalid type %s: want s3", n.Source())
-		}
-	}
-}
-
-var windowsFirelens = finding.Rule{
-	ID: "windows-firelens", Severity: finding.Error, Action: finding.Refuse, Source: guideWindows,
-	Summary: "Windows containers on Fargate do not support awsfirelens.",
-	Help:    finding.Advice{"Use awslogs."},
-	Allow:   "the logs go to CloudWatch Logs, and the log router loses its configuration.",
-	Refusal: "Windows tasks do not support awsfirelens",
-}
-
-var firelensConfigS3 = finding.Rule{
-	ID: "firelens-config-s3", Severity: finding.Error, Action: finding.Refuse, Source: "Amazon ECS API Reference, FirelensConfiguration",
-	Summary: "On Fargate the log router cannot load its configuration from S3 with config-file-type.",
-	Help:    finding.Advice{"Use the init image of aws-for-fluent-bit with the variable aws_fluent_bit_init_s3_1, or build the file into the image."},
-	Allow:   "the options that name the file are dropped.",
-	Refusal: "Fargate launch type does not support FirelensConfiguration config file from 's3'",
-}
-
-func (c *converter) firelens(container *tree.Node) {
-	n := container.Get("firelensConfiguration")
-	if n == nil || c.unknown(n) {
-		return
-	}
-	if c.windows {
-		c.refuseOrDrop(windowsFirelens, n, "")
-		return
-	}
-	options := n.Get("options")
-	if kind := options.Key("config-file-type"); kind != nil && !c.unknown(kind) && kind.Identity() == "s3" {
-		if c.Refuse(firelensConfigS3, kind, "") {
-			c.drop(firelensConfigS3, kind, "")
-			if file := options.Key("config-file-value"); file != nil {
-				c.drop(firelensConfigS3, file, "")
-			}
-		}
-	}
-}
-
-var privileged = finding.Rule{
-	ID: "privileged", Severity: finding.Error, Action: finding.Refuse, Source: guideFargate,
-	Summary: "Fargate has no privileged containers.",
-	Help:    finding.Advice{"Find out what needs it: most containers no longer do."},
-	Allow:   allowDropped,
-	Refusal: "Fargate requires that the 'privileged' setting be 'false'.",
-}
-
-var hostnameDropped = finding.Rule{
-	ID: "hostname-dropped", Topic: finding.Network, Severity: finding.Warning, Action: finding.Drop, Source: apiContainer,
-	Summary: "With awsvpc a container's hostname comes from its address in the VPC and cannot be set.",
-	Help:    finding.Advice{"Check that nothing depends on the name."},
-	Refusal: "hostname is not supported on container when networkMode=awsvpc.",
-}
-
-var networkingDisabled = finding.Rule{
-	ID: "networking-disabled", Topic: finding.Network, Severity: finding.Error, Action: finding.Refuse, Source: guideFargate,
-	Summary: "The container has no network; on Fargate it would have the task's.",
-	Help:    finding.Advice{"Move it to its own task, with a security group without rules."},
-	Allow:   allowDropped,
-	Refusal: "Disable Networking is not supported on container when networkMode=awsvpc",
-}
-
-var sameMeaningDropped = finding.Rule{
-	ID: "same-meaning-dropped", Severity: finding.Info, Action: finding.Drop, Source: guideFargate,
-	Summary: "A parameter that Fargate does not accept asks for what Fargate does anyway.",
-	Refusal: "Fargate compatible task definitions do not have this parameter",
-}
-
-var dnsSettings = finding.Rule{
-	ID: "dns-settings", Topic: finding.Network, Severity: finding.Error, Action: finding.Refuse, Source: guideFargate,
-	Summary: "Fargate does not accept DNS settings: the task resolves names as its VPC does.",
-	Help:    finding.Advice{"Use the VPC's DHCP options, or Route 53 Resolver rules."},
-	Allow:   allowDropped,
-	Refusal: "DNS servers are not supported on container when networkMode=awsvpc",
-}
-
-var credentialSpecJoined = finding.Rule{
-	ID: "credential-spec-joined", Severity: finding.Error, Action: finding.Refuse, Source: guideGMSA,
-	Summary: "This credential spec needs an instance that has joined the domain.",
-	Help:    finding.Advice{"Use credentialSpecs with credentialspecdomainless: and a secret."},
-	Allow:   allowDropped,
-	Refusal: "Fargate tasks take domainless credential specs only",
-}
-
-var dockerSecurityOptions = finding.Rule{
-	ID: "docker-security-options", Severity: finding.Error, Action: finding.Refuse, Source: guideFargate,
-	Summary: "Fargate does not accept dockerSecurityOptions; without them the container is less isolated from the others of its task, or may gain privileges.",
-	Help:    finding.Advice{"Each task has its own virtual machine; drop privileges in the image."},
-	Allow:   allowDropped,
-	Refusal: "Fargate compatible task definitions do not support dockerSecurityOptions",
-}
-
-var credentialSpecWindows = finding.Rule{
-	ID: "credential-spec-windows", Severity: finding.Error, Action: finding.Refuse, Source: guideWindows,
-	Summary: "Windows containers on Fargate cannot use gMSA.",
-	Help:    finding.Advice{"Stay on EC2, or authenticate in another way."},
-	Allow:   allowDropped,
-	Refusal: "Windows containers on Fargate do not support gMSA",
-}
-
-var resourceRequirements = finding.Rule{
-	ID: "resource-requirements", Severity: finding.Error, Action: finding.Refuse, Source: guideFargate,
-	Summary: "Fargate has no GPUs or other accelerators.",
-	Help:    finding.Advice{"Use ECS Managed Instances, or stay on EC2."},
-	Allow:   allowDropped,
-	Refusal: "Tasks using the Fargate launch type do not support GPU resource requirements",
-}
-
-// refused refuses or drops the parameters that Fargate does not have.
-func (c *converter) refused(container *tree.Node) {
-	if n := container.Get("privileged"); n != nil && c.flag(n) {
-		c.refuseOrDrop(privileged, n, "")
-	}
-	if n := container.Get("hostname"); n != nil && n.Identity() != "" {
-		c.drop(hostnameDropped, n, "")
-	}
-	if n := container.Get("disableNetworking"); n != nil && !c.unknown(n) {
-		if c.flag(n) {
-			c.refuseOrDrop(networkingDisabled, n, "")
-		} else {
-			c.drop(sameMeaningDropped, n, "disableNetworking false is what Fargate does anyway")
-		}
-	}
-	for _, member := range []string{"dnsServers", "dnsSearchDomains"} {
-		if n := container.Get(member); n.Len() > 0 {
-			c.refuseOrDrop(dnsSettings, n, "Fargate does not accept %s: the task resolves names as its VPC does", member)
-		}
-	}
-	for _, n := range c.items(container.Get("dockerSecurityOptions")) {
-		if strings.HasPrefix(c.text(n), "credentialspec:") {
-			c.refuseOrDrop(credentialSpecJoined, n, "")
-		} else {
-			c.refuseOrDrop(dockerSecurityOptions, n, "")
-		}
-	}
-	var domainless int
-	for _, n := range c.items(container.Get("credentialSpecs")) {
-		switch {
-		case c.windows:
-			c.refuseOrDrop(credentialSpecWindows, n, "")
-		case strings.HasPrefix(c.text(n), "credentialspecdomainless:"):
-			domainless++
-		default:
-			c.refuseOrDrop(credentialSpecJoined, n, "")
-		}
-	}
-	if domainless > 1 {
-		c.Fail(valueOutOfRange, container.Get("credentialSpecs"), "%d credential specs are out of range: want at most 1", domainless)
-	}
-	for _, n := range c.items(container.Get("resourceRequirements")) {
-		c.refuseOrDrop(resourceRequirements, n, "Fargate has no %s", cmp.Or(c.text(n.Get("type")), "such device"))
-	}
-	if c.windows {
-		c.notOnWindows(container)
-	}
-}
-
-// notOnWindows drops what Windows containers on Fargate do not support.
-func (c *converter) notOnWindows(container *tree.Node) {
-	for _, member := range []string{"user", "readonlyRootFilesystem", "linuxParameters", "ulimits", "systemControls"} {
-		if n := container.Get(member); n != nil && (n.Len() > 0 || n.Kind() < tree.Array) {
-			c.drop(windowsMemberDropped, n, "Windows containers on Fargate do not support %s", member)
 		}
 	}
 }

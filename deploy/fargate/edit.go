@@ -5,26 +5,6 @@ import (
 	"sumoship/deploy/tree"
 )
 
-// converter converts one definition. Only its methods in this file edit the
-// definition, and each reports what it does, so that there is no edit without a
-// finding. (A test reads the source to check this.)
-type converter struct {
-	Options
-	*finding.Recorder
-	def      *tree.Node // the task definition
-	template bool       // def is in a CloudFormation template
-	list     bool       // input and output hold only the containers of def
-
-	fargate           bool                  // def already claims FARGATE, so nothing in it is about an instance
-	windows           bool                  // the containers run Windows; platform sets it
-	mode              string                // network mode before the conversion, "" for none
-	containers        []*tree.Node          // those that can be read
-	names             map[*tree.Node]string // of containers
-	byName            map[string]*tree.Node // containers
-	containersUnknown bool                  // some containers are known only at deployment
-	reported          map[*tree.Node]bool   // as unknown
-}
-
 // report adds a finding about an edit. The finding says so if the output has no
 // place for it.
 func (c *converter) report(rule finding.Rule, action finding.Action, n *tree.Node, why string, args []any) *finding.Finding {

@@ -2,6 +2,7 @@ package fargate
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"sumoship/deploy/finding"
@@ -242,18 +243,16 @@ var (
 	noAddress = regexp.MustCompile(`(?i)(^|_)(TYPE|ENGINE|DRIVER|CONNECTION|DIALECT|ADAPTER|NAME|DATABASE|DB|USER|USERNAME|LOGIN|PASSWORD|PASS|SECRET|TOKEN|KEY|SCHEMA|PROFILE|PROTOCOL|SCHEME|KIND|MODE|STORE|ENV|ENVIRONMENT|ROLE|SERVICE_NAME|VERSION|TAG)$`)
 )
 
-// hosts returns where alias occurs in s as a whole name, and whether as a host: as
-// the whole value (unless noAddress matches the variable), after :// or @, or before
-// a port. It skips what is filled in at deployment, ${…} and {{…}}.
+// hosts returns where alias occurs in s as a whole name, and whether as a host. It
+// skips what is filled in at deployment, ${…} and {{…}}.
 func hosts(s, alias, variable string) (all []match) {
 	if !strings.Contains(s, alias) {
 		return nil
 	}
 	var masked [][]int
-	if strings.ContainsAny(s, "{") {
+	if strings.Contains(s, "{") {
 		masked = deferred.FindAllStringIndex(s, -1)
 	}
-next:
 	for from := 0; ; {
 		i := strings.Index(s[from:], alias)
 		if i < 0 {
@@ -265,32 +264,36 @@ next:
 		if start > 0 && inName(s[start-1]) || end < len(s) && inName(s[end]) {
 			continue
 		}
-		for _, m := range masked {
-			if start < m[1] && end > m[0] {
-				continue next
-			}
+		if slices.ContainsFunc(masked, func(m []int) bool { return start < m[1] && end > m[0] }) {
+			continue
 		}
-		m := match{start: start, end: end}
-		before, after := s[:start], s[end:]
-		if port := portOf.FindString(after); port != "" && !(len(after) > len(port) && (inName(after[len(port)]) || after[len(port)] == '@')) {
-			m.end += len(port)
-			m.host = true
+		if m, ok := matchAt(s, start, end, variable); ok {
+			all = append(all, m)
+			from = m.end
 		}
-		if strings.HasSuffix(before, "://") || strings.HasSuffix(before, "@") {
-			m.host = true
-		}
-		if start == 0 && end == len(s) {
-			m.host = !noAddress.MatchString(variable)
-		}
-		if user(after) {
-			m.host, m.end = false, end // scheme://alias:password@host
-		}
-		if !m.host && strings.HasPrefix(after, "://") {
-			continue // the scheme of a URL
-		}
-		all = append(all, m)
-		from = m.end
 	}
+}
+
+// matchAt returns the match of the alias s[start:end], false if it is the scheme of a
+// URL. The alias is a host if it is the whole value (unless noAddress matches the
+// variable), after :// or @, or before a port, but not as the user of a URL.
+func matchAt(s string, start, end int, variable string) (m match, ok bool) {
+	m = match{start: start, end: end}
+	before, after := s[:start], s[end:]
+	if user(after) {
+		return m, true // scheme://alias:password@host
+	}
+	if port := portOf.FindString(after); port != "" && (len(after) == len(port) || !inName(after[len(port)]) && after[len(port)] != '@') {
+		m.end += len(port)
+		m.host = true
+	}
+	if strings.HasSuffix(before, "://") || strings.HasSuffix(before, "@") {
+		m.host = true
+	}
+	if start == 0 && end == len(s) {
+		m.host = !noAddress.MatchString(variable)
+	}
+	return m, m.host || !strings.HasPrefix(after, "://")
 }
 
 // user reports whether a word followed by after is the user of a URL.

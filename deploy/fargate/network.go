@@ -132,19 +132,7 @@ func (c *converter) port(mapping *tree.Node) (p portRange, ok bool) {
 		return p, false
 	}
 	if span != nil {
-		text := c.text(span)
-		if text == "" {
-			return p, false
-		}
-		first, last, _ := strings.Cut(text, "-")
-		var err1, err2 error
-		p.first, err1 = strconv.ParseInt(first, 10, 64)
-		p.last, err2 = strconv.ParseInt(last, 10, 64)
-		if err1 != nil || err2 != nil || p.first < 1 || p.last > 65535 || p.first >= p.last {
-			c.Fail(valueInvalid, span, "invalid port range %q: want one such as 8000-8010", text)
-			return p, false
-		}
-		return p, true
+		return c.portSpan(p, span)
 	}
 	if container == nil {
 		c.Fail(memberMissing, mapping, "containerPort is missing")
@@ -158,6 +146,23 @@ func (c *converter) port(mapping *tree.Node) (p portRange, ok bool) {
 	p.first = c.number(container)
 	p.last = p.first
 	return p, p.first > 0
+}
+
+// portSpan reads containerPortRange.
+func (c *converter) portSpan(p portRange, span *tree.Node) (portRange, bool) {
+	text := c.text(span)
+	if text == "" {
+		return p, false
+	}
+	first, last, _ := strings.Cut(text, "-")
+	var err1, err2 error
+	p.first, err1 = strconv.ParseInt(first, 10, 64)
+	p.last, err2 = strconv.ParseInt(last, 10, 64)
+	if err1 != nil || err2 != nil || p.first < 1 || p.last > 65535 || p.first >= p.last {
+		c.Fail(valueInvalid, span, "invalid port range %q: want one such as 8000-8010", text)
+		return p, false
+	}
+	return p, true
 }
 
 var hostPortRemoved = finding.Rule{

@@ -52,7 +52,7 @@ var s3filesTaskRole = finding.Rule{
 // volumes refuses or replaces volumes that need an instance, and checks the others.
 func (c *converter) volumes() {
 	seen := map[string]bool{}
-	var atLaunch *tree.Node
+	launched := false
 	for _, v := range c.items(c.def.Get("volumes")) {
 		if v.Kind() != tree.Object {
 			continue
@@ -62,35 +62,50 @@ func (c *converter) volumes() {
 			c.Fail(volumeNameDuplicate, v, "another volume of this task is already named %q", name)
 		}
 		seen[name] = true
-		var kinds []string
-		for _, kind := range volumeKinds {
-			if n := v.Get(kind); n != nil && (n.Len() > 0 || kind == "configuredAtLaunch" && c.flag(n)) {
-				kinds = append(kinds, kind)
-			}
-		}
-		if len(kinds) > 1 {
+		if kinds := c.kinds(v); len(kinds) > 1 {
 			c.Fail(volumeKindsRule, v, "a volume must be of one kind, but this has %s", strings.Join(kinds, " and "))
 			continue
 		}
-		c.hostVolume(v, name)
-		c.dockerVolume(v, name)
-		if n := v.Get("fsxWindowsFileServerVolumeConfiguration"); n != nil && !c.unknown(n) {
-			c.refuseOrMove(volumeFSX, v, n, name, "")
-		}
-		if n := v.Get("efsVolumeConfiguration"); n != nil && !c.unknown(n) {
-			c.efs(v, n, name)
-		}
-		if n := v.Get("s3filesVolumeConfiguration"); n != nil && !c.unknown(n) {
-			if c.windows {
-				c.refuseOrDropVolume(windowsVolume, v, n, name, "Windows containers on Fargate cannot mount S3 Files")
-			} else if c.def.Get("taskRoleArn").Identity() == "" && c.TaskRole == "" && !c.list {
-				c.Fail(s3filesTaskRole, n, "")
-			}
-		}
+		c.volume(v, name)
 		if n := v.Get("configuredAtLaunch"); n != nil && c.flag(n) {
-			c.ebs(v, n, name, atLaunch)
-			atLaunch = v
+			c.ebs(v, n, name, launched)
+			launched = true
 		}
+	}
+}
+
+// kinds returns which members define a volume.
+func (c *converter) kinds(v *tree.Node) (kinds []string) {
+	for _, kind := range volumeKinds {
+		if n := v.Get(kind); n != nil && (n.Len() > 0 || kind == "configuredAtLaunch" && c.flag(n)) {
+			kinds = append(kinds, kind)
+		}
+	}
+	return kinds
+}
+
+// volume handles a volume by its kind.
+func (c *converter) volume(v *tree.Node, name string) {
+	c.hostVolume(v, name)
+	c.dockerVolume(v, name)
+	if n := v.Get("fsxWindowsFileServerVolumeConfiguration"); n != nil && !c.unknown(n) {
+		c.refuseOrMove(volumeFSX, v, n, name, "")
+	}
+	if n := v.Get("efsVolumeConfiguration"); n != nil && !c.unknown(n) {
+		c.efs(v, n, name)
+	}
+	if n := v.Get("s3filesVolumeConfiguration"); n != nil && !c.unknown(n) {
+		c.s3files(v, n, name)
+	}
+}
+
+func (c *converter) s3files(v, n *tree.Node, name string) {
+	if c.windows {
+		c.refuseOrDropVolume(windowsVolume, v, n, name, "Windows containers on Fargate cannot mount S3 Files")
+		return
+	}
+	if c.def.Get("taskRoleArn").Identity() == "" && c.TaskRole == "" && !c.list {
+		c.Fail(s3filesTaskRole, n, "")
 	}
 }
 
@@ -289,12 +304,12 @@ var ebsService = finding.Rule{
 	Help:    finding.Advice{"Set volumeConfigurations there."},
 }
 
-func (c *converter) ebs(v, n *tree.Node, name string, earlier *tree.Node) {
+func (c *converter) ebs(v, n *tree.Node, name string, several bool) {
 	if c.windows {
 		c.refuseOrDropVolume(windowsVolume, v, n, name, "Windows containers on Fargate cannot mount EBS")
 		return
 	}
-	if earlier != nil {
+	if several {
 		c.Fail(ebsSeveral, n, "")
 	}
 	mounted := c.containersUnknown
