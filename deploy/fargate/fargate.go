@@ -1,6 +1,6 @@
 // Package fargate turns task definitions made for EC2 into versions for Fargate that
 // log through awslogs. Convert edits a definition, Check only reports, and NewMove
-// tells what changes in its network. Each rule is a value beside its check.
+// returns what changes in its network. Each rule is a value beside its check.
 package fargate
 
 import (
