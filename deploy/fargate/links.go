@@ -62,7 +62,8 @@ func (c *converter) links() {
 			}
 			c.startFirst(container, l)
 			if !c.readdress(container, l) {
-				c.Note(linkAliasUnused, l.node, "nothing in the definition uses %q, so it is probably built into the image or in a secret: make it configurable, and set it to %s", l.alias, loopback)
+				c.Note(linkAliasUnused, l.node,
+					"nothing in the definition uses %q, so it is probably built into the image or in a secret: make it configurable, and set it to %s", l.alias, loopback)
 			}
 		}
 	}
@@ -239,7 +240,8 @@ func (m match) token(s string) string { return s[m.start:m.end] }
 var (
 	deferred = regexp.MustCompile(`\$\{[^}]*\}|\{\{.*?\}\}`)
 	portOf   = regexp.MustCompile(`^:\d{2,5}`)
-	// noAddress matches variables that do not hold an address, though their value may equal a host name: DB_CONNECTION=mysql.
+	// noAddress matches variables that do not hold an address, though their value may
+	// equal a host name: DB_CONNECTION=mysql.
 	noAddress = regexp.MustCompile(`(?i)(^|_)(TYPE|ENGINE|DRIVER|CONNECTION|DIALECT|ADAPTER|NAME|DATABASE|DB|USER|USERNAME|LOGIN|PASSWORD|PASS|SECRET|TOKEN|KEY|SCHEMA|PROFILE|PROTOCOL|SCHEME|KIND|MODE|STORE|ENV|ENVIRONMENT|ROLE|SERVICE_NAME|VERSION|TAG)$`)
 )
 

@@ -138,7 +138,7 @@ func (c *converter) ulimits(container *tree.Node) {
 		if soft == nil || hard == nil || soft.Opaque() || hard.Opaque() {
 			continue
 		}
-		// -1 is no limit.
+		// -1 means unlimited.
 		if s, h := c.number(soft), c.number(hard); h >= 0 && (s > h || s < 0) {
 			c.Fail(ulimitOrder, n, "the soft limit %d is above the hard limit %d", s, h)
 		}

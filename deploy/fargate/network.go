@@ -228,7 +228,8 @@ func (c *converter) free(mapping *tree.Node, p portRange, taken []portRange) boo
 		switch {
 		case !p.overlaps(t):
 		case t.container != p.container:
-			c.refuseOrKeep(portCollision, mapping, "containers %q and %q both have port %s; they share the task's network, so the second cannot listen", c.names[t.container], c.names[p.container], p)
+			c.refuseOrKeep(portCollision, mapping,
+				"containers %q and %q both have port %s; they share the task's network, so the second cannot listen", c.names[t.container], c.names[p.container], p)
 		case t.first == p.first && t.last == p.last && mapping.Get("name") == nil && mapping.Get("containerPort") != nil:
 			c.drop(portMappingDuplicate, mapping, "port %s of this container is already mapped", p)
 			return false

@@ -164,7 +164,7 @@ func TestAnyValueAnywhere(t *testing.T) {
 				})
 				d, err := taskdef.Read(in, d.Bytes(), taskdef.ReadOptions{})
 				if err != nil {
-					continue // it says why
+					continue // unreadable
 				}
 				conversions++
 				found, err := Convert(d, o)
@@ -201,8 +201,8 @@ func walk(n *tree.Node, f func(*tree.Node)) {
 	}
 }
 
-// unexplained returns the places of before that after lacks or has otherwise,
-// and those that after has and before lacks, without a finding that edited them.
+// unexplained returns the places that differ between before and after without a
+// finding that edited them.
 func unexplained(before, after *tree.Node, found []finding.Finding) map[string]string {
 	edited := map[string]bool{}
 	for _, f := range found {
@@ -230,7 +230,7 @@ func unexplained(before, after *tree.Node, found []finding.Finding) map[string]s
 			}
 			switch n.Kind() {
 			case tree.Array, tree.Object:
-				v = n.Kind().String() // its length is told by what is in it
+				v = n.Kind().String() // its elements show its length
 			}
 			all[n.Pointer()] = v
 			for _, m := range n.Members() {
@@ -247,7 +247,7 @@ func unexplained(before, after *tree.Node, found []finding.Finding) map[string]s
 	wrong := map[string]string{}
 	for p, v := range was {
 		if w, ok := is[p]; (!ok || w != v) && !explained(p) {
-			// A swap is told at the member that it takes away.
+			// A swap is reported at the member that it removes.
 			wrong[p] = "gone or other"
 		}
 	}
@@ -259,7 +259,7 @@ func unexplained(before, after *tree.Node, found []finding.Finding) map[string]s
 	return wrong
 }
 
-// swapped reports whether a new member stands where a finding took another away.
+// swapped reports whether a new member replaces one that a finding removed.
 func swapped(p string, edited map[string]bool) bool {
 	for _, swap := range [][2]string{
 		{"host", "dockerVolumeConfiguration"}, {"efsVolumeConfiguration", "host"},
@@ -272,8 +272,8 @@ func swapped(p string, edited map[string]bool) bool {
 	return false
 }
 
-// loggedSomewhere fails unless each container has a log driver of Fargate, and
-// with awslogs what makes the stream prefix/container/task-id.
+// loggedSomewhere fails unless each container has a log driver of Fargate, and with
+// awslogs the options for streams named prefix/container/task-id.
 func loggedSomewhere(t *testing.T, def *tree.Node) {
 	t.Helper()
 	for _, c := range def.Field("containerDefinitions").Elements() {

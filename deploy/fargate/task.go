@@ -54,7 +54,7 @@ func (c *converter) family() {
 
 var ecsVerdict = finding.Rule{
 	ID: "ecs-verdict", Severity: finding.Info, Action: finding.Keep, Source: "Amazon ECS API Reference, TaskDefinition (compatibilities)",
-	Summary: "ECS recorded what this definition is compatible with when nobody required Fargate.",
+	Summary: "This definition records what ECS found it compatible with; Fargate was not required at that time.",
 }
 
 var compatibilities = finding.Rule{

@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "write golden files")
 
 // Two rules as packages have them.
 var (
-	linked = finding.Rule{ID: "linked", Severity: finding.Error, Action: finding.Refuse, Source: "AWS says so",
+	linked = finding.Rule{ID: "linked", Severity: finding.Error, Action: finding.Refuse, Source: "AWS documentation",
 		Summary: "Nobody listens <there>.", Help: finding.Advice{"Look.", "Listen."}, Allow: "it is dropped.", Refusal: "no links"}
 	mode = finding.Rule{ID: "mode", Topic: finding.Network, Severity: finding.Info, Action: finding.Set, Summary: "There is one mode.", Refusal: "one mode only"}
 )
@@ -30,7 +30,7 @@ var (
 func someFindings() []finding.Finding {
 	return []finding.Finding{
 		{ID: linked.ID, Severity: finding.Error, Pointer: "/containerDefinitions/0/links", Line: 12, Column: 7, Container: "web", Action: finding.Refuse,
-			Before: `["db"]`, Why: "Nobody listens there.", Help: finding.Advice{"Look at https://example.com/."}, Source: "AWS says so"},
+			Before: `["db"]`, Why: "Nobody listens there.", Help: finding.Advice{"Look at https://example.com/."}, Source: "AWS documentation"},
 		{ID: mode.ID, Severity: finding.Info, Action: finding.Set, After: `"awsvpc"`, Why: "It has to be."},
 		{ID: linked.ID, Severity: finding.Warning, Pointer: "/a~1b", Line: 3, Column: 1, Container: "\x1b[2Jevil\x07", Action: finding.Keep,
 			Why: "Say \x1b]0;title\x07 <&>."},
