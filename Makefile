@@ -4,7 +4,10 @@ ARTIFACTS_DIR   ?= dist
 FUNCTION_GOARCH ?= arm64
 FUZZTIME        ?= 10s
 
-.PHONY: build test lint lint-template deploy fuzz bench bench-compare
+.PHONY: help build test lint lint-template deploy fuzz bench bench-compare
+
+help: ## this list
+	@awk -F ': *## *' '/^[a-z-]+:.* ## /{ printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## the command and the functions, in dist/
 	go build -trimpath -o dist/sumoship ./cmd/sumoship
@@ -21,7 +24,7 @@ build-%:
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(FUNCTION_GOARCH) \
 	go build -trimpath -tags lambda.norpc -ldflags '-s -w' -o $(ARTIFACTS_DIR)/bootstrap ./function/$(main)
 
-test:
+test: ## all tests; without CI set, those whose tool (moto_server, aws, cfn-lint, python3) is missing are skipped
 	go test ./...
 
 lint: ## gofmt, go vet, staticcheck
@@ -36,12 +39,12 @@ deploy: ## SAM builds and deploys template.yaml, with the settings of samconfig.
 	sam build
 	sam deploy
 
+# The targets are found by their text: go test -list would build every package's tests.
 fuzz: ## each fuzz target for FUZZTIME, a time or a count such as 20000x
-	@go list ./... | while read -r pkg; do \
-	  go test -list '^Fuzz' $$pkg | grep '^Fuzz' | while read -r target; do \
-	    echo "fuzz $$pkg $$target"; \
-	    go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg </dev/null || exit 1; \
-	  done || exit 1; \
+	@grep -ro --include='*_test.go' --exclude-dir=dist --exclude-dir=.aws-sam '^func Fuzz[A-Za-z0-9_]*' . | \
+	sed -E 's|/[^/]*:func | |' | sort | while read -r pkg target; do \
+	  echo "fuzz $$pkg $$target"; \
+	  go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg </dev/null || exit 1; \
 	done
 
 BENCH ?= .

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// Find is the URL of a queue that is named by its URL or its name.
+// Find returns the URL of a queue that is given by its URL or its name.
 func Find(ctx context.Context, c *sqs.Client, queue string) (string, error) {
 	if strings.Contains(queue, "://") {
 		return queue, nil
@@ -25,23 +25,23 @@ func Find(ctx context.Context, c *sqs.Client, queue string) (string, error) {
 	return aws.ToString(out.QueueUrl), nil
 }
 
-// Status is how a queue stands. SQS counts roughly.
+// Status is the state of a queue. The numbers are approximate, as SQS has them.
 type Status struct {
-	Name     string
-	Visible  int           // messages that can be received
-	InFlight int           // that somebody holds, or that rest after a failure
-	Delayed  int           // that were just put
-	Keeps    time.Duration // how long a message may lie there
-	ARN      string
+	Name      string
+	Visible   int // messages that can be received
+	InFlight  int // received and not deleted, or in backoff after a failure
+	Delayed   int // put within the delay
+	Retention time.Duration
+	ARN       string
 
-	MaxReceives int    // after so many receives a message moves to the parking queue; 0: never
-	Parking     string // ARN of that queue, "" if there is none
+	MaxReceives int    // of the redrive policy; 0 without one
+	Quarantine  string // ARN of the queue that it names; "" without one
 }
 
-// Depth is the number of all messages.
+// Depth returns the number of all messages.
 func (s Status) Depth() int { return s.Visible + s.InFlight + s.Delayed }
 
-// Status asks the queue how it stands.
+// Status returns the state of the queue.
 func (q *Queue) Status(ctx context.Context) (Status, error) {
 	c, err := q.open(ctx)
 	if err != nil {
@@ -52,15 +52,15 @@ func (q *Queue) Status(ctx context.Context) (Status, error) {
 		return Status{}, q.failed("status", err)
 	}
 	number := func(name types.QueueAttributeName) int {
-		n, _ := strconv.Atoi(out.Attributes[string(name)]) // of SQS; 0 where it has none
+		n, _ := strconv.Atoi(out.Attributes[string(name)]) // 0 where SQS has none
 		return n
 	}
 	s := Status{
 		Name: q.Name(), ARN: out.Attributes[string(types.QueueAttributeNameQueueArn)],
-		Visible:  number(types.QueueAttributeNameApproximateNumberOfMessages),
-		InFlight: number(types.QueueAttributeNameApproximateNumberOfMessagesNotVisible),
-		Delayed:  number(types.QueueAttributeNameApproximateNumberOfMessagesDelayed),
-		Keeps:    time.Duration(number(types.QueueAttributeNameMessageRetentionPeriod)) * time.Second,
+		Visible:   number(types.QueueAttributeNameApproximateNumberOfMessages),
+		InFlight:  number(types.QueueAttributeNameApproximateNumberOfMessagesNotVisible),
+		Delayed:   number(types.QueueAttributeNameApproximateNumberOfMessagesDelayed),
+		Retention: time.Duration(number(types.QueueAttributeNameMessageRetentionPeriod)) * time.Second,
 	}
 	if policy := out.Attributes[string(types.QueueAttributeNameRedrivePolicy)]; policy != "" {
 		var p struct {
@@ -68,15 +68,15 @@ func (q *Queue) Status(ctx context.Context) (Status, error) {
 			Max    json.RawMessage `json:"maxReceiveCount"` // a number or a string
 		}
 		if err := json.Unmarshal([]byte(policy), &p); err != nil {
-			return s, q.failed("status", errors.New("its redrive policy cannot be read"))
+			return s, q.failed("status", errors.New("its redrive policy is not JSON"))
 		}
-		s.Parking = p.Target
+		s.Quarantine = p.Target
 		s.MaxReceives, _ = strconv.Atoi(strings.Trim(string(p.Max), `"`))
 	}
 	return s, nil
 }
 
-// Other is another queue of the same client, named by its ARN.
+// Other returns the queue with that ARN, through the same client.
 func (q *Queue) Other(ctx context.Context, arn string, delay time.Duration) (*Queue, error) {
 	c, err := q.open(ctx)
 	if err != nil {
@@ -84,7 +84,7 @@ func (q *Queue) Other(ctx context.Context, arn string, delay time.Duration) (*Qu
 	}
 	part := strings.Split(arn, ":")
 	if len(part) != 6 {
-		return nil, q.failed("find", errors.New("its redrive policy names no queue"))
+		return nil, q.failed("find", errors.New("its redrive policy does not name a queue"))
 	}
 	out, err := c.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: &part[5], QueueOwnerAWSAccountId: &part[4]})
 	if err != nil {
@@ -93,20 +93,20 @@ func (q *Queue) Other(ctx context.Context, arn string, delay time.Duration) (*Qu
 	return New(aws.ToString(out.QueueUrl), delay, func(context.Context) (*sqs.Client, error) { return c, nil }), nil
 }
 
-// peekHidden bounds how long a message is away for a look at it.
-const peekHidden = 30 * time.Second
+// peekVisibility is the visibility timeout of a message that is only looked at.
+const peekVisibility = 30 * time.Second
 
-// Peek looks at up to n messages and gives them back at once. SQS counts it as
-// a receive.
+// Peek receives up to n messages and makes them visible again at once. SQS counts
+// it as a receive.
 func (q *Queue) Peek(ctx context.Context, n int) (messages []Message, err error) {
 	defer func() {
 		for _, m := range messages {
-			// Even if ctx is done; at worst a message comes back after peekHidden.
-			err = errors.Join(err, q.Release(context.WithoutCancel(ctx), m, 0))
+			// Even if ctx is done; at worst a message is visible again after peekVisibility.
+			err = errors.Join(err, q.ChangeVisibility(context.WithoutCancel(ctx), m, 0))
 		}
 	}()
 	for len(messages) < n {
-		got, err := q.Receive(ctx, n-len(messages), time.Second, peekHidden)
+		got, err := q.Receive(ctx, n-len(messages), time.Second, peekVisibility)
 		if err != nil {
 			return messages, err
 		}
@@ -118,15 +118,15 @@ func (q *Queue) Peek(ctx context.Context, n int) (messages []Message, err error)
 	return messages, nil
 }
 
-// Move is how far a redrive is.
+// Move is the progress of a redrive.
 type Move struct {
-	State string // of SQS: RUNNING, COMPLETED, FAILED, …
+	State string // as SQS has it: RUNNING, COMPLETED, FAILED, …
 	Moved int
-	Total int // about
+	Total int // approximate
 	Why   string
 }
 
-// Redrive starts moving all messages of this queue to the one with that ARN.
+// Redrive starts to move all messages of this queue to the queue with that ARN.
 func (q *Queue) Redrive(ctx context.Context, to string) error {
 	c, err := q.open(ctx)
 	if err != nil {
@@ -142,8 +142,9 @@ func (q *Queue) Redrive(ctx context.Context, to string) error {
 	return nil
 }
 
-// Redriven tells how far the last redrive of this queue is.
-func (q *Queue) Redriven(ctx context.Context) (Move, error) {
+// LastMove returns the progress of the last redrive of this queue, or the zero
+// Move if there was none.
+func (q *Queue) LastMove(ctx context.Context) (Move, error) {
 	c, err := q.open(ctx)
 	if err != nil {
 		return Move{}, err

@@ -17,8 +17,7 @@ import (
 
 func arn(name string) string { return "arn:aws:sqs:us-east-1:123456789012:" + name }
 
-// visible holds the queue to that many messages that can be received now, and
-// none beside them.
+// visible checks that the queue has that many visible messages, and no others.
 func (b *bench) visible(want int) {
 	b.Helper()
 	s, err := b.queue.Status(b.Context())
@@ -28,10 +27,10 @@ func (b *bench) visible(want int) {
 	b.equal([]int{s.Visible, s.Depth()}, []int{want, want})
 }
 
-func TestPeekLeavesAllWhereItWas(t *testing.T) {
+func TestPeekLeavesMessagesInPlace(t *testing.T) {
 	for n, want := range map[int]int{-1: 0, 0: 0, 1: 1, 10: 10, 12: 12, 25: 25, 100: 25} {
 		onQueue(t, sqstest.Config{}, 0, func(b *bench) {
-			all := letters(25, 0)
+			all := entries(25, 0)
 			b.put(all...)
 			start := time.Now()
 			got, err := b.queue.Peek(b.Context(), n)
@@ -44,7 +43,7 @@ func TestPeekLeavesAllWhereItWas(t *testing.T) {
 			ids := map[string]bool{}
 			for _, m := range got {
 				ids[m.ID] = true
-				if !slices.ContainsFunc(all, func(l dlq.Letter) bool { return string(l.Event) == m.Body && l.Cause == m.Letter.Cause }) {
+				if !slices.ContainsFunc(all, func(l dlq.Entry) bool { return string(l.Event) == m.Body && l.Cause == m.Entry.Cause }) {
 					b.Errorf("%v was not put", m)
 				}
 			}
@@ -54,9 +53,9 @@ func TestPeekLeavesAllWhereItWas(t *testing.T) {
 	}
 }
 
-func TestPeekDoesNotSeeWhatRests(t *testing.T) {
+func TestPeekDoesNotSeeDelayedMessages(t *testing.T) {
 	onQueue(t, sqstest.Config{}, dlq.DefaultDelay, func(b *bench) {
-		b.put(letters(3, 0)...)
+		b.put(entries(3, 0)...)
 		got, err := b.queue.Peek(b.Context(), 10)
 		if len(got) != 0 || err != nil {
 			b.Errorf("%v, error: %v", got, err)
@@ -64,9 +63,9 @@ func TestPeekDoesNotSeeWhatRests(t *testing.T) {
 	})
 }
 
-func TestPeekCutShortGivesBackWhatItHas(t *testing.T) {
+func TestPeekCutShortLeavesMessagesVisible(t *testing.T) {
 	onQueue(t, sqstest.Config{}, 0, func(b *bench) {
-		b.put(letters(25, 0)...)
+		b.put(entries(25, 0)...)
 		ctx, cancel := context.WithCancel(b.Context())
 		defer cancel()
 		receives := 0
@@ -87,24 +86,24 @@ func TestPeekCutShortGivesBackWhatItHas(t *testing.T) {
 	})
 }
 
-// What cannot be given back comes back by itself.
-func TestPeekThatCannotGiveBack(t *testing.T) {
+// A message whose visibility cannot be changed becomes visible by itself.
+func TestPeekThatCannotChangeVisibility(t *testing.T) {
 	onQueue(t, sqstest.Config{Visibility: 12 * time.Hour}, 0, func(b *bench) {
-		b.put(letters(5, 0)...)
-		releases := 0
+		b.put(entries(5, 0)...)
+		changes := 0
 		b.server.OnRequest(func(c sqstest.Call) sqstest.Fault {
 			if c.Op != "ChangeMessageVisibility" {
 				return sqstest.Fault{}
 			}
-			if releases++; releases != 2 {
+			if changes++; changes != 2 {
 				return sqstest.Fault{}
 			}
 			return sqstest.Fault{Code: "AccessDenied"}
 		})
 		got, err := b.queue.Peek(b.Context(), 5)
 		b.equal(len(got), 5)
-		b.fails(err, "q", "release", "AccessDenied")
-		b.equal(releases, 5)
+		b.fails(err, "q", "change visibility", "AccessDenied")
+		b.equal(changes, 5)
 		s, err := b.queue.Status(b.Context())
 		b.equal([]any{s.Visible, s.InFlight, err}, []any{4, 1, nil})
 		time.Sleep(30 * time.Second)
@@ -113,17 +112,17 @@ func TestPeekThatCannotGiveBack(t *testing.T) {
 }
 
 func TestStatus(t *testing.T) {
-	onQueue(t, sqstest.Config{Retention: 14 * 24 * time.Hour, DeadLetter: "parked", MaxReceives: 7}, 0, func(b *bench) {
-		b.server.Add(sqstest.Config{Name: "parked"})
-		b.put(letters(6, 0)...)
+	onQueue(t, sqstest.Config{Retention: 14 * 24 * time.Hour, DeadLetter: "quarantine", MaxReceives: 7}, 0, func(b *bench) {
+		b.server.Add(sqstest.Config{Name: "quarantine"})
+		b.put(entries(6, 0)...)
 		b.receive(2, 0, time.Minute)
 		late := dlq.New(b.url, dlq.DefaultDelay, func(context.Context) (*sqs.Client, error) { return b.client(), nil })
-		if failed, err := late.Put(b.Context(), letters(3, 0)); err != nil {
+		if failed, err := late.Put(b.Context(), entries(3, 0)); err != nil {
 			b.Fatal(failed, err)
 		}
 		want := dlq.Status{
-			Name: "q", Visible: 4, InFlight: 2, Delayed: 3, Keeps: 14 * 24 * time.Hour, ARN: arn("q"),
-			MaxReceives: 7, Parking: arn("parked"),
+			Name: "q", Visible: 4, InFlight: 2, Delayed: 3, Retention: 14 * 24 * time.Hour, ARN: arn("q"),
+			MaxReceives: 7, Quarantine: arn("quarantine"),
 		}
 		got, err := b.queue.Status(b.Context())
 		if err != nil {
@@ -137,7 +136,7 @@ func TestStatus(t *testing.T) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		b.equal(got, dlq.Status{Name: "q", Keeps: 4 * 24 * time.Hour, ARN: arn("q")})
+		b.equal(got, dlq.Status{Name: "q", Retention: 4 * 24 * time.Hour, ARN: arn("q")})
 	})
 }
 
@@ -145,7 +144,7 @@ type doer func(*http.Request) (*http.Response, error)
 
 func (f doer) Do(r *http.Request) (*http.Response, error) { return f(r) }
 
-// saying makes a queue named q on a service that answers always the same.
+// saying returns a queue named q on a service with a fixed response.
 func saying(b *bench, answer string) *dlq.Queue {
 	client := b.server.Client(func(o *sqs.Options) {
 		o.HTTPClient = doer(func(r *http.Request) (*http.Response, error) {
@@ -156,11 +155,11 @@ func saying(b *bench, answer string) *dlq.Queue {
 	return dlq.New(b.url, 0, func(context.Context) (*sqs.Client, error) { return client, nil })
 }
 
-// The count in a redrive policy is a number, or a string, as it was set.
+// The count in a redrive policy is a number or a string, as it was set.
 func TestStatusReadsRedrivePolicies(t *testing.T) {
 	for policy, want := range map[string]dlq.Status{
-		`{\"deadLetterTargetArn\":\"arn\",\"maxReceiveCount\":3}`:     {Name: "q", MaxReceives: 3, Parking: "arn"},
-		`{\"deadLetterTargetArn\":\"arn\",\"maxReceiveCount\":\"3\"}`: {Name: "q", MaxReceives: 3, Parking: "arn"},
+		`{\"deadLetterTargetArn\":\"arn\",\"maxReceiveCount\":3}`:     {Name: "q", MaxReceives: 3, Quarantine: "arn"},
+		`{\"deadLetterTargetArn\":\"arn\",\"maxReceiveCount\":\"3\"}`: {Name: "q", MaxReceives: 3, Quarantine: "arn"},
 		``: {Name: "q"},
 	} {
 		onQueue(t, sqstest.Config{}, 0, func(b *bench) {
@@ -179,26 +178,26 @@ func TestStatusReadsRedrivePolicies(t *testing.T) {
 
 func TestOther(t *testing.T) {
 	onQueue(t, sqstest.Config{}, 0, func(b *bench) {
-		b.server.Add(sqstest.Config{Name: "parked"})
-		other, err := b.queue.Other(b.Context(), arn("parked"), dlq.DefaultDelay)
+		b.server.Add(sqstest.Config{Name: "quarantine"})
+		other, err := b.queue.Other(b.Context(), arn("quarantine"), dlq.DefaultDelay)
 		if err != nil {
 			b.Fatal(err)
 		}
-		b.equal(other.Name(), "parked")
-		if failed, err := other.Put(b.Context(), letters(1, 0)); err != nil {
+		b.equal(other.Name(), "quarantine")
+		if failed, err := other.Put(b.Context(), entries(1, 0)); err != nil {
 			b.Fatal(failed, err)
 		}
-		got := b.server.Messages("parked")
+		got := b.server.Messages("quarantine")
 		if len(got) != 1 || got[0].VisibleAt.Sub(got[0].Sent) < 30*time.Second || len(b.bodies()) != 0 {
-			b.Errorf("parked: %v", got)
+			b.Errorf("quarantine: %v", got)
 		}
 		b.equal(b.opened, 1)
 
 		_, err = b.queue.Other(b.Context(), arn("none"), 0)
 		b.fails(err, "none", "find", "NonExistentQueue")
-		_, err = b.queue.Other(b.Context(), "arn:aws:sqs:us-east-1:999999999999:parked", 0) // of another account
-		b.fails(err, "parked", "find", "NonExistentQueue")
-		for _, arn := range []string{"", "parked", "arn:aws:sqs:us-east-1:123456789012"} {
+		_, err = b.queue.Other(b.Context(), "arn:aws:sqs:us-east-1:999999999999:quarantine", 0) // of another account
+		b.fails(err, "quarantine", "find", "NonExistentQueue")
+		for _, arn := range []string{"", "quarantine", "arn:aws:sqs:us-east-1:123456789012"} {
 			_, err = b.queue.Other(b.Context(), arn, 0)
 			b.fails(err, "q", "find", "")
 		}
@@ -228,15 +227,15 @@ func TestRedriveMovesAll(t *testing.T) {
 	onQueue(t, sqstest.Config{}, 0, func(b *bench) {
 		source := b.server.Add(sqstest.Config{Name: "source", DeadLetter: "q"})
 		b.server.Add(sqstest.Config{Name: "elsewhere"})
-		all := letters(25, 0)
+		all := entries(25, 0)
 		b.put(all...)
-		got, err := b.queue.Redriven(b.Context())
+		got, err := b.queue.LastMove(b.Context())
 		b.equal([]any{got, err}, []any{dlq.Move{}, nil})
 
 		if err := b.queue.Redrive(b.Context(), arn("source")); err != nil {
 			b.Fatal(err)
 		}
-		got, err = b.queue.Redriven(b.Context())
+		got, err = b.queue.LastMove(b.Context())
 		b.equal([]any{got, err}, []any{dlq.Move{State: "COMPLETED", Moved: 25, Total: 25}, nil})
 		b.visible(0)
 		b.equal(len(b.server.Messages("elsewhere")), 0)
@@ -251,17 +250,17 @@ func TestRedriveMovesAll(t *testing.T) {
 			want[string(all[i].Event)] = all[i].Cause
 		}
 		for _, m := range moved {
-			is[m.Body] = m.Letter.Cause
+			is[m.Body] = m.Entry.Cause
 		}
 		b.equal(len(moved), 25)
 		b.equal(is, want)
 
-		// The last one counts.
+		// The last redrive counts.
 		b.put(all[:2]...)
 		if err := b.queue.Redrive(b.Context(), arn("elsewhere")); err != nil {
 			b.Fatal(err)
 		}
-		got, err = b.queue.Redriven(b.Context())
+		got, err = b.queue.LastMove(b.Context())
 		b.equal([]any{got, err}, []any{dlq.Move{State: "COMPLETED", Moved: 2, Total: 2}, nil})
 		b.equal(len(b.server.Messages("elsewhere")), 2)
 	})
@@ -269,7 +268,7 @@ func TestRedriveMovesAll(t *testing.T) {
 
 func TestRedriveThatFails(t *testing.T) {
 	onQueue(t, sqstest.Config{}, 0, func(b *bench) {
-		b.put(letters(1, 0)...)
+		b.put(entries(1, 0)...)
 		b.server.Add(sqstest.Config{Name: "source"})
 		b.fails(b.queue.Redrive(b.Context(), arn("source")), "q", "redrive", "InvalidParameterValue") // not its source
 		b.server.Add(sqstest.Config{Name: "source", DeadLetter: "q"})
@@ -281,11 +280,11 @@ func TestRedriveThatFails(t *testing.T) {
 			return sqstest.Fault{}
 		})
 		b.fails(b.queue.Redrive(b.Context(), arn("source")), "q", "redrive", "AccessDenied")
-		_, err := b.queue.Redriven(b.Context())
+		_, err := b.queue.LastMove(b.Context())
 		b.fails(err, "q", "redrive", "AccessDenied")
 		b.visible(1)
 
-		got, err := saying(b, `{"Attributes":{"QueueArn":"arn"},"Results":[{"Status":"FAILED","ApproximateNumberOfMessagesMoved":3,"ApproximateNumberOfMessagesToMove":5,"FailureReason":"AWS.SimpleQueueService.NonExistentQueue"}]}`).Redriven(b.Context())
+		got, err := saying(b, `{"Attributes":{"QueueArn":"arn"},"Results":[{"Status":"FAILED","ApproximateNumberOfMessagesMoved":3,"ApproximateNumberOfMessagesToMove":5,"FailureReason":"AWS.SimpleQueueService.NonExistentQueue"}]}`).LastMove(b.Context())
 		b.equal([]any{got, err}, []any{dlq.Move{State: "FAILED", Moved: 3, Total: 5, Why: "AWS.SimpleQueueService.NonExistentQueue"}, nil})
 	})
 }

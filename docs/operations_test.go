@@ -17,9 +17,9 @@ import (
 	"sumoship/transform"
 )
 
-// before is what docs/operations.md takes for granted: a group that is
-// subscribed to Sumo Logic's function, with a log event in it, and that
-// function's queue and worker.
+// before sets up what docs/operations.md assumes: a log group that is subscribed to
+// Sumo Logic's function, with a log event in it, and that function's queue and
+// worker.
 const before = `set -euo pipefail
 cd "$WORK"
 # For SQS version 1 of the AWS CLI does not look at AWS_ENDPOINT_URL.
@@ -34,8 +34,8 @@ done
 quiet aws events put-rule --name SumoCWProcessDLQScheduleRule --schedule-expression 'rate(5 minutes)'
 quiet aws events put-targets --rule SumoCWProcessDLQScheduleRule --targets "Id=1,Arn=arn:aws:lambda:us-east-1:123456789012:function:SumoCWProcessDLQLambda"
 OLD=$(aws sqs create-queue --queue-name SumoCWDeadLetterQueue --query QueueUrl --output text)
-quiet aws sqs send-message --queue-url "$OLD" --message-body file://letter.json
-quiet aws sqs send-message --queue-url "$DeadLetterQueueUrl" --message-body file://letter.json
+quiet aws sqs send-message --queue-url "$OLD" --message-body file://message.json
+quiet aws sqs send-message --queue-url "$DeadLetterQueueUrl" --message-body file://message.json
 aws logs create-log-group --log-group-name /ecs/api
 aws logs create-log-group --log-group-name /ecs/web
 aws logs create-log-stream --log-group-name /ecs/web --log-stream-name web/app/1
@@ -46,8 +46,8 @@ aws logs put-subscription-filter --log-group-name /ecs/web --filter-name SumoLGL
 
 var shellBlock = regexp.MustCompile("(?ms)^(\\*Not on moto: [^\n]+\\*\n)?```sh\n(.*?)^```$")
 
-// docs/operations.md is followed, command by command, in one shell. What moto
-// cannot do is marked there, with its reason, and left out here.
+// The commands of docs/operations.md run one by one in one shell. Those that moto
+// does not support are marked there, with the reason, and skipped here.
 func TestOperationsAreFollowed(t *testing.T) {
 	if os.Getenv("CI") == "" {
 		t.Skip("takes minutes: fifty commands of the AWS CLI; set CI to run it")
@@ -73,15 +73,16 @@ func TestOperationsAreFollowed(t *testing.T) {
 		t.Fatalf("%d blocks run, %d marked, of %d", run, skipped, strings.Count(string(document), "```sh"))
 	}
 
-	// The endpoint of the stack, and the one that it is rotated to.
+	// The stack's endpoint, and the one to which it is rotated.
 	source := sumotest.New()
 	srv := httptest.NewTLSServer(source)
 	defer srv.Close()
 	certificate := filepath.Join(work, "ca.pem")
-	letter := transform.Pack([]byte(`{"messageType":"DATA_MESSAGE","logGroup":"/ecs/web","logStream":"web/app/1","logEvents":[{"id":"1","timestamp":1767323045000,"message":"parked"}]}`))
+	message := transform.Pack([]byte(`{"messageType":"DATA_MESSAGE","logGroup":"/ecs/web","logStream":"web/app/1","logEvents":[
+		{"id":"1","timestamp":1767323045000,"message":"dead-lettered"}]}`))
 	for name, b := range map[string][]byte{
 		certificate:                          pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}),
-		filepath.Join(work, "letter.json"):   letter,
+		filepath.Join(work, "message.json"):  message,
 		filepath.Join(work, "operations.sh"): []byte(script),
 	} {
 		if err := os.WriteFile(name, b, 0o600); err != nil {
@@ -91,10 +92,11 @@ func TestOperationsAreFollowed(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", work+"/", "../cmd/sumoship").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	cmd := exec.Command(interpreter, "../testdata/template/stack.py", "with", "../template.yaml", "SumoEndpoint="+srv.URL+"/receiver/v1/http/FIRST", "Subscription=pattern", "LogGroupPattern=^/ecs/",
+	cmd := exec.Command(interpreter, "../testdata/template/stack.py", "with", "../template.yaml",
+		"SumoEndpoint="+srv.URL+"/receiver/v1/http/FIRST", "Subscription=pattern", "LogGroupPattern=^/ecs/",
 		"--", "bash", filepath.Join(work, "operations.sh"))
 	cmd.Env = append(os.Environ(), "WORK="+work, "SSL_CERT_FILE="+certificate, "PATH="+work+":"+os.Getenv("PATH"))
-	cmd.Stdin = strings.NewReader(srv.URL + "/receiver/v1/http/SECOND\n") // what read is given
+	cmd.Stdin = strings.NewReader(srv.URL + "/receiver/v1/http/SECOND\n") // for the script's read
 	out, err := cmd.CombinedOutput()
 	text := string(out)
 	if err != nil {
@@ -111,7 +113,7 @@ func TestOperationsAreFollowed(t *testing.T) {
 	var uris []string
 	for _, r := range source.Requests() {
 		uris = append(uris, r.URI)
-		if !strings.Contains(string(r.Body), `"parked"`) && !strings.Contains(string(r.Body), `"missed"`) {
+		if !strings.Contains(string(r.Body), `"dead-lettered"`) && !strings.Contains(string(r.Body), `"missed"`) {
 			t.Errorf("sent %s", r.Body)
 		}
 	}

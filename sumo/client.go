@@ -20,53 +20,71 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// Client sends records to an HTTP Source. Its fields are not changed after
-// first use; it may be used by several goroutines.
+// Client sends records to an HTTP Source. Its fields must not change after first
+// use. It is safe for concurrent use.
 type Client struct {
-	HTTP *http.Client // nil means one that NewHTTP makes
-	Log  *slog.Logger // nil means none; told of warnings in answers
+	HTTP *http.Client // nil means NewHTTP
+	Log  *slog.Logger // gets the warnings in responses; nil means none
 
-	Name     string        // X-Sumo-Client
-	Plain    bool          // send bodies without gzip
-	Level    int           // of gzip, 1 to 9; 0 means DefaultLevel
-	MaxBody  int           // of a body before gzip, in bytes; 0 means DefaultMaxBody
-	InFlight int           // bodies on their way at once in one delivery; 0 means DefaultInFlight
-	Together int           // requests at once in all deliveries; 0 means no bound but InFlight of each
-	Attempts int           // requests per body; 0 means DefaultAttempts
-	Pause    time.Duration // before the second request, doubled for each further one up to 10 s; 0 means DefaultPause
-	Timeout  time.Duration // of one request; 0 means DefaultTimeout
+	Name           string        // X-Sumo-Client
+	NoCompression  bool          // send bodies without gzip
+	Level          int           // of gzip, 1 to 9; 0 means DefaultLevel
+	MaxBody        int           // of a body before gzip, in bytes; 0 means DefaultMaxBody
+	InFlight       int           // bodies in flight in one delivery; 0 means DefaultInFlight
+	MaxRequests    int           // requests in flight in all deliveries; 0 means InFlight for each
+	Attempts       int           // requests per body; 0 means DefaultAttempts
+	InitialBackoff time.Duration // before the second request, doubled for each further one up to 10 s; 0 means DefaultInitialBackoff
+	Timeout        time.Duration // of one request; 0 means DefaultTimeout
 
 	once  sync.Once
-	slots chan struct{} // one for each request, if Together is set
+	slots chan struct{} // one for each request, if MaxRequests is set
 
-	// What is kept for its next use. It is kept over garbage collections, unlike
-	// in a sync.Pool: making a writer anew costs more than compressing a small
-	// body does.
-	zips  chan *gzip.Writer
-	boxes chan *body
-	texts chan []byte // of bodies that were compressed
+	gzipPool   pool[*gzip.Writer]
+	bodyPool   pool[*body]
+	bufferPool pool[[]byte] // text buffers of bodies that were compressed
+}
+
+// pool keeps values for reuse. Unlike a sync.Pool it keeps them over garbage
+// collections: a new gzip.Writer costs more than compressing a small body.
+type pool[T any] chan T
+
+// get returns the zero value of T if the pool is empty.
+func (p pool[T]) get() (v T) {
+	select {
+	case v = <-p:
+	default:
+	}
+	return v
+}
+
+// put drops v if the pool is full.
+func (p pool[T]) put(v T) {
+	select {
+	case p <- v:
+	default:
+	}
 }
 
 // Defaults of Client.
 const (
-	DefaultLevel    = 6         // the cheapest, see docs/performance.md
-	DefaultMaxBody  = 1_000_000 // Sumo Logic recommends 100 KB to 1 MB
-	DefaultInFlight = 4         // an HTTP Source is not made for many connections
-	DefaultAttempts = 6
-	DefaultPause    = 250 * time.Millisecond
-	DefaultTimeout  = 25 * time.Second // Sumo Logic itself gives up after 30 s
+	DefaultLevel          = 6         // the cheapest, see docs/performance.md
+	DefaultMaxBody        = 1_000_000 // Sumo Logic recommends 100 KB to 1 MB
+	DefaultInFlight       = 4         // an HTTP Source is not made for many connections
+	DefaultAttempts       = 6
+	DefaultInitialBackoff = 250 * time.Millisecond
+	DefaultTimeout        = 25 * time.Second // Sumo Logic itself gives up after 30 s
 )
 
-const maxPause = 10 * time.Second
+const maxBackoff = 10 * time.Second
 
-// NewHTTP makes the HTTP client that suits a Client: it keeps one connection
-// for each body in flight and follows no redirect, which would turn a POST
-// into a GET and its 200 into a lie.
+// NewHTTP returns an HTTP client for a Client: it keeps one connection for each
+// body in flight and does not follow redirects, which would turn a POST into a GET
+// whose 200 confirms nothing.
 func NewHTTP(inFlight int) *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConnsPerHost, t.MaxConnsPerHost = inFlight, inFlight
-	// HTTP/2 would put all requests on one connection, which a single loss holds
-	// up, and brings nothing to a few large requests.
+	// HTTP/2 would put all requests on one connection, where one lost packet delays
+	// them all, and gains nothing for a few large requests.
 	t.Protocols = new(http.Protocols)
 	t.Protocols.SetHTTP1(true)
 	t.ForceAttemptHTTP2, t.TLSNextProto, t.TLSClientConfig = false, nil, nil
@@ -87,52 +105,47 @@ func (c *Client) init() {
 		set(&c.MaxBody, DefaultMaxBody)
 		set(&c.InFlight, DefaultInFlight)
 		set(&c.Attempts, DefaultAttempts)
-		if c.Pause == 0 {
-			c.Pause = DefaultPause
+		if c.InitialBackoff == 0 {
+			c.InitialBackoff = DefaultInitialBackoff
 		}
 		if c.Timeout == 0 {
 			c.Timeout = DefaultTimeout
 		}
 		if c.HTTP == nil {
-			c.HTTP = NewHTTP(max(c.InFlight, c.Together))
+			c.HTTP = NewHTTP(max(c.InFlight, c.MaxRequests))
 		}
-		if c.Together > 0 {
-			c.slots = make(chan struct{}, c.Together)
+		if c.MaxRequests > 0 {
+			c.slots = make(chan struct{}, c.MaxRequests)
 		}
-		bodies := max(c.InFlight, c.Together) + 1
-		c.zips, c.boxes, c.texts = make(chan *gzip.Writer, bodies), make(chan *body, bodies), make(chan []byte, bodies)
+		bodies := max(c.InFlight, c.MaxRequests) + 1
+		c.gzipPool = make(pool[*gzip.Writer], bodies)
+		c.bodyPool = make(pool[*body], bodies)
+		c.bufferPool = make(pool[[]byte], bodies)
 		if c.Log == nil {
 			c.Log = slog.New(slog.DiscardHandler)
 		}
 	})
 }
 
-// zip compresses the text of a body, which then is nil.
+// zip compresses the text of a body and sets it to nil.
 func (c *Client) zip(b *body) {
 	out := bytes.NewBuffer(b.zipped[:0])
-	var w *gzip.Writer
-	select {
-	case w = <-c.zips:
+	w := c.gzipPool.get()
+	if w != nil {
 		w.Reset(out)
-	default:
+	} else {
 		w, _ = gzip.NewWriterLevel(out, c.Level) // the level was checked with the configuration
 	}
-	w.Write(b.text) // a bytes.Buffer takes everything
+	w.Write(b.text) // to a bytes.Buffer: this cannot fail
 	w.Close()
-	select {
-	case c.zips <- w:
-	default:
-	}
+	c.gzipPool.put(w)
 	if cap(b.text) <= 2*c.MaxBody {
-		select {
-		case c.texts <- b.text[:0]:
-		default:
-		}
+		c.bufferPool.put(b.text[:0])
 	}
 	b.text, b.zipped = nil, out.Bytes()
 }
 
-// unzip is the text of size bytes that zip has compressed.
+// unzip returns the text, size bytes long, that zip has compressed.
 func unzip(zipped []byte, size int) []byte {
 	text := make([]byte, size)
 	r, err := gzip.NewReader(bytes.NewReader(zipped))
@@ -140,43 +153,43 @@ func unzip(zipped []byte, size int) []byte {
 		_, err = io.ReadFull(r, text)
 	}
 	if err != nil {
-		panic(fmt.Sprintf("what was compressed here is not gzip: %v", err))
+		panic(fmt.Sprintf("sumo: a body that was compressed here is not gzip: %v", err))
 	}
 	return text
 }
 
-// pauses is the pace of the attempts at one body: exponential with jitter, not
-// before the time that the source asked for, and only while there is time for
-// one more attempt.
-type pauses struct {
+// retries is the backoff between the attempts at one body: exponential with
+// jitter, at least the source's Retry-After, and only while there is time for one
+// more attempt.
+type retries struct {
 	backoff.ExponentialBackOff
 	left  int // attempts
 	ctx   context.Context
-	after time.Duration // what Retry-After of the last answer said
+	after time.Duration // Retry-After of the last response
 }
 
-func (c *Client) pauses(ctx context.Context) *pauses {
-	return &pauses{
+func (c *Client) retries(ctx context.Context) *retries {
+	return &retries{
 		ExponentialBackOff: *backoff.NewExponentialBackOff(
-			backoff.WithInitialInterval(c.Pause), backoff.WithMultiplier(2), backoff.WithRandomizationFactor(0.5),
-			backoff.WithMaxInterval(maxPause*2/3), backoff.WithMaxElapsedTime(0)),
+			backoff.WithInitialInterval(c.InitialBackoff), backoff.WithMultiplier(2), backoff.WithRandomizationFactor(0.5),
+			backoff.WithMaxInterval(maxBackoff*2/3), backoff.WithMaxElapsedTime(0)),
 		left: c.Attempts,
 		ctx:  ctx,
 	}
 }
 
-func (p *pauses) NextBackOff() time.Duration {
-	if p.left--; p.left <= 0 {
+func (r *retries) NextBackOff() time.Duration {
+	if r.left--; r.left <= 0 {
 		return backoff.Stop
 	}
-	d := max(min(p.ExponentialBackOff.NextBackOff(), maxPause), p.after)
-	if deadline, ok := p.ctx.Deadline(); ok && time.Until(deadline) <= d {
+	d := max(min(r.ExponentialBackOff.NextBackOff(), maxBackoff), r.after)
+	if deadline, ok := r.ctx.Deadline(); ok && time.Until(deadline) <= d {
 		return backoff.Stop
 	}
 	return d
 }
 
-// retryAfter reads the header of that name: seconds or a date.
+// retryAfter parses the Retry-After header, seconds or a date; 0 if there is none.
 func retryAfter(h http.Header) time.Duration {
 	v := h.Get("Retry-After")
 	if s, err := strconv.Atoi(v); err == nil && s > 0 {
@@ -188,11 +201,11 @@ func retryAfter(h http.Header) time.Duration {
 	return 0
 }
 
-// reading is a payload that the HTTP client reads. It may do so even after it
-// has returned an answer, until it closes the reader.
+// reading is a request body. The HTTP client may read it even after it has returned
+// a response, until it closes it.
 type reading struct {
 	bytes.Reader
-	readers *atomic.Int32 // not closed yet
+	readers *atomic.Int32 // how many are not closed yet
 	once    sync.Once
 }
 
@@ -208,14 +221,14 @@ func (r *reading) Close() error {
 	return nil
 }
 
-// post sends a payload once. While readers is not 0 it is still being read.
+// post sends a payload once. It may still be read while readers is not 0.
 func (c *Client) post(ctx context.Context, ep Endpoint, header http.Header, payload []byte, readers *atomic.Int32) (after time.Duration, failure *SendError) {
 	if c.slots != nil {
 		select {
 		case c.slots <- struct{}{}:
 			defer func() {
 				<-c.slots
-				runtime.Gosched() // whoever waits for the slot goes first
+				runtime.Gosched() // a goroutine that waits for the slot goes first
 			}()
 		case <-ctx.Done():
 		}
@@ -240,17 +253,17 @@ func (c *Client) post(ctx context.Context, ep Endpoint, header http.Header, payl
 	if err != nil {
 		switch {
 		case ctx.Err() != nil:
-			return 0, &SendError{Class: OutOfTime, Err: errors.New("no answer before the time was up")}
+			return 0, &SendError{Class: OutOfTime, Err: errors.New("no answer before the deadline")}
 		case attempt.Err() != nil:
 			return 0, &SendError{Class: Unavailable, Err: fmt.Errorf("no answer within %s", c.Timeout)}
 		}
 		if ue, ok := errors.AsType[*url.Error](err); ok {
-			err = ue.Err // the rest of its text is the URL
+			err = ue.Err // the rest of the text is the URL
 		}
 		return 0, &SendError{Class: Unavailable, Err: errors.New(ep.redact(err.Error()))}
 	}
 	defer resp.Body.Close()
-	// The status has decided; what goes wrong with the rest does not matter.
+	// The status decides; an error in the rest of the response does not matter.
 	answer, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
 	if failure = statusError(resp.StatusCode); failure != nil {
 		return retryAfter(resp.Header), failure
@@ -259,7 +272,7 @@ func (c *Client) post(ctx context.Context, ep Endpoint, header http.Header, payl
 	return 0, nil
 }
 
-// warn logs what an answer of success says against its data.
+// warn logs a warning in the response to a successful request.
 func (c *Client) warn(ep Endpoint, status int, answer []byte) {
 	answer = bytes.TrimSpace(answer)
 	if len(answer) == 0 || answer[0] != '{' {
@@ -280,5 +293,5 @@ func (c *Client) warn(ep Endpoint, status int, answer []byte) {
 	}
 	message, _ := clip(clean(ep.redact(w.Message)), 200)
 	code, _ := clip(clean(ep.redact(w.Code)), 100)
-	c.Log.Warn("the source took the data with a warning", "status", status, "code", code, "warning", message)
+	c.Log.Warn("the source accepted the data with a warning", "status", status, "code", code, "warning", message)
 }

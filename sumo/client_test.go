@@ -50,7 +50,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// stopwatch notes when each request starts.
+// stopwatch records when each request starts.
 type stopwatch struct {
 	http.RoundTripper
 	mu sync.Mutex
@@ -64,7 +64,7 @@ func (s *stopwatch) RoundTrip(r *http.Request) (*http.Response, error) {
 	return s.RoundTripper.RoundTrip(r)
 }
 
-func (s *stopwatch) pauses() []time.Duration {
+func (s *stopwatch) backoffs() []time.Duration {
 	var out []time.Duration
 	for i := 1; i < len(s.at); i++ {
 		out = append(out, s.at[i].Sub(s.at[i-1]))
@@ -72,7 +72,7 @@ func (s *stopwatch) pauses() []time.Duration {
 	return out
 }
 
-// endless is a script that is long enough for any test.
+// endless returns a script that is long enough for any test.
 func endless(step sumotest.Step) []sumotest.Step {
 	steps := make([]sumotest.Step, 1000)
 	for i := range steps {
@@ -81,7 +81,7 @@ func endless(step sumotest.Step) []sumotest.Step {
 	return steps
 }
 
-func TestTransientTroubleIsTriedAgain(t *testing.T) {
+func TestTransientFailuresAreRetried(t *testing.T) {
 	for _, tt := range []struct {
 		step  sumotest.Step
 		class string
@@ -100,15 +100,15 @@ func TestTransientTroubleIsTriedAgain(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now()
 				source := sumotest.New(tt.step, tt.step)
-				c := &sumo.Client{HTTP: over(source), Timeout: 3 * time.Second, Pause: time.Millisecond}
+				c := &sumo.Client{HTTP: over(source), Timeout: 3 * time.Second, InitialBackoff: time.Millisecond}
 				o := deliver(t.Context(), t, c, "a")
 				if o.Confirmed != 1 || o.Err != nil || o.Bodies != 1 {
 					t.Errorf("%+v", o)
 				}
 				if d := cmp.Diff(map[string]int{tt.class: 2, "2xx": 1}, o.Attempts); d != "" {
-					t.Error(d)
+					t.Errorf("attempts (-want +got):\n%s", d)
 				}
-				// A request that hangs is given up after Timeout, the others at once.
+				// A request that hangs is given up after Timeout, the others fail at once.
 				took, hung := time.Since(start).Truncate(time.Second), tt.step.Kind == sumotest.Hang
 				if hung && took != 6*time.Second || !hung && took != 0 {
 					t.Errorf("took %s", took)
@@ -123,7 +123,7 @@ func TestTransientTroubleIsTriedAgain(t *testing.T) {
 	}
 }
 
-func TestFinalAnswersAreNotTriedAgain(t *testing.T) {
+func TestPermanentFailuresAreNotRetried(t *testing.T) {
 	for status, class := range map[int]sumo.Class{
 		301: sumo.Misconfigured, 302: sumo.Misconfigured, 307: sumo.Misconfigured, 308: sumo.Misconfigured,
 		401: sumo.Misconfigured, 403: sumo.Misconfigured, 404: sumo.Misconfigured,
@@ -169,43 +169,43 @@ func TestAttemptsBoundsTheRequestsOfABody(t *testing.T) {
 	}
 }
 
-func TestPausesDoubleWithJitter(t *testing.T) {
+func TestBackoffDoublesWithJitter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		seen := map[time.Duration]bool{}
 		for range 50 {
 			watch := &stopwatch{RoundTripper: sumotest.New(endless(sumotest.Step{Status: 503})...)}
-			deliver(t.Context(), t, &sumo.Client{HTTP: over(watch), Pause: 100 * time.Millisecond, Attempts: 6}, "a")
+			deliver(t.Context(), t, &sumo.Client{HTTP: over(watch), InitialBackoff: 100 * time.Millisecond, Attempts: 6}, "a")
 			want := 100 * time.Millisecond
-			for i, pause := range watch.pauses() {
-				if pause < want/2 || pause > want*3/2+1 { // backoff rounds up by a nanosecond
-					t.Errorf("pause %d is %s, want %s give or take half", i, pause, want)
+			for i, wait := range watch.backoffs() {
+				if wait < want/2 || wait > want*3/2+1 { // backoff rounds up by a nanosecond
+					t.Errorf("backoff %d is %s, want %s, plus or minus half", i, wait, want)
 				}
 				want *= 2
 			}
-			seen[watch.pauses()[0]] = true
+			seen[watch.backoffs()[0]] = true
 		}
 		if len(seen) < 40 {
-			t.Errorf("50 clients made only %d different pauses: they would come back together", len(seen))
+			t.Errorf("50 clients had only %d different backoffs: they would all retry at once", len(seen))
 		}
 	})
 }
 
-func TestNoPauseIsOver10Seconds(t *testing.T) {
+func TestBackoffIsAtMost10Seconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		watch := &stopwatch{RoundTripper: sumotest.New(endless(sumotest.Step{Status: 503})...)}
 		deliver(t.Context(), t, &sumo.Client{HTTP: over(watch), Attempts: 50}, "a")
 		seen := map[time.Duration]bool{}
-		for i, pause := range watch.pauses() {
-			if pause > 10*time.Second {
-				t.Fatalf("pause %d is %s", i, pause)
+		for i, wait := range watch.backoffs() {
+			if wait > 10*time.Second {
+				t.Fatalf("backoff %d is %s", i, wait)
 			}
-			if i > 6 && pause < 3*time.Second {
-				t.Errorf("pause %d is %s: they shrink again", i, pause)
+			if i > 6 && wait < 3*time.Second {
+				t.Errorf("backoff %d is %s: it shrinks again", i, wait)
 			}
-			seen[pause] = true
+			seen[wait] = true
 		}
 		if len(seen) < 20 {
-			t.Errorf("49 pauses of only %d lengths: no jitter is left", len(seen))
+			t.Errorf("49 backoffs of only %d lengths: there is no jitter", len(seen))
 		}
 	})
 }
@@ -219,7 +219,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 			}{
 				{"seconds", "7", 7 * time.Second, 7 * time.Second},
 				{"date", "+7", 7 * time.Second, 7 * time.Second},
-				{"shorter than the pause", "1", 2 * time.Second, 6*time.Second + 1},
+				{"shorter than the backoff", "1", 2 * time.Second, 6*time.Second + 1},
 				{"zero", "0", 2 * time.Second, 6*time.Second + 1},
 				{"negative", "-7", 2 * time.Second, 6*time.Second + 1},
 				{"date gone by", "+-7", 2 * time.Second, 6*time.Second + 1},
@@ -231,9 +231,9 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 					tt.header = time.Now().Add(d).UTC().Format(http.TimeFormat)
 				}
 				watch := &stopwatch{RoundTripper: sumotest.New(sumotest.Step{Status: status, RetryAfter: tt.header})}
-				deliver(t.Context(), t, &sumo.Client{HTTP: over(watch), Pause: 4 * time.Second}, "a")
-				if p := watch.pauses(); len(p) != 1 || p[0] < tt.least || p[0] > tt.most {
-					t.Errorf("%d, %s: paused %v, want %s to %s", status, tt.name, p, tt.least, tt.most)
+				deliver(t.Context(), t, &sumo.Client{HTTP: over(watch), InitialBackoff: 4 * time.Second}, "a")
+				if p := watch.backoffs(); len(p) != 1 || p[0] < tt.least || p[0] > tt.most {
+					t.Errorf("%d, %s: backoffs %v, want %s to %s", status, tt.name, p, tt.least, tt.most)
 				}
 			}
 		}
@@ -243,14 +243,14 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 func TestRetryAfterCountsForTheNextAttemptOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		watch := &stopwatch{RoundTripper: sumotest.New(sumotest.Step{Status: 429, RetryAfter: "60"}, sumotest.Step{Status: 503})}
-		deliver(t.Context(), t, &sumo.Client{HTTP: over(watch), Pause: time.Millisecond}, "a")
-		if p := watch.pauses(); len(p) != 2 || p[0] != time.Minute || p[1] > time.Second {
-			t.Errorf("paused %v", p)
+		deliver(t.Context(), t, &sumo.Client{HTTP: over(watch), InitialBackoff: time.Millisecond}, "a")
+		if p := watch.backoffs(); len(p) != 2 || p[0] != time.Minute || p[1] > time.Second {
+			t.Errorf("backoffs %v", p)
 		}
 	})
 }
 
-func TestRetryAfterBeyondTheDeadlineEndsTheTries(t *testing.T) {
+func TestRetryAfterBeyondTheDeadlineEndsTheAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, after := range []string{"60", "10", time.Now().Add(time.Minute).UTC().Format(http.TimeFormat)} {
 			start := time.Now()
@@ -285,13 +285,13 @@ func TestNoAttemptStartsAfterTheDeadline(t *testing.T) {
 				}
 			}
 			if d := cmp.Diff([]int{0, 1, 2, 3}, o.Unconfirmed); d != "" {
-				t.Error(d)
+				t.Errorf("unconfirmed (-want +got):\n%s", d)
 			}
 		}
 	})
 }
 
-func TestHangingSourceIsLeftAtTheDeadline(t *testing.T) {
+func TestHangingSourceIsGivenUpAtTheDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
@@ -327,7 +327,7 @@ func TestNothingIsSentAfterTheDeadline(t *testing.T) {
 	})
 }
 
-func TestCancellingEndsThePauses(t *testing.T) {
+func TestCancellingEndsTheBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		ctx, cancel := context.WithCancel(t.Context())
@@ -340,7 +340,7 @@ func TestCancellingEndsThePauses(t *testing.T) {
 	})
 }
 
-// What a 2xx says against the data is logged and changes nothing else.
+// A warning in a 2xx response is logged and changes nothing else.
 func TestWarningsInAnswersAreLogged(t *testing.T) {
 	type warning struct {
 		Status  int    `json:"status"`
@@ -386,14 +386,14 @@ func TestWarningsInAnswersAreLogged(t *testing.T) {
 				}
 			}
 			if d := cmp.Diff(tt.want, got); d != "" {
-				t.Error(d)
+				t.Errorf("warning (-want +got):\n%s", d)
 			}
 		})
 	}
 }
 
-// The data is in when the status says so; sending it again would double it.
-func TestStatus200CountsWhateverBecomesOfItsBody(t *testing.T) {
+// The status alone confirms the data; sending it again would duplicate it.
+func TestStatus200CountsWhateverItsBody(t *testing.T) {
 	for name, body := range map[string]func(context.Context) io.Reader{
 		"breaks off": func(context.Context) io.Reader {
 			return io.MultiReader(strings.NewReader(`{"code":`), iotest.ErrReader(io.ErrUnexpectedEOF))
@@ -440,7 +440,7 @@ func TestClientNameAndTokenAreSent(t *testing.T) {
 		}
 		r := source.Requests()[0]
 		if d := cmp.Diff(want, sumoHeaders(r.Header)); d != "" {
-			t.Error(d)
+			t.Errorf("headers (-want +got):\n%s", d)
 		}
 		if r.URI != "/receiver/v1/http?a=b" {
 			t.Errorf("posted to %s", r.URI)

@@ -14,8 +14,8 @@ import (
 	"github.com/cenkalti/backoff/v4"
 )
 
-// Delivery sends the records of one invocation. Add and Wait are for one
-// goroutine.
+// Delivery sends the records of one invocation. Add and Wait must be called from
+// one goroutine.
 type Delivery struct {
 	c     *Client
 	ctx   context.Context
@@ -23,62 +23,61 @@ type Delivery struct {
 	slots chan struct{} // one for each body in flight
 	wg    sync.WaitGroup
 
-	open    map[Source]*body // bodies that take records
-	last    *body            // the one of them that took a record last
+	open    map[Source]*body // bodies that still accept records
+	last    *body            // the one that got a record last
 	pending int              // bytes in them
 
-	pausing context.Context // done when nothing is to be tried again; its cause is the *SendError
+	sending context.Context // done when nothing more is tried; its cause is the *SendError
 	stop    context.CancelCauseFunc
 
 	mu  sync.Mutex
 	out Outcome
 }
 
-// maxPending bounds the open bodies of a delivery of many sources, in multiples
-// of MaxBody: beyond it the largest is sent as it is.
+// maxPending bounds the open bodies of a delivery to many sources, in multiples of
+// MaxBody: beyond it the largest is sent early.
 const maxPending = 4
 
-// Outcome is what became of a delivery.
+// Outcome is the result of a delivery.
 type Outcome struct {
-	Records     int            // taken
-	Confirmed   int            // that the source answered 2xx for
-	Unconfirmed []int          // events of the others, in ascending order
-	Err         error          // why there are such: the first *SendError, but a Misconfigured one before a Rejected one
+	Records     int            // passed to Add
+	Confirmed   int            // records that the source answered 2xx for
+	Unconfirmed []int          // event numbers of the other records, in ascending order
+	Err         error          // why: the first *SendError, but a Misconfigured one before a Rejected one; nil if Unconfirmed is empty
 	Bodies      int            // confirmed or given up; a body split after a 413 counts by its parts
-	RawBytes    int64          // of confirmed bodies before gzip
-	SentBytes   int64          // of confirmed bodies as they were sent
-	Attempts    map[string]int // requests by class of their status: 2xx, 3xx, 4xx, 5xx, none
-	Clipped     int            // bodies whose metadata was over a limit of Sumo Logic's
+	RawBytes    int64          // size of the confirmed bodies before gzip
+	SentBytes   int64          // size of the confirmed bodies as sent
+	Attempts    map[string]int // requests by class of status: 2xx, 3xx, 4xx, 5xx, none
+	Clipped     int            // bodies whose metadata exceeded a limit of Sumo Logic
 }
 
-// body is the records of one request.
+// body holds the records of one request.
 type body struct {
 	source Source
 	text   []byte // nil once it has been compressed
-	ends   []int  // where each record ends in text, without its newline
+	ends   []int  // where each record ends in text, before its newline
 	events []int
 	zipped []byte
 
-	readers atomic.Int32 // HTTP requests that may still read text or zipped
+	readers atomic.Int32 // requests that may still read text or zipped
 }
 
-// size of the body before gzip, in bytes.
+// size returns the size of the body before gzip, in bytes.
 func (b *body) size() int { return b.ends[len(b.ends)-1] }
 
-// Begin starts a delivery. When ctx is done nothing more is sent; what is on
-// its way then is not confirmed.
+// Begin starts a delivery. When ctx is done nothing more is sent, and the bodies in
+// flight are not confirmed.
 func (c *Client) Begin(ctx context.Context, ep Endpoint) *Delivery {
 	c.init()
 	d := &Delivery{c: c, ctx: ctx, ep: ep, slots: make(chan struct{}, c.InFlight), open: map[Source]*body{}}
-	d.pausing, d.stop = context.WithCancelCause(ctx)
+	d.sending, d.stop = context.WithCancelCause(ctx)
 	d.out.Attempts = map[string]int{}
 	return d
 }
 
-// Add takes the record of the log event with that number. Records of one source
-// go, in their order and joined by newlines, into bodies of at most MaxBody
-// bytes; a record that is larger goes alone. Add waits while InFlight bodies
-// are on their way.
+// Add adds the record of the log event with that number. Records of one source go,
+// in order and joined by newlines, into bodies of at most MaxBody bytes; a larger
+// record goes alone. Add waits while InFlight bodies are in flight.
 func (d *Delivery) Add(source Source, event int, record []byte) {
 	d.out.Records++
 	b := d.body(source)
@@ -98,7 +97,7 @@ func (d *Delivery) Add(source Source, event int, record []byte) {
 	}
 }
 
-// body is the open body of source.
+// body returns the open body of source.
 func (d *Delivery) body(source Source) *body {
 	if d.last != nil && d.last.source == source {
 		return d.last
@@ -123,15 +122,15 @@ func (d *Delivery) largest() *body {
 	return most
 }
 
-// flush hands an open body over to be sent. It compresses the body before it
-// waits until it may go, so that what is on its way takes no more memory than
-// it has to. The last one is sent here and now: most deliveries have no other, and
-// handing it to a goroutine is a good part of what a small one costs.
+// flush sends an open body. It compresses the body before it waits for a slot, so
+// that a waiting body takes little memory. The last body is sent by the calling
+// goroutine: most deliveries have no other, and starting a goroutine is a good part
+// of what a small one costs.
 func (d *Delivery) flush(b *body, last bool) {
 	delete(d.open, b.source)
 	d.last = nil
 	d.pending -= len(b.text) + 1
-	if d.stopped() == nil && !d.c.Plain {
+	if d.stopped() == nil && !d.c.NoCompression {
 		d.c.zip(b)
 	}
 	select {
@@ -158,7 +157,7 @@ func (d *Delivery) flush(b *body, last bool) {
 	}
 }
 
-// Wait sends what is left and tells what became of everything.
+// Wait sends the remaining bodies and returns the outcome of the delivery.
 func (d *Delivery) Wait() Outcome {
 	left := slices.SortedFunc(maps.Values(d.open), func(a, b *body) int { return cmp.Compare(a.events[0], b.events[0]) })
 	for i, b := range left {
@@ -170,19 +169,19 @@ func (d *Delivery) Wait() Outcome {
 	return d.out
 }
 
-// stopped is why nothing is tried any more, nil while there is no reason.
+// stopped returns why nothing more is tried, nil while sending goes on.
 func (d *Delivery) stopped() error {
-	if d.pausing.Err() == nil {
+	if d.sending.Err() == nil {
 		return nil
 	}
-	if err, ok := errors.AsType[*SendError](context.Cause(d.pausing)); ok {
+	if err, ok := errors.AsType[*SendError](context.Cause(d.sending)); ok {
 		return err
 	}
-	return &SendError{Class: OutOfTime, Err: errors.New("the time was up before all was sent")}
+	return &SendError{Class: OutOfTime, Err: errors.New("the deadline came before all was sent")}
 }
 
-// deliver sends a body until it is confirmed or given up. After one that has
-// found the source unavailable or its endpoint wrong nothing more is tried.
+// deliver sends a body until it is confirmed or given up. After a body that finds
+// the source unavailable or the endpoint wrong nothing more is tried.
 func (d *Delivery) deliver(b *body) {
 	header := http.Header{"User-Agent": {"sumoship"}}
 	clipped := b.source.header(header)
@@ -193,7 +192,7 @@ func (d *Delivery) deliver(b *body) {
 		header[headerToken] = []string{token}
 	}
 	payload := b.text
-	if !d.c.Plain {
+	if !d.c.NoCompression {
 		header["Content-Encoding"] = []string{"gzip"}
 		payload = b.zipped
 	}
@@ -205,7 +204,7 @@ func (d *Delivery) deliver(b *body) {
 			} else {
 				d.deliver(half)
 			}
-			b.readers.Add(half.readers.Load()) // it may be a part of b's buffers
+			b.readers.Add(half.readers.Load()) // it may share b's buffers
 		}
 		return
 	}
@@ -229,22 +228,22 @@ func (d *Delivery) deliver(b *body) {
 	d.out.SentBytes += int64(len(payload))
 }
 
-// try posts a payload until it is confirmed or there is no use in trying.
+// try posts a payload until it is confirmed or a retry is pointless.
 func (d *Delivery) try(header http.Header, payload []byte, readers *atomic.Int32) *SendError {
 	var last *SendError
-	pauses := d.c.pauses(d.ctx)
+	retries := d.c.retries(d.ctx)
 	err := backoff.Retry(func() error {
 		after, failure := d.c.post(d.ctx, d.ep, header, payload, readers)
 		d.count(failure)
 		if last = failure; failure == nil {
 			return nil
 		}
-		pauses.after = after
+		retries.after = after
 		if failure.Class != Unavailable {
 			return backoff.Permanent(failure)
 		}
 		return failure
-	}, backoff.WithContext(pauses, d.pausing))
+	}, backoff.WithContext(retries, d.sending))
 	if err == nil {
 		return nil
 	}
@@ -270,17 +269,17 @@ func (d *Delivery) giveUp(b *body, err error) {
 	defer d.mu.Unlock()
 	d.out.Bodies++
 	d.out.Unconfirmed = append(d.out.Unconfirmed, b.events...)
-	// A wrong endpoint concerns all that comes after, a refused body itself alone.
+	// A wrong endpoint affects all later bodies, a refused body only itself.
 	if d.out.Err == nil || ClassOf(d.out.Err) == Rejected && ClassOf(err) == Misconfigured {
 		d.out.Err = err
 	}
 }
 
-// split is b in two, each with half of its records. That a source refuses a
-// body for its size is rare enough for taking its text out of gzip again.
+// split returns two bodies, each with half of b's records. A source refuses a body
+// for its size so rarely that its text may be decompressed again.
 func (c *Client) split(b *body) [2]*body {
 	text := b.text
-	if !c.Plain {
+	if !c.NoCompression {
 		text = unzip(b.zipped, b.size())
 	}
 	n := len(b.ends) / 2
@@ -290,39 +289,31 @@ func (c *Client) split(b *body) [2]*body {
 	for _, end := range b.ends[n:] {
 		right.ends = append(right.ends, end-cut-1)
 	}
-	if !c.Plain {
+	if !c.NoCompression {
 		c.zip(left)
 		c.zip(right)
 	}
 	return [2]*body{left, right}
 }
 
-// empty is a body to be filled, in buffers of earlier ones.
+// empty returns a body without records, which reuses buffers.
 func (c *Client) empty() *body {
-	var b *body
-	select {
-	case b = <-c.boxes:
-	default:
+	b := c.bodyPool.get()
+	if b == nil {
 		b = new(body)
 	}
 	if b.text == nil {
-		select {
-		case b.text = <-c.texts:
-		default:
-		}
+		b.text = c.bufferPool.get()
 	}
 	return b
 }
 
-// recycle keeps the buffers of a body for another one, unless they are large or
-// an HTTP request has not let go of them.
+// recycle keeps the buffers of a body for reuse, unless they are large or an HTTP
+// request may still read them.
 func (c *Client) recycle(b *body) {
 	if max(cap(b.text), cap(b.zipped)) > 2*c.MaxBody || b.readers.Load() != 0 {
 		return
 	}
 	b.source, b.text, b.ends, b.events, b.zipped = Source{}, b.text[:0], b.ends[:0], b.events[:0], b.zipped[:0]
-	select {
-	case c.boxes <- b:
-	default:
-	}
+	c.bodyPool.put(b)
 }

@@ -52,9 +52,9 @@ func TestBodiesAreCutBetweenRecords(t *testing.T) {
 		for _, plain := range []bool{false, true} {
 			t.Run(fmt.Sprint(tt.name, ", plain ", plain), func(t *testing.T) {
 				source := sumotest.New()
-				o := deliver(t.Context(), t, &sumo.Client{HTTP: over(source), MaxBody: 10, InFlight: 1, Plain: plain}, tt.records...)
+				o := deliver(t.Context(), t, &sumo.Client{HTTP: over(source), MaxBody: 10, InFlight: 1, NoCompression: plain}, tt.records...)
 				if d := cmp.Diff(tt.want, bodies(source)); d != "" {
-					t.Error(d)
+					t.Errorf("bodies (-want +got):\n%s", d)
 				}
 				if o.Records != len(tt.records) || o.Confirmed != len(tt.records) || o.Unconfirmed != nil || o.Err != nil || o.Bodies != len(tt.want) {
 					t.Errorf("%+v", o)
@@ -67,7 +67,7 @@ func TestBodiesAreCutBetweenRecords(t *testing.T) {
 func TestOutcomeCountsBytesAsTheyWereSent(t *testing.T) {
 	for _, plain := range []bool{false, true} {
 		source := sumotest.New(sumotest.Statuses(503, 200, 400)...) // what is refused does not count
-		c := &sumo.Client{HTTP: over(source), MaxBody: 1000, InFlight: 1, Plain: plain, Pause: time.Nanosecond}
+		c := &sumo.Client{HTTP: over(source), MaxBody: 1000, InFlight: 1, NoCompression: plain, InitialBackoff: time.Nanosecond}
 		o := deliver(t.Context(), t, c, strings.Repeat("a", 800), strings.Repeat("b", 800), strings.Repeat("c", 800))
 		raw, sent := int64(0), int64(0)
 		for _, r := range source.Requests() {
@@ -84,7 +84,7 @@ func TestOutcomeCountsBytesAsTheyWereSent(t *testing.T) {
 	}
 }
 
-func TestLevelIsThatOfGzip(t *testing.T) {
+func TestLevelIsTheGzipLevel(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 1))
 	var text strings.Builder
 	for range 5_000 {
@@ -92,7 +92,7 @@ func TestLevelIsThatOfGzip(t *testing.T) {
 	}
 	wire := map[int]int{}
 	for _, level := range []int{0, 1, sumo.DefaultLevel, 9} {
-		source := sumotest.New() // it fails on what is no gzip
+		source := sumotest.New() // it refuses what is not gzip
 		o := deliver(t.Context(), t, &sumo.Client{HTTP: over(source), Level: level}, text.String(), "again with the same writer")
 		if d := cmp.Diff([]string{text.String(), "again with the same writer"}, source.Taken()); d != "" || o.Confirmed != 2 {
 			t.Fatalf("level %d: %v", level, o.Err)
@@ -122,11 +122,11 @@ func TestEachSourceHasItsOwnBodyInOrder(t *testing.T) {
 		}
 	}
 	if d := cmp.Diff(want, got); d != "" || len(source.Requests()) != 4 {
-		t.Errorf("%d requests\n%s", len(source.Requests()), d)
+		t.Errorf("%d requests (-want +got):\n%s", len(source.Requests()), d)
 	}
 }
 
-// Order holds from body to body too where one at a time is on its way.
+// With one body in flight at a time, order holds across bodies too.
 func TestRecordsOfASourceReassembleInOrder(t *testing.T) {
 	source := sumotest.New()
 	d := (&sumo.Client{HTTP: over(source), MaxBody: 100, InFlight: 1}).Begin(t.Context(), endpoint(t, address, ""))
@@ -148,16 +148,16 @@ func TestRecordsOfASourceReassembleInOrder(t *testing.T) {
 		got[name] = append(got[name], r.Lines()...)
 	}
 	if d := cmp.Diff(want, got); d != "" {
-		t.Error(d)
+		t.Errorf("records by source (-want +got):\n%s", d)
 	}
 }
 
-// However many sources there are, a delivery holds a few bodies at most.
-func TestManySourcesHoldLittle(t *testing.T) {
+// However many sources there are, a delivery holds only a few bodies.
+func TestManySourcesUseLittleMemory(t *testing.T) {
 	const maxBody, inFlight = 1000, 2
 	var arrived atomic.Int64
 	source := sumotest.New()
-	c := &sumo.Client{MaxBody: maxBody, InFlight: inFlight, Plain: true, HTTP: over(roundTripper(func(r *http.Request) (*http.Response, error) {
+	c := &sumo.Client{MaxBody: maxBody, InFlight: inFlight, NoCompression: true, HTTP: over(roundTripper(func(r *http.Request) (*http.Response, error) {
 		arrived.Add(r.ContentLength)
 		return source.RoundTrip(r)
 	}))}
@@ -182,7 +182,7 @@ func TestManySourcesHoldLittle(t *testing.T) {
 	}
 }
 
-// Of bodies that wait for more records the largest is the cheapest to send.
+// Of the open bodies the largest is the cheapest to send early.
 func TestLargestBodyMakesRoom(t *testing.T) {
 	source := sumotest.New()
 	d := (&sumo.Client{HTTP: over(source), MaxBody: 1000, InFlight: 1}).Begin(t.Context(), endpoint(t, address, ""))
@@ -243,20 +243,20 @@ func TestTooLargeBodyIsSplitDownToTheRecord(t *testing.T) {
 	records[39] = strings.Repeat("y", 200)
 	for _, plain := range []bool{false, true} {
 		source := sumotest.New(sumotest.Step{Kind: sumotest.Limit, Over: 60})
-		d := (&sumo.Client{HTTP: over(source), Plain: plain}).Begin(t.Context(), endpoint(t, address, ""))
+		d := (&sumo.Client{HTTP: over(source), NoCompression: plain}).Begin(t.Context(), endpoint(t, address, ""))
 		for i, r := range records {
 			d.Add(sumo.Source{Name: "n"}, 100+3*i, []byte(r)) // event numbers are the caller's
 		}
 		o := d.Wait()
 		if d := cmp.Diff([]int{100 + 3*13, 100 + 3*39}, o.Unconfirmed); d != "" {
-			t.Error(d)
+			t.Errorf("unconfirmed (-want +got):\n%s", d)
 		}
 		if o.Confirmed != 38 || sumo.ClassOf(o.Err) != sumo.Rejected {
 			t.Errorf("%+v", o)
 		}
 		want := slices.Concat(records[:13], records[14:39])
 		if d := cmp.Diff(want, source.Taken()); d != "" {
-			t.Error(d)
+			t.Errorf("records taken (-want +got):\n%s", d)
 		}
 		answered, raw := map[int]int{}, int64(0)
 		for _, r := range source.Requests() {
@@ -274,8 +274,8 @@ func TestTooLargeBodyIsSplitDownToTheRecord(t *testing.T) {
 	}
 }
 
-// One body that finds the source unavailable has spent the time of all.
-func TestAfterUnavailableNothingMoreIsTried(t *testing.T) {
+// A body that finds the source unavailable has spent the time of all the others.
+func TestUnavailableSourceEndsTheDelivery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := sumotest.New(endless(sumotest.Step{Status: 503})...)
 		c := &sumo.Client{HTTP: over(source), MaxBody: 1, InFlight: 1, Attempts: 3}
@@ -289,7 +289,7 @@ func TestAfterUnavailableNothingMoreIsTried(t *testing.T) {
 	})
 }
 
-func TestPausesEndOnceTheSourceIsUnavailable(t *testing.T) {
+func TestBackoffEndsOnceTheSourceIsUnavailable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var patient atomic.Int64
 		c := &sumo.Client{MaxBody: 1, InFlight: 4, Attempts: 4, HTTP: over(roundTripper(func(r *http.Request) (*http.Response, error) {
@@ -315,7 +315,7 @@ func TestPausesEndOnceTheSourceIsUnavailable(t *testing.T) {
 	})
 }
 
-func TestAfterMisconfiguredNothingMoreIsTried(t *testing.T) {
+func TestMisconfiguredSourceEndsTheDelivery(t *testing.T) {
 	for _, status := range []int{302, 401, 403, 404} {
 		source := sumotest.New(sumotest.Statuses(200, status)...)
 		o := deliver(t.Context(), t, &sumo.Client{HTTP: over(source), MaxBody: 1, InFlight: 1}, "a", "b", "c", "d", "e")
@@ -328,7 +328,7 @@ func TestAfterMisconfiguredNothingMoreIsTried(t *testing.T) {
 	}
 }
 
-func TestPartsOfABodyAreNotTriedAfterTheEndEither(t *testing.T) {
+func TestSplitBodyIsNotTriedAfterTheEndEither(t *testing.T) {
 	for name, tt := range map[string]struct {
 		steps    []sumotest.Step
 		requests int
@@ -365,8 +365,8 @@ func TestRejectedBodyDoesNotStopTheOthers(t *testing.T) {
 	}
 }
 
-// A wrong endpoint is to be known even if a body was refused before it.
-func TestErrIsTheFirstButForAWrongEndpoint(t *testing.T) {
+// A wrong endpoint must be reported even if a body was refused before.
+func TestErrIsTheFirstExceptForAWrongEndpoint(t *testing.T) {
 	source := sumotest.New(sumotest.Statuses(400, 403)...)
 	o := deliver(t.Context(), t, &sumo.Client{HTTP: over(source), MaxBody: 1, InFlight: 1}, "a", "b", "c")
 	if se, ok := errors.AsType[*sumo.SendError](o.Err); !ok || se.Status != 403 || len(o.Unconfirmed) != 3 {
@@ -385,7 +385,7 @@ func TestBodyIsNotReusedWhileItIsRead(t *testing.T) {
 			var mu sync.Mutex
 			var read []string
 			var readers sync.WaitGroup
-			c := &sumo.Client{MaxBody: 100 * tt.perBody, InFlight: 1, Plain: tt.plain, HTTP: over(roundTripper(func(r *http.Request) (*http.Response, error) {
+			c := &sumo.Client{MaxBody: 100 * tt.perBody, InFlight: 1, NoCompression: tt.plain, HTTP: over(roundTripper(func(r *http.Request) (*http.Response, error) {
 				now, late := r.Clone(r.Context()), r.Clone(context.Background())
 				now.Body, _ = r.GetBody()
 				source := sumotest.New()
@@ -414,14 +414,14 @@ func TestBodyIsNotReusedWhileItIsRead(t *testing.T) {
 			readers.Wait()
 			slices.Sort(read)
 			if d := cmp.Diff(records, read); d != "" {
-				t.Errorf("%+v: %s", tt, d)
+				t.Errorf("%+v: records read (-want +got):\n%s", tt, d)
 			}
 		})
 	}
 }
 
-// A client outlives a delivery: Lambda keeps it from one invocation to the next.
-func TestClientServesDeliveriesAtOnce(t *testing.T) {
+// A client outlives a delivery: Lambda keeps it across invocations.
+func TestClientServesConcurrentDeliveries(t *testing.T) {
 	source := sumotest.New()
 	c := &sumo.Client{HTTP: over(source), MaxBody: 200}
 	var wg sync.WaitGroup
@@ -442,28 +442,28 @@ func TestClientServesDeliveriesAtOnce(t *testing.T) {
 	taken := source.Taken()
 	slices.Sort(taken)
 	if n := len(slices.Compact(taken)); n != 8*5*100 {
-		t.Errorf("%d different records arrived, want %d", n, 8*5*100)
+		t.Errorf("%d different records stored, want %d", n, 8*5*100)
 	}
 }
 
 // Whatever the source does, each event is either answered with 2xx, once, or
-// reported. An event is stored twice only where the answer to it was lost.
+// reported. An event is stored twice only if the answer to it was lost.
 func TestEachEventIsConfirmedOrReported(t *testing.T) {
 	for seed := range uint64(200) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { trial(t, rand.New(rand.NewPCG(seed, seed))) })
+			synctest.Test(t, func(t *testing.T) { deliverAtRandom(t, rand.New(rand.NewPCG(seed, seed))) })
 		})
 	}
 }
 
-func trial(t *testing.T, rnd *rand.Rand) {
+func randomScript(rnd *rand.Rand) []sumotest.Step {
 	var steps []sumotest.Step
 	for range rnd.IntN(40) {
 		step := []sumotest.Step{
 			{Status: 200}, {Status: 200}, {Status: 200}, {Status: 204}, {Status: 503}, {Status: 429, RetryAfter: "3"}, {Status: 413}, {Status: 413},
 			{Kind: sumotest.Reset}, {Kind: sumotest.Lost}, {Kind: sumotest.Lost}, {Kind: sumotest.Hang}, {Status: 400}, {Status: 401},
 		}[rnd.IntN(14)]
-		if step.Status == 401 && rnd.IntN(4) > 0 { // it would end most trials early
+		if step.Status == 401 && rnd.IntN(4) > 0 { // it would end most deliveries early
 			step.Status = 202
 		}
 		steps = append(steps, step)
@@ -471,7 +471,13 @@ func trial(t *testing.T, rnd *rand.Rand) {
 	if rnd.IntN(3) == 0 {
 		steps = append(steps, sumotest.Step{Kind: sumotest.Limit, Over: 20 + rnd.IntN(200)})
 	}
-	source := sumotest.New(steps...)
+	return steps
+}
+
+// deliverAtRandom delivers random records with random settings to a random source,
+// and checks what became of each event.
+func deliverAtRandom(t *testing.T, rnd *rand.Rand) {
+	source := sumotest.New(randomScript(rnd)...)
 	ctx := t.Context()
 	if rnd.IntN(2) == 0 {
 		var cancel context.CancelFunc
@@ -479,62 +485,29 @@ func trial(t *testing.T, rnd *rand.Rand) {
 		defer cancel()
 	}
 	c := &sumo.Client{
-		MaxBody: 50 + rnd.IntN(400), InFlight: 1 + rnd.IntN(4), Attempts: 1 + rnd.IntN(4), Timeout: 2 * time.Second, Plain: rnd.IntN(2) == 0,
+		MaxBody: 50 + rnd.IntN(400), InFlight: 1 + rnd.IntN(4), Attempts: 1 + rnd.IntN(4), Timeout: 2 * time.Second, NoCompression: rnd.IntN(2) == 0,
 		HTTP: over(roundTripper(func(r *http.Request) (*http.Response, error) {
 			if ctx.Err() != nil {
-				t.Error("a request after the time was up")
+				t.Error("a request after the deadline")
 			}
 			return source.RoundTrip(r)
 		})),
 	}
 	d := c.Begin(ctx, endpoint(t, address, ""))
 	events, sources := rnd.IntN(120), 1+rnd.IntN(6)
-	nameOf := map[int]string{}
+	names := map[int]string{} // of the sources, by event
 	for e := range events {
-		nameOf[e] = fmt.Sprint(rnd.IntN(sources))
+		names[e] = fmt.Sprint(rnd.IntN(sources))
 		size := rnd.IntN(60)
 		if rnd.IntN(20) == 0 {
 			size += c.MaxBody
 		}
-		d.Add(sumo.Source{Name: nameOf[e]}, e, fmt.Appendf(nil, "%d %s", e, strings.Repeat("x", size)))
+		d.Add(sumo.Source{Name: names[e]}, e, fmt.Appendf(nil, "%d %s", e, strings.Repeat("x", size)))
 	}
 	o := d.Wait()
-
-	confirmed, stored, lost := map[int]int{}, map[int]int{}, map[int]int{}
 	for _, r := range source.Requests() {
-		last := -1
-		for _, line := range r.Lines() {
-			number, _, _ := strings.Cut(line, " ")
-			e, err := strconv.Atoi(number)
-			if err != nil || e <= last || r.Header.Get("X-Sumo-Name") != nameOf[e] {
-				t.Fatalf("record %q of source %s after record %d of source %s", line, nameOf[e], last, r.Header.Get("X-Sumo-Name"))
-			}
-			last = e
-			if r.Taken {
-				stored[e]++
-			}
-			if r.Taken && r.Status == 0 {
-				lost[e]++
-			}
-			if r.Status/100 == 2 {
-				confirmed[e]++
-			}
-		}
 		if len(r.Body) > c.MaxBody && len(r.Lines()) > 1 {
-			t.Errorf("a body of %d bytes where %d is the most", len(r.Body), c.MaxBody)
-		}
-	}
-	if o.Records != events || o.Confirmed+len(o.Unconfirmed) != events || len(confirmed) != o.Confirmed || (o.Err == nil) != (len(o.Unconfirmed) == 0) {
-		t.Errorf("of %d events %d were answered with 2xx: %+v", events, len(confirmed), o)
-	}
-	for i, e := range o.Unconfirmed {
-		if i > 0 && e <= o.Unconfirmed[i-1] || nameOf[e] == "" || confirmed[e] > 0 {
-			t.Errorf("event %d is reported, but %d times confirmed, or twice in %v", e, confirmed[e], o.Unconfirmed)
-		}
-	}
-	for e, n := range stored {
-		if confirmed[e] > 1 || n > 1 && lost[e] == 0 {
-			t.Errorf("event %d was stored %d times, %d with an answer", e, n, confirmed[e])
+			t.Errorf("a body of %d bytes where %d is the maximum", len(r.Body), c.MaxBody)
 		}
 	}
 	requests := 0
@@ -543,6 +516,62 @@ func trial(t *testing.T, rnd *rand.Rand) {
 	}
 	if requests != len(source.Requests()) {
 		t.Errorf("%d requests counted, %d made", requests, len(source.Requests()))
+	}
+	checkOutcome(t, o, names, fatesOf(t, source, names))
+}
+
+// fate is how often an event was answered with 2xx, stored, and stored without an
+// answer.
+type fate struct{ confirmed, stored, lost int }
+
+// fatesOf returns what became of each event, and checks that requests hold records of
+// one source in order.
+func fatesOf(t *testing.T, source *sumotest.Source, names map[int]string) map[int]fate {
+	t.Helper()
+	fates := map[int]fate{}
+	for _, r := range source.Requests() {
+		last := -1
+		for _, line := range r.Lines() {
+			number, _, _ := strings.Cut(line, " ")
+			e, err := strconv.Atoi(number)
+			if err != nil || e <= last || r.Header.Get("X-Sumo-Name") != names[e] {
+				t.Fatalf("record %q of source %s after record %d of source %s", line, names[e], last, r.Header.Get("X-Sumo-Name"))
+			}
+			last = e
+			f := fates[e]
+			if r.Taken {
+				f.stored++
+			}
+			if r.Taken && r.Status == 0 {
+				f.lost++
+			}
+			if r.Status/100 == 2 {
+				f.confirmed++
+			}
+			fates[e] = f
+		}
+	}
+	return fates
+}
+
+func checkOutcome(t *testing.T, o sumo.Outcome, names map[int]string, fates map[int]fate) {
+	t.Helper()
+	events, confirmed := len(names), 0
+	for e, f := range fates {
+		if f.confirmed > 0 {
+			confirmed++
+		}
+		if f.confirmed > 1 || f.stored > 1 && f.lost == 0 {
+			t.Errorf("event %d: %+v", e, f)
+		}
+	}
+	if o.Records != events || o.Confirmed+len(o.Unconfirmed) != events || confirmed != o.Confirmed || (o.Err == nil) != (len(o.Unconfirmed) == 0) {
+		t.Errorf("of %d events %d were answered with 2xx: %+v", events, confirmed, o)
+	}
+	for i, e := range o.Unconfirmed {
+		if i > 0 && e <= o.Unconfirmed[i-1] || names[e] == "" || fates[e].confirmed > 0 {
+			t.Errorf("event %d is reported, but %d times confirmed, or twice in %v", e, fates[e].confirmed, o.Unconfirmed)
+		}
 	}
 }
 
@@ -565,7 +594,7 @@ func BenchmarkDelivery(b *testing.B) {
 	}
 	for _, plain := range []bool{false, true} {
 		b.Run(fmt.Sprintf("plain=%t", plain), func(b *testing.B) {
-			c := &sumo.Client{HTTP: over(ok), Plain: plain}
+			c := &sumo.Client{HTTP: over(ok), NoCompression: plain}
 			ep := endpoint(b, address, "")
 			b.ReportAllocs()
 			b.SetBytes(n * size)
@@ -582,8 +611,8 @@ func BenchmarkDelivery(b *testing.B) {
 	}
 }
 
-// The buffers are used again, so a record as such allocates nothing: what is
-// left is for the three requests.
+// Buffers are reused, so a record allocates nothing: the remaining allocations are
+// those of the three requests.
 func TestRecordsAllocateNothing(t *testing.T) {
 	const records = 10_000
 	record := bytes.Repeat([]byte("x"), 300)

@@ -1,8 +1,3 @@
-// Package sumo delivers records to a Sumo Logic HTTP Source: bodies of bounded
-// size, gzip, the X-Sumo headers, retries.
-//
-// Source of what the API does: Sumo Logic, "HTTP Logs and Metrics Source",
-// "Upload Logs to an HTTP Source" and "Troubleshooting HTTP Sources".
 package sumo
 
 import (
@@ -15,11 +10,11 @@ import (
 	"strings"
 )
 
-// Endpoint is the address of an HTTP Source. Its path and its token are
-// secrets: whoever has them can send logs. It prints as scheme and host only.
+// Endpoint is the address of an HTTP Source. Its path and its token are secrets:
+// anyone who has them can send logs. It prints as scheme and host only.
 type Endpoint struct {
-	// Behind a function they stay secret even where somebody prints a struct that
-	// holds an Endpoint, so that its methods are not asked.
+	// A function keeps them secret even when a struct is printed that has an
+	// Endpoint in an unexported field, whose methods fmt does not call.
 	secret func() address
 }
 
@@ -28,27 +23,27 @@ type address struct {
 	token string
 }
 
-// ParseEndpoint reads the URL of an HTTP Source and the token that goes with
-// it, "" if the URL holds it. The scheme is https; http is for loopback hosts.
-// Errors hold nothing of the URL but its scheme.
+// ParseEndpoint parses the URL of an HTTP Source and its token, "" if the URL
+// contains it. The scheme is https; http is accepted for loopback hosts only.
+// Errors contain nothing of the URL but its scheme.
 func ParseEndpoint(raw, token string) (Endpoint, error) {
 	u, err := url.Parse(strings.TrimSpace(raw))
 	if err != nil { // the error would quote the URL
-		return Endpoint{}, errors.New("not a URL; it is to be https://… as Sumo Logic shows it for the HTTP Source")
+		return Endpoint{}, errors.New("not a URL; want https://…, as shown in Sumo Logic")
 	}
 	switch {
 	case u.Scheme == "" || u.Hostname() == "":
-		return Endpoint{}, errors.New("not an absolute URL; it is to be https://… as Sumo Logic shows it for the HTTP Source")
+		return Endpoint{}, errors.New("not an absolute URL; want https://…, as shown in Sumo Logic")
 	case u.User != nil:
-		return Endpoint{}, errors.New("has a user or password in it, which an HTTP Source does not take")
+		return Endpoint{}, errors.New("contains a user or password, which an HTTP Source does not accept")
 	case u.Scheme == "http" && !loopback(u.Hostname()):
-		return Endpoint{}, errors.New("is http; only https is sent over a network")
+		return Endpoint{}, errors.New("scheme is http; want https, except for a loopback host")
 	case u.Scheme != "https" && u.Scheme != "http":
-		return Endpoint{}, fmt.Errorf("has the scheme %q; it is to be https", u.Scheme)
+		return Endpoint{}, fmt.Errorf("scheme is %q; want https", u.Scheme)
 	}
 	for _, r := range token {
 		if r <= ' ' || r > '~' {
-			return Endpoint{}, errors.New("its token holds a character that no HTTP header can carry")
+			return Endpoint{}, errors.New("token contains a character that is not allowed in an HTTP header")
 		}
 	}
 	u.Fragment = ""
@@ -63,7 +58,7 @@ func loopback(host string) bool {
 	return err == nil && a.IsLoopback()
 }
 
-// IsZero tells whether e is no endpoint at all.
+// IsZero reports whether e is the zero Endpoint, which has no address.
 func (e Endpoint) IsZero() bool { return e.secret == nil }
 
 func (e Endpoint) String() string {
@@ -80,8 +75,8 @@ func (e Endpoint) GoString() string { return "sumo.Endpoint(" + e.String() + ")"
 // LogValue keeps the secret out of logs.
 func (e Endpoint) LogValue() slog.Value { return slog.StringValue(e.String()) }
 
-// redact takes the secrets out of a text of somebody else's: the token, the
-// parts of the path that Sumo Logic does not give to every source, the query.
+// redact removes the secrets from a foreign text: the token, the query, and the
+// segments of the path that differ from source to source.
 func (e Endpoint) redact(s string) string {
 	a := e.secret()
 	secrets := []string{a.token, a.url.RawQuery}

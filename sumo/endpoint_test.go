@@ -70,9 +70,9 @@ func TestParseEndpoint(t *testing.T) {
 		switch {
 		case tt.want == "":
 			if err == nil || !ep.IsZero() {
-				t.Errorf("%q with the token %q is taken: %s", tt.address, tt.token, ep)
+				t.Errorf("%q with the token %q is accepted: %s", tt.address, tt.token, ep)
 			} else if strings.Contains(err.Error(), "S3CRET") || strings.Contains(err.Error(), "example") {
-				t.Errorf("the error holds something of the value: %v", err)
+				t.Errorf("the error contains a part of the value: %v", err)
 			}
 		case err != nil || ep.String() != tt.want || ep.IsZero():
 			t.Errorf("%q is %s, %v, want %s", tt.address, ep, err, tt.want)
@@ -83,7 +83,7 @@ func TestParseEndpoint(t *testing.T) {
 	}
 }
 
-// checkSecret puts v into texts in all the usual ways.
+// checkSecret formats v in all the usual ways and looks for the secret.
 func checkSecret(t *testing.T, what string, v any) {
 	t.Helper()
 	var text, doc bytes.Buffer
@@ -117,7 +117,7 @@ func TestEndpointPrintsNoSecret(t *testing.T) {
 	}
 }
 
-// leaks sends a record to address and looks for the secret in all that comes of it.
+// leaks sends a record to address and looks for the secret in the error and the log.
 func leaks(t *testing.T, address string) (logged string, err error) {
 	t.Helper()
 	var log bytes.Buffer
@@ -232,7 +232,7 @@ func TestErrorsHoldNoSecretThatTheSourceEchoes(t *testing.T) {
 						}
 					}()
 					if _, err := leaks(t, "http://"+ln.Addr().String()+path); err == nil {
-						t.Errorf("%q is no error", answer)
+						t.Errorf("%q: no error", answer)
 					}
 				}
 			})
@@ -263,8 +263,8 @@ func TestWarningsHoldNoSecretThatTheSourceEchoes(t *testing.T) {
 	}
 }
 
-// With a token in its header the address of a source ends in "http", which
-// errors need.
+// With the token in a header the URL of a source ends in "http", a word that errors
+// need.
 func TestErrorsStayReadableWithAToken(t *testing.T) {
 	plain := httptest.NewServer(sumotest.New())
 	defer plain.Close()

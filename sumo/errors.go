@@ -6,19 +6,19 @@ import (
 	"net/http"
 )
 
-// Class says what kind of trouble kept records from Sumo Logic, and so what is
-// to be done.
+// Class is the kind of failure that kept records from Sumo Logic. It decides what
+// to do about them.
 type Class string
 
 const (
-	Unavailable   Class = "unavailable"   // 408, 429, 5xx or no answer: try again later
+	Unavailable   Class = "unavailable"   // 408, 429, 5xx or no answer: retry later
 	Misconfigured Class = "misconfigured" // 401, 403, 404 or a redirect: the endpoint is wrong or was rotated
-	Rejected      Class = "rejected"      // another 4xx: it would be refused again as it is
-	OutOfTime     Class = "out_of_time"   // there was no time left to try
+	Rejected      Class = "rejected"      // another 4xx: it would be refused again
+	OutOfTime     Class = "out_of_time"   // the deadline came first
 )
 
-// SendError tells why records were not confirmed. Its text holds nothing of
-// the endpoint but its host.
+// SendError is why records were not confirmed. Its text contains nothing of the
+// endpoint but its host.
 type SendError struct {
 	Class  Class
 	Status int // of the last answer; 0 if there was none
@@ -28,7 +28,7 @@ type SendError struct {
 func (e *SendError) Error() string { return string(e.Class) + ": " + e.Err.Error() }
 func (e *SendError) Unwrap() error { return e.Err }
 
-// ClassOf is the class of the SendError in err, "" if there is none.
+// ClassOf returns the class of the SendError in err, "" if there is none.
 func ClassOf(err error) Class {
 	if e, ok := errors.AsType[*SendError](err); ok {
 		return e.Class
@@ -36,7 +36,7 @@ func ClassOf(err error) Class {
 	return ""
 }
 
-// statusError judges the status of an answer; nil means confirmed.
+// statusError returns the error for the status of a response; nil means confirmed.
 //
 // Source: Sumo Logic, "Troubleshooting HTTP Sources".
 func statusError(status int) *SendError {

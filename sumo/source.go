@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// Source is what Sumo Logic stores with the records of one request. Where a
-// value is empty no header is sent, and the HTTP Source's own setting applies.
+// Source is the metadata that Sumo Logic stores with the records of one request. If
+// a value is empty no header is sent, and the HTTP Source's own setting applies.
 type Source struct {
 	Name     string
 	Category string
@@ -25,10 +25,10 @@ const (
 	headerToken    = "X-Sumo-Token"
 )
 
-// Limits of metadata, in characters. What is longer is cut, because Sumo Logic
-// would do so, or refuse the request with all its records.
-// Source: Sumo Logic, "Built-in metadata" (source category) and "Fields". None
-// is documented for name and host; CloudWatch's own names have at most 512.
+// Limits of metadata, in characters. Longer values are cut, because Sumo Logic would
+// cut them too, or refuse the request with all its records.
+// Source: Sumo Logic, "Built-in metadata" (source category) and "Fields". None is
+// documented for name and host; CloudWatch's own names have at most 512.
 const (
 	maxMetadata   = 1024
 	maxFields     = 30
@@ -36,8 +36,8 @@ const (
 	maxFieldValue = 200
 )
 
-// header sets the X-Sumo headers of s. clipped tells whether something of it
-// was over a limit.
+// header sets the X-Sumo headers of s. clipped reports whether a value exceeded a
+// limit.
 func (s Source) header(h http.Header) (clipped bool) {
 	set := func(name, value string, limit func(string) (string, bool)) {
 		value, cut := limit(clean(value))
@@ -53,15 +53,15 @@ func (s Source) header(h http.Header) (clipped bool) {
 	return clipped
 }
 
-// clean makes a value that can stand in a header: every control character but
-// the tab becomes a space, so that no value can end its header or begin
-// another. Characters beyond ASCII stay, as UTF-8.
+// clean returns a value that is allowed in a header: every control character but
+// the tab becomes a space, so that no value can end its header or begin another.
+// Characters beyond ASCII stay, as UTF-8.
 func clean(value string) string {
 	value = strings.Map(func(r rune) rune {
 		if r != '\t' && (r < ' ' || r == 0x7f) {
 			return ' '
 		}
-		return r // of invalid UTF-8 U+FFFD
+		return r // U+FFFD for invalid UTF-8
 	}, value)
 	return strings.Trim(value, " \t")
 }

@@ -81,7 +81,7 @@ func TestMetadataBecomesHeaders(t *testing.T) {
 				want["X-Sumo-"+name] = value
 			}
 			if d := cmp.Diff(want, sumoHeaders(source.Requests()[0].Header)); d != "" {
-				t.Error(d)
+				t.Errorf("headers (-want +got):\n%s", d)
 			}
 		})
 	}
@@ -101,8 +101,8 @@ func TestClippedCountsBodies(t *testing.T) {
 	}
 }
 
-// Whatever the strings are, a server sees the headers that were meant and no
-// other. Metadata comes from names that other people give to their log groups.
+// Whatever the strings are, a server sees the intended headers and no others.
+// Metadata comes from names that other people give to their log groups.
 func FuzzHeader(f *testing.F) {
 	f.Add("n", "c", "h", "a=1,b=2", "client")
 	f.Add("a\r\nX-Sumo-Token: b", "c\nd: e\r\n\r\nbody", "\x00\x7f\t ", "a=1\n,b\r=2", "client")

@@ -18,7 +18,7 @@ import (
 	"sumoship/sumo/sumotest"
 )
 
-// startTLS starts s and makes a client of ours that trusts it.
+// startTLS starts s and returns a client of NewHTTP that trusts it.
 func startTLS(t *testing.T, s *httptest.Server, inFlight int) *http.Client {
 	t.Helper()
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -35,16 +35,17 @@ func startTLS(t *testing.T, s *httptest.Server, inFlight int) *http.Client {
 	return h
 }
 
-// Sumo Logic's servers may offer HTTP/2, whatever a client makes of it.
+// Sumo Logic's servers may offer HTTP/2.
 func TestDeliveryOverTLS(t *testing.T) {
 	reset, lost := sumotest.Step{Kind: sumotest.Reset}, sumotest.Step{Kind: sumotest.Lost}
 	for _, http2 := range []bool{false, true} {
 		t.Run(fmt.Sprintf("HTTP/2 offered %t", http2), func(t *testing.T) {
-			source := sumotest.New(slices.Concat(sumotest.Statuses(200, 503, 200), []sumotest.Step{reset, lost}, sumotest.Statuses(429, 200), []sumotest.Step{reset, lost})...)
+			broken := []sumotest.Step{reset, lost}
+			source := sumotest.New(slices.Concat(sumotest.Statuses(200, 503, 200), broken, sumotest.Statuses(429, 200), broken)...)
 			server := httptest.NewUnstartedServer(source)
 			server.EnableHTTP2 = http2
 			h := startTLS(t, server, 3)
-			c := &sumo.Client{HTTP: h, InFlight: 3, MaxBody: 200, Pause: time.Millisecond, Timeout: 10 * time.Second}
+			c := &sumo.Client{HTTP: h, InFlight: 3, MaxBody: 200, InitialBackoff: time.Millisecond, Timeout: 10 * time.Second}
 			d := c.Begin(t.Context(), endpoint(t, server.URL+"/S3CRET", ""))
 			var want []string
 			for i := range 300 {
@@ -61,7 +62,7 @@ func TestDeliveryOverTLS(t *testing.T) {
 			}
 			slices.Sort(taken)
 			if d := cmp.Diff(want, slices.Compact(taken)); d != "" {
-				t.Error(d)
+				t.Errorf("records taken (-want +got):\n%s", d)
 			}
 		})
 	}
@@ -97,8 +98,8 @@ func TestConnectionsAreFewAndReused(t *testing.T) {
 	}
 }
 
-// A client that followed would send a GET without the records and take its 200
-// for theirs.
+// A client that followed would send a GET without the records, and take its 200 for
+// a confirmation.
 func TestRedirectIsNotFollowed(t *testing.T) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		var mu sync.Mutex
@@ -118,19 +119,19 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 		o := d.Wait()
 		mu.Lock()
 		if d := cmp.Diff([]string{"POST /S3CRET"}, seen); d != "" || o.Confirmed != 0 || sumo.ClassOf(o.Err) != sumo.Misconfigured {
-			t.Errorf("%d: %+v\n%s", status, o, d)
+			t.Errorf("%d: %+v (-want +got):\n%s", status, o, d)
 		}
 		mu.Unlock()
 	}
 }
 
-// A client needs no field set.
+// The zero Client works.
 func TestZeroClientDeliversOverHTTP(t *testing.T) {
 	for _, plain := range []bool{false, true} {
 		source := sumotest.New(sumotest.Step{Kind: sumotest.Reset})
 		server := httptest.NewServer(source)
 		defer server.Close()
-		d := (&sumo.Client{Plain: plain}).Begin(t.Context(), endpoint(t, server.URL, ""))
+		d := (&sumo.Client{NoCompression: plain}).Begin(t.Context(), endpoint(t, server.URL, ""))
 		d.Add(sumo.Source{Name: "a"}, 0, []byte("a"))
 		d.Add(sumo.Source{Name: "b"}, 1, nil)
 		if o := d.Wait(); o.Confirmed != 2 || len(source.Requests()) != 3 {

@@ -185,7 +185,7 @@ func TestDecodeRefusesWithStageAndWithoutContent(t *testing.T) {
 	}
 }
 
-func TestDecodeNamesTheEventThatIsNoObject(t *testing.T) {
+func TestDecodeNamesTheEventThatIsNotAnObject(t *testing.T) {
 	_, err := Decode(Pack([]byte(`{"logEvents":[{},{},7,8]}`)), DefaultLimit)
 	if err == nil || !strings.Contains(err.Error(), "logEvents[2]") {
 		t.Errorf("error %v does not name logEvents[2]", err)
@@ -231,7 +231,7 @@ func TestDecodeLimitIsExact(t *testing.T) {
 	}
 }
 
-func TestDecodeTakesEveryLimit(t *testing.T) {
+func TestDecodeAcceptsEveryLimit(t *testing.T) {
 	defer func() {
 		if r := recover(); r != nil {
 			t.Error("panic:", r)
@@ -409,15 +409,17 @@ func TestDecodeReadsEveryDocument(t *testing.T) {
 		{"no messageType", `{"logEvents":[{"message":"x"}]}`, "", "", false, []string{`{"message":"x"}`}},
 		{"messageType null", `{"messageType":null,"logEvents":[{"message":"x"}]}`, "", "", false, []string{`{"message":"x"}`}},
 		{"no events", `{"messageType":"DATA_MESSAGE","logGroup":"g","logStream":"s","logEvents":[]}`, "g", "s", false, []string{}},
-		{"names that are no text", `{"logGroup":null,"logStream":7,"logEvents":[{"message":"x"}]}`, "", "", false, []string{`{"message":"x"}`}},
+		{"names that are not strings", `{"logGroup":null,"logStream":7,"logEvents":[{"message":"x"}]}`, "", "", false, []string{`{"message":"x"}`}},
 		{"names with escapes", `{"logGroup":"\/a\u0062\n","logStream":"\ud83d\ude00\ud800","logEvents":[]}`, "/ab\n", "😀\ufffd", false, []string{}},
 		{"keys with escapes", `{"log\u0047roup":"g","log\u0045vents":[{"messag\u0065":"x"}]}`, "g", "", false, []string{`{"messag\u0065":"x"}`}},
 		{"ids of all kinds", `{"logEvents":[{"id":1e3,"message":"a"},{"id":"1","message":"b"},{"id":null,"message":"c"},{"message":"d"}]}`, "", "", false,
 			[]string{`{"id":1e3,"message":"a"}`, `{"id":"1","message":"b"}`, `{"id":null,"message":"c"}`, `{"message":"d"}`}},
-		{"unknown keys", `{"x":[{"logEvents":[{}]}],"logEvents":[{"message":"x","y":{"message":"z"}}],"policyLevel":"ACCOUNT_LEVEL_POLICY"}`, "", "", false, []string{`{"message":"x","y":{"message":"z"}}`}},
+		{"unknown keys", `{"x":[{"logEvents":[{}]}],"logEvents":[{"message":"x","y":{"message":"z"}}],"policyLevel":"ACCOUNT_LEVEL_POLICY"}`,
+			"", "", false, []string{`{"message":"x","y":{"message":"z"}}`}},
 		{"the last of two arrays", `{"logEvents":[{"message":"x"}],"logEvents":[{"message":"y"}]}`, "", "", false, []string{`{"message":"y"}`}},
 		{"the last of two, the first no array of objects", `{"logEvents":[7],"logEvents":[{"message":"y"}]}`, "", "", false, []string{`{"message":"y"}`}},
-		{"control", `{"messageType":"CONTROL_MESSAGE","logGroup":"g","logStream":"s","logEvents":[{"id":"","timestamp":1,"message":"CWL CONTROL MESSAGE: Checking health of destination Lambda."}]}`, "g", "s", true, []string{}},
+		{"control", `{"messageType":"CONTROL_MESSAGE","logGroup":"g","logStream":"s","logEvents":[
+			{"id":"","timestamp":1,"message":"CWL CONTROL MESSAGE: Checking health of destination Lambda."}]}`, "g", "s", true, []string{}},
 		{"control without events", `{"messageType":"CONTROL_MESSAGE"}`, "", "", true, []string{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -426,14 +428,14 @@ func TestDecodeReadsEveryDocument(t *testing.T) {
 				t.Errorf("got group %q, stream %q, control %v, %d events, %d bytes", b.LogGroup, b.LogStream, b.Control, b.Len(), b.Size())
 			}
 			if diff := cmp.Diff(tt.want, lines(Options{EventID: true}, b)); diff != "" {
-				t.Error(diff)
+				t.Errorf("lines (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
 // Source of the cases: The Unicode Standard 15, tables 3-8 to 3-11.
-func TestDecodeReplacesWhatIsNoUTF8(t *testing.T) {
+func TestDecodeReplacesInvalidUTF8(t *testing.T) {
 	const r = "\ufffd"
 	for _, tt := range []struct{ in, want string }{
 		{"plain é", "plain é"},
@@ -463,12 +465,12 @@ func TestDecodeReplacesWhatIsNoUTF8(t *testing.T) {
 			continue
 		}
 		if diff := cmp.Diff([]string{`{"message":"` + tt.want + `"}`}, lines(Options{}, b)); diff != "" {
-			t.Errorf("%q: %s", tt.in, diff)
+			t.Errorf("%q: document (-want +got):\n%s", tt.in, diff)
 		}
 	}
 }
 
-func TestDecoderCarriesNothingOver(t *testing.T) {
+func TestDecoderKeepsNothingOfThePayloadBefore(t *testing.T) {
 	var d Decoder
 	large := document(`{"message":"` + strings.Repeat("large ", keepCap/6) + `"}`)
 	broken := zip(small)
@@ -514,15 +516,17 @@ func FuzzDecode(f *testing.F) {
 	for _, doc := range []string{
 		small,
 		`{"messageType":"CONTROL_MESSAGE"}`,
-		withMessages("a\nb\r\u2028", ` {"a" : [1.0, "\ud800"], "_sumo_metadata":{"category":["a",1]}} `, "REPORT RequestId: 108af3bb-a79b-11e6-8bd7-91c363cc05d9", "", "0"),
+		withMessages("a\nb\r\u2028", ` {"a" : [1.0, "\ud800"], "_sumo_metadata":{"category":["a",1]}} `,
+			"REPORT RequestId: 108af3bb-a79b-11e6-8bd7-91c363cc05d9", "", "0"),
 		withMessages("2016-11-10T23:11:54.523Z\t108af3bb-a79b-11e6-8bd7-91c363cc05d9\tINFO\tsome\n", "END"),
-		document(`{"message":7,"requestID":null,"level":1,"logStream":[ ],"logGroup":{ },"extractedFields":{}}`, `{ "message" : "\ud83d \ude00\u0022\/" , "requestID":"x" }`, `{}`),
+		document(`{"message":7,"requestID":null,"level":1,"logStream":[ ],"logGroup":{ },"extractedFields":{}}`,
+			`{ "message" : "\ud83d \ude00\u0022\/" , "requestID":"x" }`, `{}`),
 		document("{\"message\":\"\xf0\x9f\"}"),
 	} {
 		f.Add([]byte(doc), true)
 	}
 	var packed bytes.Buffer
-	w, _ := gzip.NewWriterLevel(&packed, gzip.NoCompression) // one for all: this makes it ten times as fast
+	w, _ := gzip.NewWriterLevel(&packed, gzip.NoCompression) // one for all inputs: ten times as fast
 	f.Fuzz(func(t *testing.T, event []byte, pack bool) {
 		if pack {
 			packed.Reset()

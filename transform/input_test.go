@@ -18,10 +18,11 @@ func TestReadInput(t *testing.T) {
 		{"logStreamName":"s1","timestamp":3,"message":"c\n","eventId":"e3"}],
 		"searchedLogStreams":[],"nextToken":"t"}`
 	const (
-		fromS1 = `{"logEvents":[{"id":"e1","timestamp":1,"message":"a \u003cb\u003e \ud800"},{"id":"e3","timestamp":3,"message":"c\n"}],"logGroup":"/ecs/web","logStream":"s1","messageType":"DATA_MESSAGE"}`
+		fromS1 = `{"logEvents":[{"id":"e1","timestamp":1,"message":"a \u003cb\u003e \ud800"},` +
+			`{"id":"e3","timestamp":3,"message":"c\n"}],"logGroup":"/ecs/web","logStream":"s1","messageType":"DATA_MESSAGE"}`
 		fromS2 = `{"logEvents":[{"id":"e2","timestamp":2,"message":"b"}],"logGroup":"/ecs/web","logStream":"s2","messageType":"DATA_MESSAGE"}`
 	)
-	// What Decode reads is told by its document, the rest, in quotes, as it is.
+	// What Decode reads is given as its document, anything else as it is, in quotes.
 	for _, tt := range []struct {
 		name, input string
 		want        []string
@@ -34,8 +35,11 @@ func TestReadInput(t *testing.T) {
 		{"control", `{"messageType":"CONTROL_MESSAGE","logEvents":[]}`, []string{`{"messageType":"CONTROL_MESSAGE","logEvents":[]}`}},
 		{"payload without a type", `{"logEvents":[]}`, []string{`{"logEvents":[]}`}},
 		{"filter-log-events", filtered, []string{fromS1, fromS2}},
-		{"get-log-events", `{"events":[{"timestamp":1,"message":"x","ingestionTime":2}],"nextForwardToken":"f/1"}`, []string{`{"logEvents":[{"timestamp":1,"message":"x"}],"logGroup":"/ecs/web","logStream":"","messageType":"DATA_MESSAGE"}`}},
-		{"events that are no text", `{"events":[{"message":{ "a" : 1.0 },"timestamp":12345678901234567890,"eventId":7}, {}]}`, []string{`{"logEvents":[{"id":7,"timestamp":12345678901234567890,"message":{"a":1.0}},{}],"logGroup":"/ecs/web","logStream":"","messageType":"DATA_MESSAGE"}`}},
+		{"get-log-events", `{"events":[{"timestamp":1,"message":"x","ingestionTime":2}],"nextForwardToken":"f/1"}`,
+			[]string{`{"logEvents":[{"timestamp":1,"message":"x"}],"logGroup":"/ecs/web","logStream":"","messageType":"DATA_MESSAGE"}`}},
+		{"events that are not strings", `{"events":[{"message":{ "a" : 1.0 },"timestamp":12345678901234567890,"eventId":7}, {}]}`,
+			[]string{`{"logEvents":[{"id":7,"timestamp":12345678901234567890,"message":{"a":1.0}},{}],` +
+				`"logGroup":"/ecs/web","logStream":"","messageType":"DATA_MESSAGE"}`}},
 		{"all kinds", payload + filtered + "[" + event + "]" + event, []string{payload, fromS1, fromS2, small, small}},
 		{"filter-log-events that found nothing", `{"events":[],"searchedLogStreams":[]}`, []string{}},
 		{"empty array", " [ ] ", []string{}},
@@ -45,12 +49,12 @@ func TestReadInput(t *testing.T) {
 		{"white space", " \n\t", []string{`""`}},
 		{"not JSON", " not JSON\n", []string{`"not JSON"`}},
 		{"cut short", `{"awslogs":`, []string{`"{\"awslogs\":"`}},
-		{"an event and then no JSON", event + "\n oops \n", []string{small, `"oops"`}},
+		{"an event and then something that is not JSON", event + "\n oops \n", []string{small, `"oops"`}},
 		{"scalars", `1 "two" null [3]`, []string{`"1"`, `"\"two\""`, `"null"`, `"3"`}},
 		{"another object", `{"Records":[]}`, []string{`"{\"Records\":[]}"`}},
 		{"events null", `{"events":null}`, []string{`"{\"events\":null}"`}},
-		{"events no array", `{"events":{"a":1}}`, []string{`"{\"events\":{\"a\":1}}"`}},
-		{"events of text", `{"events":["a"]}`, []string{`"{\"events\":[\"a\"]}"`}},
+		{"events not an array", `{"events":{"a":1}}`, []string{`"{\"events\":{\"a\":1}}"`}},
+		{"events of strings", `{"events":["a"]}`, []string{`"{\"events\":[\"a\"]}"`}},
 		{"an array in an array", `[[1]]`, []string{`"[1]"`}},
 		{"awslogs wins", `{"awslogs":1,"logEvents":[],"events":[]}`, []string{`"{\"awslogs\":1,\"logEvents\":[],\"events\":[]}"`}},
 		{"awslogs wins over events", `{"awslogs":1,"events":[{}]}`, []string{`"{\"awslogs\":1,\"events\":[{}]}"`}},
@@ -65,13 +69,13 @@ func TestReadInput(t *testing.T) {
 				}
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
-				t.Error(diff)
+				t.Errorf("events (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-func TestReadInputMakesBatchesAsLargeAsThoseOfCloudWatch(t *testing.T) {
+func TestReadInputBatchesAreAtMostThoseOfCloudWatch(t *testing.T) {
 	var events []string
 	for i := range 2*chunk + 1 {
 		events = append(events, fmt.Sprintf(`{"logStreamName":"s","message":"%d"}`, i))

@@ -55,8 +55,8 @@ func TestMetadataOverridesTheSource(t *testing.T) {
 	}
 }
 
-// Whoever writes a log line writes its metadata: no line may take the time of
-// all others.
+// Metadata is written by the author of a log line: no line may take the time of
+// all the others.
 func TestMetadataOfManyKeysTakesLinearTime(t *testing.T) {
 	var keys strings.Builder
 	for i := range 30_000 {

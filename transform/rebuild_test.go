@@ -43,6 +43,7 @@ func TestRebuildKeepsRequestIDs(t *testing.T) {
 		text   = `{"message":"text"}`
 		withID = `{"message":"text","requestID":"` + id + `"}`
 		noID   = `{"message":"text","requestID":null}`
+		both   = `{"requestID":"x","message":"Z ` + id2 + `"}`
 	)
 	for _, tt := range []struct {
 		name   string
@@ -58,8 +59,9 @@ func TestRebuildKeepsRequestIDs(t *testing.T) {
 		{"before any id", []string{text, start, text}, []int{0, 2}, []string{text, withID}},
 		{"rebuilt before", []string{start, withID, noID, text}, []int{0, 1, 2, 3}, []string{start, withID, noID, text}},
 		{"rebuilt before, without what ends it", []string{start, noID, text}, []int{0, 2}, []string{start, noID}},
-		{"an id of its own and another", []string{`{"requestID":"x","message":"Z ` + id2 + `"}`, text}, []int{0, 1}, []string{`{"requestID":"x","message":"Z ` + id2 + `"}`, strings.Replace(withID, id, id2, 1)}},
-		{"white space", []string{start, "{ \"message\" : \"text\"\r\n\t }", "{ }"}, []int{1, 2}, []string{`{ "message" : "text","requestID":"` + id + `"}`, `{"requestID":"` + id + `"}`}},
+		{"an id of its own and another", []string{both, text}, []int{0, 1}, []string{both, strings.Replace(withID, id, id2, 1)}},
+		{"white space", []string{start, "{ \"message\" : \"text\"\r\n\t }", "{ }"}, []int{1, 2},
+			[]string{`{ "message" : "text","requestID":"` + id + `"}`, `{"requestID":"` + id + `"}`}},
 		{"as it was written", []string{`{"message":"\u0041\/\ud800","n":1.0,"n":1e3}`}, []int{0}, []string{`{"message":"\u0041\/\ud800","n":1.0,"n":1e3}`}},
 	} {
 		parts, unfit := decode(t, document(tt.events...)).Rebuild(func(i int) bool { return slices.Contains(tt.keep, i) }, 1<<20)
@@ -73,14 +75,15 @@ func TestRebuildKeepsRequestIDs(t *testing.T) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(document(tt.want...), string(b.doc)); diff != "" || p.Events != len(tt.want) {
-				t.Errorf("%s: %d events: %s", tt.name, p.Events, diff)
+				t.Errorf("%s: %d events (-want +got):\n%s", tt.name, p.Events, diff)
 			}
 		}
 	}
 }
 
 func TestRebuildKeepsTheDocument(t *testing.T) {
-	const head, tail = ` {"owner" : "1", "logEvents":7, "x":{"logEvents":[{}]}, "logEvents" : `, ` ,"logGroup":"\u0067","policyLevel":"ACCOUNT_LEVEL_POLICY", "n":1e3 }` + "\n"
+	const head = ` {"owner" : "1", "logEvents":7, "x":{"logEvents":[{}]}, "logEvents" : `
+	const tail = ` ,"logGroup":"\u0067","policyLevel":"ACCOUNT_LEVEL_POLICY", "n":1e3 }` + "\n"
 	b := decode(t, head+`[ {"message":"a"} , {"message":"b"} ]`+tail)
 	parts, _ := b.Rebuild(func(i int) bool { return i == 1 }, 1<<20)
 	rebuilt, err := Decode(parts[0].Event, DefaultLimit)
@@ -113,7 +116,7 @@ func TestRebuildSplitsAtTheLimit(t *testing.T) {
 	}
 }
 
-// randomBatch has events of all kinds; each tells its number in n.
+// randomBatch returns a document with events of all kinds; n is the number of each.
 func randomBatch(r *rand.Rand) string {
 	uuids := []string{id, id2, "00000000-0000-0000-0000-000000000000"}
 	noise := func() string {
@@ -152,7 +155,8 @@ func randomBatch(r *rand.Rand) string {
 		}[r.IntN(21)]
 		events = append(events, space()+"{"+space()+fmt.Sprintf(`"id":"%d","n":%[1]d,`, n)+event+space()+"}"+space())
 	}
-	return `{"messageType":"DATA_MESSAGE","owner":"1","logStream":"s","logEvents":` + space() + `[` + strings.Join(events, ",") + `]` + space() + `,"logGroup":"g","later":[1.0, {}]}`
+	return `{"messageType":"DATA_MESSAGE","owner":"1","logStream":"s","logEvents":` + space() +
+		`[` + strings.Join(events, ",") + `]` + space() + `,"logGroup":"g","later":[1.0, {}]}`
 }
 
 // numbers are the numbers of the events in a document, and its other members.
@@ -198,7 +202,7 @@ func checkRebuild(t *testing.T, r *rand.Rand, b *Batch) (parts []Part) {
 			t.Fatalf("a part of %d bytes under the limit of %d with %d events, said to be %d", len(p.Event), limit, len(n), p.Events)
 		}
 		if diff := cmp.Diff(members, m); diff != "" {
-			t.Fatal("other members: ", diff)
+			t.Fatalf("other members (-want +got):\n%s", diff)
 		}
 		there = append(there, n...)
 		for i, o := range options {
@@ -234,7 +238,7 @@ func checkRebuild(t *testing.T, r *rand.Rand, b *Batch) (parts []Part) {
 			want, have := whole[index], got[i][j]
 			want.Event, have.Event = 0, 0
 			if diff := cmp.Diff(want, have); diff != "" {
-				t.Fatalf("%+v: the record of event %d of\n%s\nkeep %v, limit %d: %s", o, index, b.doc, keep, limit, diff)
+				t.Fatalf("%+v: the record of event %d of\n%s\nkeep %v, limit %d (-want +got):\n%s", o, index, b.doc, keep, limit, diff)
 			}
 		}
 	}

@@ -62,7 +62,7 @@ func TestGolden(t *testing.T) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got.String(), "\n")); diff != "" {
-				t.Error("golden file differs (-update writes it anew):\n" + diff)
+				t.Errorf("golden file, which -update rewrites (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -224,10 +224,11 @@ func TestFlaw02ColonsStayInTheirHeader(t *testing.T) {
 }
 
 func TestFlaw03HeaderNamesAreMetadata(t *testing.T) {
-	message := `{"_sumo_metadata":{"X-Sumo-Name":"n","X-Sumo-Category":"c","X-Sumo-Host":"h","X-Sumo-Fields":"f=1","X-Sumo-Foo":"foo","x-sumo-name":"other case"},"a":1}`
+	message := `{"_sumo_metadata":{"X-Sumo-Name":"n","X-Sumo-Category":"c","X-Sumo-Host":"h","X-Sumo-Fields":"f=1",` +
+		`"X-Sumo-Foo":"foo","x-sumo-name":"other case"},"a":1}`
 	wantSource(t, Options{}, message, Source{"n", "c", "h", "f=1"})
 	if diff := cmp.Diff([]string{`{"timestamp":0,"message":{"a":1}}`}, lines(Options{}, decode(t, withMessages(message)))); diff != "" {
-		t.Error(diff)
+		t.Errorf("records (-want +got):\n%s", diff)
 	}
 }
 
@@ -313,7 +314,7 @@ func TestFlaw10FalsyMessagesAreKept(t *testing.T) {
 		`{"timestamp":5,"message":0}`,
 		`{"timestamp":6,"message":null}`,
 	}, lines(Options{}, b)); diff != "" {
-		t.Error(diff)
+		t.Errorf("lines (-want +got):\n%s", diff)
 	}
 	for _, f := range []Format{Others, VPCJSON, VPCRaw, Raw} {
 		for _, r := range records(Options{Format: f}, decode(t, document(
@@ -364,7 +365,7 @@ func TestFlaw12LongMultiByteTextArrivesUnharmed(t *testing.T) {
 		t.Fatalf("the document has only %d bytes", b.Size())
 	}
 	if got := lines(Options{}, b); !slices.Equal(got, want) {
-		t.Error("text was changed: ", strings.Count(strings.Join(got, ""), "\ufffd"), "characters are U+FFFD")
+		t.Errorf("the text was changed: %d characters are U+FFFD", strings.Count(strings.Join(got, ""), "\ufffd"))
 	}
 }
 
@@ -382,7 +383,7 @@ func requestIDs(t *testing.T, messages ...string) []string {
 	return out
 }
 
-func TestFlaw15WordsAreNoRequestIDs(t *testing.T) {
+func TestFlaw15WordsAreNotRequestIDs(t *testing.T) {
 	for _, message := range []string{
 		"JAZZ music", `{"t":"10:00Z next"}`, "RequestId: none", "RequestId:" + id, "Z" + id, "Z " + id + "0", "Z " + id[1:],
 		"Z " + strings.Replace(id, "a", "g", 1), "Z " + strings.ReplaceAll(id, "-", ""), "requestid: " + id, id, stamp + " " + id[:35] + " x",
@@ -392,7 +393,8 @@ func TestFlaw15WordsAreNoRequestIDs(t *testing.T) {
 		}
 	}
 	for _, message := range []string{
-		"RequestId: " + id, "x RequestId:\t\n " + id + ".", "Z " + id, `{"t":"10:00Z ` + id + `"}`, "JAZZ music Z " + id, "Z Z " + id, "Z\u00a0" + id + "é", stamp + " " + id,
+		"RequestId: " + id, "x RequestId:\t\n " + id + ".", "Z " + id, `{"t":"10:00Z ` + id + `"}`,
+		"JAZZ music Z " + id, "Z Z " + id, "Z\u00a0" + id + "é", stamp + " " + id,
 	} {
 		if got := requestIDs(t, message); got[0] != id {
 			t.Errorf("%q has the request id %q, want %s", message, got[0], id)
@@ -417,7 +419,7 @@ func TestFlaw16RequestIDEndsWithItsReport(t *testing.T) {
 		"REPORT RequestId: is the one that came before",
 		"text",
 	)); diff != "" {
-		t.Error(diff)
+		t.Errorf("request ids (-want +got):\n%s", diff)
 	}
 }
 
@@ -520,7 +522,7 @@ func TestFlaw19NetworksAreNetworks(t *testing.T) {
 	}
 }
 
-func TestFlaw20VPCFormatsTakeAnyLine(t *testing.T) {
+func TestFlaw20VPCFormatsAcceptAnyLine(t *testing.T) {
 	nets, _ := ParseNetworks("10.0.0.0/8")
 	b := decode(t, document(
 		`{"id":"0","timestamp":0,"message":"short"}`,
@@ -542,7 +544,7 @@ func TestFlaw20VPCFormatsTakeAnyLine(t *testing.T) {
 		`{"message":"2 1 eni-1 - - - NODATA"}`,
 		`{"message":"10.0.0.1 10.0.0.2 another order of columns"}`,
 	}, lines(Options{Format: VPCJSON, Internal: nets}, b)); diff != "" {
-		t.Error(diff)
+		t.Errorf("VPC-JSON (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{
 		`short`,
@@ -553,7 +555,7 @@ func TestFlaw20VPCFormatsTakeAnyLine(t *testing.T) {
 		`2 1 eni-1 - - - NODATA`,
 		`10.0.0.1 10.0.0.2 another order of columns`,
 	}, lines(Options{Format: VPCRaw, Internal: nets}, b)); diff != "" {
-		t.Error(diff)
+		t.Errorf("VPC-RAW (-want +got):\n%s", diff)
 	}
 }
 
@@ -583,14 +585,14 @@ func TestRawFormatsKeepTheMessageAlone(t *testing.T) {
 	}
 	half := document(`{"message":"a\ud800b\udc00"}`, `{"message":"\"a\\ud800\ud800\""}`)
 	if diff := cmp.Diff([]string{"a\ufffdb\ufffd", "a\ufffd\ufffd"}, lines(Options{Format: VPCRaw}, decode(t, half))); diff != "" {
-		t.Error(diff)
+		t.Errorf("VPC-RAW, lone surrogates (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{"a\ufffdb\ufffd", "\"a\\ud800\ufffd\""}, lines(Options{Format: Raw}, decode(t, half))); diff != "" {
-		t.Error(diff)
+		t.Errorf("RAW, lone surrogates (-want +got):\n%s", diff)
 	}
 }
 
-func TestLogInfoNamesOnlyWhatThePayloadNames(t *testing.T) {
+func TestLogInfoAddsOnlyWhatThePayloadNames(t *testing.T) {
 	for _, tt := range []struct{ names, want string }{
 		{`"logGroup":"g","logStream":"s"`, `{"message":"x","logStream":"s","logGroup":"g"}`},
 		{`"logStream":"s","logGroup":null`, `{"message":"x","logStream":"s"}`},
@@ -600,7 +602,7 @@ func TestLogInfoNamesOnlyWhatThePayloadNames(t *testing.T) {
 		{`"owner":"1"`, `{"message":"x"}`},
 	} {
 		if diff := cmp.Diff([]string{tt.want}, lines(Options{LogInfo: true}, decode(t, `{`+tt.names+`,"logEvents":[{"message":"x"}]}`))); diff != "" {
-			t.Errorf("%s: %s", tt.names, diff)
+			t.Errorf("%s: lines (-want +got):\n%s", tt.names, diff)
 		}
 	}
 }
@@ -619,7 +621,7 @@ func TestRecordsCanStopAndStartAgain(t *testing.T) {
 		t.Errorf("%d records before the break at 2", n)
 	}
 	if diff := cmp.Diff(all, records(o, b)); diff != "" {
-		t.Error("the second reading differs:", diff)
+		t.Errorf("the second reading (-want +got):\n%s", diff)
 	}
 }
 
@@ -640,6 +642,6 @@ func TestParseFormat(t *testing.T) {
 
 func TestReasonsHaveNames(t *testing.T) {
 	if got := fmt.Sprint(Kept, Blank, OtherStream, InternalVPC); got != "kept blank stream vpc_internal" {
-		t.Error(got)
+		t.Errorf("names %q", got)
 	}
 }

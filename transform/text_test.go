@@ -58,7 +58,7 @@ func TestLoneSurrogates(t *testing.T) {
 	}
 }
 
-// jsSpace is what \s and trim of JavaScript take for white space.
+// jsSpace holds the white space of JavaScript's \s and trim.
 // Source: ECMAScript Language Specification, "White Space" and "Line Terminators".
 const jsSpace = "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 
@@ -113,7 +113,8 @@ var (
 
 func FuzzText(f *testing.F) {
 	for _, s := range []string{
-		"", `a`, `\n`, `\\n`, ` \/\u002F\u0022 \u000B`, `\ud83d\ude00`, `\ud83d`, `\ude00\ud83d\n`, "\u00a0\ufeff世\u3000", `\u00a0\ufeff\u2028x\u2029\u0085`, `\\\\\\\n\n`, `\u0000\u001f`,
+		"", `a`, `\n`, `\\n`, ` \/\u002F\u0022 \u000B`, `\ud83d\ude00`, `\ud83d`, `\ude00\ud83d\n`, "\u00a0\ufeff世\u3000",
+		`\u00a0\ufeff\u2028x\u2029\u0085`, `\\\\\\\n\n`, `\u0000\u001f`,
 	} {
 		f.Add(s)
 	}

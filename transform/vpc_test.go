@@ -51,7 +51,7 @@ func TestParseNetworks(t *testing.T) {
 		}
 		for _, a := range []string{"", "-", "x", "10", "10.1", "10.1.0.1:80", "10.1.0.1/32", "10.1.0.01"} {
 			if inside([]byte(a), nets) {
-				t.Errorf("%q, no address, is in %q", a, tt.list)
+				t.Errorf("%q is not an address, but in %q", a, tt.list)
 			}
 		}
 	}
@@ -75,7 +75,7 @@ func TestParseNetworksReportsEveryMistake(t *testing.T) {
 	} {
 		_, err := ParseNetworks(list)
 		if err == nil {
-			t.Errorf("ParseNetworks(%q) is no error", list)
+			t.Errorf("ParseNetworks(%q): no error", list)
 			continue
 		}
 		if n := len(strings.Split(err.Error(), "\n")); n != len(want) {
@@ -93,10 +93,10 @@ func TestParseNetworksReportsEveryMistake(t *testing.T) {
 func TestNetworksHoldMappedAddresses(t *testing.T) {
 	nets, _ := ParseNetworks("10.0.0.0/8")
 	if !inside([]byte("::ffff:10.1.2.3"), nets) || inside([]byte("::ffff:11.1.2.3"), nets) {
-		t.Error("::ffff:10.1.2.3 is to be in 10.0.0.0/8, ::ffff:11.1.2.3 is not")
+		t.Error("want ::ffff:10.1.2.3 in 10.0.0.0/8, and ::ffff:11.1.2.3 not")
 	}
 	if (Network{}).contains(netip.MustParseAddr("10.1.2.3")) {
-		t.Error("no network contains an address")
+		t.Error("the zero Network contains an address")
 	}
 }
 

@@ -25,20 +25,21 @@ import (
 
 // dlqCmd works on the dead-letter queue of a deployed forwarder.
 type dlqCmd struct {
-	Status  dlqStatusCmd  `cmd:"" help:"Tell how full the queue is and how old what lies there."`
-	Peek    dlqPeekCmd    `cmd:"" help:"Look at messages, and why they are there, without taking them out."`
-	Replay  dlqReplayCmd  `cmd:"" help:"Send what is in the queue to Sumo Logic, from here."`
-	Redrive dlqRedriveCmd `cmd:"" help:"Move what is in the parking queue back to the dead-letter queue."`
+	Status  dlqStatusCmd  `cmd:"" help:"Show the queue's depth and the age of its oldest message."`
+	Peek    dlqPeekCmd    `cmd:"" help:"Show messages and why they are in the queue, and leave them there."`
+	Replay  dlqReplayCmd  `cmd:"" help:"Replay the queue to Sumo Logic from here."`
+	Redrive dlqRedriveCmd `cmd:"" help:"Move the messages of the quarantine queue back to the dead-letter queue."`
 }
 
-// queueFlags say which queue, as the AWS CLI would.
+// queueFlags select a queue, as those of the AWS CLI do.
 type queueFlags struct {
 	Queue string `help:"The dead-letter queue: its URL or name. Default: the variable TASK_QUEUE_URL." placeholder:"URL|NAME"`
 	awsFlags
 	JSON bool `name:"json" help:"Write the result as JSON."`
 }
 
-// aws is the AWS configuration of who calls, for a Region of a queue or secret.
+// aws loads the AWS configuration of the caller, for the Region of a queue or
+// secret.
 func (f *queueFlags) aws(ctx context.Context, region string) (aws.Config, error) {
 	return f.profileFlag.load(ctx, cmp.Or(region, f.Region))
 }
@@ -71,8 +72,8 @@ func writeJSON(w io.Writer, v any) error {
 
 type dlqStatusCmd struct{ queueFlags }
 
-// sample is how many messages are looked at for their age: SQS tells that of
-// the oldest only through CloudWatch.
+// sample is how many messages are received for their age: SQS reports that of
+// the oldest only to CloudWatch.
 const sample = 10
 
 func (c *dlqStatusCmd) Run(ctx context.Context, s streams) error {
@@ -91,8 +92,9 @@ func (c *dlqStatusCmd) Run(ctx context.Context, s streams) error {
 		InFlight int        `json:"inFlight"`
 		Delayed  int        `json:"delayed"`
 		Oldest   *time.Time `json:"oldest,omitempty"` // of a sample
-		Parking  string     `json:"parkingQueue,omitempty"`
-		Parked   *int       `json:"parkingDepth,omitempty"`
+
+		Quarantine      string `json:"quarantineQueue,omitempty"`
+		QuarantineDepth *int   `json:"quarantineDepth,omitempty"`
 	}
 	r := report{Queue: status.Name, Depth: status.Depth(), Visible: status.Visible, InFlight: status.InFlight, Delayed: status.Delayed}
 	messages, err := q.Peek(ctx, sample)
@@ -104,33 +106,33 @@ func (c *dlqStatusCmd) Run(ctx context.Context, s streams) error {
 			r.Oldest = &m.Sent
 		}
 	}
-	if status.Parking != "" {
-		parking, err := q.Other(ctx, status.Parking, 0)
+	if status.Quarantine != "" {
+		quarantine, err := q.Other(ctx, status.Quarantine, 0)
 		if err != nil {
 			return exit{exitAWS, err}
 		}
-		p, err := parking.Status(ctx)
+		p, err := quarantine.Status(ctx)
 		if err != nil {
 			return exit{exitAWS, err}
 		}
 		depth := p.Depth()
-		r.Parking, r.Parked = p.Name, &depth
+		r.Quarantine, r.QuarantineDepth = p.Name, &depth
 	}
 	if c.JSON {
 		return writeJSON(s.out, r)
 	}
 	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "queue\t%s\n", r.Queue)
-	fmt.Fprintf(w, "depth\t%d\t%d can be seen, %d in flight or at rest after a failure, %d just put\n", r.Depth, r.Visible, r.InFlight, r.Delayed)
+	fmt.Fprintf(w, "depth\t%d\t%d visible, %d in flight or in backoff after a failure, %d delayed\n", r.Depth, r.Visible, r.InFlight, r.Delayed)
 	if r.Oldest != nil {
-		fmt.Fprintf(w, "oldest\t%s\tof %s looked at; kept for %s\n", age(*r.Oldest), count(len(messages), "message"), days(status.Keeps))
+		fmt.Fprintf(w, "oldest\t%s\tof %s received; the retention is %s\n", age(*r.Oldest), count(len(messages), "message"), days(status.Retention))
 	} else {
 		fmt.Fprintf(w, "oldest\t-\n")
 	}
-	if r.Parked != nil {
-		fmt.Fprintf(w, "parking\t%d\tin %s, after %d receives or when unreadable\n", *r.Parked, r.Parking, status.MaxReceives)
+	if r.QuarantineDepth != nil {
+		fmt.Fprintf(w, "quarantine\t%d\tin %s, after %d receives or if unreadable\n", *r.QuarantineDepth, r.Quarantine, status.MaxReceives)
 	} else {
-		fmt.Fprintf(w, "parking\t-\tthe queue has no redrive policy\n")
+		fmt.Fprintf(w, "quarantine\t-\tthe queue has no redrive policy\n")
 	}
 	return w.Flush()
 }
@@ -147,17 +149,17 @@ func days(d time.Duration) string { return fmt.Sprintf("%.3g days", d.Hours()/24
 
 type dlqPeekCmd struct {
 	queueFlags
-	N int `short:"n" help:"How many messages to look at." default:"10"`
+	N int `short:"n" help:"Number of messages to show." default:"10"`
 }
 
 func (c *dlqPeekCmd) Help() string {
-	return `A message is away for a moment and then given back; SQS counts that as a
+	return `Each message is received and made visible again at once. SQS counts that as a
 receive.`
 }
 
 func (c *dlqPeekCmd) Run(ctx context.Context, s streams) error {
 	if c.N < 1 {
-		return usage("-n: %d is not a number of messages", c.N)
+		return usage("-n: invalid number %d: want 1 or more", c.N)
 	}
 	_, q, err := c.open(ctx, s)
 	if err != nil {
@@ -170,7 +172,7 @@ func (c *dlqPeekCmd) Run(ctx context.Context, s streams) error {
 	type row struct {
 		ID           string    `json:"id"`
 		LogGroup     string    `json:"logGroup,omitempty"`
-		Events       *int      `json:"events,omitempty"` // not of a message that cannot be read
+		Events       *int      `json:"events,omitempty"` // nil if the message cannot be read
 		FirstFailure time.Time `json:"firstFailure"`
 		Class        string    `json:"class,omitempty"`
 		Why          string    `json:"why,omitempty"`
@@ -180,9 +182,9 @@ func (c *dlqPeekCmd) Run(ctx context.Context, s streams) error {
 	}
 	rows := []row{}
 	for _, m := range messages {
-		cause := m.Letter.Cause
+		cause := m.Entry.Cause
 		r := row{m.ID, cause.LogGroup, nil, cause.FirstFailure, cause.Class, cause.Message, cause.Attempts, m.Receives, len(m.Body)}
-		if b, err := transform.Decode(m.Letter.Event, transform.DefaultLimit); err != nil {
+		if b, err := transform.Decode(m.Entry.Event, transform.DefaultLimit); err != nil {
 			r.Class, r.Why = ship.Undecodable, err.Error()
 		} else {
 			n := b.Len()
@@ -194,7 +196,7 @@ func (c *dlqPeekCmd) Run(ctx context.Context, s streams) error {
 		return writeJSON(s.out, rows)
 	}
 	if len(rows) == 0 {
-		fmt.Fprintln(s.out, "There is no message to be seen.")
+		fmt.Fprintln(s.out, "No message is visible.")
 		return nil
 	}
 	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
@@ -205,7 +207,7 @@ func (c *dlqPeekCmd) Run(ctx context.Context, s streams) error {
 			events = fmt.Sprint(*r.Events)
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s ago\t%d\t%d\t%s\n", cmp.Or(r.LogGroup, "?"), events, age(r.FirstFailure), r.Bytes, r.Receives,
-			cmp.Or(strings.TrimSpace(r.Class+" "+strings.TrimPrefix(r.Why, r.Class+": ")), "not said"))
+			cmp.Or(strings.TrimSpace(r.Class+" "+strings.TrimPrefix(r.Why, r.Class+": ")), "unknown"))
 	}
 	return w.Flush()
 }
@@ -213,20 +215,21 @@ func (c *dlqPeekCmd) Run(ctx context.Context, s streams) error {
 type dlqReplayCmd struct {
 	queueFlags
 	Endpoint string `help:"Send to this HTTP Source, a URL or the ARN of an SSM parameter or secret. Default: the variable SUMO_ENDPOINT." placeholder:"URL|ARN"`
-	DryRun   bool   `help:"Tell what would be sent, and send nothing."`
-	Workers  int    `help:"How many messages to work on at once." default:"4"`
+	DryRun   bool   `help:"Show what would be sent, and send nothing."`
+	Workers  int    `help:"Number of messages in flight." default:"4"`
 	Logs     bool   `help:"Write the function's own log lines to standard error."`
 }
 
 func (c *dlqReplayCmd) Help() string {
-	return `Messages that cannot be read go to the parking queue of the redrive policy, if
-there is one. Messages that rest after a failure are not seen until their time
-is up. Ctrl-C stops after what is under way; nothing is lost.
+	return `Messages that cannot be read go to the quarantine queue of the redrive policy, if
+there is one. Messages in backoff after a failure are not visible until their
+visibility timeout ends. Ctrl-C stops after the messages in flight; nothing is
+lost.
 
 The variables of the replay function work here too.
 
-Exit status: 0 if nothing was left to be seen, 1 if something was, 2 if the
-command is wrong, 3 if AWS refused.`
+Exit status: 0 if no visible message is left, 1 if one is, 2 if the command is
+wrong, 3 if AWS refused.`
 }
 
 func (c *dlqReplayCmd) Run(ctx context.Context, s streams) error {
@@ -252,23 +255,23 @@ func (c *dlqReplayCmd) Run(ctx context.Context, s streams) error {
 		env.Out = s.err
 	}
 	options := ship.ReplayOptions{Options: ship.Options{Env: env, AWS: c.aws, Queue: q}, Inbox: q}
-	if status.Parking != "" {
-		parking, err := q.Other(ctx, status.Parking, 0)
+	if status.Quarantine != "" {
+		quarantine, err := q.Other(ctx, status.Quarantine, 0)
 		if err != nil {
 			return exit{exitAWS, err}
 		}
-		options.Parking = parking
+		options.Quarantine = quarantine
 	}
 	replayer, err := ship.NewReplayer(options)
 	if err != nil {
-		return usage("the configuration is wrong:\n%w", err)
+		return usage("invalid configuration:\n%w", err)
 	}
 	if c.DryRun {
 		return c.preview(ctx, s, q, replayer)
 	}
 	bar := newBar(status.Visible, "replaying", s.err)
 	var mu sync.Mutex
-	replayer.Seen = func(ship.Report) {
+	replayer.Progress = func(ship.Report) {
 		mu.Lock()
 		defer mu.Unlock()
 		bar.Add(1)
@@ -283,23 +286,23 @@ func (c *dlqReplayCmd) Run(ctx context.Context, s streams) error {
 	} else {
 		m := report.Messages
 		w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-		fmt.Fprintf(w, "messages\t%d\t%d done, %d of them with a rest put back; %d kept, %d untried, %d unreadable\n", m.Received, m.Done, m.PutBack, m.Kept, m.Untried, m.Poison)
-		fmt.Fprintf(w, "log events\t%d\t%d confirmed, %d filtered, %d still in a queue\n", report.Events, report.Confirmed, report.FilteredTotal(), report.Parked)
+		fmt.Fprintf(w, "messages\t%d\t%d done, of these %d put back in part and %d quarantined; %d kept, %d untried\n", m.Received, m.Done, m.PutBack, m.Quarantined, m.Kept, m.Untried)
+		fmt.Fprintf(w, "log events\t%d\t%d confirmed, %d filtered, %d still dead-lettered, %d quarantined\n", report.Events, report.Confirmed, report.FilteredTotal(), report.DeadLettered, report.Quarantined)
 		if report.Error != "" {
-			fmt.Fprintf(w, "first trouble\t%s\t%s\n", report.Class, report.Error)
+			fmt.Fprintf(w, "first error\t%s\t%s\n", report.Class, report.Error)
 		}
 		err = w.Flush()
 	}
 	if left := report.Messages.Kept + report.Messages.Untried + report.Messages.PutBack; err == nil && left > 0 {
-		return exit{exitFound, fmt.Errorf("%s could not be sent whole and will come back", count(left, "message"))}
+		return exit{exitFound, fmt.Errorf("%s could not be sent in full and will become visible again", count(left, "message"))}
 	}
 	if err == nil && ctx.Err() != nil {
-		return exit{exitFound, fmt.Errorf("interrupted; what was not sent is still in the queue")}
+		return exit{exitFound, fmt.Errorf("interrupted; messages that were not sent are still in the queue")}
 	}
 	return err
 }
 
-// maxPreview bounds the messages that a dry run holds.
+// maxPreview bounds the messages of a dry run.
 const maxPreview = 1000
 
 func (c *dlqReplayCmd) preview(ctx context.Context, s streams, q *dlq.Queue, r *ship.Replayer) error {
@@ -312,7 +315,7 @@ func (c *dlqReplayCmd) preview(ctx context.Context, s streams, q *dlq.Queue, r *
 	var order []string
 	broken := 0
 	for _, m := range messages {
-		p := r.Preview(m.Letter.Event)
+		p := r.Preview(m.Entry.Event)
 		total.Add(p)
 		if p.Class == ship.Undecodable {
 			broken++
@@ -336,13 +339,13 @@ func (c *dlqReplayCmd) preview(ctx context.Context, s streams, q *dlq.Queue, r *
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.out, "%s would be sent, %d unreadable would be parked. Nothing was sent.\n", count(len(messages)-broken, "message"), broken)
+	fmt.Fprintf(s.out, "%s would be sent, %d unreadable would be quarantined. Nothing was sent.\n", count(len(messages)-broken, "message"), broken)
 	return nil
 }
 
 type dlqRedriveCmd struct{ queueFlags }
 
-// redrivePoll is how often SQS is asked how far it is.
+// redrivePoll is how often SQS is asked for its progress.
 const redrivePoll = 2 * time.Second
 
 func (c *dlqRedriveCmd) Run(ctx context.Context, s streams) error {
@@ -354,25 +357,25 @@ func (c *dlqRedriveCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return exit{exitAWS, err}
 	}
-	if status.Parking == "" {
-		return usage("queue %s has no redrive policy, so it has no parking queue", status.Name)
+	if status.Quarantine == "" {
+		return usage("queue %s has no redrive policy, so it has no quarantine queue", status.Name)
 	}
-	parking, err := q.Other(ctx, status.Parking, 0)
+	quarantine, err := q.Other(ctx, status.Quarantine, 0)
 	if err != nil {
 		return exit{exitAWS, err}
 	}
-	before, err := parking.Status(ctx)
+	before, err := quarantine.Status(ctx)
 	if err != nil {
 		return exit{exitAWS, err}
 	}
 	move := dlq.Move{State: "COMPLETED"}
 	if before.Depth() > 0 {
-		if err := parking.Redrive(ctx, status.ARN); err != nil {
+		if err := quarantine.Redrive(ctx, status.ARN); err != nil {
 			return exit{exitAWS, err}
 		}
 		bar := newBar(before.Depth(), "moving", s.err)
 		for {
-			if move, err = parking.Redriven(ctx); err != nil {
+			if move, err = quarantine.LastMove(ctx); err != nil {
 				return exit{exitAWS, err}
 			}
 			bar.Set(move.Moved)
@@ -381,7 +384,7 @@ func (c *dlqRedriveCmd) Run(ctx context.Context, s streams) error {
 			}
 			select {
 			case <-ctx.Done():
-				return exit{exitFound, fmt.Errorf("interrupted; SQS goes on moving by itself")}
+				return exit{exitFound, fmt.Errorf("interrupted; SQS continues the move")}
 			case <-time.After(redrivePoll):
 			}
 		}
@@ -393,7 +396,7 @@ func (c *dlqRedriveCmd) Run(ctx context.Context, s streams) error {
 		fmt.Fprintf(s.out, "%s from %s to %s.\n", count(move.Moved, "message"), before.Name, status.Name)
 	}
 	if err == nil && move.State != "COMPLETED" {
-		return exit{exitAWS, fmt.Errorf("SQS stopped moving (%s): %s", move.State, cmp.Or(move.Why, "it does not say why"))}
+		return exit{exitAWS, fmt.Errorf("SQS stopped the move (%s): %s", move.State, cmp.Or(move.Why, "no reason given"))}
 	}
 	return err
 }

@@ -24,8 +24,8 @@ import (
 func account(t *testing.T) *sqstest.Server {
 	t.Helper()
 	server := sqstest.New()
-	server.Add(sqstest.Config{Name: "parking"})
-	server.Add(sqstest.Config{Name: "dead", DeadLetter: "parking", MaxReceives: 100})
+	server.Add(sqstest.Config{Name: "quarantine"})
+	server.Add(sqstest.Config{Name: "dead", DeadLetter: "quarantine", MaxReceives: 100})
 	api := httptest.NewServer(server)
 	t.Cleanup(api.Close)
 	for name, value := range map[string]string{"AWS_ENDPOINT_URL_SQS": api.URL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret",
@@ -68,15 +68,15 @@ func TestDLQStatusPeekAndDryRunLeaveTheQueueAsItIs(t *testing.T) {
 	server := account(t)
 	send(t, server, "dead", letter("/ecs/shop", "a", " ", "b"), map[string]string{"ErrorClass": "unavailable", "ErrorMessage": "unavailable: the source answered 503", "Attempts": "2"})
 	send(t, server, "dead", "garbage", nil)
-	send(t, server, "parking", "garbage", nil)
+	send(t, server, "quarantine", "garbage", nil)
 
 	status, out, errs := command(t, nil, "dlq", "status", "--queue", "dead")
-	if status != 0 || !strings.Contains(out, "depth    2   2 can be seen") || !strings.Contains(out, "parking  1   in parking, after 100 receives") || !strings.Contains(out, "of 2 messages looked at") {
+	if status != 0 || !strings.Contains(out, "depth       2   2 visible") || !strings.Contains(out, "quarantine  1   in quarantine, after 100 receives") || !strings.Contains(out, "of 2 messages received") {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
 	status, out, errs = command(t, map[string]string{"TASK_QUEUE_URL": "http://sqs/123456789012/dead"}, "dlq", "status", "--json")
-	var s struct{ Depth, ParkingDepth int }
-	if err := json.Unmarshal([]byte(out), &s); err != nil || status != 0 || s.Depth != 2 || s.ParkingDepth != 1 {
+	var s struct{ Depth, QuarantineDepth int }
+	if err := json.Unmarshal([]byte(out), &s); err != nil || status != 0 || s.Depth != 2 || s.QuarantineDepth != 1 {
 		t.Errorf("status %d: %v %s%s", status, err, out, errs)
 	}
 	status, out, errs = command(t, nil, "dlq", "peek", "--queue", "dead", "-n", "5")
@@ -92,7 +92,7 @@ func TestDLQStatusPeekAndDryRunLeaveTheQueueAsItIs(t *testing.T) {
 		t.Errorf("status %d: %v %s", status, err, out)
 	}
 	status, out, errs = command(t, map[string]string{"SUMO_ENDPOINT": "https://example.com/SECRET"}, "dlq", "replay", "--queue", "dead", "--dry-run")
-	if status != 0 || !strings.Contains(out, "/ecs/shop  3       2 ") || !strings.Contains(out, "1 message would be sent, 1 unreadable would be parked. Nothing was sent.") {
+	if status != 0 || !strings.Contains(out, "/ecs/shop  3       2 ") || !strings.Contains(out, "1 message would be sent, 1 unreadable would be quarantined. Nothing was sent.") {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
 	if n := len(server.Messages("dead")); n != 2 {
@@ -105,7 +105,7 @@ func TestDLQStatusPeekAndDryRunLeaveTheQueueAsItIs(t *testing.T) {
 	}
 }
 
-func TestDLQReplayDeliversAndParks(t *testing.T) {
+func TestDLQReplayDeliversAndQuarantines(t *testing.T) {
 	server := account(t)
 	source := sumotest.New()
 	url, stop, err := source.Serve()
@@ -121,18 +121,18 @@ func TestDLQReplayDeliversAndParks(t *testing.T) {
 	if status != 0 || !strings.Contains(out, "31 done") || !strings.Contains(out, "30 confirmed") {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
-	if len(source.Taken()) != 30 || len(server.Messages("dead")) != 0 || len(server.Messages("parking")) != 1 {
-		t.Errorf("%d taken, %d left, %d parked", len(source.Taken()), len(server.Messages("dead")), len(server.Messages("parking")))
+	if len(source.Taken()) != 30 || len(server.Messages("dead")) != 0 || len(server.Messages("quarantine")) != 1 {
+		t.Errorf("%d taken, %d left, %d quarantined", len(source.Taken()), len(server.Messages("dead")), len(server.Messages("quarantine")))
 	}
 
-	// Back from the parking queue, once it is known why.
+	// Back from the quarantine queue, once it is known why.
 	status, out, errs = command(t, nil, "dlq", "redrive", "--queue", "dead")
-	if status != 0 || out != "1 message from parking to dead.\n" || len(server.Messages("dead")) != 1 {
+	if status != 0 || out != "1 message from quarantine to dead.\n" || len(server.Messages("dead")) != 1 {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
 }
 
-// While Sumo Logic is down a replay gives up soon, says so, and loses nothing.
+// While Sumo Logic is down, a replay stops early, says so, and loses nothing.
 func TestDLQReplayDuringAnOutage(t *testing.T) {
 	server := account(t)
 	for range 5 {
@@ -179,13 +179,13 @@ func TestDLQWrongCalls(t *testing.T) {
 		status int
 		args   []string
 	}{
-		"which queue?":             {exitUsage, []string{"dlq", "status"}},
-		"queue nowhere: find":      {exitAWS, []string{"dlq", "status", "--queue", "nowhere"}},
-		"queue gone: status":       {exitAWS, []string{"dlq", "status", "--queue", "http://sqs/123456789012/gone"}},
-		"has no redrive policy":    {exitUsage, []string{"dlq", "redrive", "--queue", "parking"}},
-		"not a number of messages": {exitUsage, []string{"dlq", "peek", "--queue", "dead", "-n", "0"}},
-		"SUMO_ENDPOINT: is http":   {exitUsage, []string{"dlq", "replay", "--queue", "dead", "--endpoint", "http://example.com/SECRET"}},
-		"NUM_OF_WORKERS":           {exitUsage, []string{"dlq", "replay", "--queue", "dead", "--workers", "0"}},
+		"which queue?":                  {exitUsage, []string{"dlq", "status"}},
+		"queue nowhere: find":           {exitAWS, []string{"dlq", "status", "--queue", "nowhere"}},
+		"queue gone: status":            {exitAWS, []string{"dlq", "status", "--queue", "http://sqs/123456789012/gone"}},
+		"has no redrive policy":         {exitUsage, []string{"dlq", "redrive", "--queue", "quarantine"}},
+		"want 1 or more":                {exitUsage, []string{"dlq", "peek", "--queue", "dead", "-n", "0"}},
+		"SUMO_ENDPOINT: scheme is http": {exitUsage, []string{"dlq", "replay", "--queue", "dead", "--endpoint", "http://example.com/SECRET"}},
+		"NUM_OF_WORKERS":                {exitUsage, []string{"dlq", "replay", "--queue", "dead", "--workers", "0"}},
 	} {
 		status, out, errs := command(t, nil, c.args...)
 		if status != c.status || !strings.Contains(errs, want) || out != "" || strings.Contains(errs, "SECRET") {

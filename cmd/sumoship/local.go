@@ -31,14 +31,14 @@ import (
 //go:embed samples/*.json
 var samples embed.FS
 
-// localCmd runs the very forwarder that Lambda runs.
+// localCmd runs the forwarder that Lambda runs.
 type localCmd struct {
-	Events   []string `arg:"" optional:"" help:"Files with Lambda events, decoded payloads or the output of aws logs filter-log-events; - is standard input. Without any: the sample events."`
-	Endpoint string   `help:"Send to this HTTP Source, a URL or the ARN of an SSM parameter or secret, instead of the source that is built in." placeholder:"URL|ARN"`
-	Fail     string   `help:"Script of the built-in source: statuses, reset (before the data is taken), lost (after), hang; each with xN for N times, as in 503x3,429,reset. After it: 200." placeholder:"SCRIPT"`
-	Replay   bool     `help:"Then drain the dead-letter queue with the replay function, as often as it gets anywhere."`
-	LogGroup string   `help:"Log group of filter-log-events output, which does not name it." default:"local"`
-	Records  int      `help:"Records to show of each request; -1 shows all." default:"10"`
+	Events   []string `arg:"" optional:"" help:"Files with Lambda events, decoded payloads or the output of aws logs filter-log-events; - means standard input. Default: sample events."`
+	Endpoint string   `help:"Send to this HTTP Source, a URL or the ARN of an SSM parameter or secret, instead of the built-in source." placeholder:"URL|ARN"`
+	Fail     string   `help:"Script of the built-in source: a status, reset (before the body is stored), lost (after), hang; xN repeats it N times, as in 503x3,429,reset. Then it answers 200." placeholder:"SCRIPT"`
+	Replay   bool     `help:"Then drain the dead-letter queue with the replay function, as long as it makes progress."`
+	LogGroup string   `help:"Log group for filter-log-events output, which does not contain it." default:"local"`
+	Records  int      `help:"Number of records to show of each request; -1 shows all." default:"10"`
 	Logs     bool     `help:"Write the forwarder's own log lines and metrics to standard error."`
 	JSON     bool     `name:"json" help:"Write the result as JSON."`
 }
@@ -48,12 +48,12 @@ func (c *localCmd) Help() string {
   LOG_FORMAT=RAW sumoship local
   aws logs filter-log-events --log-group-name G | sumoship local - --log-group G
 
-The built-in source is tried again after 20 ms (RETRY_INTERVAL) and given up
-after 2 s (REQUEST_TIMEOUT) unless these variables say otherwise. What it does
-not take goes to a dead-letter queue in memory.
+With the built-in source, RETRY_INTERVAL is 20 ms and REQUEST_TIMEOUT 2 s unless
+these variables are set. What it does not accept goes to a dead-letter queue in
+memory.
 
-Exit status: 0 if nothing was lost, 1 if something was or is left in the queue
-of a real endpoint, 2 if the command or its input is wrong.`
+Exit status: 0 if nothing was lost, 1 if something was lost or a real endpoint
+did not accept it, 2 if the command or its input is wrong.`
 }
 
 func (c *localCmd) Run(ctx context.Context, s streams) error {
@@ -104,9 +104,9 @@ func (c *localCmd) Run(ctx context.Context, s streams) error {
 	options := ship.Options{Env: function.Env{Getenv: getenv, Out: logs}, HTTP: client, Queue: queue}
 	forwarder, err := ship.NewForwarder(options)
 	if err != nil {
-		return usage("the configuration is wrong:\n%w", err)
+		return usage("invalid configuration:\n%w", err)
 	}
-	replayer, err := ship.NewReplayer(ship.ReplayOptions{Options: options, Inbox: queue, Parking: new(dlqtest.Queue)})
+	replayer, err := ship.NewReplayer(ship.ReplayOptions{Options: options, Inbox: queue, Quarantine: new(dlqtest.Queue)})
 	if err != nil {
 		return err
 	}
@@ -130,36 +130,36 @@ func (c *localCmd) Run(ctx context.Context, s streams) error {
 		return exit{status: exitFound}
 	case broken:
 		return exit{status: exitUsage}
-	case c.Endpoint != "" && total.Parked > 0:
-		return exit{exitFound, fmt.Errorf("%s not delivered, and the queue in memory ends here: run the command again", count(total.Parked, "log event"))}
+	case c.Endpoint != "" && total.DeadLettered > 0:
+		return exit{exitFound, fmt.Errorf("%s not delivered, and the dead-letter queue was in memory: run the command again", count(total.DeadLettered, "log event"))}
 	}
 	return nil
 }
 
-// maxRounds is how often the dead-letter queue is drained at most. A source that
-// fails by a script that long is not worth the wait.
+// maxRounds bounds how often the dead-letter queue is drained, whatever the
+// script of the source.
 const maxRounds = 100
 
-// replay drains the queue until it is empty or draining it gets nowhere.
+// replay drains the queue until it is empty or a round makes no progress.
 func replay(ctx context.Context, r *ship.Replayer, queue *dlqtest.Queue, view *view, total *ship.Report) error {
-	for round := 0; round < maxRounds && len(queue.Letters()) > 0 && ctx.Err() == nil; round++ {
-		queue.Wake() // as if the time had passed after which they come back
+	for round := 0; round < maxRounds && len(queue.Entries()) > 0 && ctx.Err() == nil; round++ {
+		queue.Wake() // as if their visibility timeouts had passed
 		report, err := r.Drain(ctx)
 		if err != nil {
 			return err
 		}
 		view.drained(report)
-		total.Parked -= report.Confirmed
-		report.Events, report.Filtered, report.Parked = 0, nil, 0 // they have been counted
+		total.DeadLettered -= report.Confirmed + report.Quarantined
+		report.Events, report.Filtered, report.DeadLettered = 0, nil, 0 // they have been counted
 		total.Add(report)
 		if report.Confirmed == 0 && sumo.Class(report.Class) != sumo.Unavailable {
-			break // what is refused now will be refused again
+			break // Sumo Logic would refuse it again
 		}
 	}
 	return nil
 }
 
-// read gathers the events.
+// read reads the events.
 func (c *localCmd) read(stdin io.Reader) ([][]byte, error) {
 	var events [][]byte
 	if len(c.Events) == 0 {
@@ -192,12 +192,12 @@ func (c *localCmd) read(stdin io.Reader) ([][]byte, error) {
 	return events, nil
 }
 
-// manyEvents is from how many events on a person wants to see progress.
+// manyEvents is the number of events from which a progress bar is shown.
 const manyEvents = 20
 
-// post is one request to the source and its answer.
+// post is a request to the source and its response.
 type post struct {
-	Status    int               `json:"status"` // 0: no answer
+	Status    int               `json:"status"` // 0: no response
 	Error     string            `json:"error,omitempty"`
 	Headers   map[string]string `json:"headers"`
 	RawBytes  int               `json:"rawBytes"`
@@ -205,7 +205,7 @@ type post struct {
 	Records   []string          `json:"records"`
 }
 
-// observer shows each request that goes through it. It never shows the address.
+// observer reports each request that goes through it, without its address.
 type observer struct {
 	next http.RoundTripper
 	see  func(post)
@@ -251,7 +251,7 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// view writes what happens, as text or as one JSON document.
+// view writes the progress as text, or as one JSON document.
 type view struct {
 	*localCmd
 	out io.Writer
@@ -322,44 +322,44 @@ func size(n int) string {
 	return fmt.Sprintf("%d MB", n/1_000_000)
 }
 
-// event tells what became of one event, if not all is well.
+// event shows what became of an event that was not delivered.
 func (v *view) event(r ship.Report, err error) {
 	v.bar.Add(1)
 	if v.json != nil {
 		return
 	}
 	group := cmp.Or(r.LogGroup, "an unknown log group")
-	if r.Parked > 0 {
-		fmt.Fprintf(v.out, "PARKED  %s of %s in the dead-letter queue: %s\n", count(r.Parked, "log event"), group, r.Error)
+	if r.DeadLettered > 0 {
+		fmt.Fprintf(v.out, "DEAD-LETTERED  %s of %s: %s\n", count(r.DeadLettered, "log event"), group, r.Error)
 	}
 	if err != nil {
 		fmt.Fprintf(v.out, "LOST  %s: %v\n", group, err)
 	}
 }
 
-// drained tells what a round of replay did.
+// drained shows what a round of replay did.
 func (v *view) drained(r ship.Report) {
 	if v.json != nil || r.Messages.Received == 0 {
 		return
 	}
-	fmt.Fprintf(v.out, "REPLAY  %s: %d done, %d put back in part, %d kept, %d untried, %d poison; %s confirmed\n",
-		count(r.Messages.Received, "message"), r.Messages.Done, r.Messages.PutBack, r.Messages.Kept, r.Messages.Untried, r.Messages.Poison,
+	fmt.Fprintf(v.out, "REPLAY  %s: %d done, %d put back in part, %d quarantined, %d kept, %d untried; %s confirmed\n",
+		count(r.Messages.Received, "message"), r.Messages.Done, r.Messages.PutBack, r.Messages.Quarantined, r.Messages.Kept, r.Messages.Untried,
 		count(r.Confirmed, "log event"))
 }
 
 func (v *view) end(total ship.Report, queue *dlqtest.Queue) {
 	v.bar.Finish()
-	letters := queue.Letters()
+	entries := queue.Entries()
 	if v.json != nil {
-		type letter struct {
+		type entry struct {
 			LogGroup string `json:"logGroup,omitempty"`
 			Class    string `json:"class"`
 			Message  string `json:"message"`
 			Bytes    int    `json:"bytes"`
 		}
-		left := []letter{}
-		for _, l := range letters {
-			left = append(left, letter{l.Cause.LogGroup, l.Cause.Class, l.Cause.Message, len(l.Event)})
+		left := []entry{}
+		for _, e := range entries {
+			left = append(left, entry{e.Cause.LogGroup, e.Cause.Class, e.Cause.Message, len(e.Event)})
 		}
 		fmt.Fprint(v.out, `],"deadLetters":`)
 		v.json.Encode(left)
@@ -377,8 +377,8 @@ func (v *view) end(total ship.Report, queue *dlqtest.Queue) {
 		requests = append(requests, fmt.Sprintf("%s %d", class, total.Attempts[class]))
 	}
 	note := ""
-	if len(letters) > 0 {
-		note = fmt.Sprintf("in %s of the dead-letter queue", count(len(letters), "message"))
+	if len(entries) > 0 {
+		note = fmt.Sprintf("in %s of the dead-letter queue", count(len(entries), "message"))
 	}
 	row := func(name string, n int, note string) {
 		fmt.Fprintln(v.out, strings.TrimRight(fmt.Sprintf("%-14s%8d   %s", name, n, note), " "))
@@ -387,7 +387,14 @@ func (v *view) end(total ship.Report, queue *dlqtest.Queue) {
 	row("log events in", total.Events, "")
 	row("confirmed", total.Confirmed, fmt.Sprintf("in %d bodies; requests: %s", total.Bodies, cmp.Or(strings.Join(requests, ", "), "none")))
 	row("filtered", total.FilteredTotal(), strings.Join(reasons, ", "))
-	row("parked", total.Parked, note)
+	row("dead-lettered", total.DeadLettered, note)
+	if total.Quarantined > 0 {
+		row("quarantined", total.Quarantined, "")
+	}
 	row("lost", total.Lost, "")
-	fmt.Fprintf(v.out, "%d = %d + %d + %d + %d\n", total.Events, total.Confirmed, total.FilteredTotal(), total.Parked, total.Lost)
+	sum := fmt.Sprintf("%d = %d + %d + %d", total.Events, total.Confirmed, total.FilteredTotal(), total.DeadLettered)
+	if total.Quarantined > 0 {
+		sum += fmt.Sprintf(" + %d", total.Quarantined)
+	}
+	fmt.Fprintf(v.out, "%s + %d\n", sum, total.Lost)
 }

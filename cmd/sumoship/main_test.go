@@ -63,9 +63,9 @@ func TestLocalAddsUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
-		args   []string
-		status int
-		parked bool
+		args         []string
+		status       int
+		deadLettered bool
 	}{
 		"all well":     {nil, exitOK, false},
 		"retry":        {[]string{"--fail", "503x3,429,reset,lost"}, exitOK, false},
@@ -88,10 +88,10 @@ func TestLocalAddsUp(t *testing.T) {
 				t.Fatalf("%v in %s", err, out.String())
 			}
 			r := result.Total
-			if status != c.status || r.Lost != 0 || r.Parked > 0 != c.parked || len(result.DeadLetters) > 0 != c.parked {
+			if status != c.status || r.Lost != 0 || r.DeadLettered > 0 != c.deadLettered || len(result.DeadLetters) > 0 != c.deadLettered {
 				t.Errorf("status %d, %+v\n%s", status, r, errs.String())
 			}
-			if r.Events == 0 || r.Events != r.Confirmed+r.FilteredTotal()+r.Parked+r.Lost {
+			if r.Events == 0 || r.Events != r.Confirmed+r.FilteredTotal()+r.DeadLettered+r.Quarantined+r.Lost {
 				t.Errorf("does not add up: %+v", r)
 			}
 		})

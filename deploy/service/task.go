@@ -37,11 +37,7 @@ func (s *Service) task() error {
 		s.Notes = []string{ecspressoAlone}
 		return nil
 	}
-	n := taskdef.Registrable(s.definition)
-	taskdef.Conform(n, taskdef.Definition)
-	if n.Field("placementConstraints").Len() == 0 {
-		n.DeleteField("placementConstraints")
-	}
+	n := taskdef.ForTemplate(s.definition)
 	s.refs = newReferences(s.d, s.on)
 	if err := s.makeRoles(n); err != nil {
 		return err
@@ -72,7 +68,7 @@ func (s *Service) task() error {
 			n.SetField(r.member, cfn.GetAtt(r.id, "Arn"))
 		}
 	}
-	s.taskDefinition = n.Recase(true)
+	s.taskDefinition = taskdef.Recase(n, tree.Pascal)
 	return nil
 }
 
@@ -159,7 +155,7 @@ func (s *Service) placeholders() {
 			s.on.Fail(servicePlaceholder, n, "")
 		}
 		for name, v := range n.Members() {
-			if !freeText[strings.ToLower(name)] {
+			if !taskdef.FreeText(name) {
 				walk(v)
 			}
 		}
@@ -168,11 +164,4 @@ func (s *Service) placeholders() {
 		}
 	}
 	walk(s.definition)
-}
-
-// freeText are the members below which ${…} and {{ … }} can be meant as they
-// are, for a shell, a log driver or the program in the container.
-var freeText = map[string]bool{
-	"command": true, "entrypoint": true, "environment": true, "healthcheck": true,
-	"dockerlabels": true, "labels": true, "options": true, "driveropts": true, "tags": true,
 }

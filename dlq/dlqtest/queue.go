@@ -1,5 +1,5 @@
-// Package dlqtest is a dead-letter queue in memory: for tests, and for looking
-// on how the real one is used.
+// Package dlqtest is a dead-letter queue in memory, for tests and for sumoship
+// local.
 package dlqtest
 
 import (
@@ -16,23 +16,23 @@ import (
 // MaxMessage is the size of the largest message that SQS takes, in bytes.
 const MaxMessage = 1 << 20
 
-// Queue is a dead-letter queue in memory. A letter is seen as soon as it was
-// put. The zero value is ready.
+// Queue is a dead-letter queue in memory. A message is visible as soon as it was
+// put. The zero value is ready to use.
 type Queue struct {
 	Max int   // bytes of the largest event; 0 means MaxMessage
 	Err error // what Put fails with, if not nil
 
 	mu       sync.Mutex
-	last     int // id of the letter that came last
+	last     int // ID of the newest message
 	messages []*message
 }
 
 type message struct {
 	dlq.Message
-	visible time.Time // from when on
+	visible time.Time // again, from then on
 }
 
-// Limit is the size of the largest event that the queue takes, in bytes.
+// Limit returns the size of the largest event that the queue accepts, in bytes.
 func (q *Queue) Limit(context.Context) (int, error) {
 	if q.Max > 0 {
 		return q.Max, nil
@@ -40,30 +40,31 @@ func (q *Queue) Limit(context.Context) (int, error) {
 	return MaxMessage, nil
 }
 
-// Put adds the letters. It returns the numbers of those that did not get in.
-func (q *Queue) Put(ctx context.Context, letters []dlq.Letter) (failed []int, err error) {
+// Put adds entries. It returns the indexes of those that the queue did not
+// accept.
+func (q *Queue) Put(ctx context.Context, entries []dlq.Entry) (failed []int, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	limit, _ := q.Limit(ctx)
-	for i, l := range letters {
+	for i, e := range entries {
 		switch {
 		case q.Err != nil:
 			failed, err = append(failed, i), q.Err
-		case len(l.Event) > limit:
-			failed, err = append(failed, i), fmt.Errorf("a message of %d bytes is over the limit of %d", len(l.Event), limit)
+		case len(e.Event) > limit:
+			failed, err = append(failed, i), fmt.Errorf("a message of %d bytes is over the limit of %d", len(e.Event), limit)
 		default:
 			q.last++
-			l.Event = slices.Clone(l.Event)
-			m := dlq.Message{ID: strconv.Itoa(q.last), Letter: l, Sent: time.Now(), Body: string(l.Event)}
+			e.Event = slices.Clone(e.Event)
+			m := dlq.Message{ID: strconv.Itoa(q.last), Entry: e, Sent: time.Now(), Body: string(e.Event)}
 			q.messages = append(q.messages, &message{Message: m, visible: m.Sent})
 		}
 	}
 	return failed, err
 }
 
-// Receive takes up to n letters that can be seen, for the time of hidden. It
-// never waits.
-func (q *Queue) Receive(_ context.Context, n int, _, hidden time.Duration) ([]dlq.Message, error) {
+// Receive receives up to n visible messages for a visibility timeout. It never
+// waits.
+func (q *Queue) Receive(_ context.Context, n int, _, visibility time.Duration) ([]dlq.Message, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var out []dlq.Message
@@ -71,14 +72,14 @@ func (q *Queue) Receive(_ context.Context, n int, _, hidden time.Duration) ([]dl
 	for _, m := range q.messages {
 		if len(out) < n && !m.visible.After(now) {
 			m.Receives++
-			m.visible = now.Add(hidden)
+			m.visible = now.Add(visibility)
 			out = append(out, m.Message)
 		}
 	}
 	return out, nil
 }
 
-// Delete removes a letter.
+// Delete deletes a message.
 func (q *Queue) Delete(_ context.Context, m dlq.Message) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -86,19 +87,19 @@ func (q *Queue) Delete(_ context.Context, m dlq.Message) error {
 	return nil
 }
 
-// Release makes a letter visible again after that time.
-func (q *Queue) Release(_ context.Context, m dlq.Message, after time.Duration) error {
+// ChangeVisibility makes a message visible again after timeout.
+func (q *Queue) ChangeVisibility(_ context.Context, m dlq.Message, timeout time.Duration) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, o := range q.messages {
 		if o.ID == m.ID {
-			o.visible = time.Now().Add(after)
+			o.visible = time.Now().Add(timeout)
 		}
 	}
 	return nil
 }
 
-// Wake makes every letter visible at once, as if its time had passed.
+// Wake makes every message visible at once.
 func (q *Queue) Wake() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -107,13 +108,13 @@ func (q *Queue) Wake() {
 	}
 }
 
-// Letters are the letters in the queue, in the order in which they came.
-func (q *Queue) Letters() []dlq.Letter {
+// Entries returns the entries in the queue, in the order in which they were put.
+func (q *Queue) Entries() []dlq.Entry {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	var out []dlq.Letter
+	var out []dlq.Entry
 	for _, m := range q.messages {
-		out = append(out, m.Letter)
+		out = append(out, m.Entry)
 	}
 	return out
 }

@@ -20,7 +20,7 @@ type attribute struct {
 	BinaryListValues []json.RawMessage `json:",omitempty"`
 }
 
-// kind is String, Number or Binary, without the label that may follow.
+// kind returns String, Number or Binary, without the label that may follow.
 func (a attribute) kind() string {
 	kind, _, _ := strings.Cut(a.DataType, ".")
 	return kind
@@ -37,7 +37,7 @@ func checkAttributes(attrs map[string]attribute) error {
 	if len(attrs) > 10 {
 		return invalid("Number of message attributes [%d] exceeds the allowed maximum [10].", len(attrs))
 	}
-	for _, name := range slices.Sorted(maps.Keys(attrs)) { // sorted: the first fault is always the same
+	for _, name := range slices.Sorted(maps.Keys(attrs)) { // sorted: always the same error first
 		if err := checkAttributeName(name); err != nil {
 			return err
 		}
@@ -98,9 +98,9 @@ func (a attribute) check(name string) error {
 	return nil
 }
 
-// attributesMD5 is the service's digest of message attributes: of name, type and
-// value in the order of the names, each after its length, the value also after
-// a byte for its kind. Empty for none.
+// attributesMD5 returns the service's digest of message attributes: of name, type
+// and value in the order of the names, each preceded by its length, the value also
+// by a byte for its kind. It is "" for no attributes.
 //
 // Source: SQS Developer Guide, "Calculating the MD5 message digest for message
 // attributes".

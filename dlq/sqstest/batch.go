@@ -26,7 +26,7 @@ type batchFailure struct {
 	SenderFault bool
 }
 
-// checkEntries finds what makes the service refuse a batch as a whole.
+// checkEntries returns the error for which the service refuses a whole batch.
 func checkEntries[E batchEntry](x *exchange, entries []E) error {
 	if len(entries) == 0 {
 		return fail("EmptyBatchRequest", "There should be at least one %sRequestEntry in the request.", x.op)
@@ -48,12 +48,12 @@ func checkEntries[E batchEntry](x *exchange, entries []E) error {
 	return nil
 }
 
-// isNameRune is true for what ids and names are made of.
+// isNameRune reports whether r is allowed in ids and names.
 func isNameRune(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
 }
 
-// each carries a batch out entry by entry: one that fails fails alone.
+// each carries a batch out entry by entry: an entry fails alone.
 func each[E batchEntry](x *exchange, entries []E, do func(E) (any, error)) batchResult {
 	out := batchResult{Successful: []any{}, Failed: []batchFailure{}}
 	for i, e := range entries {
@@ -74,7 +74,7 @@ func each[E batchEntry](x *exchange, entries []E, do func(E) (any, error)) batch
 
 type sendEntry struct {
 	entryID
-	letter
+	outgoing
 }
 
 type sendBatchInput struct {
@@ -96,11 +96,11 @@ func (s *Server) sendMessageBatch(x *exchange, in sendBatchInput) (any, error) {
 	for _, e := range in.Entries {
 		total += e.size()
 	}
-	if total > maxSize { // whatever the limit of the queue
+	if total > maxSize { // whatever the queue's own limit
 		return nil, fail("BatchRequestTooLong", "Batch requests cannot be longer than %d bytes. You have sent %d bytes.", maxSize, total)
 	}
 	return each(x, in.Entries, func(e sendEntry) (any, error) {
-		out, err := s.send(q, e.letter)
+		out, err := s.send(q, e.outgoing)
 		out.Id = e.Id
 		return out, err
 	}), nil
@@ -129,17 +129,17 @@ func (s *Server) deleteMessageBatch(x *exchange, in deleteBatchInput) (any, erro
 	return each(x, in.Entries, func(e deleteEntry) (any, error) { return e.entryID, e.drop(q) }), nil
 }
 
-type hideEntry struct {
+type visibilityEntry struct {
 	entryID
-	hiding
+	visibilityChange
 }
 
-type hideBatchInput struct {
+type visibilityBatchInput struct {
 	queueURL
-	Entries []hideEntry
+	Entries []visibilityEntry
 }
 
-func (s *Server) changeVisibilityBatch(x *exchange, in hideBatchInput) (any, error) {
+func (s *Server) changeVisibilityBatch(x *exchange, in visibilityBatchInput) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q, err := s.find(in.queueURL)
@@ -149,5 +149,5 @@ func (s *Server) changeVisibilityBatch(x *exchange, in hideBatchInput) (any, err
 	if err := checkEntries(x, in.Entries); err != nil {
 		return nil, err
 	}
-	return each(x, in.Entries, func(e hideEntry) (any, error) { return e.entryID, e.apply(q) }), nil
+	return each(x, in.Entries, func(e visibilityEntry) (any, error) { return e.entryID, e.apply(q) }), nil
 }

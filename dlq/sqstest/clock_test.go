@@ -18,7 +18,7 @@ import (
 	"sumoship/dlq/sqstest"
 )
 
-// inBubble runs a test on a virtual clock.
+// inBubble runs a test in virtual time.
 func inBubble(t *testing.T, test func(s *sqstest.Server, c service)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -75,7 +75,7 @@ func TestLongPollEndsWhenAMessageBecomesVisible(t *testing.T) {
 		start = time.Now()
 		go func() {
 			time.Sleep(2 * time.Second)
-			c.hide(url, second, 0)
+			c.changeVisibility(url, second, 0)
 		}()
 		c.equal(*c.receiveOne(url, longPoll(20)).MessageId, *first.MessageId)
 		c.equal(time.Since(start), 2*time.Second)
@@ -119,7 +119,7 @@ func TestLongPollEndsWithItsContext(t *testing.T) {
 		c.equal(time.Since(start), 3*time.Second)
 		c.send(url, "x")
 		time.Sleep(time.Minute)
-		c.equal(s.Messages("q")[0].Receives, 0) // nobody waits any more
+		c.equal(s.Messages("q")[0].Receives, 0) // nobody waits for it any more
 
 		_, err = c.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("y")})
 		if !errors.Is(err, context.DeadlineExceeded) {
@@ -138,26 +138,26 @@ func TestLongPollEndsWithItsConnection(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := c.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &url, WaitTimeSeconds: 20}); err == nil {
-		t.Error("no error")
+		t.Error("no error after the deadline")
 	}
-	time.Sleep(100 * time.Millisecond) // the server sees it a little later
+	time.Sleep(100 * time.Millisecond) // the server notices a little later
 	c.send(url, "x")
 	time.Sleep(50 * time.Millisecond)
 	c.equal(s.Messages("q")[0].Receives, 0)
 }
 
-func TestTwelveHoursInAll(t *testing.T) {
+func TestVisibilityTimeoutIsAtMostTwelveHoursInAll(t *testing.T) {
 	inBubble(t, func(s *sqstest.Server, c service) {
 		url := s.Add(sqstest.Config{Name: "q"})
 		c.send(url, "x")
 		m := c.receiveOne(url)
-		c.ok(c.hide(url, m, 43200))
+		c.ok(c.changeVisibility(url, m, 43200))
 		time.Sleep(11 * time.Hour)
-		c.fails(c.hide(url, m, 3601), invalidValue)
-		c.ok(c.hide(url, m, 3600))
+		c.fails(c.changeVisibility(url, m, 3601), invalidValue)
+		c.ok(c.changeVisibility(url, m, 3600))
 		time.Sleep(time.Hour)
 		again := c.receiveOne(url)
-		c.ok(c.hide(url, again, 43200)) // counted anew
+		c.ok(c.changeVisibility(url, again, 43200)) // from the new receive
 	})
 }
 
@@ -184,12 +184,12 @@ func TestRetriesOfTheSDKWaitInVirtualTime(t *testing.T) {
 func TestTimesOfAQueue(t *testing.T) {
 	inBubble(t, func(s *sqstest.Server, c service) {
 		url := s.Add(sqstest.Config{Name: "q"})
-		made := time.Now().Unix()
+		created := time.Now().Unix()
 		time.Sleep(time.Hour)
 		_, err := c.SetQueueAttributes(c.t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: &url, Attributes: map[string]string{"DelaySeconds": "60"}})
 		c.ok(err)
 		c.equal(c.attributes(url, "CreatedTimestamp", "LastModifiedTimestamp"), map[string]string{
-			"CreatedTimestamp": fmt.Sprint(made), "LastModifiedTimestamp": fmt.Sprint(made + 3600),
+			"CreatedTimestamp": fmt.Sprint(created), "LastModifiedTimestamp": fmt.Sprint(created + 3600),
 		})
 		c.send(url, "x")
 		c.counts(url, 0, 0, 1)
@@ -198,11 +198,11 @@ func TestTimesOfAQueue(t *testing.T) {
 	})
 }
 
-// The SDK does not send what is cancelled already; other callers might.
-func TestDoWithADeadContext(t *testing.T) {
+// The SDK does not send a request whose context is cancelled; other callers might.
+func TestDoWithACancelledContext(t *testing.T) {
 	s := sqstest.New()
 	s.OnRequest(func(sqstest.Call) sqstest.Fault {
-		t.Error("it was carried out")
+		t.Error("the request was carried out")
 		return sqstest.Fault{}
 	})
 	ctx, cancel := context.WithCancel(t.Context())

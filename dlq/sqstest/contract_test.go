@@ -25,8 +25,8 @@ import (
 	"sumoship/function/awstest/moto"
 )
 
-// TestContract holds the fake, without and with a network, and moto to the same
-// cases: the fake stays honest as long as the three agree.
+// TestContract holds the fake, with and without a network, to the same cases as
+// moto: the fake is right as long as all of them agree.
 func TestContract(t *testing.T) {
 	t.Run("fake", func(t *testing.T) {
 		for _, c := range contract {
@@ -72,7 +72,7 @@ func TestContract(t *testing.T) {
 	})
 }
 
-// createQueue does what Server.Add does with the means of the API.
+// createQueue does through the API what Server.Add does.
 func createQueue(t *testing.T, client *sqs.Client, c sqstest.Config) string {
 	t.Helper()
 	attrs := map[string]string{}
@@ -96,14 +96,14 @@ func createQueue(t *testing.T, client *sqs.Client, c sqstest.Config) string {
 
 func arn(name string) string { return "arn:aws:sqs:us-east-1:123456789012:" + name }
 
-// service is what a case is held against.
+// service is the SQS on which a case runs.
 type service struct {
 	t *testing.T
 	*sqs.Client
 	add func(sqstest.Config) string
 }
 
-// queue makes a queue whose name no other case has.
+// queue creates a queue whose name no other case uses.
 func (s service) queue(c sqstest.Config) (url string) {
 	c.Name = s.name(c.Name)
 	if c.DeadLetter != "" {
@@ -143,7 +143,7 @@ func (s service) receive(url string, opts ...func(*sqs.ReceiveMessageInput)) []t
 	return out.Messages
 }
 
-// receiveOne fails the case unless there is exactly one message to receive.
+// receiveOne receives exactly one message, or fails the case.
 func (s service) receiveOne(url string, opts ...func(*sqs.ReceiveMessageInput)) types.Message {
 	s.t.Helper()
 	got := s.receive(url, opts...)
@@ -153,7 +153,7 @@ func (s service) receiveOne(url string, opts ...func(*sqs.ReceiveMessageInput)) 
 	return got[0]
 }
 
-func (s service) hide(url string, m types.Message, seconds int32) error {
+func (s service) changeVisibility(url string, m types.Message, seconds int32) error {
 	_, err := s.ChangeMessageVisibility(s.t.Context(), &sqs.ChangeMessageVisibilityInput{
 		QueueUrl: &url, ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: seconds,
 	})
@@ -172,7 +172,7 @@ func (s service) attributes(url string, names ...types.QueueAttributeName) map[s
 	return out.Attributes
 }
 
-// counts fails the case unless so many messages are visible, in flight, delayed.
+// counts checks how many messages are visible, in flight, delayed.
 func (s service) counts(url string, visible, inFlight, delayed int) {
 	s.t.Helper()
 	a := s.attributes(url, "All")
@@ -189,7 +189,7 @@ func (s service) ok(err error) {
 	}
 }
 
-// fails fails the case unless err has the code, as older SDKs saw it.
+// fails checks that err has the code, as older SDKs see it.
 func (s service) fails(err error, code string) {
 	s.t.Helper()
 	var api smithy.APIError
@@ -247,7 +247,7 @@ var contract = []struct {
 		s.counts(url, 0, 0, 0)
 		s.ok(s.del(url, m)) // again
 	}},
-	{"attributes are asked for", "", func(s service) {
+	{"attributes on request", "", func(s service) {
 		url := s.queue(sqstest.Config{Name: "q"})
 		_, err := s.SendMessage(s.t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("msg"),
 			MessageAttributes: map[string]types.MessageAttributeValue{"Hello": text("There"), "General": text("Kenobi"), "Help.Me": text("Me")}})
@@ -274,7 +274,7 @@ var contract = []struct {
 			s.equal(names, want.names)
 			s.equal(aws.ToString(m.MD5OfMessageAttributes), want.md5)
 			s.equal(len(m.Attributes), 0)
-			s.ok(s.hide(url, m, 0))
+			s.ok(s.changeVisibility(url, m, 0))
 		}
 	}},
 	{"attributes of each type", "", func(s service) {
@@ -319,14 +319,14 @@ var contract = []struct {
 		for i, m := range got {
 			s.equal(*m.MessageId, ids[strconv.Itoa(i)])
 		}
-		hidden, err := s.ChangeMessageVisibilityBatch(s.t.Context(), &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &url,
+		changed, err := s.ChangeMessageVisibilityBatch(s.t.Context(), &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &url,
 			Entries: []types.ChangeMessageVisibilityBatchRequestEntry{
 				{Id: aws.String("ok"), ReceiptHandle: got[0].ReceiptHandle, VisibilityTimeout: 0},
 				{Id: aws.String("bad"), ReceiptHandle: aws.String("garbage"), VisibilityTimeout: 0},
 			}})
 		s.ok(err)
-		s.equal([]string{*hidden.Successful[0].Id, *hidden.Failed[0].Id, *hidden.Failed[0].Code}, []string{"ok", "bad", invalidReceipt})
-		s.equal(hidden.Failed[0].SenderFault, true)
+		s.equal([]string{*changed.Successful[0].Id, *changed.Failed[0].Id, *changed.Failed[0].Code}, []string{"ok", "bad", invalidReceipt})
+		s.equal(changed.Failed[0].SenderFault, true)
 		s.counts(url, 1, 2, 0)
 
 		deleted, err := s.DeleteMessageBatch(s.t.Context(), &sqs.DeleteMessageBatchInput{QueueUrl: &url,
@@ -371,7 +371,7 @@ var contract = []struct {
 		s.fails(send(""), prefix+"InvalidBatchEntryId")
 		s.fails(send(strings.Repeat("a", 81)), prefix+"InvalidBatchEntryId")
 	}},
-	{"a bad entry fails alone", "refuses the whole batch, or takes the entry", func(s service) {
+	{"a bad entry fails alone", "refuses the whole batch, or accepts the entry", func(s service) {
 		url := s.queue(sqstest.Config{Name: "q", MaxSize: 1024})
 		batch := entries("good", "bad\x00", strings.Repeat("x", 1025), "late", "")
 		batch[3].DelaySeconds = 901
@@ -391,7 +391,7 @@ var contract = []struct {
 		_, err := s.SendMessage(s.t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String(strings.Repeat("x", 1025))})
 		s.fails(err, invalidValue)
 	}},
-	{"size counts bytes and attributes", "counts characters of the body alone", func(s service) {
+	{"size counts bytes and attributes", "counts only the characters of the body", func(s service) {
 		url := s.queue(sqstest.Config{Name: "q", MaxSize: 1024})
 		send := func(body string) error {
 			_, err := s.SendMessage(s.t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: &body,
@@ -414,7 +414,7 @@ var contract = []struct {
 		s.send(url, body)
 		s.equal(*s.receiveOne(url).Body, body)
 	}},
-	{"illegal characters", "takes them", func(s service) {
+	{"illegal characters", "accepts them", func(s service) {
 		url := s.queue(sqstest.Config{Name: "q"})
 		for _, body := range []string{"\x00", "\x0b", "a\x1fb", "\ufffe", "\uffff"} {
 			_, err := s.SendMessage(s.t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: &body})
@@ -424,7 +424,7 @@ var contract = []struct {
 			MessageAttributes: map[string]types.MessageAttributeValue{"k": text("\x08")}})
 		s.fails(err, invalidValue)
 	}},
-	{"empty body", "takes it", func(s service) {
+	{"empty body", "accepts it", func(s service) {
 		url := s.queue(sqstest.Config{Name: "q"})
 		_, err := s.SendMessage(s.t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("")})
 		s.fails(err, "MissingParameter")
@@ -437,7 +437,7 @@ var contract = []struct {
 			MessageAttributes: map[string]types.MessageAttributeValue{"k": v}})
 		s.fails(err, invalidValue)
 	}},
-	{"bad attributes", "takes most of them", func(s service) {
+	{"bad attributes", "accepts most of them", func(s service) {
 		url := s.queue(sqstest.Config{Name: "q"})
 		send := func(attrs map[string]types.MessageAttributeValue) error {
 			_, err := s.SendMessage(s.t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("x"), MessageAttributes: attrs})
@@ -476,7 +476,7 @@ var contract = []struct {
 		time.Sleep(2 * time.Second)
 		s.receiveOne(url, longPoll(2))
 	}},
-	{"visibility ends", "", func(s service) {
+	{"visibility timeout ends", "", func(s service) {
 		url := s.queue(sqstest.Config{Name: "q", Visibility: 2 * time.Second})
 		s.send(url, "x")
 		first := s.receiveOne(url)
@@ -488,39 +488,39 @@ var contract = []struct {
 		if *again.ReceiptHandle == *first.ReceiptHandle {
 			s.t.Error("the receipt handle is the same")
 		}
-		s.ok(s.del(url, first)) // an older handle is no error
+		s.ok(s.del(url, first)) // an older handle is not an error
 	}},
 	{"an older handle deletes nothing", "deletes the message", func(s service) {
 		url := s.queue(sqstest.Config{Name: "q"})
 		s.send(url, "x")
 		first := s.receiveOne(url)
-		s.ok(s.hide(url, first, 0))
+		s.ok(s.changeVisibility(url, first, 0))
 		second := s.receiveOne(url)
 		s.ok(s.del(url, first))
 		s.counts(url, 0, 1, 0)
-		s.fails(s.hide(url, first, 0), invalidValue)
+		s.fails(s.changeVisibility(url, first, 0), invalidValue)
 		s.ok(s.del(url, second))
 		s.counts(url, 0, 0, 0)
 	}},
-	{"visibility is changed", "", func(s service) {
+	{"visibility timeout is changed", "", func(s service) {
 		url := s.queue(sqstest.Config{Name: "q"})
 		s.send(url, "x")
 		m := s.receiveOne(url, func(in *sqs.ReceiveMessageInput) { in.VisibilityTimeout = 40 })
-		s.ok(s.hide(url, m, 60))
+		s.ok(s.changeVisibility(url, m, 60))
 		s.counts(url, 0, 1, 0)
-		s.fails(s.hide(url, m, 43201), invalidValue)
-		s.ok(s.hide(url, m, 0))
+		s.fails(s.changeVisibility(url, m, 43201), invalidValue)
+		s.ok(s.changeVisibility(url, m, 0))
 		m = s.receiveOne(url)
 		s.equal(m.Attributes["ApproximateReceiveCount"], "2")
 		time.Sleep(10 * time.Millisecond)
-		s.fails(s.hide(url, m, 43200), invalidValue) // with what is over already, more than 12 h
-		s.ok(s.hide(url, m, 43190))
+		s.fails(s.changeVisibility(url, m, 43200), invalidValue) // with what is over already, more than 12 h
+		s.ok(s.changeVisibility(url, m, 43190))
 	}},
 	{"visible with its handle still good", "", func(s service) {
 		url := s.queue(sqstest.Config{Name: "q"})
 		s.send(url, "x")
 		m := s.receiveOne(url)
-		s.ok(s.hide(url, m, 0))
+		s.ok(s.changeVisibility(url, m, 0))
 		s.ok(s.del(url, m))
 		s.equal(len(s.receive(url)), 0)
 	}},
@@ -528,31 +528,31 @@ var contract = []struct {
 		url := s.queue(sqstest.Config{Name: "q"})
 		s.send(url, "x")
 		m := s.receiveOne(url)
-		s.ok(s.hide(url, m, 0))
-		s.fails(s.hide(url, m, 60), prefix+"MessageNotInflight")
+		s.ok(s.changeVisibility(url, m, 0))
+		s.fails(s.changeVisibility(url, m, 60), prefix+"MessageNotInflight")
 		s.counts(url, 1, 0, 0)
 	}},
-	{"hiding what is deleted", "finds the handle invalid", func(s service) {
+	{"changing the visibility of a deleted message", "finds the handle invalid", func(s service) {
 		url := s.queue(sqstest.Config{Name: "q"})
 		s.send(url, "x")
 		m := s.receiveOne(url)
 		s.ok(s.del(url, m))
-		s.fails(s.hide(url, m, 60), invalidValue)
+		s.fails(s.changeVisibility(url, m, 60), invalidValue)
 	}},
-	{"a receive of zero seconds hides for the default", "", func(s service) {
+	{"a receive of zero seconds uses the default timeout", "", func(s service) {
 		// The SDK does not send a zero, so nobody can peek that way.
 		url := s.queue(sqstest.Config{Name: "q"})
 		s.send(url, "x")
 		s.receiveOne(url, func(in *sqs.ReceiveMessageInput) { in.VisibilityTimeout = 0 })
 		s.counts(url, 0, 1, 0)
 	}},
-	{"garbage for a handle", "", func(s service) {
+	{"invalid handle", "", func(s service) {
 		url := s.queue(sqstest.Config{Name: "q"})
 		other := s.queue(sqstest.Config{Name: "other"})
 		s.send(other, "x")
 		for _, m := range []types.Message{{ReceiptHandle: aws.String("garbage")}, s.receiveOne(other)} {
 			s.fails(s.del(url, m), invalidReceipt)
-			s.fails(s.hide(url, m, 0), invalidReceipt)
+			s.fails(s.changeVisibility(url, m, 0), invalidReceipt)
 		}
 		s.counts(other, 0, 1, 0)
 	}},
@@ -596,7 +596,7 @@ var contract = []struct {
 		var m types.Message
 		for range 2 {
 			m = s.receiveOne(url)
-			s.ok(s.hide(url, m, 0))
+			s.ok(s.changeVisibility(url, m, 0))
 		}
 		s.counts(url, 1, 0, 0) // it moves when it would be received
 		s.equal(len(s.receive(url)), 0)
@@ -615,7 +615,7 @@ var contract = []struct {
 		dead := s.queue(sqstest.Config{Name: "dead"})
 		url := s.queue(sqstest.Config{Name: "q", DeadLetter: "dead", MaxReceives: 1})
 		s.send(url, "x")
-		s.ok(s.hide(url, s.receiveOne(url), 0))
+		s.ok(s.changeVisibility(url, s.receiveOne(url), 0))
 		s.receive(url)
 		s.equal(s.receiveOne(dead).Attributes["DeadLetterQueueSourceArn"], arn(s.name("q")))
 	}},
@@ -651,7 +651,7 @@ var contract = []struct {
 		s.equal(s.attributes(url, "MaximumMessageSize", "VisibilityTimeout", "MessageRetentionPeriod", "RedrivePolicy"),
 			map[string]string{"MaximumMessageSize": "262144", "VisibilityTimeout": "60", "MessageRetentionPeriod": "1209600"})
 	}},
-	{"bad queue attributes", "takes them, or has another code", func(s service) {
+	{"bad queue attributes", "accepts them, or has another code", func(s service) {
 		url := s.queue(sqstest.Config{Name: "q"})
 		for name, value := range map[string]string{
 			"MaximumMessageSize": "1023", "VisibilityTimeout": "43201", "MessageRetentionPeriod": "59", "DelaySeconds": "x",
@@ -686,14 +686,14 @@ var contract = []struct {
 		s.fails(err, noQueue)
 		var typed *types.QueueDoesNotExist
 		if !errors.As(err, &typed) {
-			s.t.Errorf("%v is no QueueDoesNotExist", err)
+			s.t.Errorf("%v is not a QueueDoesNotExist", err)
 		}
 		_, err = s.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &url, Entries: entries("x")})
 		s.fails(err, noQueue)
 		_, err = s.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &url})
 		s.fails(err, noQueue)
 		s.fails(s.del(url, m), noQueue)
-		s.fails(s.hide(url, m, 0), noQueue)
+		s.fails(s.changeVisibility(url, m, 0), noQueue)
 		_, err = s.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{"All"}})
 		s.fails(err, noQueue)
 		_, err = s.PurgeQueue(ctx, &sqs.PurgeQueueInput{QueueUrl: &url})
@@ -709,7 +709,7 @@ var contract = []struct {
 		s.ok(err)
 		s.equal(list.QueueUrls, []string{url, strings.TrimSuffix(url, "a") + "b"})
 	}},
-	{"pages of queues", "gives all at once", func(s service) {
+	{"pages of queues", "returns all at once", func(s service) {
 		var want, got []string
 		for _, name := range []string{"a", "b", "c"} {
 			want = append(want, s.queue(sqstest.Config{Name: name, DeadLetter: "a", MaxReceives: 1}))
@@ -739,7 +739,7 @@ var contract = []struct {
 		s.ok(err)
 		s.counts(url, 0, 0, 0)
 	}},
-	{"purge twice", "purges as often as one likes", func(s service) {
+	{"purge twice", "allows it", func(s service) {
 		url := s.queue(sqstest.Config{Name: "q"})
 		_, err := s.PurgeQueue(s.t.Context(), &sqs.PurgeQueueInput{QueueUrl: &url})
 		s.ok(err)
@@ -752,7 +752,7 @@ var contract = []struct {
 		other := s.queue(sqstest.Config{Name: "other"})
 		id := s.send(url, "x")
 		bury := func() {
-			s.ok(s.hide(url, s.receiveOne(url), 0))
+			s.ok(s.changeVisibility(url, s.receiveOne(url), 0))
 			s.equal(len(s.receive(url)), 0)
 		}
 		bury()
@@ -766,7 +766,7 @@ var contract = []struct {
 		if m := s.receiveOne(url); *m.MessageId == id || m.Attributes["ApproximateReceiveCount"] != "1" {
 			s.t.Error("a message that was moved back is a new one")
 		} else {
-			s.ok(s.hide(url, m, 0))
+			s.ok(s.changeVisibility(url, m, 0))
 		}
 		s.equal(len(s.receive(url)), 0) // buried again
 

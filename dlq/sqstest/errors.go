@@ -72,8 +72,8 @@ func wire(e *awstest.Error) (typ, query string, status int) {
 	return typ, query, status
 }
 
-// modelled finds the error in the model that the SDK carries, by its name or by
-// its query code, so that the table of codes and statuses is AWS's own.
+// modelled finds the error in the SDK's own model, by its name or its query code, so
+// that the table of codes and statuses is AWS's.
 func modelled(code string) (typ, query string, status int) {
 	for id, entry := range sqs.TypeRegistry.Entries {
 		if _, ok := smithy.SchemaTrait[*traits.Error](entry.Schema); !ok {

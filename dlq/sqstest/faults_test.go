@@ -20,7 +20,7 @@ import (
 	"sumoship/dlq/sqstest"
 )
 
-// faulty runs a test without and with a network, on a queue with a message in it.
+// faulty runs a test with and without a network, on a queue with one message.
 func faulty(t *testing.T, f sqstest.Fault, test func(s *sqstest.Server, c service, url string)) {
 	t.Helper()
 	run := func(t *testing.T, opts func(*httptest.Server) []func(*sqs.Options)) {
@@ -39,8 +39,8 @@ func faulty(t *testing.T, f sqstest.Fault, test func(s *sqstest.Server, c servic
 	t.Run("http", func(t *testing.T) {
 		run(t, func(srv *httptest.Server) []func(*sqs.Options) {
 			return []func(*sqs.Options){func(o *sqs.Options) {
-				// A connection for each request: net/http itself sends a request again
-				// if a connection that it had kept breaks.
+				// A connection for each request: net/http itself retries a request if a
+				// reused connection breaks.
 				o.HTTPClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 				o.BaseEndpoint = &srv.URL
 			}}
@@ -88,7 +88,7 @@ func TestFaultCode(t *testing.T) {
 					c.t.Errorf("the fault of %v is not %v", err, want.fault)
 				}
 				if !errors.As(err, &resp) || resp.HTTPStatusCode() != want.status || resp.RequestID == "" {
-					c.t.Errorf("%v has no status %d or no request id", err, want.status)
+					c.t.Errorf("%v: want status %d and a request id", err, want.status)
 				}
 				c.equal(bodies(s), "first")
 			})
@@ -97,7 +97,7 @@ func TestFaultCode(t *testing.T) {
 	faulty(t, sqstest.Fault{Code: "KmsThrottled"}, func(_ *sqstest.Server, c service, url string) {
 		var kms *types.KmsThrottled
 		if err := c.trySend(url, "second"); !errors.As(err, &kms) {
-			c.t.Errorf("%v is no KmsThrottled", err)
+			c.t.Errorf("%v is not a KmsThrottled", err)
 		}
 	})
 }
@@ -108,7 +108,7 @@ func TestFaultStatus(t *testing.T) {
 			err := c.trySend(url, "second")
 			var resp *awshttp.ResponseError
 			if !errors.As(err, &resp) || resp.HTTPStatusCode() != 503 {
-				c.t.Errorf("%v has no status 503", err)
+				c.t.Errorf("%v: want status 503", err)
 			}
 			var api smithy.APIError
 			if errors.As(err, &api) != (f.Code != "") {
@@ -125,7 +125,7 @@ func TestFaultDrop(t *testing.T) {
 			fault := sqstest.Fault{DropBefore: f == "before", DropAfter: f == "after"}
 			faulty(t, fault, func(s *sqstest.Server, c service, url string) {
 				if err := c.trySend(url, "second"); !errors.Is(err, syscall.ECONNRESET) {
-					c.t.Errorf("%v is no broken connection", err)
+					c.t.Errorf("%v is not a broken connection", err)
 				}
 				c.equal(bodies(s), want)
 			})
@@ -136,13 +136,13 @@ func TestFaultDrop(t *testing.T) {
 func TestFaultDropAfterReceive(t *testing.T) {
 	faulty(t, sqstest.Fault{DropAfter: true}, func(s *sqstest.Server, c service, url string) {
 		if _, err := c.ReceiveMessage(c.t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &url}); err == nil {
-			c.t.Error("no error")
+			c.t.Error("no error after a broken connection")
 		}
-		c.equal(s.Messages("q")[0].Receives, 1) // in flight, and nobody knows
+		c.equal(s.Messages("q")[0].Receives, 1) // in flight, without a receiver
 	})
 }
 
-func TestSDKSendsAgainWhatItLostTheAnswerTo(t *testing.T) {
+func TestSDKRetriesAfterALostAnswer(t *testing.T) {
 	inBubble(t, func(s *sqstest.Server, c service) {
 		url := s.Add(sqstest.Config{Name: "q"})
 		s.OnRequest(func(call sqstest.Call) sqstest.Fault { return sqstest.Fault{DropAfter: call.N == 1} })
@@ -168,13 +168,13 @@ func TestFaultFailEntries(t *testing.T) {
 
 		got := c.receive(url)
 		c.equal(len(got), 2)
-		hidden, err := c.ChangeMessageVisibilityBatch(c.t.Context(), &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &url,
+		changed, err := c.ChangeMessageVisibilityBatch(c.t.Context(), &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &url,
 			Entries: []types.ChangeMessageVisibilityBatchRequestEntry{
 				{Id: aws.String("0"), ReceiptHandle: got[0].ReceiptHandle, VisibilityTimeout: 60},
 				{Id: aws.String("1"), ReceiptHandle: got[1].ReceiptHandle, VisibilityTimeout: 0},
 			}})
 		c.ok(err)
-		check(len(hidden.Successful), hidden.Failed, err)
+		check(len(changed.Successful), changed.Failed, err)
 		c.counts(url, 0, 2, 0)
 
 		deleted, err := c.DeleteMessageBatch(c.t.Context(), &sqs.DeleteMessageBatchInput{QueueUrl: &url,
@@ -200,7 +200,7 @@ func TestCalls(t *testing.T) {
 		}
 		c.Body = nil
 		calls = append(calls, c)
-		s.Messages("q") // the server's methods are there for a script
+		s.Messages("q") // a script may call the server's methods
 		return sqstest.Fault{}
 	})
 	c := service{t, s.Client(), s.Add}
@@ -221,7 +221,7 @@ func TestCalls(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotKnownIsAnError(t *testing.T) {
+func TestUnknownFieldsAndOperationsAreErrors(t *testing.T) {
 	s := sqstest.New()
 	c := service{t, s.Client(), s.Add}
 	url := s.Add(sqstest.Config{Name: "q"})
@@ -230,12 +230,12 @@ func TestWhatIsNotKnownIsAnError(t *testing.T) {
 	_, err = c.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("x"), MessageGroupId: aws.String("g")})
 	c.fails(err, "MalformedInput")
 	if err == nil || !strings.Contains(err.Error(), "MessageGroupId") {
-		t.Errorf("%v does not say what is not known", err)
+		t.Errorf("%v does not name the unknown field", err)
 	}
 }
 
-// A body that is not UTF-8 is sent with U+FFFD in the place of what is not: the
-// SDK finds that the digest differs, when the message is in the queue already.
+// A body that is not UTF-8 is sent with U+FFFD in place of the invalid bytes. The SDK
+// notices that the digest differs when the message is already in the queue.
 func TestBodyThatIsNotUTF8(t *testing.T) {
 	s := sqstest.New()
 	c := service{t, s.Client(), s.Add}

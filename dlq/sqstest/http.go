@@ -84,10 +84,10 @@ func (x *exchange) run() (any, error) {
 	return nil, fail("UnknownOperationException", "sqstest does not know the operation %q", x.op)
 }
 
-// input is the input of an operation, which knows its queue's name.
+// input is the input of an operation, which names its queue.
 type input interface{ queueName() string }
 
-// call decodes the input of an operation and carries it out, unless it is to fail.
+// call decodes the input of an operation and carries it out, unless a fault is due.
 func call[In input](x *exchange, do func(*exchange, In) (any, error)) (any, error) {
 	var in In
 	if err := x.Decode(&in); err != nil {
@@ -96,7 +96,7 @@ func call[In input](x *exchange, do func(*exchange, In) (any, error)) (any, erro
 	return x.Run(x.op, in.queueName(), func() (any, error) { return do(x, in) })
 }
 
-// queueURL is the field that most operations name their queue by.
+// queueURL is the field by which most operations name their queue.
 type queueURL struct{ QueueUrl string }
 
 func (u queueURL) queueName() string {
@@ -104,8 +104,8 @@ func (u queueURL) queueName() string {
 	return name
 }
 
-// path is that of the URL. The host is anyone's: the SDK sends to its endpoint
-// whatever the host of the queue's URL is.
+// path returns the path of the URL. The host does not matter: the SDK sends to its
+// endpoint whatever the host of the queue's URL is.
 func (u queueURL) path() string {
 	parsed, err := url.Parse(u.QueueUrl)
 	if err != nil || parsed.Host == "" {
@@ -114,7 +114,8 @@ func (u queueURL) path() string {
 	return strings.TrimPrefix(parsed.Path, "/")
 }
 
-// find is the queue of a URL, without what is past its retention. The lock is held.
+// find returns the queue of a URL, after it has expired old messages. The lock is
+// held.
 func (s *Server) find(u queueURL) (*queue, error) {
 	q := s.queues[u.queueName()]
 	if q == nil || u.path() != account+"/"+q.name {

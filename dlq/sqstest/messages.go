@@ -11,16 +11,16 @@ import (
 	"sumoship/function/awstest"
 )
 
-// letter is what a message is sent as, alone or in a batch.
-type letter struct {
+// outgoing is a message to send, alone or in a batch.
+type outgoing struct {
 	MessageBody       string
 	DelaySeconds      *int
 	MessageAttributes map[string]attribute
 }
 
-// size is what counts for the limits: the body, and names, types and values of
-// the attributes.
-func (l letter) size() int {
+// size returns the size that counts for the limits: that of the body and of the
+// names, types and values of the attributes.
+func (l outgoing) size() int {
 	n := len(l.MessageBody)
 	for name, a := range l.MessageAttributes {
 		n += len(name) + len(a.DataType) + len(a.value())
@@ -28,7 +28,7 @@ func (l letter) size() int {
 	return n
 }
 
-func (l letter) check(q *queue) error {
+func (l outgoing) check(q *queue) error {
 	if l.MessageBody == "" {
 		return missing("MessageBody")
 	}
@@ -63,7 +63,7 @@ type sent struct {
 }
 
 // send checks a message and puts it into the queue. The lock is held.
-func (s *Server) send(q *queue, l letter) (sent, error) {
+func (s *Server) send(q *queue, l outgoing) (sent, error) {
 	if err := l.check(q); err != nil {
 		return sent{}, err
 	}
@@ -89,7 +89,7 @@ func md5Hex(text string) string {
 
 type sendInput struct {
 	queueURL
-	letter
+	outgoing
 }
 
 func (s *Server) sendMessage(_ *exchange, in sendInput) (any, error) {
@@ -99,7 +99,7 @@ func (s *Server) sendMessage(_ *exchange, in sendInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.send(q, in.letter)
+	return s.send(q, in.outgoing)
 }
 
 type receiveInput struct {
@@ -153,8 +153,8 @@ func (in receiveInput) systemNames() []string {
 	return slices.Concat(in.MessageSystemAttributeNames, in.AttributeNames)
 }
 
-// receiveMessage takes messages, or waits for one: until it is sent, until one
-// becomes visible, until the time is up or the caller goes.
+// receiveMessage receives messages, or waits until one is sent or becomes visible,
+// until the wait time is over or the caller gives up.
 func (s *Server) receiveMessage(x *exchange, in receiveInput) (any, error) {
 	if err := in.check(); err != nil {
 		return nil, err
@@ -172,8 +172,8 @@ func (s *Server) receiveMessage(x *exchange, in receiveInput) (any, error) {
 	}
 }
 
-// tryReceive takes what is there. Where nothing is and time is left it returns
-// a function that waits until another try can be worth it.
+// tryReceive receives the visible messages. If there are none and time is left, it
+// returns a function that waits until another try may succeed.
 func (s *Server) tryReceive(in receiveInput, start time.Time) (out []received, retry func(*exchange) error, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -214,11 +214,11 @@ func (s *Server) tryReceive(in receiveInput, start time.Time) (out []received, r
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		cancel()
-		return x.Context().Err() // a caller who has gone gets nothing that another could have
+		return x.Context().Err() // a caller that has given up must not receive a message
 	}, nil
 }
 
-// present is a message with the attributes that the caller asked for.
+// present returns a message with the attributes that the caller asked for.
 func (in receiveInput) present(q *queue, m *message) received {
 	r := received{
 		MessageId: m.id, ReceiptHandle: q.handle(m), Body: m.body, MD5OfBody: m.bodyMD5,
@@ -257,8 +257,8 @@ func (in receiveInput) wants(name string) bool {
 // receipt names a received message, alone or in a batch.
 type receipt struct{ ReceiptHandle string }
 
-// drop deletes a message. A handle that is not its latest is none to delete it
-// with; the service says so by saying nothing.
+// drop deletes a message. A handle that is not the message's latest deletes nothing,
+// silently, as in the service.
 func (r receipt) drop(q *queue) error {
 	if r.ReceiptHandle == "" {
 		return missing("ReceiptHandle")
@@ -285,47 +285,47 @@ func (s *Server) deleteMessage(_ *exchange, in deleteInput) (any, error) {
 	return nil, in.drop(q)
 }
 
-// hiding is a new visibility timeout, alone or in a batch.
-type hiding struct {
+// visibilityChange is a new visibility timeout, alone or in a batch.
+type visibilityChange struct {
 	receipt
 	VisibilityTimeout *int
 }
 
-func (h hiding) apply(q *queue) error {
-	if h.ReceiptHandle == "" {
+func (v visibilityChange) apply(q *queue) error {
+	if v.ReceiptHandle == "" {
 		return missing("ReceiptHandle")
 	}
-	if h.VisibilityTimeout == nil {
+	if v.VisibilityTimeout == nil {
 		return missing("VisibilityTimeout")
 	}
-	timeout := time.Duration(*h.VisibilityTimeout) * time.Second
+	timeout := time.Duration(*v.VisibilityTimeout) * time.Second
 	if timeout < 0 || timeout > maxVisibility {
-		return invalid("Value %d for parameter VisibilityTimeout is invalid. Reason: Must be between 0 and 43200, if provided.", *h.VisibilityTimeout)
+		return invalid("Value %d for parameter VisibilityTimeout is invalid. Reason: Must be between 0 and 43200, if provided.", *v.VisibilityTimeout)
 	}
-	m, err := q.lookup(h.ReceiptHandle)
+	m, err := q.lookup(v.ReceiptHandle)
 	if err != nil {
 		return err
 	}
 	now := time.Now()
 	switch {
 	case m == nil:
-		return invalid("Value %s for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available for visibility timeout change.", h.ReceiptHandle)
+		return invalid("Value %s for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available for visibility timeout change.", v.ReceiptHandle)
 	case m.visible(now):
 		return fail("MessageNotInflight", "The specified message isn't in flight.")
 	case now.Add(timeout).After(m.received.Add(maxVisibility)):
-		return invalid("Value %d for parameter VisibilityTimeout is invalid. Reason: Total VisibilityTimeout for the message is beyond the limit [43200 seconds]", *h.VisibilityTimeout)
+		return invalid("Value %d for parameter VisibilityTimeout is invalid. Reason: Total VisibilityTimeout for the message is beyond the limit [43200 seconds]", *v.VisibilityTimeout)
 	}
 	m.visibleAt = now.Add(timeout)
 	q.wake()
 	return nil
 }
 
-type hideInput struct {
+type visibilityInput struct {
 	queueURL
-	hiding
+	visibilityChange
 }
 
-func (s *Server) changeVisibility(_ *exchange, in hideInput) (any, error) {
+func (s *Server) changeVisibility(_ *exchange, in visibilityInput) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q, err := s.find(in.queueURL)

@@ -6,7 +6,7 @@ import (
 )
 
 // moveTask is a task that has moved the messages of a dead-letter queue. Here it
-// is over as soon as it has begun, so there is none to cancel.
+// completes at once, so there is nothing to cancel.
 type moveTask struct {
 	SourceArn                         string
 	DestinationArn                    string `json:",omitempty"`
@@ -26,9 +26,9 @@ type startMoveInput struct {
 
 func (in startMoveInput) queueName() string { return nameOfARN(in.SourceArn) }
 
-// startMoveTask moves what is visible, oldest first, to the destination, or each
-// message to the queue whose redrive policy brought it. What someone sent to the
-// dead-letter queue has no such queue, and the task fails at it.
+// startMoveTask moves the visible messages, oldest first, to the destination, or each
+// to the queue whose redrive policy brought it. A message that was sent to the
+// dead-letter queue directly has no such queue, and makes the task fail.
 func (s *Server) startMoveTask(x *exchange, in startMoveInput) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

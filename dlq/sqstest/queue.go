@@ -10,7 +10,7 @@ import (
 
 const (
 	maxSize       = 1 << 20        // bytes: of a message, and of a batch
-	maxVisibility = 12 * time.Hour // from the receive, however often it is changed
+	maxVisibility = 12 * time.Hour // from the receive, with all changes
 )
 
 // queue is a standard queue. The server's lock guards it.
@@ -21,13 +21,13 @@ type queue struct {
 	retention   time.Duration
 	delay       time.Duration
 	wait        time.Duration
-	deadLetter  string // name; empty: no redrive policy
+	deadLetter  string // name; "" means no redrive policy
 	maxReceives int
-	other       map[string]string // attributes that are kept and do nothing
+	other       map[string]string // attributes that are stored without an effect
 
 	created, modified, purged time.Time
 
-	messages []*message // in the order in which they came into this queue
+	messages []*message // in the order of arrival in this queue
 	waiters  map[chan struct{}]bool
 }
 
@@ -37,9 +37,9 @@ type message struct {
 	bodyMD5    string
 	attributes map[string]attribute
 
-	sent          time.Time // a redrive policy keeps it, a move task does not
+	sent          time.Time // kept by a redrive policy, not by a move task
 	firstReceived time.Time
-	received      time.Time // last; zero: never
+	received      time.Time // last; zero means never
 	visibleAt     time.Time
 	receives      int
 	source        string // name of the queue whose redrive policy put it here
@@ -74,7 +74,7 @@ func (q *queue) arn() string { return arn(q.name) }
 
 func arn(name string) string { return "arn:aws:sqs:" + region + ":" + account + ":" + name }
 
-// put adds a message and tells those who wait for one.
+// put adds a message and wakes the waiters.
 func (q *queue) put(m *message) {
 	q.messages = append(q.messages, m)
 	q.wake()
@@ -84,7 +84,7 @@ func (q *queue) remove(m *message) {
 	q.messages = slices.DeleteFunc(q.messages, func(other *message) bool { return other == m })
 }
 
-// expire drops the messages that are older than the queue keeps them.
+// expire drops the messages older than the retention period.
 func (q *queue) expire(now time.Time) {
 	old := func(m *message) bool { return !now.Before(m.sent.Add(q.retention)) }
 	if slices.ContainsFunc(q.messages, old) {
@@ -94,12 +94,12 @@ func (q *queue) expire(now time.Time) {
 
 func (m *message) visible(now time.Time) bool { return !now.Before(m.visibleAt) }
 
-// delayed is true until a delay after the send is over.
+// delayed reports whether the delay after the send is not over yet.
 func (m *message) delayed(now time.Time) bool { return !m.visible(now) && m.received.IsZero() }
 
-// take receives up to limit messages. One that was received as often as it may
-// be goes to the dead-letter queue instead: only now, as in the service, and not
-// when its last receive ran out. Without that queue the message is received.
+// take receives up to limit messages. A message that has reached maxReceives goes
+// to the dead-letter queue instead: only now, as in the service, and not when its
+// last visibility timeout expires. If that queue does not exist it is received.
 func (q *queue) take(now time.Time, limit int, visibility time.Duration, dead *queue) []*message {
 	var got []*message
 	for _, m := range slices.Clone(q.messages) {
@@ -125,7 +125,7 @@ func (q *queue) take(now time.Time, limit int, visibility time.Duration, dead *q
 	return got
 }
 
-// next is when the next message becomes visible; zero: none will.
+// next returns when the next message becomes visible; zero means never.
 func (q *queue) next(now time.Time) time.Time {
 	var next time.Time
 	for _, m := range q.messages {
@@ -136,8 +136,8 @@ func (q *queue) next(now time.Time) time.Time {
 	return next
 }
 
-// subscribe gives a channel that gets something when the queue has changed. The
-// waiter makes the channel, so that it belongs to the waiter's synctest bubble.
+// subscribe returns a channel that receives when the queue has changed. The waiter
+// creates the channel, so that it belongs to the waiter's synctest bubble.
 func (q *queue) subscribe() (changed chan struct{}, cancel func()) {
 	ch := make(chan struct{}, 1)
 	q.waiters[ch] = true
@@ -153,15 +153,15 @@ func (q *queue) wake() {
 	}
 }
 
-// handle is the receipt handle of the latest receive of m: which message of
-// which queue, and which receive.
+// handle returns the receipt handle of the latest receive of m. It encodes the
+// queue, the message and the number of the receive.
 func (q *queue) handle(m *message) string {
 	return base64.StdEncoding.EncodeToString([]byte(strings.Join([]string{q.name, m.id, strconv.Itoa(m.receives)}, "\x00")))
 }
 
-// lookup finds the message of a receipt handle. It is nil where the message is
-// gone, moved, or was received again since; a handle that this queue never
-// gave is an error.
+// lookup returns the message of a receipt handle, or nil if the message is gone,
+// moved, or has been received again. A handle that this queue never issued is an
+// error.
 func (q *queue) lookup(handle string) (*message, error) {
 	raw, err := base64.StdEncoding.DecodeString(handle)
 	part := strings.Split(string(raw), "\x00")

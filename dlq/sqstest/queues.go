@@ -30,7 +30,7 @@ func (s *Server) getQueueAttributes(_ *exchange, in getAttributesInput) (any, er
 			maps.Copy(out, all)
 		case set:
 			out[name] = v
-		case name != "RedrivePolicy" && !kept(name): // known, but this queue has none
+		case name != "RedrivePolicy" && !kept(name): // those two are known, but not set
 			return nil, unknownAttribute(name)
 		}
 	}
@@ -77,7 +77,7 @@ func (q *queue) attributes(now time.Time) map[string]string {
 	return all
 }
 
-// kept is true for attributes that are stored and do nothing here.
+// kept reports whether an attribute is stored without an effect.
 func kept(name string) bool {
 	switch name {
 	case "Policy", "RedriveAllowPolicy", "KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds", "SqsManagedSseEnabled":
@@ -98,7 +98,7 @@ func (s *Server) setQueueAttributes(_ *exchange, in setAttributesInput) (any, er
 	if err != nil {
 		return nil, err
 	}
-	changed := *q // all of them or none
+	changed := *q // all attributes are set, or none
 	changed.other = maps.Clone(q.other)
 	for _, name := range slices.Sorted(maps.Keys(in.Attributes)) {
 		if err := s.setAttribute(&changed, name, in.Attributes[name]); err != nil {
@@ -150,7 +150,7 @@ func (s *Server) setAttribute(q *queue, name, value string) error {
 	return nil
 }
 
-// setRedrive reads a redrive policy; an empty one takes the old one away.
+// setRedrive sets a redrive policy; "" removes it.
 func (s *Server) setRedrive(q *queue, value string) error {
 	if value == "" {
 		q.deadLetter, q.maxReceives = "", 0
@@ -178,7 +178,7 @@ func (s *Server) setRedrive(q *queue, value string) error {
 	return nil
 }
 
-// byARN is nil if there is no such queue.
+// byARN returns the queue with that ARN, or nil.
 func (s *Server) byARN(a string) *queue {
 	q := s.queues[nameOfARN(a)]
 	if q == nil || q.arn() != a {
@@ -206,13 +206,14 @@ func (s *Server) getQueueURL(_ *exchange, in getURLInput) (any, error) {
 	return struct{ QueueUrl string }{q.url()}, nil
 }
 
-// paging is what lists take.
+// paging is the paging input of lists.
 type paging struct {
 	MaxResults *int
 	NextToken  string
 }
 
-// page cuts a sorted list of queues. The token is the name of the last one given.
+// page returns one page of a sorted list of queues. The token is the name of its last
+// queue.
 func (p paging) page(queues []*queue) (urls []string, next string, err error) {
 	limit := 1000
 	if p.MaxResults != nil {
@@ -241,7 +242,7 @@ func (p paging) page(queues []*queue) (urls []string, next string, err error) {
 
 func nameOfURL(u string) string { return queueURL{u}.queueName() }
 
-// sorted are the queues that a condition holds for, by name.
+// sorted returns the queues for which holds is true, sorted by name.
 func (s *Server) sorted(holds func(*queue) bool) []*queue {
 	var queues []*queue
 	for _, name := range slices.Sorted(maps.Keys(s.queues)) {
@@ -283,7 +284,7 @@ func (s *Server) listDeadLetterSourceQueues(_ *exchange, in listSourcesInput) (a
 	}
 	urls, next, err := in.page(s.sorted(func(q *queue) bool { return q.deadLetter == dead.name }))
 	return struct {
-		QueueUrls []string `json:"queueUrls"` // in lower case here alone
+		QueueUrls []string `json:"queueUrls"` // lower-case in this operation only
 		NextToken string   `json:",omitempty"`
 	}{urls, next}, err
 }

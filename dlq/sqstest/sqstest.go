@@ -1,19 +1,15 @@
-// Package sqstest is an Amazon SQS that lives in the test: standard queues
-// behind the real client of aws-sdk-go-v2, with AWS JSON 1.0 between them. It
-// refuses what the service refuses, with the same errors, takes time from
-// package time (so that it lives in a testing/synctest bubble too), and fails
-// on demand.
+// Package sqstest is an in-process Amazon SQS for tests: standard queues behind the
+// real client of aws-sdk-go-v2, with AWS JSON 1.0 between them. It refuses what the
+// service refuses, with the same errors, uses package time (so that it works in a
+// testing/synctest bubble), and fails on demand.
 //
-// What it knows of the service comes from the SQS API reference and developer
-// guide; the contract test holds it, and moto where moto can, to the same
-// cases. Where the reference leaves a choice it takes the one that is harder on
-// the caller: a delete with a receipt handle that is not the message's latest
-// succeeds and deletes nothing, and a move task moves to the source queues only
-// what the redrive policy had put there. A field or an operation that it does
-// not know is an error, never ignored.
-//
-// It exists beside moto because moto cannot fail on demand, nor live in a
-// synctest bubble; the contract test is what justifies it.
+// It exists beside moto because moto can neither fail on demand nor run in a
+// synctest bubble. It implements the SQS API reference and developer guide; a
+// contract test holds it to the same cases as moto, as far as moto goes. Where the
+// reference leaves a choice it makes the one that is harder on the caller: a delete
+// with a receipt handle that is not the message's latest succeeds and deletes
+// nothing, and a move task moves to the source queues only what the redrive policy
+// had put there. An unknown field or operation is an error, never ignored.
 package sqstest
 
 import (
@@ -38,17 +34,17 @@ type Config struct {
 	MaxSize     int           // bytes of a message with its attributes; 0 means 1 MiB
 	Visibility  time.Duration // 0 means 30 s
 	Retention   time.Duration // 0 means 4 days
-	DeadLetter  string        // name of the queue for messages received MaxReceives times; empty: none
+	DeadLetter  string        // name of the queue for messages received MaxReceives times; "" means none
 	MaxReceives int           // 0 means 10
 }
 
-// Message is a message as it lies in a queue.
+// Message is a message in a queue.
 type Message struct {
 	ID         string
 	Body       string
 	Attributes map[string]string // those of type String or Number
 	Receives   int
-	VisibleAt  time.Time // when a receive can get it
+	VisibleAt  time.Time // when it can be received
 	Sent       time.Time
 }
 
@@ -60,7 +56,7 @@ type Call = awstest.Call
 // as AccessDenied or InternalError.
 type Fault = awstest.Fault
 
-// Server is the service. Make it with New.
+// Server is the service. Create it with New.
 type Server struct {
 	*awstest.Transport // Do, ServeHTTP, OnRequest
 
@@ -70,15 +66,15 @@ type Server struct {
 	ids    int
 }
 
-// New makes a service without queues.
+// New returns a service without queues.
 func New() *Server {
 	s := &Server{queues: map[string]*queue{}}
 	s.Transport = awstest.NewTransport(s.answer)
 	return s
 }
 
-// Add makes a queue and returns its URL. A queue of that name is replaced,
-// together with what is in it.
+// Add creates a queue and returns its URL. It replaces a queue of that name and its
+// messages.
 func (s *Server) Add(c Config) (url string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,7 +83,7 @@ func (s *Server) Add(c Config) (url string) {
 	return q.url()
 }
 
-// Messages are all messages of a queue, visible or not, oldest first.
+// Messages returns all messages of a queue, visible or not, oldest first.
 func (s *Server) Messages(name string) []Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,7 +109,7 @@ func (s *Server) Messages(name string) []Message {
 	return all
 }
 
-// Client is the SDK's client on this server, without a network. It tries each
+// Client returns an SDK client of this server that uses no network. It tries each
 // request once; set RetryMaxAttempts for the SDK's own retries.
 func (s *Server) Client(optFns ...func(*sqs.Options)) *sqs.Client {
 	return sqs.New(sqs.Options{

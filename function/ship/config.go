@@ -12,7 +12,7 @@ import (
 	"sumoship/transform"
 )
 
-// config is what the environment variables of a function say.
+// config is read from the environment variables.
 type config struct {
 	endpoint secret // SUMO_ENDPOINT
 	token    secret // SUMO_TOKEN
@@ -28,19 +28,19 @@ type config struct {
 	attempts   int
 	pause      time.Duration
 	timeout    time.Duration
-	reserve    time.Duration // 0: by the time there is
+	reserve    time.Duration // 0: as function.SplitDeadline has it
 
-	queueURL   string        // TASK_QUEUE_URL: the dead-letter queue
-	parkingURL string        // PARKING_QUEUE_URL: where what cannot be read is put
-	delay      time.Duration // before a letter is first seen
-	workers    int
+	queueURL      string        // TASK_QUEUE_URL: the dead-letter queue
+	quarantineURL string        // QUARANTINE_QUEUE_URL: for messages that cannot be read
+	delay         time.Duration // before a new message becomes visible
+	workers       int
 
 	functionName string
 	ignored      []string // variables that are set and have no effect
 }
 
-// readConfig reads the environment. It reports every mistake at once: the name
-// of the variable, its value unless that is a secret, and what was expected.
+// readConfig reads the environment. Its error reports every mistake: the name of
+// the variable, its value unless that is a secret, and what is wanted.
 func readConfig(getenv func(string) string) (config, error) {
 	vars := function.NewVars(getenv)
 	c := config{
@@ -57,21 +57,21 @@ func readConfig(getenv func(string) string) (config, error) {
 			},
 			StreamPrefixes: vars.List("LOG_STREAM_PREFIX"),
 		},
-		limit:        int64(vars.Int("MAX_PAYLOAD_BYTES", transform.DefaultLimit, 1<<10, 1<<30)),
-		clientName:   vars.Text("SUMO_CLIENT_HEADER"),
-		plain:        !vars.Bool("COMPRESS_DATA", true),
-		level:        vars.Int("COMPRESSION_LEVEL", sumo.DefaultLevel, 1, 9),
-		maxBody:      vars.Int("MAX_BODY_BYTES", sumo.DefaultMaxBody, 1, 1<<20),
-		inFlight:     vars.Int("MAX_IN_FLIGHT", sumo.DefaultInFlight, 1, 64),
-		attempts:     vars.Int("NUMBER_OF_RETRIES", sumo.DefaultAttempts-1, 0, 100) + 1,
-		pause:        vars.Millis("RETRY_INTERVAL", sumo.DefaultPause, time.Millisecond, 10*time.Second),
-		timeout:      vars.Millis("REQUEST_TIMEOUT", sumo.DefaultTimeout, time.Millisecond, 30*time.Second),
-		reserve:      vars.Millis("DEADLINE_RESERVE", 0, 0, 10*time.Minute),
-		queueURL:     readQueueURL(vars, "TASK_QUEUE_URL"),
-		parkingURL:   readQueueURL(vars, "PARKING_QUEUE_URL"),
-		delay:        vars.Millis("DEAD_LETTER_DELAY", dlq.DefaultDelay, 0, 15*time.Minute),
-		workers:      vars.Int("NUM_OF_WORKERS", 4, 1, 64),
-		functionName: vars.Text("AWS_LAMBDA_FUNCTION_NAME"),
+		limit:         int64(vars.Int("MAX_PAYLOAD_BYTES", transform.DefaultLimit, 1<<10, 1<<30)),
+		clientName:    vars.Text("SUMO_CLIENT_HEADER"),
+		plain:         !vars.Bool("COMPRESS_DATA", true),
+		level:         vars.Int("COMPRESSION_LEVEL", sumo.DefaultLevel, 1, 9),
+		maxBody:       vars.Int("MAX_BODY_BYTES", sumo.DefaultMaxBody, 1, 1<<20),
+		inFlight:      vars.Int("MAX_IN_FLIGHT", sumo.DefaultInFlight, 1, 64),
+		attempts:      vars.Int("NUMBER_OF_RETRIES", sumo.DefaultAttempts-1, 0, 100) + 1,
+		pause:         vars.Millis("RETRY_INTERVAL", sumo.DefaultInitialBackoff, time.Millisecond, 10*time.Second),
+		timeout:       vars.Millis("REQUEST_TIMEOUT", sumo.DefaultTimeout, time.Millisecond, 30*time.Second),
+		reserve:       vars.Millis("DEADLINE_RESERVE", 0, 0, 10*time.Minute),
+		queueURL:      readQueueURL(vars, "TASK_QUEUE_URL"),
+		quarantineURL: readQueueURL(vars, "QUARANTINE_QUEUE_URL"),
+		delay:         vars.Millis("DEAD_LETTER_DELAY", dlq.DefaultDelay, 0, 15*time.Minute),
+		workers:       vars.Int("NUM_OF_WORKERS", 4, 1, 64),
+		functionName:  vars.Text("AWS_LAMBDA_FUNCTION_NAME"),
 	}
 	var err error
 	if c.records.Format, err = transform.ParseFormat(vars.Text("LOG_FORMAT")); err != nil {
@@ -100,7 +100,7 @@ func readQueueURL(vars *function.Vars, name string) string {
 	v := vars.Text(name)
 	u, err := url.Parse(v)
 	if v != "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || strings.Count(strings.Trim(u.Path, "/"), "/") != 1) {
-		vars.Fail(name, fmt.Errorf("%q is not the URL of a queue (https://sqs.REGION.amazonaws.com/ACCOUNT/NAME)", v))
+		vars.Fail(name, fmt.Errorf("%q is not the URL of a queue; want https://sqs.REGION.amazonaws.com/ACCOUNT/NAME", v))
 	}
 	return v
 }

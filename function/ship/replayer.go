@@ -14,35 +14,35 @@ import (
 	"sumoship/transform"
 )
 
-// Inbox is the dead-letter queue, as far as taking messages out of it goes.
+// Inbox is the dead-letter queue, from where a Replayer receives messages.
 type Inbox interface {
-	// Receive takes up to n messages for the time of hidden. It waits up to wait
-	// for the first.
-	Receive(ctx context.Context, n int, wait, hidden time.Duration) ([]dlq.Message, error)
+	// Receive receives up to n messages for a visibility timeout. It waits up to
+	// wait for the first.
+	Receive(ctx context.Context, n int, wait, visibility time.Duration) ([]dlq.Message, error)
 	Delete(ctx context.Context, m dlq.Message) error
-	// Release gives a message back, to be seen again after that time.
-	Release(ctx context.Context, m dlq.Message, after time.Duration) error
+	// ChangeVisibility makes a message visible again after timeout.
+	ChangeVisibility(ctx context.Context, m dlq.Message, timeout time.Duration) error
 }
 
-// Replayer is the function that sends again what lies in the dead-letter queue.
+// Replayer is the function that replays the dead-letter queue.
 type Replayer struct {
 	*shipper
-	inbox   Inbox
-	parking Queue
+	inbox           Inbox
+	quarantineQueue Queue // nil if there is none
 
-	// Seen, if not nil, is told of every message that was dealt with. It may be
-	// called by several goroutines at once.
-	Seen func(Report)
+	// Progress, if not nil, is called after each message, by several goroutines
+	// at once.
+	Progress func(Report)
 }
 
 // ReplayOptions are what a Replayer is made of.
 type ReplayOptions struct {
 	Options
-	Inbox   Inbox // nil means that of TASK_QUEUE_URL
-	Parking Queue // nil means that of PARKING_QUEUE_URL, if any
+	Inbox      Inbox // nil means that of TASK_QUEUE_URL
+	Quarantine Queue // nil means that of QUARANTINE_QUEUE_URL, if any
 }
 
-// NewReplayer makes a replayer from its environment. The error names every
+// NewReplayer returns a replayer for its environment. The error names every
 // variable that is wrong.
 func NewReplayer(o ReplayOptions) (*Replayer, error) {
 	s, err := newShipper(o.Options, "")
@@ -50,24 +50,24 @@ func NewReplayer(o ReplayOptions) (*Replayer, error) {
 		return nil, err
 	}
 	s.client.Name = "dlq-aws-lambda" // whatever SUMO_CLIENT_HEADER says, as with Sumo's function
-	s.client.Together = max(s.inFlight, s.workers)
-	r := &Replayer{shipper: s, inbox: o.Inbox, parking: o.Parking}
+	s.client.MaxRequests = max(s.inFlight, s.workers)
+	r := &Replayer{shipper: s, inbox: o.Inbox, quarantineQueue: o.Quarantine}
 	if r.inbox == nil {
 		if s.queueURL == "" {
-			return nil, errors.New("TASK_QUEUE_URL: is not set; it is to be the URL of the dead-letter queue")
+			return nil, errors.New("TASK_QUEUE_URL: is not set; want the URL of the dead-letter queue")
 		}
 		r.inbox = dlq.New(s.queueURL, s.delay, openSQS(s.load, s.queueURL))
 	}
-	if r.parking == nil && s.parkingURL != "" {
-		r.parking = dlq.New(s.parkingURL, 0, openSQS(s.load, s.parkingURL))
+	if r.quarantineQueue == nil && s.quarantineURL != "" {
+		r.quarantineQueue = dlq.New(s.quarantineURL, 0, openSQS(s.load, s.quarantineURL))
 	}
 	return r, nil
 }
 
-// Invoke takes an event of an SQS event source mapping, and then answers with
-// the messages that are to stay ({"batchItemFailures":[…]}; the mapping has to
-// have ReportBatchItemFailures). Any other event, {} for one, makes it drain the
-// queue by itself, and then it answers with a Report.
+// Invoke takes an event of an SQS event source mapping with
+// ReportBatchItemFailures, and returns the messages that must stay in the queue:
+// {"batchItemFailures":[{"itemIdentifier":"…"}]}. On any other event, such as {},
+// it drains the queue itself and returns a Report.
 //
 // Source: AWS Lambda Developer Guide, "Using Lambda with Amazon SQS" and
 // "Handling errors for an SQS event source".
@@ -102,7 +102,7 @@ func (r *Replayer) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 			attributes[name] = v.StringValue
 		}
 		m := dlq.NewMessage(record.MessageID, record.Body, record.Attributes, attributes).WithHandle(record.ReceiptHandle)
-		if !run.handle(m) {
+		if !run.handle(m).done() {
 			failures = append(failures, failure{m.ID})
 		}
 	}
@@ -111,31 +111,31 @@ func (r *Replayer) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 }
 
 const (
-	// receiveWait is how long an empty queue is waited for before it counts as
-	// empty. Long polling asks all of SQS's servers.
+	// receiveWait is how long an empty queue is polled before it counts as empty.
+	// Long polling asks all of SQS's servers.
 	receiveWait = time.Second
-	// worthwhile is how much time has to be left for another message.
-	worthwhile = 2 * time.Second
-	// hiddenFor is for how long a message is ours where there is no deadline.
-	hiddenFor = 15 * time.Minute
-	// share is how many bytes of messages a worker takes at a time, as far as it
-	// can tell beforehand.
-	share = 512 << 10
+	// minMessageTime is the least time that must be left to begin a message.
+	minMessageTime = 2 * time.Second
+	// visibilityTimeout is that of a message if the run has no deadline.
+	visibilityTimeout = 15 * time.Minute
+	// receiveBytes is about how many bytes of messages a worker receives at once,
+	// judged by the messages before.
+	receiveBytes = 512 << 10
 )
 
-// Drain sends what is in the queue until there is nothing left to be seen, time
-// is short, or Sumo Logic does not take it. The error is of the queue: the first
-// of those that its workers got.
+// Drain replays the queue until no message is visible, time is short, or Sumo
+// Logic cannot be reached. Its error is the first that the queue returned.
 func (r *Replayer) Drain(ctx context.Context) (Report, error) {
 	run, end := r.begin(ctx)
-	var wg sync.WaitGroup
-	// So many requests are under way at once as there are workers. Some more
-	// workers get the next messages ready meanwhile.
+	run.deletes = true
+	// As many requests are in flight as there are workers. A few more workers
+	// prepare the next messages meanwhile.
 	workers := r.workers
 	if workers >= r.inFlight {
 		workers += workers / 2
 	}
 	errs := make([]error, workers)
+	var wg sync.WaitGroup
 	for i := range workers {
 		wg.Go(func() { errs[i] = run.work() })
 	}
@@ -143,8 +143,8 @@ func (r *Replayer) Drain(ctx context.Context) (Report, error) {
 	return end(), cmp.Or(errs...)
 }
 
-// Preview tells what a replay of an event would send, and sends nothing:
-// records are what there is to confirm.
+// Preview reports what a replay of an event would send, and sends nothing:
+// Records is the number of log events that Sumo Logic would have to confirm.
 func (r *Replayer) Preview(event []byte) Report {
 	report := Report{Left: -1}
 	batch, err := transform.Decode(event, r.limit)
@@ -153,7 +153,7 @@ func (r *Replayer) Preview(event []byte) Report {
 		report.failed(Undecodable, err)
 		return report
 	}
-	report.LogGroup, report.LogStream, report.Events, report.PayloadBytes = batch.LogGroup, batch.LogStream, batch.Len(), batch.Size()
+	report.read(batch)
 	for rec := range r.records.Records(batch) {
 		if rec.Dropped != transform.Kept {
 			report.filter(rec.Dropped.String(), 1)
@@ -166,38 +166,38 @@ func (r *Replayer) Preview(event []byte) Report {
 
 // run is one invocation of a replayer.
 type run struct {
-	r       *Replayer
-	ctx     context.Context // for the queues
-	sending context.Context // the part of it in which sending is allowed
+	*Replayer
+	sending context.Context // sending must end with it
+	saving  context.Context // for the queues
+	deletes bool            // if not, Lambda deletes the messages that are done
 
-	mu     sync.Mutex
-	report Report
-	halted error // why no more messages are tried
+	mu      sync.Mutex
+	report  Report
+	stopErr error // why no more messages are tried
 }
 
-func (r *Replayer) begin(ctx context.Context) (x *run, end func() Report) {
+func (r *Replayer) begin(ctx context.Context) (_ *run, end func() Report) {
 	start := time.Now()
-	sending, parking, release := function.SplitDeadline(ctx, r.reserve)
-	x = &run{r: r, ctx: parking, sending: sending}
-	x.report.Messages = new(Messages)
-	return x, func() Report {
+	sending, saving, release := function.SplitDeadline(ctx, r.reserve)
+	run := &run{Replayer: r, sending: sending, saving: saving, report: Report{Messages: new(Messages)}}
+	return run, func() Report {
 		release()
-		x.report.took(ctx, start)
-		writeReport(ctx, r.report, &x.report)
-		return x.report
+		run.report.Millis, run.report.Left = function.Elapsed(ctx, start)
+		writeReport(ctx, r.out, &run.report)
+		return run.report
 	}
 }
 
-// work takes messages until there are none.
-func (x *run) work() error {
+// work handles messages until none is visible or the run stops.
+func (r *run) work() error {
 	n := 1
-	for x.goOn() {
-		hidden := hiddenFor
-		if deadline, ok := x.ctx.Deadline(); ok {
-			hidden = time.Until(deadline) + time.Minute
+	for !r.stopped() && r.timeForMore() {
+		visibility := visibilityTimeout
+		if deadline, ok := r.saving.Deadline(); ok {
+			visibility = time.Until(deadline) + time.Minute
 		}
-		messages, err := x.r.inbox.Receive(x.sending, n, receiveWait, hidden)
-		if err != nil && x.sending.Err() == nil {
+		messages, err := r.inbox.Receive(r.sending, n, receiveWait, visibility)
+		if err != nil && r.sending.Err() == nil {
 			return err
 		}
 		if len(messages) == 0 {
@@ -206,132 +206,123 @@ func (x *run) work() error {
 		bytes := 0
 		for _, m := range messages {
 			bytes += len(m.Body)
-			if !x.handle(m) {
-				continue
-			}
-			if err := x.r.inbox.Delete(x.ctx, m); err != nil {
-				// It comes back and is sent again: a duplicate, not a loss.
-				x.r.report.Log.Error("a message that was dealt with could not be deleted", "error", err)
-			}
+			r.handle(m)
 		}
-		n = max(1, min(10, share*len(messages)/max(bytes, 1)))
+		n = max(1, min(10, receiveBytes*len(messages)/max(bytes, 1)))
 	}
 	return nil
 }
 
-func (x *run) goOn() bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if deadline, ok := x.sending.Deadline(); ok && time.Until(deadline) < worthwhile {
-		return false
-	}
-	return x.halted == nil && x.sending.Err() == nil
+func (r *run) timeForMore() bool {
+	deadline, ok := r.sending.Deadline()
+	return !ok || time.Until(deadline) >= minMessageTime
 }
 
-// handle deals with one message. done says that the message is to be deleted:
-// all of it was confirmed or filtered, or is in a queue anew. Otherwise it was
-// given back, to come again later.
-func (x *run) handle(m dlq.Message) (done bool) {
-	var report Report
-	var count Messages
-	count.Received = 1
-	if !m.Sent.IsZero() {
-		count.Age = max(0, int(time.Since(m.Sent).Seconds()))
+func (r *run) stopped() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.stopErr != nil || r.sending.Err() != nil
+}
+
+func (r *run) stop(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stopErr = cmp.Or(r.stopErr, err)
+}
+
+// disposition is what becomes of a message.
+type disposition int
+
+const (
+	delivered   disposition = iota // every log event was confirmed or filtered
+	putBack                        // the unconfirmed log events are in the queue as new messages
+	quarantined                    // unreadable, and in the quarantine queue
+	kept                           // stays in the queue, for later or for its redrive policy
+	untried                        // stays in the queue: the run has stopped
+)
+
+// done reports whether the message can be deleted.
+func (d disposition) done() bool { return d <= quarantined }
+
+// handle replays a message, and deletes it or makes it visible again after its
+// backoff.
+func (r *run) handle(m dlq.Message) disposition {
+	d, report := untried, Report{Left: -1}
+	if !r.stopped() {
+		var stop error
+		d, report, stop = r.attempt(m)
+		r.stop(stop)
 	}
 	switch {
-	case x.stopped():
-		x.release(m)
-		count.Untried = 1
-	default:
-		done = x.try(m, &report, &count)
-		if done {
-			count.Done = 1
-		} else {
-			x.release(m)
+	case !d.done():
+		if err := r.inbox.ChangeVisibility(r.saving, m, m.Backoff()); err != nil {
+			r.out.Log.Warn("a message becomes visible again only after its visibility timeout", "error", err)
+		}
+	case r.deletes:
+		if err := r.inbox.Delete(r.saving, m); err != nil {
+			// It becomes visible and is sent again: a duplicate, not a loss.
+			r.out.Log.Error("a message was handled but could not be deleted", "error", err)
 		}
 	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.report.Add(report)
-	x.report.Messages.add(count)
+	count := countOf(m, d)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.report.Add(report)
+	r.report.Messages.add(count)
 	if report.Error != "" {
-		x.report.failed(report.Class, errors.New(report.Error))
+		r.report.failed(report.Class, errors.New(report.Error))
 	}
-	if x.r.Seen != nil {
+	if r.Progress != nil {
 		report.Messages = &count
-		x.r.Seen(report)
+		r.Progress(report)
 	}
-	return done
+	return d
 }
 
-func (m *Messages) add(o Messages) {
-	m.Received += o.Received
-	m.Done += o.Done
-	m.PutBack += o.PutBack
-	m.Poison += o.Poison
-	m.Kept += o.Kept
-	m.Untried += o.Untried
-	m.Age = max(m.Age, o.Age)
-}
-
-func (x *run) stopped() bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.halted != nil || x.sending.Err() != nil
-}
-
-// release gives a message back. If that fails, it comes back by itself when its
-// time is up.
-func (x *run) release(m dlq.Message) {
-	if err := x.r.inbox.Release(x.ctx, m, m.RetryAfter()); err != nil {
-		x.r.report.Log.Warn("a message could not be given back before its time", "error", err)
+// attempt sends the event of a message. If the error is not nil, no other
+// message has a chance either.
+func (r *run) attempt(m dlq.Message) (disposition, Report, error) {
+	decoder := r.takeDecoder()
+	defer r.keepDecoder(decoder)
+	left, report := r.send(r.sending, decoder, m.Entry.Event)
+	if left.events == 0 {
+		return delivered, report, nil
 	}
-}
-
-// try sends the event of a message.
-func (x *run) try(m dlq.Message, report *Report, count *Messages) (done bool) {
-	decoder := x.r.decoder()
-	defer x.r.keep(decoder)
-	rest := x.r.send(x.sending, decoder, m.Letter.Event, report)
-	if rest.events == 0 {
-		return true
-	}
-	// The cause tells of the whole way of the event, not of this try alone.
-	rest.cause.FirstFailure, rest.cause.Attempts = m.Letter.Cause.FirstFailure, m.Letter.Cause.Attempts+1
-	switch {
-	case rest.batch == nil:
-		count.Poison = 1
-		report.Parked = rest.events
-		return x.park(m, rest.cause)
-	case rest.part:
-		if err := x.r.park(x.ctx, rest, report); err != nil {
-			// The message stays, whole. Parts of it may come twice.
-			report.Parked, report.Lost = report.Parked+report.Lost, 0
-			report.failed(rest.cause.Class, err)
-			count.Kept = 1
-		} else {
-			count.PutBack, done = 1, true
+	// The cause is that of the event's whole history, not of this attempt alone.
+	left.cause.FirstFailure, left.cause.Attempts = m.Entry.Cause.FirstFailure, m.Entry.Cause.Attempts+1
+	if left.batch == nil {
+		if r.quarantine(m, left.cause) {
+			report.Quarantined = left.events
+			return quarantined, report, nil
 		}
-	default:
-		report.Parked = rest.events
-		count.Kept = 1
+		report.DeadLettered = left.events
+		return kept, report, nil
 	}
-	if sumo.Class(rest.cause.Class) != sumo.Rejected {
-		x.mu.Lock()
-		x.halted = errors.New(rest.cause.Message)
-		x.mu.Unlock()
+	report.DeadLettered = left.events
+	var stop error
+	if sumo.Class(left.cause.Class) != sumo.Rejected {
+		stop = errors.New(left.cause.Message)
 	}
-	return done
+	if !left.partial {
+		return kept, report, stop
+	}
+	if _, err := r.deadLetter(r.saving, left); err != nil {
+		// The whole message stays. Some of its log events will be sent twice.
+		report.failed(left.cause.Class, err)
+		return kept, report, stop
+	}
+	return putBack, report, stop
 }
 
-// park puts a message that cannot be read into the parking queue, as it is.
-// Without such a queue it stays for the redrive policy of its own.
-func (x *run) park(m dlq.Message, cause dlq.Cause) bool {
-	if x.r.parking == nil {
+// quarantine puts a message that cannot be read into the quarantine queue, as
+// it is, and reports whether it is there. Without such a queue the message stays
+// until its redrive policy moves it.
+func (r *run) quarantine(m dlq.Message, cause dlq.Cause) bool {
+	if r.quarantineQueue == nil {
 		return false
 	}
-	if _, err := x.r.parking.Put(x.ctx, []dlq.Letter{{Event: []byte(m.Body), Cause: cause}}); err != nil {
-		x.r.report.Log.Error("a message could not be put into the parking queue and stays", "error", err)
+	if _, err := r.quarantineQueue.Put(r.saving, []dlq.Entry{{Event: []byte(m.Body), Cause: cause}}); err != nil {
+		r.out.Log.Error("an unreadable message stays: it could not be put into the quarantine queue", "error", err)
 		return false
 	}
 	return true

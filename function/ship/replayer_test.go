@@ -26,32 +26,12 @@ import (
 	"sumoship/sumo/sumotest"
 )
 
-func (w *world) replayer(t testing.TB, parking bool) *ship.Replayer {
-	t.Helper()
-	o := w.replayOptions()
-	if parking {
-		o.Parking = w.parking
-	}
-	r, err := ship.NewReplayer(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
-// put fills the queue of a world.
-func (w *world) put(events ...[]byte) {
-	for _, e := range events {
-		w.queue.Put(context.Background(), []dlq.Letter{{Event: e, Cause: dlq.Cause{FirstFailure: time.Unix(1, 0).UTC(), Attempts: 1, Class: "unavailable"}}})
-	}
-}
-
-// A queue filled by hand with what an old function, Lambda and chance leave
-// there drains to: two delivered, one parked.
+// A queue with messages of an older function, of Lambda and of other origin drains: two
+// are delivered, one is quarantined.
 func TestDrainTakesEverythingThatCanLieInAQueue(t *testing.T) {
 	server := sqstest.New()
-	server.Add(sqstest.Config{Name: "parking"})
-	url := server.Add(sqstest.Config{Name: "dead", DeadLetter: "parking"})
+	server.Add(sqstest.Config{Name: "quarantine"})
+	url := server.Add(sqstest.Config{Name: "dead", DeadLetter: "quarantine"})
 	open := func(url string) *dlq.Queue {
 		return dlq.New(url, 0, func(context.Context) (*sqs.Client, error) { return server.Client(), nil })
 	}
@@ -65,9 +45,9 @@ func TestDrainTakesEverythingThatCanLieInAQueue(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w := newWorld()
+	w := newFixture()
 	o := w.replayOptions()
-	o.Queue, o.Inbox, o.Parking = queue, queue, open(strings.Replace(url, "dead", "parking", 1))
+	o.Queue, o.Inbox, o.Quarantine = queue, queue, open(strings.Replace(url, "dead", "quarantine", 1))
 	r, err := ship.NewReplayer(o)
 	if err != nil {
 		t.Fatal(err)
@@ -76,8 +56,8 @@ func TestDrainTakesEverythingThatCanLieInAQueue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(&ship.Messages{Received: 3, Done: 3, Poison: 1}, report.Messages); d != "" {
-		t.Error(d)
+	if d := cmp.Diff(&ship.Messages{Received: 3, Done: 3, Quarantined: 1}, report.Messages); d != "" {
+		t.Errorf("messages (-want +got):\n%s", d)
 	}
 	taken := strings.Join(w.source.Taken(), " ")
 	if len(w.source.Taken()) != 2 || !strings.Contains(taken, "from an old dead letter") || !strings.Contains(taken, "from a destination") {
@@ -88,16 +68,16 @@ func TestDrainTakesEverythingThatCanLieInAQueue(t *testing.T) {
 			t.Errorf("X-Sumo-Client %q", got)
 		}
 	}
-	parked := server.Messages("parking")
-	if len(server.Messages("dead")) != 0 || len(parked) != 1 || parked[0].Body != `{"garbage":true}` {
-		t.Fatalf("%d left, %d parked", len(server.Messages("dead")), len(parked))
+	quarantined := server.Messages("quarantine")
+	if len(server.Messages("dead")) != 0 || len(quarantined) != 1 || quarantined[0].Body != `{"garbage":true}` {
+		t.Fatalf("%d left, %d quarantined", len(server.Messages("dead")), len(quarantined))
 	}
-	if a := parked[0].Attributes; a["ErrorClass"] != "undecodable" || !strings.Contains(a["ErrorMessage"], "decode event") {
+	if a := quarantined[0].Attributes; a["ErrorClass"] != "undecodable" || !strings.Contains(a["ErrorMessage"], "decode event") {
 		t.Errorf("attributes %v", a)
 	}
 }
 
-// sqsEvent is what an event source mapping hands over.
+// sqsEvent returns an event of an event source mapping.
 func sqsEvent(bodies ...string) []byte {
 	var records []map[string]any
 	for i, b := range bodies {
@@ -108,10 +88,10 @@ func sqsEvent(bodies ...string) []byte {
 	return e
 }
 
-// An alarm asks for the age of the oldest message that was received.
-func TestReplayTellsTheAgeOfTheOldestMessage(t *testing.T) {
+// An alarm watches the age of the oldest message that was received.
+func TestReplayReportsTheAgeOfTheOldestMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
+		w := newFixture()
 		old, recent := event("old"), event("recent")
 		w.put(old)
 		time.Sleep(2 * time.Hour)
@@ -126,23 +106,23 @@ func TestReplayTellsTheAgeOfTheOldestMessage(t *testing.T) {
 	})
 }
 
-// released notes for how long messages were given back.
-type released struct {
+// visibility records the visibility timeouts that messages were given.
+type visibility struct {
 	*dlqtest.Queue
-	after map[string]time.Duration
+	timeouts map[string]time.Duration
 }
 
-func (r released) Release(_ context.Context, m dlq.Message, after time.Duration) error {
-	r.after[m.ID] = after
+func (r visibility) ChangeVisibility(_ context.Context, m dlq.Message, timeout time.Duration) error {
+	r.timeouts[m.ID] = timeout
 	return nil
 }
 
-// Promise 5: one bad message never fails its batch, and a message that has
-// failed rests longer each time.
+// Promise 5: one bad message never fails its batch, and the backoff of a message
+// grows with each failure.
 func TestBatchFailsMessageByMessage(t *testing.T) {
-	w := newWorld(sumotest.Statuses(200, 400, 200)...)
+	w := newFixture(sumotest.Statuses(200, 400, 200)...)
 	o := w.replayOptions()
-	inbox := released{new(dlqtest.Queue), map[string]time.Duration{}}
+	inbox := visibility{new(dlqtest.Queue), map[string]time.Duration{}}
 	o.Inbox = inbox
 	r, err := ship.NewReplayer(o)
 	if err != nil {
@@ -156,21 +136,21 @@ func TestBatchFailsMessageByMessage(t *testing.T) {
 		t.Errorf("%s, want %s", got, want)
 	}
 	for _, id := range []string{"m1", "m2"} {
-		if d := inbox.after[id]; d < time.Minute || d > 2*time.Minute {
-			t.Errorf("%s, received 3 times, rests for %v", id, d)
+		if d := inbox.timeouts[id]; d < time.Minute || d > 2*time.Minute {
+			t.Errorf("%s, received 3 times, has a timeout of %v", id, d)
 		}
 	}
-	if len(inbox.after) != 2 {
-		t.Errorf("given back: %v", inbox.after)
+	if len(inbox.timeouts) != 2 {
+		t.Errorf("timeouts: %v", inbox.timeouts)
 	}
 }
 
-// Promise 7: when Sumo Logic is not to be reached, the rest of a batch is given
-// back untried.
+// Promise 7: when Sumo Logic cannot be reached, the rest of a batch stays
+// untried.
 func TestOutageLeavesTheRestUntried(t *testing.T) {
 	for _, status := range []int{503, 404} {
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(sumotest.Statuses(status, status, status, status, status, status, status, status)...)
+			w := newFixture(sumotest.Statuses(status, status, status, status, status, status, status, status)...)
 			w.vars["NUMBER_OF_RETRIES"] = "1"
 			w.vars["NUM_OF_WORKERS"] = "1"
 			w.put(event("a"), event("b"), event("c"))
@@ -183,28 +163,28 @@ func TestOutageLeavesTheRestUntried(t *testing.T) {
 				t.Errorf("%d requests for a source that answers %d", got, status)
 			}
 			report, err := w.replayer(t, false).Drain(t.Context())
-			if err != nil || report.Messages.Done != 0 || report.Messages.Kept != 1 || len(w.queue.Letters()) != 3 {
+			if err != nil || report.Messages.Done != 0 || report.Messages.Kept != 1 || len(w.queue.Entries()) != 3 {
 				t.Errorf("%v %+v", err, report.Messages)
 			}
 		})
 	}
 }
 
-// The rest of a message is back in the queue before the message is deleted, and
-// keeps the history of it.
-func TestRestIsPutBack(t *testing.T) {
-	w := newWorld(sumotest.Statuses(200, 400)...)
+// The remainder of a message is in the queue before the message is deleted, and
+// keeps its history.
+func TestRemainderIsPutBack(t *testing.T) {
+	w := newFixture(sumotest.Statuses(200, 400)...)
 	w.vars["MAX_BODY_BYTES"], w.vars["MAX_IN_FLIGHT"], w.vars["NUM_OF_WORKERS"] = "40", "1", "1"
-	w.queue.Put(t.Context(), []dlq.Letter{{Event: event("a", "b"), Cause: dlq.Cause{FirstFailure: time.Unix(1000, 0).UTC(), Attempts: 4}}})
+	w.queue.Put(t.Context(), []dlq.Entry{{Event: event("a", "b"), Cause: dlq.Cause{FirstFailure: time.Unix(1000, 0).UTC(), Attempts: 4}}})
 	r := w.replayer(t, false)
 	var seen atomic.Int64
-	r.Seen = func(ship.Report) { seen.Add(1) }
+	r.Progress = func(ship.Report) { seen.Add(1) }
 	report, err := r.Drain(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The rest, put back without a delay here, is taken up in the same run.
-	if report.Messages.PutBack != 1 || report.Confirmed != 2 || len(w.queue.Letters()) != 0 || seen.Load() != 2 {
+	// The remainder, put back without a delay here, is received in the same run.
+	if report.Messages.PutBack != 1 || report.Confirmed != 2 || len(w.queue.Entries()) != 0 || seen.Load() != 2 {
 		t.Errorf("%+v, %+v", report, report.Messages)
 	}
 	requests := w.source.Requests()
@@ -212,58 +192,51 @@ func TestRestIsPutBack(t *testing.T) {
 		t.Errorf("%d requests", len(requests))
 	}
 
-	w = newWorld(sumotest.Statuses(200, 400, 400)...)
+	w = newFixture(sumotest.Statuses(200, 400, 400)...)
 	w.vars["MAX_BODY_BYTES"], w.vars["MAX_IN_FLIGHT"], w.vars["NUM_OF_WORKERS"] = "40", "1", "1"
-	w.queue.Put(t.Context(), []dlq.Letter{{Event: event("a", "b"), Cause: dlq.Cause{FirstFailure: time.Unix(1000, 0).UTC(), Attempts: 4}}})
+	w.queue.Put(t.Context(), []dlq.Entry{{Event: event("a", "b"), Cause: dlq.Cause{FirstFailure: time.Unix(1000, 0).UTC(), Attempts: 4}}})
 	if _, err := w.replayer(t, false).Drain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	letters := w.queue.Letters()
-	if len(letters) != 1 || letters[0].Cause.Attempts != 5 || !letters[0].Cause.FirstFailure.Equal(time.Unix(1000, 0)) || letters[0].Cause.Class != "rejected" {
-		t.Errorf("%+v", letters)
+	entries := w.queue.Entries()
+	if len(entries) != 1 || entries[0].Cause.Attempts != 5 || !entries[0].Cause.FirstFailure.Equal(time.Unix(1000, 0)) || entries[0].Cause.Class != "rejected" {
+		t.Errorf("%+v", entries)
 	}
-	if d := cmp.Diff([]string{"b"}, messages(t, letters[0].Event)); d != "" {
-		t.Error(d)
+	if d := cmp.Diff([]string{"b"}, messages(t, entries[0].Event)); d != "" {
+		t.Errorf("log messages (-want +got):\n%s", d)
 	}
 }
 
-// Poison is never deleted, with or without a parking queue.
-func TestPoisonIsKeptOrParked(t *testing.T) {
-	for _, parking := range []bool{false, true} {
-		w := newWorld()
+// A message that cannot be read is never lost, with or without a quarantine queue.
+func TestUnreadableMessagesAreQuarantinedOrKept(t *testing.T) {
+	for quarantine, want := range map[bool]*ship.Messages{
+		false: {Received: 2, Done: 1, Kept: 1},
+		true:  {Received: 2, Done: 2, Quarantined: 1},
+	} {
+		w := newFixture()
 		w.vars["NUM_OF_WORKERS"] = "1"
 		w.put([]byte("garbage"), event("good"))
-		report, err := w.replayer(t, parking).Drain(t.Context())
-		if err != nil || report.Messages.Poison != 1 || report.Confirmed != 1 {
-			t.Errorf("parking %t: %v %+v", parking, err, report.Messages)
+		report, err := w.replayer(t, quarantine).Drain(t.Context())
+		if err != nil || report.Confirmed != 1 || report.Quarantined != want.Quarantined || report.DeadLettered != want.Kept {
+			t.Errorf("quarantine %t: %v %+v", quarantine, err, report)
 		}
-		if left, parked := len(w.queue.Letters()), len(w.parking.Letters()); left+parked != 1 || parked == 1 != parking {
-			t.Errorf("parking %t: %d left, %d parked", parking, left, parked)
+		if d := cmp.Diff(want, report.Messages); d != "" {
+			t.Errorf("quarantine %t: messages (-want +got):\n%s", quarantine, d)
 		}
-	}
-}
-
-// A replayer without a queue says so at its start.
-func TestReplayerNeedsItsQueue(t *testing.T) {
-	for value, want := range map[string]string{"": "TASK_QUEUE_URL: is not set", "dead-letters": "not the URL of a queue", "https://sqs.us-east-1.amazonaws.com/name": "not the URL of a queue"} {
-		w := newWorld()
-		w.vars["TASK_QUEUE_URL"] = value
-		o := w.replayOptions()
-		o.Queue, o.Inbox = nil, nil
-		if _, err := ship.NewReplayer(o); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: %v", value, err)
+		if left, there := len(w.queue.Entries()), len(w.quarantine.Entries()); left != want.Kept || there != want.Quarantined {
+			t.Errorf("quarantine %t: %d left, %d quarantined", quarantine, left, there)
 		}
 	}
 }
 
-// Trouble with the queue names the queue and its class.
-func TestQueueTroubleIsNamed(t *testing.T) {
+// An error of the queue contains its name and its class.
+func TestQueueErrorsNameQueueAndClass(t *testing.T) {
 	for code, class := range map[string]string{"AccessDenied": "AccessDenied", "QueueDoesNotExist": "NonExistentQueue", "KmsAccessDenied": "KMS.AccessDenied", "RequestThrottled": "RequestThrottled"} {
 		server := sqstest.New()
 		url := server.Add(sqstest.Config{Name: "dead"})
 		server.OnRequest(func(sqstest.Call) sqstest.Fault { return sqstest.Fault{Code: code} })
 		queue := dlq.New(url, 0, func(context.Context) (*sqs.Client, error) { return server.Client(), nil })
-		w := newWorld(sumotest.Statuses(404)...)
+		w := newFixture(sumotest.Statuses(404)...)
 		o := w.replayOptions()
 		o.Queue, o.Inbox = queue, queue
 		f, err := ship.NewForwarder(o.Options)
@@ -284,7 +257,7 @@ func TestQueueTroubleIsNamed(t *testing.T) {
 	}
 }
 
-// The built replay function drains a real queue over HTTP.
+// The binary of replay drains a queue over HTTP.
 func TestBootstrapReplays(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a binary")
@@ -319,10 +292,10 @@ func TestBootstrapReplays(t *testing.T) {
 
 // BenchmarkDrain drains 2,000 messages of 100 KB with 8 workers into a source
 // that answers after 50 ms: at best 8/50 ms = 160 messages a second. The metric
-// is the share of that.
+// is the percentage of that.
 func BenchmarkDrain(b *testing.B) {
 	const messages, workers, answer = 2000, 8, 50 * time.Millisecond
-	var lines []string // of random text, which gzip and base64 bring to about 100 KB
+	var lines []string // random text, about 100 KB after gzip and base64
 	for i := range 510 {
 		line := ""
 		for j := range 16 {
@@ -335,7 +308,7 @@ func BenchmarkDrain(b *testing.B) {
 		b.StopTimer()
 		queue := new(dlqtest.Queue)
 		for range messages {
-			queue.Put(b.Context(), []dlq.Letter{{Event: payload}})
+			queue.Put(b.Context(), []dlq.Entry{{Event: payload}})
 		}
 		vars := map[string]string{"SUMO_ENDPOINT": endpoint, "NUM_OF_WORKERS": fmt.Sprint(workers)}
 		slow := doer(func(r *http.Request) (*http.Response, error) {

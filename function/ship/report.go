@@ -7,27 +7,31 @@ import (
 	"strings"
 	"time"
 
+	"sumoship/dlq"
 	"sumoship/function"
 	"sumoship/sumo"
+	"sumoship/transform"
 )
 
-// Report is what became of the log events of one invocation. The counts of
-// events add up: Events = Confirmed + Filtered + Parked + Lost. An event of
-// Lambda that cannot be decoded counts as one log event.
+// Report is what became of the log events of one invocation. Events = Confirmed +
+// Filtered + DeadLettered + Quarantined + Lost. An event that cannot be decoded
+// counts as one log event.
 type Report struct {
 	LogGroup  string         `json:"logGroup,omitempty"`
 	LogStream string         `json:"logStream,omitempty"`
 	Events    int            `json:"events"`
 	Filtered  map[string]int `json:"filtered,omitempty"` // by reason
 	Confirmed int            `json:"confirmed"`
-	Parked    int            `json:"parked"`
-	Lost      int            `json:"lost"`
+
+	DeadLettered int `json:"deadLettered"`          // in the dead-letter queue: put there, or left there by a replay
+	Quarantined  int `json:"quarantined,omitempty"` // put into the quarantine queue by a replay
+	Lost         int `json:"lost"`                  // in neither; Lambda retries them
 
 	Records      int            `json:"records"`
 	Bodies       int            `json:"bodies"`
 	PayloadBytes int            `json:"payloadBytes"` // of the decompressed payload
 	RawBytes     int64          `json:"rawBytes"`     // of confirmed bodies before gzip
-	SentBytes    int64          `json:"sentBytes"`    // of confirmed bodies as they were sent
+	SentBytes    int64          `json:"sentBytes"`    // of confirmed bodies as sent
 	Attempts     map[string]int `json:"attempts,omitempty"`
 	Clipped      int            `json:"clippedMetadata,omitempty"` // bodies whose metadata was over Sumo Logic's limits
 
@@ -39,18 +43,19 @@ type Report struct {
 	Error  string `json:"error,omitempty"` // why something was not confirmed
 }
 
-// Messages counts what became of the messages of the dead-letter queue.
+// Messages counts what became of the messages of a replay: Received = Done + Kept
+// + Untried.
 type Messages struct {
-	Received int `json:"received"`
-	Done     int `json:"done"`    // deleted: all of it was confirmed, filtered or put back
-	PutBack  int `json:"putBack"` // of these, messages whose unconfirmed rest was put back as new ones
-	Poison   int `json:"poison"`  // cannot be read; put into the parking queue, or left for the redrive policy
-	Kept     int `json:"kept"`    // failed; comes back later
-	Untried  int `json:"untried"` // given back without trying: Sumo Logic was not to be reached or time was short
-	Age      int `json:"age"`     // of the oldest, in seconds since it was put into the queue
+	Received    int `json:"received"`
+	Done        int `json:"done"`        // deleted: confirmed, filtered, put back or quarantined
+	PutBack     int `json:"putBack"`     // of these, confirmed in part; the remainder is in new messages
+	Quarantined int `json:"quarantined"` // of these, unreadable; in the quarantine queue
+	Kept        int `json:"kept"`        // not confirmed, or unreadable without a quarantine queue; visible again later
+	Untried     int `json:"untried"`     // not tried: Sumo Logic could not be reached, or time was short
+	Age         int `json:"age"`         // of the oldest, in seconds since it was put into the queue
 }
 
-// FilteredTotal is the number of events that a rule kept back.
+// FilteredTotal returns the number of log events that a rule dropped.
 func (r *Report) FilteredTotal() int {
 	n := 0
 	for _, c := range r.Filtered {
@@ -66,7 +71,8 @@ func (r *Report) Add(o Report) {
 		r.filter(reason, n)
 	}
 	r.Confirmed += o.Confirmed
-	r.Parked += o.Parked
+	r.DeadLettered += o.DeadLettered
+	r.Quarantined += o.Quarantined
 	r.Lost += o.Lost
 	r.Records += o.Records
 	r.Bodies += o.Bodies
@@ -83,9 +89,9 @@ func (r *Report) Add(o Report) {
 	r.Millis += o.Millis
 }
 
-// took notes how long an invocation took and what time was left of it.
-func (r *Report) took(ctx context.Context, start time.Time) {
-	r.Millis, r.Left = function.Elapsed(ctx, start)
+// read notes what a batch says of itself.
+func (r *Report) read(b *transform.Batch) {
+	r.LogGroup, r.LogStream, r.Events, r.PayloadBytes = b.LogGroup, b.LogStream, b.Len(), b.Size()
 }
 
 func (r *Report) filter(reason string, n int) {
@@ -100,7 +106,7 @@ func (r *Report) delivered(o sumo.Outcome) {
 	r.RawBytes, r.SentBytes, r.Attempts, r.Clipped = o.RawBytes, o.SentBytes, o.Attempts, o.Clipped
 }
 
-// failed notes the first thing that went wrong.
+// failed notes an error, if it is the first.
 func (r *Report) failed(class string, err error) {
 	if r.Error == "" {
 		r.Class, r.Error = class, err.Error()
@@ -114,14 +120,19 @@ func writeReport(ctx context.Context, out *function.Reporter, r *Report) {
 	switch {
 	case r.Lost > 0:
 		level, message = slog.LevelError, "lost"
-	case r.Parked > 0:
-		level, message = slog.LevelWarn, "parked"
+	case r.DeadLettered > 0:
+		level, message = slog.LevelWarn, "dead-lettered"
+	case r.Quarantined > 0:
+		level, message = slog.LevelWarn, "quarantined"
 	}
 	attrs := []slog.Attr{slog.String("requestId", function.RequestID(ctx)), slog.String("logGroup", r.LogGroup),
 		slog.Int("events", r.Events), counts("filtered", r.Filtered), slog.Int("records", r.Records),
 		slog.Int("bodies", r.Bodies), slog.Int("payloadBytes", r.PayloadBytes), slog.Int64("rawBytes", r.RawBytes),
 		slog.Int64("sentBytes", r.SentBytes), counts("attempts", r.Attempts), slog.Int("confirmed", r.Confirmed),
-		slog.Int("parked", r.Parked), slog.Int("lost", r.Lost), slog.Int64("ms", r.Millis), slog.Int64("msLeft", r.Left)}
+		slog.Int("deadLettered", r.DeadLettered), slog.Int("lost", r.Lost), slog.Int64("ms", r.Millis), slog.Int64("msLeft", r.Left)}
+	if r.Quarantined > 0 {
+		attrs = append(attrs, slog.Int("quarantined", r.Quarantined))
+	}
 	if r.Clipped > 0 {
 		attrs = append(attrs, slog.Int("clippedMetadata", r.Clipped))
 	}
@@ -132,7 +143,7 @@ func writeReport(ctx context.Context, out *function.Reporter, r *Report) {
 		attrs = append(attrs, slog.String("class", r.Class), slog.String("error", r.Error))
 	}
 	out.Log.LogAttrs(ctx, level, message, attrs...)
-	out.Metrics(r.metrics())
+	r.writeMetrics(out)
 }
 
 // counts is slog.Any of a map, less what reflection costs.
@@ -148,13 +159,13 @@ func counts(name string, m map[string]int) slog.Attr {
 	return slog.GroupAttrs(name, attrs...)
 }
 
-func (r *Report) metrics() []function.Metric {
+func (r *Report) writeMetrics(out *function.Reporter) {
 	m := make([]function.Metric, 0, 24)
 	count := func(name string, n int) { m = append(m, function.Count(name, n)) }
 	count("Events", r.Events)
 	count("Filtered", r.FilteredTotal())
 	count("Confirmed", r.Confirmed)
-	count("Parked", r.Parked)
+	count("DeadLettered", r.DeadLettered)
 	count("Lost", r.Lost)
 	count("Bodies", r.Bodies)
 	for class, n := range r.Attempts {
@@ -163,7 +174,7 @@ func (r *Report) metrics() []function.Metric {
 	if in := r.Messages; in != nil {
 		count("Messages", in.Received)
 		count("MessagesDone", in.Done)
-		count("MessagesPoison", in.Poison)
+		count("MessagesQuarantined", in.Quarantined)
 		count("MessagesKept", in.Kept+in.Untried)
 	}
 	m = append(m, function.Bytes("PayloadBytes", int64(r.PayloadBytes)), function.Bytes("RawBytes", r.RawBytes),
@@ -172,9 +183,42 @@ func (r *Report) metrics() []function.Metric {
 		m = append(m, function.Milliseconds("TimeLeft", r.Left))
 	}
 	if in := r.Messages; in != nil && in.Received > 0 {
-		// SQS's own age of the oldest message leaves out those that were received
-		// more than three times: all that matter in an outage.
+		// SQS's own metric leaves out messages that were received more than three
+		// times: those that matter in an outage.
 		m = append(m, function.Seconds("MessageAge", int64(in.Age)))
 	}
-	return m
+	out.Metrics(m)
+}
+
+// countOf counts one message.
+func countOf(m dlq.Message, d disposition) Messages {
+	c := Messages{Received: 1}
+	if !m.Sent.IsZero() {
+		c.Age = max(0, int(time.Since(m.Sent).Seconds()))
+	}
+	switch d {
+	case kept:
+		c.Kept = 1
+	case untried:
+		c.Untried = 1
+	default:
+		c.Done = 1
+	}
+	switch d {
+	case putBack:
+		c.PutBack = 1
+	case quarantined:
+		c.Quarantined = 1
+	}
+	return c
+}
+
+func (m *Messages) add(o Messages) {
+	m.Received += o.Received
+	m.Done += o.Done
+	m.PutBack += o.PutBack
+	m.Quarantined += o.Quarantined
+	m.Kept += o.Kept
+	m.Untried += o.Untried
+	m.Age = max(m.Age, o.Age)
 }

@@ -1,6 +1,6 @@
 // Package ship carries log events to Sumo Logic. Forwarder takes them from
 // CloudWatch Logs and Replayer from the dead-letter queue; both share one way:
-// decode, send, dead-letter what was not confirmed, report.
+// decode, send, dead-letter what Sumo Logic did not confirm, report.
 package ship
 
 import (
@@ -18,34 +18,35 @@ import (
 	"sumoship/transform"
 )
 
-// Options are what a Forwarder is made of. Nil means what the environment
-// variables name.
+// Options are what a Forwarder is made of.
 type Options struct {
 	function.Env
-	HTTP    *http.Client          // nil means the network
-	AWS     function.ConfigLoader // nil means what Lambda puts into the environment
+	HTTP    *http.Client          // nil means a client of its own
+	AWS     function.ConfigLoader // nil means Lambda's environment
 	Secrets Secrets               // nil means SSM and Secrets Manager
-	Queue   Queue                 // nil means that of TASK_QUEUE_URL; without one, what is not confirmed goes back to Lambda
+	Queue   Queue                 // nil means that of TASK_QUEUE_URL; without either, Lambda retries what is not confirmed
 }
 
-// Queue is the dead-letter queue, as far as the way of an event goes.
+// Queue is a queue that takes entries: the dead-letter queue, or the quarantine
+// queue.
 type Queue interface {
-	// Limit is the size of the largest event that the queue takes, in bytes.
+	// Limit returns the size of the largest event that the queue accepts, in
+	// bytes.
 	Limit(ctx context.Context) (int, error)
-	// Put adds letters. Those with the returned numbers did not get in.
-	Put(ctx context.Context, letters []dlq.Letter) (failed []int, err error)
+	// Put adds entries. It returns the indexes of those that the queue did not
+	// accept.
+	Put(ctx context.Context, entries []dlq.Entry) (failed []int, err error)
 }
 
-// Undecodable is the class of an event that is none of CloudWatch Logs, besides
+// Undecodable is the class of what is not an event of CloudWatch Logs, beside
 // the classes of package sumo.
 const Undecodable = "undecodable"
 
-// shipper is the way of an event from CloudWatch Logs to Sumo Logic, which all
-// functions that ship share.
+// shipper is the way of an event that Forwarder and Replayer share.
 type shipper struct {
 	config
 	load      function.ConfigLoader
-	report    *function.Reporter
+	out       *function.Reporter
 	endpoints *endpoints
 	client    *sumo.Client
 	queue     Queue
@@ -57,7 +58,7 @@ func newShipper(o Options, clientName string) (*shipper, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &shipper{config: c, load: o.AWS, report: function.NewReporter(o.Out, c.functionName), queue: o.Queue}
+	s := &shipper{config: c, load: o.AWS, out: function.NewReporter(o.Out, c.functionName), queue: o.Queue}
 	if s.load == nil {
 		s.load = function.LambdaConfig(o.Getenv)
 	}
@@ -70,34 +71,33 @@ func newShipper(o Options, clientName string) (*shipper, error) {
 	}
 	s.endpoints = &endpoints{endpoint: c.endpoint, token: c.token, secrets: secrets}
 	s.client = &sumo.Client{
-		HTTP: o.HTTP, Log: s.report.Log, Name: cmp.Or(c.clientName, clientName), Plain: c.plain, Level: c.level,
-		MaxBody: c.maxBody, InFlight: c.inFlight, Attempts: c.attempts, Pause: c.pause, Timeout: c.timeout,
+		HTTP: o.HTTP, Log: s.out.Log, Name: cmp.Or(c.clientName, clientName), NoCompression: c.plain, Level: c.level,
+		MaxBody: c.maxBody, InFlight: c.inFlight, Attempts: c.attempts, InitialBackoff: c.pause, Timeout: c.timeout,
 	}
 	s.decoders = make(chan *transform.Decoder, 2*c.workers)
 	for _, name := range c.ignored {
-		s.report.Log.Warn("this variable has no effect yet: records go without what it asks for", "variable", name)
+		s.out.Log.Warn("this variable has no effect yet: records lack what it asks for", "variable", name)
 	}
 	return s, nil
 }
 
-// ship takes one event all the way: what Sumo Logic does not confirm is parked.
-// The report says what became of it; Report.Lost is not 0 if something is
-// neither confirmed nor parked, and then the error says why.
+// ship ships one event. If Report.Lost is not 0, some log events are
+// neither confirmed nor dead-lettered, and the error says why.
 func (s *shipper) ship(ctx context.Context, event []byte) (Report, error) {
 	start := time.Now()
-	r := Report{Left: -1}
-	decoder := s.decoder()
-	defer s.keep(decoder)
-	sending, parking, end := function.SplitDeadline(ctx, s.reserve)
+	decoder := s.takeDecoder()
+	defer s.keepDecoder(decoder)
+	sending, saving, end := function.SplitDeadline(ctx, s.reserve)
 	defer end()
-	rest := s.send(sending, decoder, event, &r)
-	err := s.park(parking, rest, &r)
-	r.took(ctx, start)
+	left, r := s.send(sending, decoder, event)
+	var err error
+	r.DeadLettered, err = s.deadLetter(saving, left)
+	r.Lost = left.events - r.DeadLettered
+	r.Millis, r.Left = function.Elapsed(ctx, start)
 	return r, err
 }
 
-// decoder is one that was kept, or a new one.
-func (s *shipper) decoder() *transform.Decoder {
+func (s *shipper) takeDecoder() *transform.Decoder {
 	select {
 	case d := <-s.decoders:
 		return d
@@ -106,42 +106,42 @@ func (s *shipper) decoder() *transform.Decoder {
 	}
 }
 
-// keep keeps a decoder for its buffers, for which a sync.Pool is no place: it
-// gives them up at every other garbage collection.
-func (s *shipper) keep(d *transform.Decoder) {
+// keepDecoder keeps a decoder for its buffers. A sync.Pool would give them up at
+// every other garbage collection.
+func (s *shipper) keepDecoder(d *transform.Decoder) {
 	select {
 	case s.decoders <- d:
 	default:
 	}
 }
 
-// rest is what of an event is not confirmed.
-type rest struct {
-	event  []byte           // as it came
-	events int              // log events that are left; 1 if it could not be decoded
-	batch  *transform.Batch // nil if it could not be decoded
-	left   []int            // which of the batch's they are
-	part   bool             // others were confirmed
-	cause  dlq.Cause
+// remainder is what of an event Sumo Logic did not confirm.
+type remainder struct {
+	event       []byte           // the whole event, as it came
+	events      int              // unconfirmed log events; 1 if the event could not be decoded
+	batch       *transform.Batch // nil if the event could not be decoded
+	unconfirmed []int            // their indexes in batch
+	partial     bool             // other log events were confirmed
+	cause       dlq.Cause
 }
 
 // send decodes an event and delivers its records, until ctx is done.
-func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []byte, r *Report) rest {
-	rest := rest{event: event}
+func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []byte) (remainder, Report) {
+	left, r := remainder{event: event}, Report{Left: -1}
 	fail := func(class string, err error) {
 		r.failed(class, err)
-		rest.cause = dlq.Cause{Class: class, Message: err.Error(), FirstFailure: time.Now().UTC(), LogGroup: r.LogGroup, Attempts: 1}
+		left.cause = dlq.Cause{Class: class, Message: err.Error(), FirstFailure: time.Now().UTC(), LogGroup: r.LogGroup, Attempts: 1}
 	}
 	batch, err := decoder.Decode(event, s.limit)
 	if err != nil {
-		r.Events, rest.events = 1, 1
+		r.Events, left.events = 1, 1
 		fail(Undecodable, err)
-		return rest
+		return left, r
 	}
-	rest.batch = batch
-	r.LogGroup, r.LogStream, r.Events, r.PayloadBytes = batch.LogGroup, batch.LogStream, batch.Len(), batch.Size()
+	left.batch = batch
+	r.read(batch)
 	if batch.Len() == 0 {
-		return rest
+		return left, r
 	}
 	endpoint, err := s.endpoints.get(ctx)
 	if err != nil {
@@ -149,14 +149,15 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 			if rec.Dropped != transform.Kept {
 				r.filter(rec.Dropped.String(), 1)
 			} else {
-				rest.left = append(rest.left, rec.Event)
+				left.unconfirmed = append(left.unconfirmed, rec.Event)
 			}
 		}
-		r.Records, rest.events = len(rest.left), len(rest.left)
-		if rest.events > 0 {
+		left.events = len(left.unconfirmed)
+		r.Records = left.events
+		if left.events > 0 {
 			fail(string(sumo.Misconfigured), err)
 		}
-		return rest
+		return left, r
 	}
 	delivery := s.client.Begin(ctx, endpoint)
 	for rec := range s.records.Records(batch) {
@@ -169,21 +170,21 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 	outcome := delivery.Wait()
 	r.delivered(outcome)
 	if len(outcome.Unconfirmed) == 0 {
-		return rest
+		return left, r
 	}
 	class := sumo.ClassOf(outcome.Err)
 	if class == sumo.Misconfigured {
 		s.endpoints.forget()
 	}
-	rest.events, rest.left, rest.part = len(outcome.Unconfirmed), outcome.Unconfirmed, outcome.Confirmed > 0
+	left.events, left.unconfirmed, left.partial = len(outcome.Unconfirmed), outcome.Unconfirmed, outcome.Confirmed > 0
 	fail(string(class), outcome.Err)
-	return rest
+	return left, r
 }
 
-// LostError tells that log events reached neither Sumo Logic nor the
-// dead-letter queue. Lambda then tries the event again and, after its tries,
-// hands it to the function's own dead-letter setting. Lambda reports an error
-// by the name of its type, so an alarm can watch for this one.
+// LostError says that log events reached neither Sumo Logic nor the dead-letter
+// queue. Lambda then retries the event and, after its attempts, sends it to the
+// function's own dead-letter queue. Lambda reports an error by the name of its
+// type, so that an alarm can watch for this one.
 type LostError struct {
 	Events int
 	Err    error
@@ -197,51 +198,48 @@ func (e *LostError) Unwrap() error { return e.Err }
 
 var errNoQueue = errors.New("there is no dead-letter queue")
 
-// park puts what is left of an event into the dead-letter queue: the event as
-// it came if nothing of it was confirmed and it fits, else events of what is
-// left.
-func (s *shipper) park(ctx context.Context, rest rest, r *Report) error {
-	if rest.events == 0 {
-		return nil
+// deadLetter puts the remainder of an event into the dead-letter queue: the event
+// as it came if none of it was confirmed and it fits, otherwise events rebuilt
+// from the unconfirmed log events. It returns how many log events the queue
+// accepted, and a *LostError if that is not all of them.
+func (s *shipper) deadLetter(ctx context.Context, left remainder) (accepted int, err error) {
+	if left.events == 0 {
+		return 0, nil
 	}
-	why := errors.New(r.Error)
 	lost := func(n int, err error) error {
-		r.Lost += n
-		return &LostError{n, fmt.Errorf("%w; %w", why, err)}
+		return &LostError{n, fmt.Errorf("%s; %w", left.cause.Message, err)}
 	}
 	if s.queue == nil {
-		return lost(rest.events, errNoQueue)
+		return 0, lost(left.events, errNoQueue)
 	}
 	limit, err := s.queue.Limit(ctx)
 	if err != nil {
-		return lost(rest.events, err)
+		return 0, lost(left.events, err)
 	}
-	parts := []transform.Part{{Event: rest.event, Events: rest.events}}
-	unfit := 0
+	parts := []transform.Part{{Event: left.event, Events: left.events}}
 	switch {
-	case rest.batch != nil && (rest.part || len(rest.event) > limit):
-		parts, unfit = rest.batch.Rebuild(func(event int) bool {
-			_, found := slices.BinarySearch(rest.left, event)
+	case left.batch != nil && (left.partial || len(left.event) > limit):
+		parts, _ = left.batch.Rebuild(func(event int) bool {
+			_, found := slices.BinarySearch(left.unconfirmed, event)
 			return found
 		}, limit)
-	case len(rest.event) > limit:
-		parts, unfit = nil, rest.events
+	case len(left.event) > limit:
+		parts = nil
 	}
-	letters := make([]dlq.Letter, len(parts))
+	entries := make([]dlq.Entry, len(parts))
 	for i, p := range parts {
-		letters[i] = dlq.Letter{Event: p.Event, Cause: rest.cause}
-		r.Parked += p.Events
+		entries[i] = dlq.Entry{Event: p.Event, Cause: left.cause}
+		accepted += p.Events
 	}
-	failed, err := s.queue.Put(ctx, letters)
+	failed, err := s.queue.Put(ctx, entries)
 	for _, i := range failed {
-		r.Parked -= parts[i].Events
-		unfit += parts[i].Events
+		accepted -= parts[i].Events
 	}
-	if unfit == 0 {
-		return nil
+	if accepted == left.events {
+		return accepted, nil
 	}
 	if err == nil {
-		err = fmt.Errorf("the queue takes no more than %d bytes", limit)
+		err = fmt.Errorf("the queue accepts at most %d bytes", limit)
 	}
-	return lost(unfit, err)
+	return accepted, lost(left.events-accepted, err)
 }

@@ -1,5 +1,5 @@
-// Package sumotest is an HTTP Source of Sumo Logic that answers by a script: for
-// tests, and for people who want to see what their logs would look like there.
+// Package sumotest is a Sumo Logic HTTP Source that answers by a script: for tests,
+// and for people who want to see what their logs would look like there.
 package sumotest
 
 import (
@@ -16,13 +16,13 @@ import (
 	"time"
 )
 
-// Step is how the source treats one request.
+// Step is how the source responds to one request.
 type Step struct {
 	Kind       Kind
-	Status     int    // of Answer
-	RetryAfter string // header of Answer
-	Body       string // of Answer
-	Over       int    // of Limit: bytes before gzip that the source takes
+	Status     int    // for Answer
+	RetryAfter string // header, for Answer
+	Body       string // for Answer
+	Over       int    // for Limit: bytes before gzip that the source accepts
 }
 
 // Kind is the kind of a Step.
@@ -30,14 +30,14 @@ type Kind string
 
 const (
 	Answer Kind = ""      // Status
-	Reset  Kind = "reset" // the connection breaks before the data was taken
-	Lost   Kind = "lost"  // the data is taken, then the connection breaks
+	Reset  Kind = "reset" // the connection breaks before the data is stored
+	Lost   Kind = "lost"  // the data is stored, then the connection breaks
 	Hang   Kind = "hang"  // no answer until the client gives up
-	Limit  Kind = "limit" // 413 if the body is over Over, else 200; for ever
+	Limit  Kind = "limit" // 413 if the body exceeds Over, else 200; for all further requests
 )
 
-// ParseScript reads steps such as 503x3,429,reset,hang: statuses, reset, lost
-// and hang, each with x and how often where that is not once.
+// ParseScript parses steps such as 503x3,429,reset,hang: statuses, reset, lost and
+// hang, each followed by x and a count if it is to happen more than once.
 func ParseScript(script string) ([]Step, error) {
 	var steps []Step
 	for word := range strings.SplitSeq(script, ",") {
@@ -49,7 +49,7 @@ func ParseScript(script string) ([]Step, error) {
 		if repeated {
 			var err error
 			if n, err = strconv.Atoi(times); err != nil || n < 1 || n > 1_000_000 {
-				return nil, fmt.Errorf("step %q: after x comes how often, 1 to 1000000", word)
+				return nil, fmt.Errorf("step %q: want a count from 1 to 1000000 after the x", word)
 			}
 		}
 		var step Step
@@ -59,7 +59,7 @@ func ParseScript(script string) ([]Step, error) {
 		default:
 			status, err := strconv.Atoi(what)
 			if err != nil || status < 200 || status > 599 {
-				return nil, fmt.Errorf("step %q: want a status from 200 to 599, reset, lost or hang, perhaps with x3 for three times", word)
+				return nil, fmt.Errorf("step %q: want a status from 200 to 599, reset, lost or hang, each optionally with a count such as x3", word)
 			}
 			step.Status = status
 		}
@@ -70,7 +70,7 @@ func ParseScript(script string) ([]Step, error) {
 	return steps, nil
 }
 
-// Statuses are steps that answer with these statuses.
+// Statuses returns steps that answer with these statuses.
 func Statuses(codes ...int) []Step {
 	steps := make([]Step, len(codes))
 	for i, c := range codes {
@@ -79,17 +79,17 @@ func Statuses(codes ...int) []Step {
 	return steps
 }
 
-// Request is one POST that the source has seen.
+// Request is one POST that the source got.
 type Request struct {
 	Header http.Header
 	URI    string
 	Body   []byte // without its Content-Encoding
-	Wire   int    // bytes of the body as it came
-	Status int    // what was answered; 0 if nothing
+	Wire   int    // size of the body as sent, in bytes
+	Status int    // of the answer; 0 if there was none
 	Taken  bool   // the source has stored the data
 }
 
-// Lines are the records in the body.
+// Lines returns the records in the body.
 func (r Request) Lines() []string {
 	if len(r.Body) == 0 {
 		return nil
@@ -97,9 +97,9 @@ func (r Request) Lines() []string {
 	return strings.Split(string(r.Body), "\n")
 }
 
-// Source is a scripted HTTP Source. Each request takes the next step of the
-// script; after the last, all are answered 200. It serves as an http.Handler,
-// and as an http.RoundTripper where there is to be no network.
+// Source is a scripted HTTP Source. Each request takes the next step of the script;
+// after the last, all are answered 200. It is an http.Handler, and an
+// http.RoundTripper for use without a network.
 type Source struct {
 	mu    sync.Mutex
 	steps []Step
@@ -108,20 +108,20 @@ type Source struct {
 	close sync.Once
 }
 
-// New makes a source with that script.
+// New returns a source with that script.
 func New(steps ...Step) *Source { return &Source{steps: steps, done: make(chan struct{})} }
 
 // Close ends the requests that hang.
 func (s *Source) Close() { s.close.Do(func() { close(s.done) }) }
 
-// Requests are the requests so far, in the order in which they came.
+// Requests returns the requests so far, in order.
 func (s *Source) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]Request(nil), s.reqs...)
 }
 
-// Taken are the records that the source has stored, in order.
+// Taken returns the records that the source has stored, in order.
 func (s *Source) Taken() []string {
 	var lines []string
 	for _, r := range s.Requests() {
@@ -132,7 +132,7 @@ func (s *Source) Taken() []string {
 	return lines
 }
 
-// take records a request and says how to treat it.
+// take records a request and returns how to respond to it.
 func (s *Source) take(r *http.Request) (Step, error) {
 	wire, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -172,7 +172,7 @@ func (s *Source) take(r *http.Request) (Step, error) {
 func (s *Source) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	step, err := s.take(r)
 	if err != nil {
-		http.Error(w, "the body cannot be read", http.StatusBadRequest)
+		http.Error(w, "the body is not readable", http.StatusBadRequest)
 		return
 	}
 	switch step.Kind {

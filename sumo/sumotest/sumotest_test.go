@@ -33,7 +33,7 @@ func TestParseScript(t *testing.T) {
 	} {
 		got, err := sumotest.ParseScript(script)
 		if d := cmp.Diff(want, got); d != "" || err != nil {
-			t.Errorf("%q: %v\n%s", script, err, d)
+			t.Errorf("%q: %v (-want +got):\n%s", script, err, d)
 		}
 	}
 	for script, want := range map[string]string{
@@ -41,19 +41,19 @@ func TestParseScript(t *testing.T) {
 		"199":                      "want a status",
 		"600":                      "want a status",
 		"-503":                     "want a status",
-		"limit":                    "want a status", // it has no place for its size
+		"limit":                    "want a status", // a script cannot give its size
 		"Reset":                    "want a status",
 		"x3":                       "want a status",
 		"503 429":                  "want a status",
 		"503 x3":                   "want a status",
-		"503x":                     "how often",
-		"503x0":                    "how often",
-		"503x-1":                   "how often",
-		"503x1.5":                  "how often",
-		"503x3x3":                  "how often",
-		"resetxx":                  "how often",
-		"503x1000001":              "how often",
-		"503x99999999999999999999": "how often",
+		"503x":                     "want a count",
+		"503x0":                    "want a count",
+		"503x-1":                   "want a count",
+		"503x1.5":                  "want a count",
+		"503x3x3":                  "want a count",
+		"resetxx":                  "want a count",
+		"503x1000001":              "want a count",
+		"503x99999999999999999999": "want a count",
 	} {
 		steps, err := sumotest.ParseScript("200," + script + ",200")
 		if err == nil || steps != nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), `"`+script+`"`) {
@@ -102,7 +102,7 @@ func post(ctx context.Context, t *testing.T, h *http.Client, url, encoding, body
 	return h.Do(req)
 }
 
-// With and without a network a source does the same.
+// A source does the same with and without a network.
 func TestSourceFollowsItsScript(t *testing.T) {
 	script := []sumotest.Step{
 		{Status: 503}, {Status: 429, RetryAfter: "7", Body: "slow down"}, {Kind: sumotest.Reset}, {Kind: sumotest.Lost}, {Status: 204},
@@ -123,7 +123,7 @@ func TestSourceFollowsItsScript(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer stop()
-				// A connection that was used before would be replaced in silence.
+				// A reused connection would be replaced silently.
 				h, url = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, address
 			}
 			for i, body := range bodies {
@@ -145,15 +145,16 @@ func TestSourceFollowsItsScript(t *testing.T) {
 			}
 			got := source.Requests()
 			if d := cmp.Diff(want, got, cmpopts.IgnoreFields(sumotest.Request{}, "Header", "URI", "Body", "Wire")); d != "" {
-				t.Errorf("network %t: %s", network, d)
+				t.Errorf("network %t (-want +got):\n%s", network, d)
 			}
 			for i, r := range got {
-				if string(r.Body) != bodies[i] || !strings.HasSuffix(r.URI, "/S3CRET?a=b") || r.Header.Get("X-Sumo-Name") != "n" || encoding == "" && r.Wire != len(bodies[i]) {
+				if string(r.Body) != bodies[i] || !strings.HasSuffix(r.URI, "/S3CRET?a=b") || r.Header.Get("X-Sumo-Name") != "n" ||
+					encoding == "" && r.Wire != len(bodies[i]) {
 					t.Errorf("network %t: %+v", network, r)
 				}
 			}
 			if d := cmp.Diff([]string{"four", "4", "five", "six!", "eigh"}, source.Taken()); d != "" {
-				t.Errorf("network %t: %s", network, d)
+				t.Errorf("network %t (-want +got):\n%s", network, d)
 			}
 		}
 	}
@@ -169,7 +170,7 @@ func TestSourceAnswers200AfterItsScript(t *testing.T) {
 	}
 }
 
-func TestSourceRefusesWhatIsNoGzip(t *testing.T) {
+func TestSourceRefusesWhatIsNotGzip(t *testing.T) {
 	source := sumotest.New()
 	server := httptest.NewServer(source)
 	defer server.Close()
@@ -198,7 +199,8 @@ func TestHangLastsUntilTheClientOrTheSourceEndsIt(t *testing.T) {
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		if _, err := post(ctx, t, &http.Client{Transport: source}, "http://localhost", "", "a"); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Minute {
+		_, err := post(ctx, t, &http.Client{Transport: source}, "http://localhost", "", "a")
+		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Minute {
 			t.Errorf("%v after %s", err, time.Since(start))
 		}
 		time.AfterFunc(time.Minute, source.Close)
@@ -225,7 +227,7 @@ func TestHangLastsUntilTheClientOrTheSourceEndsIt(t *testing.T) {
 	}
 }
 
-// A client uses its buffer again once the body is closed.
+// A client reuses its buffer once the body is closed.
 func TestRoundTripClosesTheBody(t *testing.T) {
 	for _, step := range []sumotest.Step{{Status: 200}, {Status: 503}, {Kind: sumotest.Reset}, {Kind: sumotest.Lost}} {
 		body := &closer{Reader: strings.NewReader("a")}

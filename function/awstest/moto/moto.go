@@ -1,5 +1,5 @@
-// Package moto gives tests the programs from elsewhere that they need: the
-// AWS of moto_server above all.
+// Package moto finds the programs that tests need, and starts moto_server, which
+// fakes AWS.
 package moto
 
 import (
@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Tool finds a program that a test needs. Where there is none the test is
-// skipped, but not in CI: there it fails.
+// Tool returns the path of a program that a test needs. Without the program the test
+// is skipped; in CI it fails.
 func Tool(t testing.TB, name, install string) (path string) {
 	t.Helper()
 	path, err := exec.LookPath(name)
@@ -26,7 +26,7 @@ func Tool(t testing.TB, name, install string) (path string) {
 	return path
 }
 
-// Python is a Python that has moto and SAM's translator.
+// Python returns the path of a Python that has moto and SAM's translator.
 func Python(t testing.TB) (path string) {
 	t.Helper()
 	const from = "pip install 'moto[server]==5.2.1' aws-sam-translator cfn-lint"
@@ -40,7 +40,7 @@ func Python(t testing.TB) (path string) {
 	return path
 }
 
-// Start starts a moto_server for the time of the test, with nothing in it.
+// Start starts an empty moto_server, which stops at the end of the test.
 func Start(t testing.TB) (endpoint string) {
 	t.Helper()
 	bin := Tool(t, "moto_server", "pip install 'moto[server]==5.2.1'")

@@ -1,6 +1,3 @@
-// Package dlq keeps what Sumo Logic did not confirm in a dead-letter queue of
-// Amazon SQS, as native events of CloudWatch Logs, from where it can be sent
-// again.
 package dlq
 
 import (
@@ -13,20 +10,20 @@ import (
 	"unicode/utf8"
 )
 
-// Letter is the content of one message of the dead-letter queue.
-type Letter struct {
-	Event []byte // {"awslogs":{"data":"…"}}, just as a Lambda function gets it
+// Entry is the content of a message in the dead-letter queue.
+type Entry struct {
+	Event []byte // {"awslogs":{"data":"…"}}, as a Lambda function receives it
 	Cause Cause
 }
 
-// Cause is why a letter is in the queue. It travels beside the event, in
-// message attributes, so that the event stays one that anything can replay.
+// Cause says why an entry is in the queue. It travels beside the event, in
+// message attributes, so that anything can replay the event.
 type Cause struct {
 	Class        string    // unavailable, misconfigured, rejected, out_of_time, undecodable
 	Message      string    // without secrets
-	FirstFailure time.Time // kept over replays
+	FirstFailure time.Time // the same after every replay
 	LogGroup     string
-	Attempts     int // how often the event went through a function in vain
+	Attempts     int // invocations that did not get the event confirmed
 }
 
 // Names of the message attributes that hold a Cause.
@@ -39,15 +36,16 @@ const (
 )
 
 // Sizes of attribute values in bytes. Attributes count toward the size of a
-// message, so attributeRoom, which is more than they all can take with their
-// names and types, is kept free of it.
+// message; attributeRoom, which bounds them all with their names and types, is
+// reserved for them.
 const (
 	maxMessage    = 1024
 	maxValue      = 512
 	attributeRoom = 3 << 10
 )
 
-// attributes are the values of a cause; SQS takes no empty ones.
+// attributes returns the message attributes of a cause, none of them empty: SQS
+// refuses empty values.
 func (c Cause) attributes() map[string]string {
 	m := map[string]string{}
 	set := func(name, value string, limit int) {
@@ -67,56 +65,58 @@ func (c Cause) attributes() map[string]string {
 	return m
 }
 
-// ParseLetter reads the body and the attributes of a message. sent is when it
-// came into the queue: the first failure, where the attributes tell of none.
+// ParseEntry reads the body and the attributes of a message. sent, when it was
+// put into the queue, is the first failure if the attributes name none.
 //
-// It takes whatever lies in such a queue: an event of CloudWatch Logs, as we
-// and Lambda's dead-letter setting write it, and the record that Lambda writes
-// to an on-failure destination, which holds the event as requestPayload.
-func ParseLetter(body string, attributes map[string]string, sent time.Time) Letter {
-	l := Letter{Event: []byte(body), Cause: Cause{
+// A body is an event of CloudWatch Logs, as this package and Lambda's
+// dead-letter setting write it, or the record that Lambda writes to an
+// on-failure destination, which holds the event as requestPayload. Any other
+// body becomes the event as it is.
+func ParseEntry(body string, attributes map[string]string, sent time.Time) Entry {
+	e := Entry{Event: []byte(body), Cause: Cause{
 		Class: attributes[attrClass], Message: attributes[attrMessage], LogGroup: attributes[attrLogGroup], FirstFailure: sent,
 	}}
 	if t, err := time.Parse(time.RFC3339Nano, attributes[attrFirstFailure]); err == nil {
-		l.Cause.FirstFailure = t
+		e.Cause.FirstFailure = t
 	}
 	if n, err := strconv.Atoi(attributes[attrAttempts]); err == nil && n > 0 {
-		l.Cause.Attempts = n
+		e.Cause.Attempts = n
 	}
-	// The name is looked for first: a body may be a megabyte.
+	// A body may be a megabyte: parse it only if it has the member.
 	if strings.Contains(body, `"requestPayload"`) {
 		var record struct {
 			RequestPayload json.RawMessage `json:"requestPayload"`
 			RequestContext struct{ Condition string }
 			Awslogs        json.RawMessage
 		}
-		if json.Unmarshal(l.Event, &record) == nil && len(record.RequestPayload) > 0 && record.Awslogs == nil {
-			l.Event = record.RequestPayload
-			if l.Cause.Message == "" {
-				l.Cause.Message = record.RequestContext.Condition
+		if json.Unmarshal(e.Event, &record) == nil && len(record.RequestPayload) > 0 && record.Awslogs == nil {
+			e.Event = record.RequestPayload
+			if e.Cause.Message == "" {
+				e.Cause.Message = record.RequestContext.Condition
 			}
 		}
 	}
-	return l
+	return e
 }
 
-// body is the event as the body of a message. A character that SQS does not
-// take can only stand in a string of JSON, where an escape means the same.
+// body returns the event as the body of a message. Characters that SQS refuses
+// are escaped: in JSON they occur only inside strings, where the escape means
+// the same.
 //
 // Source: Amazon SQS API Reference, SendMessage.
-func (l Letter) body() string {
-	if len(bytes.TrimSpace(l.Event)) == 0 {
-		return "null" // as little of an event, but SQS takes no empty body
+func (e Entry) body() string {
+	if len(bytes.TrimSpace(e.Event)) == 0 {
+		return "null" // no event either, and SQS refuses an empty body
 	}
-	if utf8.Valid(l.Event) && bytes.IndexFunc(l.Event, illegal) < 0 {
-		return string(l.Event)
+	if utf8.Valid(e.Event) && bytes.IndexFunc(e.Event, illegal) < 0 {
+		return string(e.Event)
 	}
 	var b strings.Builder
-	for _, r := range string(l.Event) {
+	for _, r := range string(e.Event) {
 		if illegal(r) {
 			fmt.Fprintf(&b, `\u%04x`, r)
 		} else {
-			b.WriteRune(r) // of bytes that are no UTF-8 U+FFFD
+			b.WriteRune(r) // U+FFFD for bytes that are not UTF-8
 		}
 	}
 	return b.String()
@@ -126,7 +126,7 @@ func illegal(r rune) bool {
 	return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0xfffe || r == 0xffff
 }
 
-// legal replaces what SQS does not take in a value.
+// legal replaces the characters of a value that SQS refuses.
 func legal(s string) string {
 	return strings.TrimSpace(strings.Map(func(r rune) rune {
 		if illegal(r) {
@@ -136,7 +136,7 @@ func legal(s string) string {
 	}, s))
 }
 
-// cut shortens s to at most n bytes, at the end of a character.
+// cut shortens s to at most n bytes, between two characters.
 func cut(s string, n int) string {
 	if len(s) <= n {
 		return s

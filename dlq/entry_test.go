@@ -12,14 +12,14 @@ import (
 
 func TestCauseSurvivesTheQueue(t *testing.T) {
 	want := Cause{Class: "unavailable", Message: "the source answered 503", FirstFailure: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), LogGroup: "/ecs/shop", Attempts: 3}
-	l := Letter{Event: []byte(`{"awslogs":{"data":"x"}}`), Cause: want}
-	got := ParseLetter(l.body(), want.attributes(), time.Now())
+	l := Entry{Event: []byte(`{"awslogs":{"data":"x"}}`), Cause: want}
+	got := ParseEntry(l.body(), want.attributes(), time.Now())
 	if d := cmp.Diff(l, got); d != "" {
-		t.Error(d)
+		t.Errorf("entry (-want +got):\n%s", d)
 	}
 }
 
-// The attributes never take more room than is kept for them, and hold nothing
+// The attributes always fit the room that is reserved for them, and contain nothing
 // that SQS refuses.
 func TestAttributesFitTheirRoom(t *testing.T) {
 	for _, filler := range []string{"x", "é", "日", "🙂", "\x00", "￾", "\xff", " "} {
@@ -40,28 +40,27 @@ func TestAttributesFitTheirRoom(t *testing.T) {
 	}
 }
 
-// Whatever can lie in such a queue becomes the event of CloudWatch Logs that it
-// is about.
-func TestParseLetterTakesWhatLiesInSuchQueues(t *testing.T) {
+// Each kind of message that can be in such a queue becomes its event.
+func TestParseEntry(t *testing.T) {
 	const event = `{"awslogs":{"data":"H4sIAAAA"}}`
 	sent := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
 	for name, c := range map[string]struct {
 		body       string
 		attributes map[string]string
-		want       Letter
+		want       Entry
 	}{
 		"ours": {event, map[string]string{"ErrorClass": "rejected", "ErrorMessage": "why", "LogGroup": "g", "FirstFailure": "2026-01-01T00:00:00Z", "Attempts": "2"},
-			Letter{[]byte(event), Cause{"rejected", "why", time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), "g", 2}}},
+			Entry{[]byte(event), Cause{"rejected", "why", time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), "g", 2}}},
 		"Lambda's dead-letter setting": {event, map[string]string{"RequestID": "r", "ErrorCode": "200", "ErrorMessage": "LostError"},
-			Letter{[]byte(event), Cause{Message: "LostError", FirstFailure: sent}}},
+			Entry{[]byte(event), Cause{Message: "LostError", FirstFailure: sent}}},
 		"Lambda's on-failure destination": {`{"version":"1.0","timestamp":"2026-01-02T00:00:00Z","requestContext":{"requestId":"r","functionArn":"arn","condition":"RetriesExhausted","approximateInvokeCount":3},"requestPayload":` + event + `,"responseContext":{"statusCode":200,"functionError":"Unhandled"},"responsePayload":{"errorType":"LostError"}}`, nil,
-			Letter{[]byte(event), Cause{Message: "RetriesExhausted", FirstFailure: sent}}},
-		"an event that mentions it": {`{"awslogs":{"data":"x"},"requestPayload":{}}`, nil, Letter{[]byte(`{"awslogs":{"data":"x"},"requestPayload":{}}`), Cause{FirstFailure: sent}}},
-		"garbage":                   {"gar\"requestPayload\"bage", map[string]string{"Attempts": "many", "FirstFailure": "yesterday"}, Letter{[]byte("gar\"requestPayload\"bage"), Cause{FirstFailure: sent}}},
+			Entry{[]byte(event), Cause{Message: "RetriesExhausted", FirstFailure: sent}}},
+		"an event that mentions it": {`{"awslogs":{"data":"x"},"requestPayload":{}}`, nil, Entry{[]byte(`{"awslogs":{"data":"x"},"requestPayload":{}}`), Cause{FirstFailure: sent}}},
+		"garbage":                   {"gar\"requestPayload\"bage", map[string]string{"Attempts": "many", "FirstFailure": "yesterday"}, Entry{[]byte("gar\"requestPayload\"bage"), Cause{FirstFailure: sent}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if d := cmp.Diff(c.want, ParseLetter(c.body, c.attributes, sent)); d != "" {
-				t.Error(d)
+			if d := cmp.Diff(c.want, ParseEntry(c.body, c.attributes, sent)); d != "" {
+				t.Errorf("entry (-want +got):\n%s", d)
 			}
 		})
 	}
@@ -78,17 +77,17 @@ func TestBodyHoldsOnlyWhatSQSTakes(t *testing.T) {
 		"{\"a\":\"\xff\"}":         "{\"a\":\"\ufffd\"}",
 		"{\"a\":\t\"\U0010ffff\"}": "{\"a\":\t\"\U0010ffff\"}",
 	} {
-		if got := (Letter{Event: []byte(event)}).body(); got != want {
+		if got := (Entry{Event: []byte(event)}).body(); got != want {
 			t.Errorf("%q: %q, want %q", event, got, want)
 		}
 	}
 }
 
-func FuzzLetter(f *testing.F) {
+func FuzzEntry(f *testing.F) {
 	f.Add([]byte(`{"awslogs":{"data":"x"}}`), "unavailable", "why", "g")
 	f.Add([]byte("{\"requestPayload\":{}}\ufffe"), "\x00", strings.Repeat("é", 600), "")
 	f.Fuzz(func(t *testing.T, event []byte, class, message, group string) {
-		l := Letter{Event: event, Cause: Cause{Class: class, Message: message, LogGroup: group}}
+		l := Entry{Event: event, Cause: Cause{Class: class, Message: message, LogGroup: group}}
 		body, attributes := l.body(), l.Cause.attributes()
 		if body == "" || !utf8.ValidString(body) || strings.IndexFunc(body, illegal) >= 0 {
 			t.Errorf("body %q", body)
@@ -99,25 +98,6 @@ func FuzzLetter(f *testing.F) {
 				t.Errorf("event %q became %q", event, body)
 			}
 		}
-		ParseLetter(body, attributes, time.Time{})
+		ParseEntry(body, attributes, time.Time{})
 	})
-}
-
-// The time until a failed message is seen again grows, with jitter, and stays
-// far below what SQS allows.
-func TestRetryAfterGrowsToItsBound(t *testing.T) {
-	for receives, most := range map[int]time.Duration{0: 30 * time.Second, 1: 30 * time.Second, 2: time.Minute, 3: 2 * time.Minute, 5: 8 * time.Minute, 6: 15 * time.Minute, 1000: 15 * time.Minute} {
-		least, seen := most, map[time.Duration]bool{}
-		for range 200 {
-			d := Message{Receives: receives}.RetryAfter()
-			if d > most || d < most/2 {
-				t.Fatalf("%d receives: %v, want %v to %v", receives, d, most/2, most)
-			}
-			least = min(least, d)
-			seen[d] = true
-		}
-		if len(seen) < 50 {
-			t.Errorf("%d receives: no jitter", receives)
-		}
-	}
 }
