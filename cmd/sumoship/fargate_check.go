@@ -63,7 +63,7 @@ func (c *fargateCheckCmd) Run(ctx context.Context, s streams) error {
 			return nil
 		})
 	}
-	workers.Wait()
+	_ = workers.Wait() // no worker returns an error
 	bar.Finish()
 	if ctx.Err() != nil {
 		return exit{exitFound, errors.New("interrupted")}

@@ -55,6 +55,7 @@ type fargateServiceCmd struct {
 	Forwarder         string `help:"Function that the log groups are subscribed to." placeholder:"ARN" group:"Logs"`
 	Subscribe         bool   `help:"Subscribe the log groups to the forwarder." default:"true" negatable:"" group:"Logs"`
 	Retention         int    `help:"Days that CloudWatch Logs keeps the logs. Default: 30." placeholder:"DAYS" group:"Logs"`
+	PermitForwarder   bool   `help:"Permit CloudWatch Logs to call the function, for all log groups of the account. The stack of a sumoship forwarder does; so does sumoship subscribe." group:"Logs"`
 	ExistingLogGroups bool   `help:"The log groups are there already: subscribe them, and do not make them." group:"Logs"`
 
 	NewRoles   bool     `help:"Make both roles, also where the definition names one." group:"Roles"`
@@ -165,7 +166,7 @@ func (c *fargateServiceCmd) serviceOptions() (service.Options, error) {
 		LoadBalancerSG: c.ALBSG, LoadBalancerDNS: c.ALBDNS, LoadBalancerZone: c.ALBZone,
 		HealthCheckPath: c.HealthCheckPath, HealthCheckGrace: c.HealthCheckGrace, RecordName: c.DNSName, HostedZone: c.HostedZone,
 		DatabaseSG: c.DatabaseSG, DatabasePort: c.DatabasePort,
-		Forwarder: c.Forwarder, NoSubscription: !c.Subscribe, Retention: c.Retention, ExistingLogGroups: c.ExistingLogGroups, NewRoles: c.NewRoles,
+		Forwarder: c.Forwarder, NoSubscription: !c.Subscribe, PermitForwarder: c.PermitForwarder, Retention: c.Retention, ExistingLogGroups: c.ExistingLogGroups, NewRoles: c.NewRoles,
 	}, nil
 }
 

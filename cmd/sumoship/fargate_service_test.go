@@ -85,7 +85,7 @@ func TestServiceOnMoto(t *testing.T) {
 	// By flags as much as can be, the rest as parameters.
 	template := filepath.Join(dir, "shop.yaml")
 	var out, errs bytes.Buffer
-	status := run(context.Background(), []string{"fargate", "service", write("shop.json", shopDefinition), "--service", "shop", "-o", template, "--cluster", "prod",
+	status := run(context.Background(), []string{"fargate", "service", write("shop.json", shopDefinition), "--service", "shop", "--permit-forwarder", "-o", template, "--cluster", "prod",
 		"--path", "/shop/*", "--priority", "7", "--health-check-path", "/health", "--dns-name", "shop.example.com", "--database-port", "3306", "--count", "2",
 		"--database-sg", has["DatabaseSecurityGroup"], "--vpc", has["Vpc"], "--subnets", has["Subnets"], "--alb-sg", has["LoadBalancerSecurityGroup"], "--retention", "14"},
 		streams{strings.NewReader(""), &out, &errs, func(string) string { return "" }})
@@ -179,7 +179,7 @@ func TestServiceOnMoto(t *testing.T) {
 	}
 	var permission struct{ Policy string }
 	aws(&permission, "lambda", "get-policy", "--function-name", "sumoship-forwarder")
-	if !strings.Contains(permission.Policy, "logs.amazonaws.com") || !strings.Contains(permission.Policy, ":log-group:/ecs/shop") {
+	if !strings.Contains(permission.Policy, "logs.amazonaws.com") || !strings.Contains(permission.Policy, "arn:aws:logs:eu-west-1:123456789012:log-group:*") {
 		t.Errorf("policy of the forwarder: %s", permission.Policy)
 	}
 

@@ -126,6 +126,8 @@ func (c *localCmd) Run(ctx context.Context, s streams) error {
 	}
 	view.end(total, queue)
 	switch {
+	case view.err != nil:
+		return view.err
 	case total.Lost > 0:
 		return exit{status: exitFound}
 	case broken:
@@ -260,6 +262,7 @@ type view struct {
 	mu    sync.Mutex
 	posts int
 	json  *json.Encoder
+	err   error // the first of the JSON
 }
 
 func (v *view) begin() {
@@ -267,6 +270,13 @@ func (v *view) begin() {
 		v.json = json.NewEncoder(v.out)
 		v.json.SetEscapeHTML(false)
 		fmt.Fprint(v.out, `{"posts":[`)
+	}
+}
+
+// encode writes a part of the JSON document.
+func (v *view) encode(part any) {
+	if err := v.json.Encode(part); v.err == nil {
+		v.err = err
 	}
 }
 
@@ -279,7 +289,7 @@ func (v *view) post(p post) {
 		if v.posts > 1 {
 			fmt.Fprint(v.out, ",")
 		}
-		v.json.Encode(p)
+		v.encode(p)
 		return
 	}
 	answer := cmp.Or(p.Error, fmt.Sprintf("%d %s", p.Status, http.StatusText(p.Status)))
@@ -362,9 +372,9 @@ func (v *view) end(total ship.Report, queue *dlqtest.Queue) {
 			left = append(left, entry{e.Cause.LogGroup, e.Cause.Class, e.Cause.Message, len(e.Event)})
 		}
 		fmt.Fprint(v.out, `],"deadLetters":`)
-		v.json.Encode(left)
+		v.encode(left)
 		fmt.Fprint(v.out, `,"total":`)
-		v.json.Encode(total)
+		v.encode(total)
 		fmt.Fprint(v.out, "}\n")
 		return
 	}

@@ -71,7 +71,7 @@ func Write(n *tree.Node, json bool) []byte {
 	if err := e.Encode(yamlOf(n)); err != nil {
 		panic(fmt.Sprintf("deploy: a template that YAML cannot hold: %v", err)) // yamlOf makes none
 	}
-	e.Close() // writes nothing more, and to a buffer
+	_ = e.Close() // writes nothing more, and to a buffer
 	return b.Bytes()
 }
 

@@ -42,7 +42,7 @@ type Result struct {
 	Error     string // of a failure: its message
 }
 
-// Failed tells whether Lambda would try the event again.
+// Failed reports whether Lambda would try the event again.
 func (r Result) Failed() bool { return r.ErrorType != "" }
 
 // Function is a deployed function: one execution environment, started anew
@@ -64,7 +64,7 @@ type Function struct {
 	result chan Result
 	id     string
 
-	// DeadLetters are the events that Lambda gave up after its tries.
+	// DeadLetters are the events that failed all their tries.
 	DeadLetters [][]byte
 }
 
@@ -87,7 +87,7 @@ func Deploy(t testing.TB, bootstrap string, variables map[string]string) *Functi
 		f.name = name
 	}
 	srv := &http.Server{Handler: f}
-	go srv.Serve(ln)
+	go func() { _ = srv.Serve(ln) }() // until the test ends
 	f.url = ln.Addr().String()
 	f.env = []string{
 		"AWS_LAMBDA_RUNTIME_API=" + f.url, "AWS_LAMBDA_FUNCTION_NAME=" + f.name, "AWS_LAMBDA_FUNCTION_VERSION=$LATEST",
@@ -100,7 +100,7 @@ func Deploy(t testing.TB, bootstrap string, variables map[string]string) *Functi
 	}
 	t.Cleanup(func() {
 		f.kill()
-		srv.Close()
+		_ = srv.Close()
 	})
 	return f
 }
@@ -129,14 +129,14 @@ func (f *Function) start() {
 	cmd, exited := f.cmd, make(chan struct{})
 	f.exited = exited
 	go func() {
-		cmd.Wait()
+		_ = cmd.Wait() // a function ends by being killed
 		close(exited)
 	}()
 }
 
 func (f *Function) kill() {
 	if f.cmd != nil {
-		f.cmd.Process.Kill()
+		_ = f.cmd.Process.Kill() // it may have ended
 		<-f.exited
 		f.cmd = nil
 	}
@@ -174,7 +174,7 @@ func (f *Function) Invoke(event []byte, timeout time.Duration) Result {
 }
 
 // InvokeAsync calls the function as CloudWatch Logs does: a failed event is
-// tried twice more, without Lambda's pauses, and then is a dead letter.
+// tried twice more, without Lambda's pauses, and then is dead-lettered.
 func (f *Function) InvokeAsync(event []byte, timeout time.Duration) Result {
 	f.t.Helper()
 	var r Result
@@ -198,7 +198,7 @@ func (f *Function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(inv.deadline.UnixMilli(), 10))
 			h.Set("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:123456789012:function:"+f.name)
 			h.Set("Lambda-Runtime-Trace-Id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=0")
-			w.Write(inv.event)
+			_, _ = w.Write(inv.event) // the function may have ended
 		case <-r.Context().Done():
 		}
 		return
@@ -210,11 +210,13 @@ func (f *Function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	result := Result{Payload: body}
 	if !strings.HasSuffix(path, "/response") {
 		var e struct{ ErrorType, ErrorMessage string }
-		json.Unmarshal(body, &e)
+		if err := json.Unmarshal(body, &e); err != nil {
+			e.ErrorMessage = fmt.Sprintf("not an error of the Runtime API: %s", body)
+		}
 		result = Result{ErrorType: e.ErrorType, Error: e.ErrorMessage}
 	}
 	w.WriteHeader(http.StatusAccepted)
-	io.WriteString(w, `{"status":"OK"}`)
+	_, _ = io.WriteString(w, `{"status":"OK"}`)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if strings.HasPrefix(path, "invocation/"+f.id+"/") || path == "init/error" {
