@@ -222,7 +222,7 @@ func (f *reportFlags) status(r finding.Report) error {
 
 // garbled tells whether a part of a definition cannot be read.
 func garbled(findings []finding.Finding) bool {
-	return slices.ContainsFunc(findings, func(f finding.Finding) bool { return f.ID == fargate.WrongType && f.Severity == finding.Error })
+	return slices.ContainsFunc(findings, func(f finding.Finding) bool { return f.ID == fargate.WrongType.ID && f.Severity == finding.Error })
 }
 
 // writeFile writes a file whole or not at all. It follows a link, and what is no

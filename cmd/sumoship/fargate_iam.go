@@ -29,14 +29,14 @@ type fargateIAMCmd struct {
 func (c *fargateIAMCmd) Help() string {
 	var kinds strings.Builder
 	for _, k := range iam.GrantKinds() {
-		fmt.Fprintf(&kinds, "  %-33s %s\n", k[0], k[1])
+		fmt.Fprintf(&kinds, "  %-33s %s\n", k.Usage, k.About)
 	}
 	return `Writes two roles that may do what the task definition needs and no more. As the
 task execution role ECS pulls the images from their ECR repositories, writes to
 the log groups, and reads the secrets, parameters and environment files that the
 definition names. As the task role the containers mount EFS, send logs by
-FireLens, and do what --task-allow says. Only tasks of the account can take them
-on.
+FireLens, and do what --task-allow says. Only ECS tasks in this account can
+assume them.
 
 A definition for EC2 is converted first, as convert would with the same flags;
 one with errors is refused, with its findings. Of an input that is a template,

@@ -22,7 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"sumoship/function/logstest"
+	"sumoship/function/awstest/logstest"
 )
 
 // twoGroups is a Fargate definition with two log groups, in a Region.

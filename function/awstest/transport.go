@@ -1,6 +1,6 @@
 // Package awstest is an AWS service faked in-process: an http.Handler and an
 // HTTP client for the SDK, whose requests fail as a test's script says. A fake
-// (dlq/sqstest, function/logstest) embeds a Transport and adds what its service
+// (dlq/sqstest, function/awstest/logstest) embeds a Transport and adds what its service
 // knows: operations, state, the form of its errors.
 package awstest
 

@@ -22,8 +22,8 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
+	"sumoship/function/awstest/logstest"
 	"sumoship/function/awstest/moto"
-	"sumoship/function/logstest"
 )
 
 // TestContract holds the fake, without and with a network, and moto to the same

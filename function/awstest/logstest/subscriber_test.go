@@ -13,9 +13,9 @@ import (
 
 	"sumoship/deploy/subscription"
 	"sumoship/function"
+	"sumoship/function/awstest/lambdatest"
+	"sumoship/function/awstest/logstest"
 	"sumoship/function/awstest/moto"
-	"sumoship/function/lambdatest"
-	"sumoship/function/logstest"
 	"sumoship/function/subscribe"
 	"sumoship/function/subscribe/awsapi"
 )
