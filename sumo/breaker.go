@@ -30,8 +30,9 @@ type Breaker struct {
 	mu       sync.Mutex
 	failures int // deliveries in a row that found the source unavailable
 	probing  bool
-	opened   time.Time
-	pause    time.Duration // from opened
+	opened   time.Time     // by the monotonic clock
+	openedAt time.Time     // by the wall clock
+	pause    time.Duration // from then
 	why      *SendError
 }
 
@@ -64,18 +65,17 @@ func (b *Breaker) state() (BreakerState, time.Duration) {
 	if b.failures == 0 {
 		return Closed, 0
 	}
-	if left := b.pause - since(b.opened); left > 0 {
+	if left := b.pause - b.since(); left > 0 {
 		return Open, left
 	}
 	return Probing, 0
 }
 
-// since is the time since t by the monotonic clock or by the wall clock,
-// whichever is longer: the monotonic one may stand still while Lambda has frozen
-// the environment, and the wall clock may be set back.
-func since(t time.Time) time.Duration {
-	now := time.Now()
-	return max(now.Sub(t), now.Round(0).Sub(t.Round(0)))
+// since returns the time since the breaker opened, by the clock that has gone on
+// for longer: the monotonic one may stand still while Lambda has frozen the
+// environment, and the wall clock may be set back.
+func (b *Breaker) since() time.Duration {
+	return max(time.Since(b.opened), time.Now().Round(0).Sub(b.openedAt))
 }
 
 // enter asks for a delivery. probe is the timeout of its requests if it is a
@@ -122,7 +122,7 @@ func (b *Breaker) leave(probe bool, o *Outcome) {
 	case failure.Class == OutOfTime && o.Confirmed > 0:
 	default:
 		b.failures++
-		b.opened, b.why = time.Now(), failure
+		b.opened, b.openedAt, b.why = time.Now(), time.Now().Round(0), failure
 		b.pause = b.next(failure)
 	}
 }
