@@ -76,10 +76,10 @@ func (c *fargateIAMCmd) Run(ctx context.Context, s streams) error {
 	}
 	if c.Format == "json" {
 		if o.Region = cmp.Or(c.Region, in.region); o.Region == "" {
-			o.Region = homeOf(d)
+			o.Region = d.Region()
 		}
 		if c.Account == "" {
-			o.Account = ownerOf(d)
+			o.Account = d.Account()
 		}
 	}
 	roles, err := iam.New(d, o)
@@ -159,33 +159,4 @@ func (f *inputFlags) moved(ctx context.Context, s streams, file fileArg, rules r
 		return nil, in, exit{exitFound, fmt.Errorf("%s is refused: %s", in.name, count(len(findings), "error"))}
 	}
 	return d, in, nil
-}
-
-// homeOf is the Region that a definition is at home in: that of its ARN, or the
-// one Region of its log groups. "" if it does not tell.
-func homeOf(d *taskdef.Document) string {
-	if name, _ := d.Definition().Field("taskDefinitionArn").Text(); name != "" {
-		return regionOf(name)
-	}
-	home := ""
-	for _, container := range d.Definition().Field("containerDefinitions").Elements() {
-		region, ok := container.Field("logConfiguration").Field("options").Key("awslogs-region").Text()
-		switch {
-		case !ok || region == home:
-		case home != "":
-			return ""
-		default:
-			home = region
-		}
-	}
-	return home
-}
-
-// ownerOf is the account in the ARN of a definition, "" if it has none.
-func ownerOf(d *taskdef.Document) string {
-	name, _ := d.Definition().Field("taskDefinitionArn").Text()
-	if parts := strings.Split(name, ":"); len(parts) > 4 {
-		return parts[4]
-	}
-	return ""
 }

@@ -86,11 +86,11 @@ func (c *fargateLogsCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	account := ownerOf(d)
+	account := d.Account()
 	if rule.Function != nil {
 		account = rule.Function.Account
 	}
-	home := cmp.Or(c.Region, in.region, homeOf(d))
+	home := cmp.Or(c.Region, in.region, d.Region())
 	groups, err := cfn.LogGroups(d, home, account)
 	if err != nil {
 		return exit{exitUsage, err}

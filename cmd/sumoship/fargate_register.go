@@ -2,14 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"sumoship/deploy/fargate"
 	"sumoship/deploy/finding"
-	"sumoship/deploy/tree"
 )
 
 type fargateRegisterCmd struct {
@@ -42,10 +39,10 @@ func (c *fargateRegisterCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	if err := unresolved(in.name, d.Definition()); err != nil {
+	if err := d.Unresolved(); err != nil {
 		return exit{exitUsage, err}
 	}
-	if !forFargate(d.Definition()) {
+	if !d.Claims("FARGATE") {
 		return exit{exitFound, fmt.Errorf("%s is not registered: its requiresCompatibilities does not name FARGATE\nsumoship: Convert it first: sumoship fargate convert", in.name)}
 	}
 	findings, err := fargate.Check(d, fargate.Options{Region: c.Region, Allow: c.Allow})
@@ -85,54 +82,4 @@ func (c *fargateRegisterCmd) Run(ctx context.Context, s streams) error {
 	}
 	_, err = fmt.Fprintf(s.out, "%s:%d\n", r.Family, r.Revision)
 	return err
-}
-
-func forFargate(definition *tree.Node) bool {
-	for _, n := range definition.Field("requiresCompatibilities").Elements() {
-		if text, _ := n.Text(); text == "FARGATE" {
-			return true
-		}
-	}
-	return false
-}
-
-// unresolved tells all values that only a deployment of the template, or
-// whatever fills in the placeholders, can know. ECS would refuse some of them and
-// take the others literally.
-func unresolved(name string, definition *tree.Node) error {
-	var errs []error
-	var walk func(n *tree.Node, free bool)
-	walk = func(n *tree.Node, free bool) {
-		text, isText := n.Text()
-		switch {
-		case n.Opaque() && !isText:
-			errs = append(errs, unresolvedError(name, n, "is an intrinsic function of CloudFormation, which ECS does not know: deploy the template, or put the value there"))
-			return
-		case strings.Contains(text, "{{resolve:"):
-			errs = append(errs, unresolvedError(name, n, "is a dynamic reference of CloudFormation, which ECS does not know: deploy the template, or put the value there"))
-		case n.Opaque() && !free:
-			errs = append(errs, unresolvedError(name, n, "holds a placeholder, which ECS would not fill in: put the value there"))
-		}
-		for key, member := range n.Members() {
-			walk(member, free || freeText[strings.ToLower(key)])
-		}
-		for _, element := range n.Elements() {
-			walk(element, free)
-		}
-	}
-	walk(definition, false)
-	return errors.Join(errs...)
-}
-
-// freeText are the members below which ${…} and {{ … }} can be meant as they
-// are, for a shell, a log driver or the program in the container.
-var freeText = map[string]bool{
-	"command": true, "entrypoint": true, "environment": true, "healthcheck": true,
-	"dockerlabels": true, "labels": true, "options": true, "driveropts": true, "tags": true,
-}
-
-// unresolvedError names the place and not the value, which may be a secret.
-func unresolvedError(name string, n *tree.Node, what string) error {
-	pos := n.Pos()
-	return fmt.Errorf("%s:%d:%d: the value of %s %s", name, pos.Line, pos.Column, n.Pointer(), what)
 }

@@ -159,7 +159,7 @@ func (s *Service) placeholders() {
 			s.on.Fail(servicePlaceholder, n, "")
 		}
 		for name, v := range n.Members() {
-			if !freeText[strings.ToLower(name)] {
+			if !taskdef.FreeText(name) {
 				walk(v)
 			}
 		}
@@ -168,11 +168,4 @@ func (s *Service) placeholders() {
 		}
 	}
 	walk(s.definition)
-}
-
-// freeText are the members below which ${…} and {{ … }} can be meant as they
-// are, for a shell, a log driver or the program in the container.
-var freeText = map[string]bool{
-	"command": true, "entrypoint": true, "environment": true, "healthcheck": true,
-	"dockerlabels": true, "labels": true, "options": true, "driveropts": true, "tags": true,
 }
