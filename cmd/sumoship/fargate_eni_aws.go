@@ -1,12 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -18,35 +15,21 @@ import (
 	"sumoship/deploy/eni"
 )
 
-// survey is what instances a cluster has.
-type survey struct {
-	groups  []eni.Group // by type, then Linux before Windows; of Density only Type is set
-	foreign int         // instances that are not EC2's
-}
-
-func (s survey) types() []string {
-	var types []string
-	for _, g := range s.groups {
-		types = append(types, g.Type)
-	}
-	return slices.Compact(types)
-}
-
 // survey asks ECS for the active container instances of the cluster: those that
 // drain take no more tasks.
-func (c *fargateENICmd) survey(ctx context.Context) (survey, error) {
+func (c *fargateENICmd) survey(ctx context.Context) (*eni.Cluster, error) {
 	cfg, err := c.load(ctx)
 	if err != nil {
-		return survey{}, err
+		return nil, err
 	}
 	if cfg.Region == "" {
-		return survey{}, usage("which Region? Give --region or set AWS_REGION")
+		return nil, usage("which Region? Give --region or set AWS_REGION")
 	}
 	instances, err := containerInstances(ctx, ecs.NewFromConfig(cfg), c.Cluster)
 	if err != nil {
-		return survey{}, exit{exitAWS, fmt.Errorf("cluster %s: %w", c.Cluster, err)}
+		return nil, exit{exitAWS, fmt.Errorf("cluster %s: %w", c.Cluster, err)}
 	}
-	return newSurvey(instances), nil
+	return newCluster(c.Cluster, instances), nil
 }
 
 // containerInstances goes from page to page by hand, as askEC2 does: the SDK's
@@ -78,31 +61,20 @@ func containerInstances(ctx context.Context, client *ecs.Client, cluster string)
 	}
 }
 
-func newSurvey(instances []ecstypes.ContainerInstance) (s survey) {
-	for _, instance := range instances {
+func newCluster(name string, described []ecstypes.ContainerInstance) *eni.Cluster {
+	var instances []eni.Instance
+	for _, d := range described {
 		attributes := map[string]string{}
-		for _, a := range instance.Attributes {
+		for _, a := range d.Attributes {
 			attributes[aws.ToString(a.Name)] = aws.ToString(a.Value)
 		}
-		name, windows := attributes["ecs.instance-type"], attributes["ecs.os-type"] == "windows"
-		if name == "" {
-			s.foreign++
-			continue
-		}
-		i := slices.IndexFunc(s.groups, func(g eni.Group) bool { return g.Type == name && g.Windows == windows })
-		if i < 0 {
-			i = len(s.groups)
-			s.groups = append(s.groups, eni.Group{Density: eni.Density{Type: name}, Windows: windows})
-		}
-		s.groups[i].Instances++
-		if attributes["ecs.awsvpc-trunk-id"] != "" {
-			s.groups[i].Trunks++
-		}
+		instances = append(instances, eni.Instance{
+			Type:    attributes["ecs.instance-type"],
+			Windows: attributes["ecs.os-type"] == "windows",
+			Trunk:   attributes["ecs.awsvpc-trunk-id"] != "",
+		})
 	}
-	slices.SortFunc(s.groups, func(a, b eni.Group) int {
-		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(strconv.FormatBool(a.Windows), strconv.FormatBool(b.Windows)))
-	})
-	return s
+	return eni.NewCluster(name, instances)
 }
 
 // Why EC2 has not told how many interfaces a type has.
@@ -117,7 +89,7 @@ const credentialsWait = 2 * time.Second
 
 // askEC2 tells how many interfaces each of the types can have, or why it does not
 // know that of those which are not in the result.
-func (c *fargateENICmd) askEC2(ctx context.Context, types []*eni.UnknownTypeError) (interfaces map[string]int, why error) {
+func (c *fargateENICmd) askEC2(ctx context.Context, types []string) (interfaces map[string]int, why error) {
 	cfg, err := c.load(ctx)
 	if err != nil {
 		return nil, err
@@ -132,10 +104,7 @@ func (c *fargateENICmd) askEC2(ctx context.Context, types []*eni.UnknownTypeErro
 	}
 	// By a filter: asked for by name, one wrong type would spoil the answer for
 	// all.
-	filter := ec2types.Filter{Name: aws.String("instance-type")}
-	for _, t := range types {
-		filter.Values = append(filter.Values, t.Type)
-	}
+	filter := ec2types.Filter{Name: aws.String("instance-type"), Values: types}
 	interfaces = map[string]int{}
 	client := ec2.NewFromConfig(cfg)
 	for in := (&ec2.DescribeInstanceTypesInput{Filters: []ec2types.Filter{filter}}); ; {

@@ -16,6 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/google/go-cmp/cmp"
+
+	"sumoship/deploy/eni"
 )
 
 // atEndpoint makes the SDK talk to an endpoint of the test's, with credentials.
@@ -181,15 +183,15 @@ func TestENIOfAMixedCluster(t *testing.T) {
 	atEndpoint(t, api.URL)
 
 	status, out, errs := command(t, nil, "fargate", "eni", "--cluster", "shop", "--instance-type", "c5.large", "--tasks", "42", "--json")
-	var got eniReport
+	var got eni.Report
 	if err := json.Unmarshal([]byte(out), &got); err != nil || status != exitOK || errs != "" {
 		t.Fatalf("status %d: %v %s%s", status, err, out, errs)
 	}
 	fits := true
-	want := &eniCluster{Name: "shop", Holds: 42, Trunked: 74, Foreign: 2, Fits: &fits, Groups: []eniGroup{
-		{"m5.large", false, 7, 3, 38, 70},
-		{"m5.large", true, 2, 0, 4, 4},
-		{"x9.huge", false, 1, 0, 0, 0},
+	want := &eni.ClusterReport{Name: "shop", Tasks: 42, Trunked: 74, External: 2, Fits: &fits, Groups: []eni.GroupReport{
+		{Type: "m5.large", Instances: 7, Trunks: 3, Tasks: 38, Trunked: 70},
+		{Type: "m5.large", Windows: true, Instances: 2, Tasks: 4, Trunked: 4},
+		{Type: "x9.huge", Instances: 1},
 	}}
 	if diff := cmp.Diff(want, got.Cluster); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

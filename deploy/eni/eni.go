@@ -95,21 +95,6 @@ func (d Density) Instances(tasks int, trunking bool) int {
 	return (tasks + holds - 1) / holds
 }
 
-// Group is instances of one type in a cluster.
-type Group struct {
-	Density
-	Instances int
-	Trunks    int  // those of them that have a trunk
-	Windows   bool // no trunk, ever
-}
-
-// Holds is how many tasks they hold as they are, and how many when each of them
-// has been replaced by one launched with trunking.
-func (g Group) Holds() (now, trunked int) {
-	now = g.Trunks*g.Density.Holds(true) + (g.Instances-g.Trunks)*g.Density.Holds(false)
-	return now, g.Instances * g.Density.Holds(!g.Windows)
-}
-
 // UnknownTypeError says that the table does not have a type, and which it has
 // that are spelt much like it, nearest first; there may be none.
 type UnknownTypeError struct {
