@@ -1,11 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/smithy-go"
 )
 
 // awsFlags say which account and Region, as the AWS CLI would.
@@ -17,6 +21,11 @@ type awsFlags struct {
 // load reads the AWS configuration. Its Region may be "".
 func (f *awsFlags) load(ctx context.Context) (aws.Config, error) {
 	return f.profileFlag.load(ctx, f.Region)
+}
+
+// loadRegion is load for calls that need a Region.
+func (f *awsFlags) loadRegion(ctx context.Context) (aws.Config, error) {
+	return f.profileFlag.loadRegion(ctx, f.Region)
 }
 
 // profileFlag is for verbs whose Region means more than where AWS is called.
@@ -33,4 +42,21 @@ func (f *profileFlag) load(ctx context.Context, region string) (aws.Config, erro
 	return cfg, nil
 }
 
+// loadRegion is load for calls that need a Region.
+func (f *profileFlag) loadRegion(ctx context.Context, region string) (aws.Config, error) {
+	cfg, err := f.load(ctx, region)
+	if err == nil && cfg.Region == "" {
+		err = errNoRegion
+	}
+	return cfg, err
+}
+
 var errNoRegion = usage("which Region? Give --region or set AWS_REGION")
+
+// plain is what AWS said, without the SDK's talk around it.
+func plain(err error) error {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		return fmt.Errorf("%s: %s", api.ErrorCode(), strings.TrimSpace(cmp.Or(api.ErrorMessage(), "AWS does not say why")))
+	}
+	return err
+}

@@ -63,7 +63,7 @@ func (c *fargateCheckCmd) Run(ctx context.Context, s streams) error {
 			return nil
 		})
 	}
-	workers.Wait()
+	_ = workers.Wait() // they return no error
 	bar.Finish()
 	if ctx.Err() != nil {
 		return exit{exitFound, errors.New("interrupted")}
@@ -197,7 +197,7 @@ func (c *fargateCheckCmd) check(s streams, in candidate) outcome {
 	for _, d := range documents {
 		findings, err := fargate.Check(d, c.options(in.region))
 		if err != nil {
-			return outcome{usage: wrongOption(err)}
+			return outcome{usage: exit{exitUsage, err}}
 		}
 		o.inputs = append(o.inputs, finding.Input{Name: in.name, Resource: d.Resource(), Findings: findings})
 	}

@@ -25,7 +25,7 @@ func (c *fargateDiffCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	if err := conversion.refused(); err != nil {
-		if garbled(conversion.findings) {
+		if malformed(conversion.findings) {
 			return exit{exitUsage, err}
 		}
 		fmt.Fprintf(s.err, "sumoship: %v\n", err)

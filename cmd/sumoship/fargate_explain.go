@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"sumoship/deploy/fargate"
 	"sumoship/deploy/finding"
@@ -54,7 +53,7 @@ func (c *fargateExplainCmd) Run(ctx context.Context, s streams) error {
 	}
 	move, err := fargate.NewMove(d, c.options(in.region))
 	if err != nil {
-		return wrongOption(err)
+		return exit{exitUsage, err}
 	}
 	mode = slices.IndexFunc(modes, func(m fargate.NetworkMode) bool { return m.Name == move.Mode })
 	if c.JSON {
@@ -101,13 +100,12 @@ func writeMove(s streams, name string, move *fargate.Move, style finding.Style) 
 	}
 	fmt.Fprintf(s.out, "\n%s has network mode %s%s.\n", name, move.Mode, how)
 	if len(move.Ports) > 0 {
-		fmt.Fprintln(s.out)
-		w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "CONTAINER\tREACHED TODAY AT\tON FARGATE AT")
+		var rows []row
 		for _, p := range move.Ports {
-			fmt.Fprintf(w, "%s\t%s\t%s\n", p.Container, p.Before, p.After)
+			rows = append(rows, row{p.Container, p.Before, p.After})
 		}
-		if err := w.Flush(); err != nil {
+		fmt.Fprintln(s.out)
+		if err := writeTable(s.out, row{"CONTAINER", "REACHED TODAY AT", "ON FARGATE AT"}, rows); err != nil {
 			return err
 		}
 	}

@@ -124,7 +124,9 @@ func (c *localCmd) Run(ctx context.Context, s streams) error {
 			return err
 		}
 	}
-	view.end(total, queue)
+	if err := view.end(total, queue); err != nil {
+		return err
+	}
 	switch {
 	case total.Lost > 0:
 		return exit{status: exitFound}
@@ -279,7 +281,7 @@ func (v *view) post(p post) {
 		if v.posts > 1 {
 			fmt.Fprint(v.out, ",")
 		}
-		v.json.Encode(p)
+		_ = v.json.Encode(p) // the output keeps the error
 		return
 	}
 	answer := cmp.Or(p.Error, fmt.Sprintf("%d %s", p.Status, http.StatusText(p.Status)))
@@ -303,23 +305,6 @@ func (v *view) post(p post) {
 		}
 		fmt.Fprintf(v.out, "    %s\n", r)
 	}
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
-func size(n int) string {
-	switch {
-	case n < 10_000:
-		return fmt.Sprintf("%d B", n)
-	case n < 10_000_000:
-		return fmt.Sprintf("%d kB", n/1000)
-	}
-	return fmt.Sprintf("%d MB", n/1_000_000)
 }
 
 // event shows what became of an event that was not delivered.
@@ -347,7 +332,8 @@ func (v *view) drained(r ship.Report) {
 		count(r.Confirmed, "log event"))
 }
 
-func (v *view) end(total ship.Report, queue *dlqtest.Queue) {
+// end shows what became of all events.
+func (v *view) end(total ship.Report, queue *dlqtest.Queue) error {
 	v.bar.Finish()
 	entries := queue.Entries()
 	if v.json != nil {
@@ -362,11 +348,15 @@ func (v *view) end(total ship.Report, queue *dlqtest.Queue) {
 			left = append(left, entry{e.Cause.LogGroup, e.Cause.Class, e.Cause.Message, len(e.Event)})
 		}
 		fmt.Fprint(v.out, `],"deadLetters":`)
-		v.json.Encode(left)
+		if err := v.json.Encode(left); err != nil {
+			return err
+		}
 		fmt.Fprint(v.out, `,"total":`)
-		v.json.Encode(total)
-		fmt.Fprint(v.out, "}\n")
-		return
+		if err := v.json.Encode(total); err != nil {
+			return err
+		}
+		_, err := fmt.Fprint(v.out, "}\n")
+		return err
 	}
 	var reasons []string
 	for _, r := range slices.Sorted(maps.Keys(total.Filtered)) {
@@ -380,21 +370,24 @@ func (v *view) end(total ship.Report, queue *dlqtest.Queue) {
 	if len(entries) > 0 {
 		note = fmt.Sprintf("in %s of the dead-letter queue", count(len(entries), "message"))
 	}
-	row := func(name string, n int, note string) {
-		fmt.Fprintln(v.out, strings.TrimRight(fmt.Sprintf("%-14s%8d   %s", name, n, note), " "))
+	rows := []row{
+		{"log events in", total.Events},
+		{"confirmed", total.Confirmed, fmt.Sprintf("in %d bodies; requests: %s", total.Bodies, cmp.Or(strings.Join(requests, ", "), "none"))},
+		{"filtered", total.FilteredTotal(), strings.Join(reasons, ", ")},
+		{"dead-lettered", total.DeadLettered, note},
 	}
-	fmt.Fprintln(v.out)
-	row("log events in", total.Events, "")
-	row("confirmed", total.Confirmed, fmt.Sprintf("in %d bodies; requests: %s", total.Bodies, cmp.Or(strings.Join(requests, ", "), "none")))
-	row("filtered", total.FilteredTotal(), strings.Join(reasons, ", "))
-	row("dead-lettered", total.DeadLettered, note)
 	if total.Quarantined > 0 {
-		row("quarantined", total.Quarantined, "")
+		rows = append(rows, row{"quarantined", total.Quarantined})
 	}
-	row("lost", total.Lost, "")
+	rows = append(rows, row{"lost", total.Lost})
+	fmt.Fprintln(v.out)
+	if err := writeTable(v.out, nil, rows); err != nil {
+		return err
+	}
 	sum := fmt.Sprintf("%d = %d + %d + %d", total.Events, total.Confirmed, total.FilteredTotal(), total.DeadLettered)
 	if total.Quarantined > 0 {
 		sum += fmt.Sprintf(" + %d", total.Quarantined)
 	}
-	fmt.Fprintf(v.out, "%s + %d\n", sum, total.Lost)
+	_, err := fmt.Fprintf(v.out, "%s + %d\n", sum, total.Lost)
+	return err
 }

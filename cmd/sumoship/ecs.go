@@ -2,12 +2,10 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
@@ -27,12 +25,9 @@ type taskDefinitions interface {
 // openECS makes a client. region may be empty: then it is that of the AWS
 // configuration. It returns the Region that the client asks.
 func (f *profileFlag) openECS(ctx context.Context, region string) (client taskDefinitions, asks string, err error) {
-	cfg, err := f.load(ctx, region)
+	cfg, err := f.loadRegion(ctx, region)
 	if err != nil {
 		return nil, "", err
-	}
-	if cfg.Region == "" {
-		return nil, "", errNoRegion
 	}
 	return ecs.NewFromConfig(cfg), cfg.Region, nil
 }
@@ -130,12 +125,4 @@ func withResponse(body *[]byte) func(*ecs.Options) {
 		return out, metadata, nil
 	})
 	return ecs.WithAPIOptions(func(stack *middleware.Stack) error { return stack.Deserialize.Add(keep, middleware.After) })
-}
-
-// plain is what AWS said, without the SDK's talk around it.
-func plain(err error) error {
-	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		return fmt.Errorf("%s: %s", api.ErrorCode(), strings.TrimSpace(cmp.Or(api.ErrorMessage(), "AWS does not say why")))
-	}
-	return err
 }
