@@ -10,19 +10,19 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 )
 
-// ConfigLoader returns the configuration of AWS clients in a Region, or in the
-// function's own if region is "". Clients are made when they are needed, which
-// is not in every run of a function.
+// ConfigLoader loads the configuration of AWS clients for a Region, or for the
+// function's own if region is "". It is called on first use: most invocations
+// need no client.
 type ConfigLoader func(ctx context.Context, region string) (aws.Config, error)
 
-// LambdaConfig is the configuration that Lambda puts into the environment of a
-// function. The SDK's config module would find it too, but it brings four more
-// services along, and their tables are built at every cold start.
+// LambdaConfig returns the configuration in the environment that Lambda gives a
+// function. The SDK's config module could load it too, but it links four more
+// services, whose tables would be built at every cold start.
 func LambdaConfig(getenv func(string) string) ConfigLoader {
 	return func(_ context.Context, region string) (aws.Config, error) {
 		key, secret := getenv("AWS_ACCESS_KEY_ID"), getenv("AWS_SECRET_ACCESS_KEY")
 		if key == "" || secret == "" {
-			return aws.Config{}, errors.New("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set: Lambda sets them")
+			return aws.Config{}, errors.New("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set; want the credentials that Lambda sets")
 		}
 		cfg := aws.Config{
 			Region:        cmp.Or(region, getenv("AWS_REGION"), getenv("AWS_DEFAULT_REGION")),
@@ -36,8 +36,7 @@ func LambdaConfig(getenv func(string) string) ConfigLoader {
 	}
 }
 
-// endpointsOf answers what the SDK's clients ask a configuration about their
-// endpoints.
+// endpointsOf tells the SDK's clients which endpoints the environment sets.
 //
 // Source: AWS SDKs and Tools Reference Guide, "Service-specific endpoints",
 // "Dual-stack and FIPS endpoints".

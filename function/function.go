@@ -1,6 +1,7 @@
-// Package function holds what every Lambda function of sumoship has: the reader
-// of its environment, the split of its deadline, the writer of its report, the
-// fit of its heap, and the configuration of its AWS clients.
+// Package function has what every Lambda function of sumoship needs: it reads
+// environment variables, splits the deadline, writes reports as log lines and
+// metrics, fits the heap to the memory, and loads the configuration of AWS
+// clients.
 package function
 
 import (
@@ -11,20 +12,20 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
-// Env is what surrounds every function.
+// Env is the environment of a function.
 type Env struct {
 	Getenv func(string) string
 	Out    io.Writer // log lines and metrics
 }
 
-// maxReserve is the most time that is kept back at the end of an invocation; of
-// a short invocation it is a quarter.
+// maxReserve bounds the time that is reserved at the end of an invocation. Of a
+// short one it is a quarter.
 const maxReserve = 5 * time.Second
 
-// SplitDeadline divides the time of an invocation: work ends reserve before the
-// deadline, saving ends when a fifth of the reserve is left, and that fifth is
-// for the report. A reserve of 0 means a quarter of the time left, at most 5 s.
-// Cancelling ctx ends work alone: what is in hand can still be saved.
+// SplitDeadline divides the time of an invocation: work ends at reserve before
+// the deadline of ctx, saving ends when a fifth of the reserve is left, and that
+// fifth is for the report. A reserve of 0 means a quarter of the time left, at
+// most 5 s. Cancellation of ctx ends work only; saving keeps its own deadline.
 func SplitDeadline(ctx context.Context, reserve time.Duration) (work, saving context.Context, end context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {

@@ -7,14 +7,13 @@ import (
 	"strconv"
 )
 
-// FitMemory makes the garbage collector keep to the memory that the function
-// has, as Lambda says in the environment. What a function holds are a few large
-// buffers, which it uses again: a heap that may double, as is usual, would
-// double them for nothing. So the heap may grow by the same small part of the
-// memory, however large it is. GOGC and GOMEMLIMIT, where they are set, stay in
-// force.
+// FitMemory fits the garbage collector to the memory of the function, which
+// Lambda sets in the environment. A function holds a few large buffers that it
+// reuses; by default the heap may double, and would double them for nothing. So
+// the heap may grow by a small, fixed part of the memory, however large it is.
+// GOGC and GOMEMLIMIT take precedence.
 //
-// It is for a main function: it concerns the whole process, to its end.
+// It is for main functions: it changes the whole process, for good.
 func FitMemory(getenv func(string) string) {
 	megabytes, err := strconv.ParseInt(getenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"), 10, 32)
 	if err != nil || megabytes <= 0 {
@@ -22,7 +21,7 @@ func FitMemory(getenv func(string) string) {
 	}
 	memory := megabytes << 20
 	if getenv("GOMEMLIMIT") == "" {
-		// The rest is for the program itself, and for what the kernel holds for it.
+		// The rest is for the binary and for the kernel.
 		debug.SetMemoryLimit(memory * 2 / 3)
 	}
 	if getenv("GOGC") == "" {
@@ -30,7 +29,7 @@ func FitMemory(getenv func(string) string) {
 	}
 }
 
-// pace keeps the room that the heap may grow by.
+// pace is how much the heap may grow.
 type pace struct {
 	room    int64 // in bytes
 	percent int
@@ -46,8 +45,8 @@ func (p *pace) set() {
 	}
 }
 
-// afterEachCollection sets the pace now and when a collection is over: that is
-// when something that nobody holds is found.
+// afterEachCollection sets the pace now and after each garbage collection, which
+// is when an unreachable object is found.
 func afterEachCollection(p *pace) {
 	p.set()
 	runtime.AddCleanup(new([16]byte), afterEachCollection, p)

@@ -11,8 +11,7 @@ import (
 // Namespace is the CloudWatch namespace of the metrics.
 const Namespace = "sumoship"
 
-// Reporter writes what a function has to say of an invocation: log lines for
-// people, and metrics for CloudWatch, all of them JSON.
+// Reporter writes the log lines and the metrics of invocations, as JSON.
 type Reporter struct {
 	Log *slog.Logger
 
@@ -20,29 +19,29 @@ type Reporter struct {
 	dimension []byte // the function's name, as JSON
 }
 
-// NewReporter returns a reporter that writes to out. function is the name that
-// the metrics have as their dimension.
+// NewReporter returns a reporter that writes to out. function is the value of the
+// metrics' dimension.
 func NewReporter(out io.Writer, function string) *Reporter {
 	name, _ := json.Marshal(function) // a string always has JSON
 	return &Reporter{Log: slog.New(slog.NewJSONHandler(out, nil)), out: out, dimension: name}
 }
 
-// Metric is a value of one invocation.
+// Metric is a number that one invocation reports.
 type Metric struct {
-	name, unit string // written as they are: without characters that JSON escapes
+	name, unit string // without characters that JSON escapes
 	value      int64
 }
 
-// Count is a metric without a unit.
+// Count returns a metric that counts.
 func Count(name string, n int) Metric { return Metric{name, "Count", int64(n)} }
 
-// Bytes is a size.
+// Bytes returns a metric of a size.
 func Bytes(name string, n int64) Metric { return Metric{name, "Bytes", n} }
 
-// Milliseconds is a duration.
+// Milliseconds returns a metric of a duration.
 func Milliseconds(name string, n int64) Metric { return Metric{name, "Milliseconds", n} }
 
-// Seconds is a duration.
+// Seconds returns a metric of a duration.
 func Seconds(name string, n int64) Metric { return Metric{name, "Seconds", n} }
 
 // Metrics writes metrics in CloudWatch's embedded metric format.
@@ -52,8 +51,8 @@ func (p *Reporter) Metrics(metrics []Metric) {
 	p.out.Write(appendMetrics(make([]byte, 0, 2048), p.dimension, metrics, time.Now()))
 }
 
-// appendMetrics is written by hand because it is a good part of what a small
-// invocation costs. function is the JSON of the function's name.
+// appendMetrics writes JSON by hand, since it is a good part of the cost of a
+// small invocation. function is the function's name as JSON.
 func appendMetrics(b, function []byte, metrics []Metric, now time.Time) []byte {
 	b = append(append(b, `{"function":`...), function...)
 	for _, m := range metrics {

@@ -8,29 +8,28 @@ import (
 	"time"
 )
 
-// Vars reads environment variables and gathers what is wrong with them, so that
-// every mistake is reported at once.
+// Vars reads environment variables and collects what is wrong with them, so that
+// one error can report every mistake.
 type Vars struct {
 	getenv func(string) string
 	errs   []error
 }
 
-// NewVars returns a reader of the variables that getenv knows.
+// NewVars returns a reader of the variables that getenv returns.
 func NewVars(getenv func(string) string) *Vars { return &Vars{getenv: getenv} }
 
-// Fail notes what is wrong with a variable.
+// Fail adds an error about a variable.
 func (v *Vars) Fail(name string, err error) {
 	v.errs = append(v.errs, fmt.Errorf("%s: %w", name, err))
 }
 
-// Err joins what was noted. Each error names its variable, its value unless that
-// is a secret, and what was expected.
+// Err joins the errors. Each names its variable.
 func (v *Vars) Err() error { return errors.Join(v.errs...) }
 
-// Text returns the value of a variable without surrounding space.
+// Text returns the value of a variable without surrounding white space.
 func (v *Vars) Text(name string) string { return strings.TrimSpace(v.getenv(name)) }
 
-// Bool reads true or false.
+// Bool reads true or false, in upper or lower case.
 func (v *Vars) Bool(name string, otherwise bool) bool {
 	switch text := v.Text(name); strings.ToLower(text) {
 	case "":
@@ -59,12 +58,12 @@ func (v *Vars) Int(name string, otherwise, least, most int) int {
 	return n
 }
 
-// Millis reads a duration that is written as a number of milliseconds.
+// Millis reads a duration in milliseconds.
 func (v *Vars) Millis(name string, otherwise, least, most time.Duration) time.Duration {
 	return time.Duration(v.Int(name, int(otherwise.Milliseconds()), int(least.Milliseconds()), int(most.Milliseconds()))) * time.Millisecond
 }
 
-// List reads a comma-separated list, less blanks and empty entries.
+// List reads a comma-separated list without white space and empty entries.
 func (v *Vars) List(name string) []string {
 	text := v.Text(name)
 	var out []string
@@ -74,7 +73,7 @@ func (v *Vars) List(name string) []string {
 		}
 	}
 	if text != "" && out == nil {
-		v.Fail(name, fmt.Errorf("%q is a list without an entry; leave it empty instead", text))
+		v.Fail(name, fmt.Errorf("%q is a list without an entry; want one, or an empty value", text))
 	}
 	return out
 }

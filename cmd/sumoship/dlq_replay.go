@@ -65,7 +65,7 @@ func (c *dlqReplayCmd) Run(ctx context.Context, s streams) error {
 	}
 	replayer, err := ship.NewReplayer(options)
 	if err != nil {
-		return usage("the configuration is wrong:\n%w", err)
+		return usage("invalid configuration:\n%w", err)
 	}
 	if c.DryRun {
 		return c.preview(ctx, s, q, replayer)

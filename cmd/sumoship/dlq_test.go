@@ -179,13 +179,13 @@ func TestDLQWrongCalls(t *testing.T) {
 		status int
 		args   []string
 	}{
-		"which queue?":           {exitUsage, []string{"dlq", "status"}},
-		"queue nowhere: find":    {exitAWS, []string{"dlq", "status", "--queue", "nowhere"}},
-		"queue gone: status":     {exitAWS, []string{"dlq", "status", "--queue", "http://sqs/123456789012/gone"}},
-		"has no redrive policy":  {exitUsage, []string{"dlq", "redrive", "--queue", "quarantine"}},
-		"want 1 or more":         {exitUsage, []string{"dlq", "peek", "--queue", "dead", "-n", "0"}},
-		"SUMO_ENDPOINT: is http": {exitUsage, []string{"dlq", "replay", "--queue", "dead", "--endpoint", "http://example.com/SECRET"}},
-		"NUM_OF_WORKERS":         {exitUsage, []string{"dlq", "replay", "--queue", "dead", "--workers", "0"}},
+		"which queue?":                  {exitUsage, []string{"dlq", "status"}},
+		"queue nowhere: find":           {exitAWS, []string{"dlq", "status", "--queue", "nowhere"}},
+		"queue gone: status":            {exitAWS, []string{"dlq", "status", "--queue", "http://sqs/123456789012/gone"}},
+		"has no redrive policy":         {exitUsage, []string{"dlq", "redrive", "--queue", "quarantine"}},
+		"want 1 or more":                {exitUsage, []string{"dlq", "peek", "--queue", "dead", "-n", "0"}},
+		"SUMO_ENDPOINT: scheme is http": {exitUsage, []string{"dlq", "replay", "--queue", "dead", "--endpoint", "http://example.com/SECRET"}},
+		"NUM_OF_WORKERS":                {exitUsage, []string{"dlq", "replay", "--queue", "dead", "--workers", "0"}},
 	} {
 		status, out, errs := command(t, nil, c.args...)
 		if status != c.status || !strings.Contains(errs, want) || out != "" || strings.Contains(errs, "SECRET") {

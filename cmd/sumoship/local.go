@@ -104,7 +104,7 @@ func (c *localCmd) Run(ctx context.Context, s streams) error {
 	options := ship.Options{Env: function.Env{Getenv: getenv, Out: logs}, HTTP: client, Queue: queue}
 	forwarder, err := ship.NewForwarder(options)
 	if err != nil {
-		return usage("the configuration is wrong:\n%w", err)
+		return usage("invalid configuration:\n%w", err)
 	}
 	replayer, err := ship.NewReplayer(ship.ReplayOptions{Options: options, Inbox: queue, Quarantine: new(dlqtest.Queue)})
 	if err != nil {

@@ -1,4 +1,4 @@
-// Forwarder is the Lambda function that takes the events of CloudWatch Logs
+// Forwarder is the Lambda function that ships the log events of CloudWatch Logs
 // subscriptions to Sumo Logic.
 package main
 
@@ -16,7 +16,7 @@ func main() {
 	function.FitMemory(os.Getenv)
 	f, err := ship.NewForwarder(ship.Options{Env: function.Env{Getenv: os.Getenv, Out: os.Stdout}})
 	if err != nil {
-		log.Fatalf("forwarder: the configuration is wrong:\n%v", err)
+		log.Fatalf("forwarder: invalid configuration:\n%v", err)
 	}
 	lambda.Start(f)
 }

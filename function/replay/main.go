@@ -1,5 +1,4 @@
-// Replay is the Lambda function that takes what lies in the dead-letter queue
-// to Sumo Logic.
+// Replay is the Lambda function that replays the dead-letter queue to Sumo Logic.
 package main
 
 import (
@@ -16,7 +15,7 @@ func main() {
 	function.FitMemory(os.Getenv)
 	r, err := ship.NewReplayer(ship.ReplayOptions{Options: ship.Options{Env: function.Env{Getenv: os.Getenv, Out: os.Stdout}}})
 	if err != nil {
-		log.Fatalf("replay: the configuration is wrong:\n%v", err)
+		log.Fatalf("replay: invalid configuration:\n%v", err)
 	}
 	lambda.Start(r)
 }

@@ -13,8 +13,8 @@ import (
 	"sumoship/function"
 )
 
-// openSQS returns how to make the client of a queue, in the Region that its URL
-// names.
+// openSQS returns a constructor of the client of a queue, for the Region in its
+// URL.
 func openSQS(load function.ConfigLoader, queueURL string) func(context.Context) (*sqs.Client, error) {
 	return func(ctx context.Context) (*sqs.Client, error) {
 		region := ""
@@ -29,7 +29,7 @@ func openSQS(load function.ConfigLoader, queueURL string) func(context.Context) 
 	}
 }
 
-// stores are the stores of secrets of AWS.
+// stores are SSM and Secrets Manager.
 type stores struct{ load function.ConfigLoader }
 
 // Parameter returns the decrypted value of an SSM parameter.
@@ -56,7 +56,7 @@ func (s stores) Secret(ctx context.Context, region, arn string) (string, error) 
 		return "", err
 	}
 	if out.SecretString == nil {
-		return "", errors.New("the secret is binary; it is to be a string")
+		return "", errors.New("the secret is binary; want a string")
 	}
 	return *out.SecretString, nil
 }

@@ -12,7 +12,7 @@ import (
 	"sumoship/transform"
 )
 
-// config is what the environment variables of a function say.
+// config is read from the environment variables.
 type config struct {
 	endpoint secret // SUMO_ENDPOINT
 	token    secret // SUMO_TOKEN
@@ -28,19 +28,19 @@ type config struct {
 	attempts   int
 	pause      time.Duration
 	timeout    time.Duration
-	reserve    time.Duration // 0: by the time there is
+	reserve    time.Duration // 0: as function.SplitDeadline has it
 
 	queueURL      string        // TASK_QUEUE_URL: the dead-letter queue
 	quarantineURL string        // QUARANTINE_QUEUE_URL: for messages that cannot be read
-	delay         time.Duration // before a new message is visible
+	delay         time.Duration // before a new message becomes visible
 	workers       int
 
 	functionName string
 	ignored      []string // variables that are set and have no effect
 }
 
-// readConfig reads the environment. It reports every mistake at once: the name
-// of the variable, its value unless that is a secret, and what was expected.
+// readConfig reads the environment. Its error reports every mistake: the name of
+// the variable, its value unless that is a secret, and what is wanted.
 func readConfig(getenv func(string) string) (config, error) {
 	vars := function.NewVars(getenv)
 	c := config{
@@ -100,7 +100,7 @@ func readQueueURL(vars *function.Vars, name string) string {
 	v := vars.Text(name)
 	u, err := url.Parse(v)
 	if v != "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || strings.Count(strings.Trim(u.Path, "/"), "/") != 1) {
-		vars.Fail(name, fmt.Errorf("%q is not the URL of a queue (https://sqs.REGION.amazonaws.com/ACCOUNT/NAME)", v))
+		vars.Fail(name, fmt.Errorf("%q is not the URL of a queue; want https://sqs.REGION.amazonaws.com/ACCOUNT/NAME", v))
 	}
 	return v
 }

@@ -16,7 +16,7 @@ import (
 // SUMO_ENDPOINT is not set, as with Sumo's function.
 const defaultParameter = "SUMO_ENDPOINT"
 
-// secret is a value, or where to read it.
+// secret is a value, or the ARN of the place where it is stored.
 type secret struct {
 	value   string // the value itself, or an ARN
 	service string // "ssm" or "secretsmanager" for an ARN
@@ -25,7 +25,7 @@ type secret struct {
 
 func (s secret) literal() bool { return s.value != "" && s.service == "" }
 
-// parseARN reads the ARN of an SSM parameter or a Secrets Manager secret.
+// parseARN parses the ARN of an SSM parameter or a Secrets Manager secret.
 func (s *secret) parseARN() error {
 	part := strings.SplitN(s.value, ":", 6)
 	if len(part) == 6 {
@@ -38,20 +38,20 @@ func (s *secret) parseARN() error {
 	return fmt.Errorf("%q is not the ARN of an SSM parameter (arn:aws:ssm:REGION:ACCOUNT:parameter/NAME) or a secret (arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME)", s.value)
 }
 
-// Secrets reads the stores of secrets of AWS.
+// Secrets reads SSM parameters and Secrets Manager secrets.
 type Secrets interface {
-	// Parameter returns the decrypted value of an SSM parameter, named by its
+	// Parameter returns the decrypted value of an SSM parameter, given by its
 	// name or ARN.
 	Parameter(ctx context.Context, region, name string) (string, error)
 	// Secret returns the string of a Secrets Manager secret.
 	Secret(ctx context.Context, region, arn string) (string, error)
 }
 
-// readLimit bounds the reading of a secret: a hanging store is not to use up
-// the time there is to park the event.
+// readLimit bounds the read of a secret, so that a store that hangs leaves time
+// to dead-letter the event.
 const readLimit = 5 * time.Second
 
-// endpoints gives the endpoint, which it reads once and again after forget.
+// endpoints caches the endpoint until forget is called.
 type endpoints struct {
 	endpoint, token secret
 	secrets         Secrets
@@ -60,7 +60,7 @@ type endpoints struct {
 	cached sumo.Endpoint
 }
 
-// get returns the endpoint. Errors hold nothing secret.
+// get returns the endpoint. Its errors contain no secret.
 func (e *endpoints) get(ctx context.Context) (sumo.Endpoint, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -88,7 +88,7 @@ func (e *endpoints) get(ctx context.Context) (sumo.Endpoint, error) {
 	return e.cached, nil
 }
 
-// forget makes the next get read again: the endpoint may have been rotated.
+// forget makes the next get read the endpoint again: it may have been rotated.
 func (e *endpoints) forget() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -97,13 +97,13 @@ func (e *endpoints) forget() {
 
 func (s secret) place() string {
 	if s.service == "" {
-		return "its variable"
+		return "its environment variable"
 	}
 	return s.service + " " + s.value
 }
 
-// read returns the value of a secret. A value in a store may also be a JSON
-// object with endpoint and token.
+// read returns the value of a secret. In a store it may also be a JSON object
+// with endpoint and token.
 func (e *endpoints) read(ctx context.Context, s secret) (value, token string, err error) {
 	switch s.service {
 	case "":
@@ -121,7 +121,7 @@ func (e *endpoints) read(ctx context.Context, s secret) (value, token string, er
 	}
 	var both struct{ Endpoint, Token string }
 	if json.Unmarshal([]byte(value), &both) != nil || both.Endpoint == "" {
-		return "", "", errors.New(s.place() + ` is JSON but not {"endpoint":"https://…","token":"…"}`)
+		return "", "", errors.New(s.place() + ` is not {"endpoint":"https://…","token":"…"}`)
 	}
 	return both.Endpoint, both.Token, nil
 }

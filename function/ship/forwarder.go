@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 )
 
-// Forwarder is the function that CloudWatch Logs calls: it ships the events of
-// a subscription to Sumo Logic.
+// Forwarder is the function that CloudWatch Logs invokes. It ships the log events
+// of subscriptions to Sumo Logic.
 type Forwarder struct{ *shipper }
 
-// NewForwarder makes a forwarder from its environment. The error names every
+// NewForwarder returns a forwarder for its environment. The error names every
 // variable that is wrong.
 func NewForwarder(o Options) (*Forwarder, error) {
 	s, err := newShipper(o, "cwl-aws-lambda")
@@ -21,7 +21,7 @@ func NewForwarder(o Options) (*Forwarder, error) {
 
 // Invoke takes {"awslogs":{"data":"…"}} and returns a Report as JSON. When the
 // error is nil, every log event was confirmed by Sumo Logic, is in the
-// dead-letter queue, or was kept back by a rule that the report counts; else
+// dead-letter queue, or was dropped by a rule that the report counts. Otherwise
 // it is a *LostError.
 func (f *Forwarder) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	r, err := f.Ship(ctx, event)

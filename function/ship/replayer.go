@@ -124,7 +124,7 @@ const (
 )
 
 // Drain replays the queue until no message is visible, time is short, or Sumo
-// Logic cannot be reached. The error is the first of the queue's.
+// Logic cannot be reached. Its error is the first that the queue returned.
 func (r *Replayer) Drain(ctx context.Context) (Report, error) {
 	run, end := r.begin(ctx)
 	run.deletes = true

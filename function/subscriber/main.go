@@ -1,5 +1,5 @@
-// Subscriber is the Lambda function that subscribes log groups to the
-// forwarder, and keeps them subscribed.
+// Subscriber is the Lambda function that subscribes log groups to the forwarder,
+// and keeps them subscribed.
 package main
 
 import (
@@ -28,7 +28,7 @@ func main() {
 		Functions: awsapi.NewFunctions(lambdaapi.NewFromConfig(cfg)),
 	})
 	if err != nil {
-		log.Fatalf("subscriber: the configuration is wrong:\n%v", err)
+		log.Fatalf("subscriber: invalid configuration:\n%v", err)
 	}
 	lambda.Start(s)
 }
