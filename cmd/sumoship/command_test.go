@@ -1,0 +1,45 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"sumoship/function/awstest/moto"
+)
+
+// command runs sumoship and returns what it wrote.
+func command(t *testing.T, variables map[string]string, args ...string) (status int, out, errs string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	status = run(t.Context(), args, streams{strings.NewReader(""), &o, &e, func(name string) string { return variables[name] }})
+	return status, o.String(), e.String()
+}
+
+// mentions holds a text to its parts.
+func mentions(t *testing.T, text string, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			t.Errorf("no %q in:\n%s", part, text)
+		}
+	}
+}
+
+// startMoto starts a moto_server for the time of the test and points the AWS
+// configuration at it.
+func startMoto(t *testing.T) {
+	t.Helper()
+	setAWS(t, moto.Start(t))
+}
+
+// setAWS points the AWS configuration at an endpoint.
+func setAWS(t *testing.T, endpoint string) {
+	t.Helper()
+	for name, value := range map[string]string{
+		"AWS_ENDPOINT_URL": endpoint, "AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret",
+		"AWS_CONFIG_FILE": "/nowhere", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere", "AWS_PROFILE": "",
+	} {
+		t.Setenv(name, value)
+	}
+}

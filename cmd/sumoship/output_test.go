@@ -1,0 +1,73 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// full is a disk with room for some bytes.
+type full struct{ room int }
+
+var errFull = errors.New("no space left on device")
+
+func (f *full) Write(b []byte) (int, error) {
+	n := min(f.room, len(b))
+	f.room -= n
+	if n < len(b) {
+		return n, errFull
+	}
+	return n, nil
+}
+
+// No verb ends well when its output is not written whole.
+func TestOutputThatCannotBeWritten(t *testing.T) {
+	server := account(t)
+	send(t, server, "dead", message("/ecs/shop", "a"), nil)
+	shop := "../../testdata/taskdefs/shop.json"
+	for _, args := range [][]string{
+		{"--help"},
+		{"local"},
+		{"local", "--json"},
+		{"dlq", "status", "--queue", "dead"},
+		{"dlq", "peek", "--queue", "dead"},
+		{"dlq", "peek", "--queue", "quarantine"},
+		{"dlq", "redrive", "--queue", "dead"},
+		{"fargate", "eni", "--instance-type", "c5.large", "--tasks", "3", "--trunking"},
+		{"fargate", "explain"},
+		{"fargate", "explain", shop},
+		{"fargate", "check", shop, "--fail-on", "error"},
+		{"fargate", "convert", shop},
+		{"fargate", "diff", shop},
+		{"fargate", "iam", shop},
+		{"fargate", "service", shop, "--service", "shop"},
+	} {
+		t.Run(strings.Join(args, " "), func(t *testing.T) {
+			getenv := func(string) string { return "" }
+			var whole bytes.Buffer
+			status := run(t.Context(), args, streams{strings.NewReader(""), &whole, new(bytes.Buffer), getenv})
+			if whole.Len() == 0 {
+				t.Fatalf("status %d, no output", status)
+			}
+			for _, room := range []int{0, whole.Len() / 2, whole.Len() * 9 / 10} {
+				var errs bytes.Buffer
+				status := run(t.Context(), args, streams{strings.NewReader(""), &full{room}, &errs, getenv})
+				if status == exitOK || strings.Count(errs.String(), errFull.Error()) != 1 {
+					t.Errorf("room for %d bytes: status %d\n%s", room, status, errs.String())
+				}
+			}
+		})
+	}
+}
+
+func TestWriteTable(t *testing.T) {
+	var b bytes.Buffer
+	err := writeTable(&b, row{"LOG GROUP", "EVENTS", "WHY"}, []row{{"/ecs/a", 1, "why"}, {"/ecs/größer", 200}})
+	want := "LOG GROUP    EVENTS  WHY\n/ecs/a            1  why\n/ecs/größer     200\n"
+	if diff := cmp.Diff(want, b.String()); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}
