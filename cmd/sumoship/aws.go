@@ -12,9 +12,9 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// awsFlags say which account and Region, as the AWS CLI would.
+// awsFlags choose the account and Region as the AWS CLI does.
 type awsFlags struct {
-	Region string `help:"AWS Region, if not that of the AWS configuration." placeholder:"REGION"`
+	Region string `help:"AWS Region. Default: that of the AWS configuration." placeholder:"REGION"`
 	profileFlag
 }
 
@@ -28,16 +28,16 @@ func (f *awsFlags) loadRegion(ctx context.Context) (aws.Config, error) {
 	return f.profileFlag.loadRegion(ctx, f.Region)
 }
 
-// profileFlag is for verbs whose Region means more than where AWS is called.
+// profileFlag is for verbs whose --region means more than where to call AWS.
 type profileFlag struct {
 	Profile string `help:"Profile of the AWS configuration." placeholder:"NAME"`
 }
 
-// load reads the AWS configuration for a Region, its own if region is "".
+// load reads the AWS configuration for a Region, the default one if region is "".
 func (f *profileFlag) load(ctx context.Context, region string) (aws.Config, error) {
 	cfg, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRegion(region), awsconfig.WithSharedConfigProfile(f.Profile))
 	if err != nil {
-		return cfg, exit{exitAWS, fmt.Errorf("the AWS configuration cannot be read: %w", err)}
+		return cfg, exit{exitAWS, fmt.Errorf("read the AWS configuration: %w", err)}
 	}
 	return cfg, nil
 }
@@ -53,10 +53,10 @@ func (f *profileFlag) loadRegion(ctx context.Context, region string) (aws.Config
 
 var errNoRegion = usage("which Region? Give --region or set AWS_REGION")
 
-// plain is what AWS said, without the SDK's talk around it.
+// plain is the error code and message of AWS, without the SDK's own words.
 func plain(err error) error {
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		return fmt.Errorf("%s: %s", api.ErrorCode(), strings.TrimSpace(cmp.Or(api.ErrorMessage(), "AWS does not say why")))
+		return fmt.Errorf("%s: %s", api.ErrorCode(), strings.TrimSpace(cmp.Or(api.ErrorMessage(), "AWS gave no reason")))
 	}
 	return err
 }

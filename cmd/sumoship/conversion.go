@@ -14,12 +14,12 @@ import (
 	"sumoship/deploy/taskdef"
 )
 
-// conversionFlags are what convert and diff have in common.
+// conversionFlags are those of convert and diff.
 type conversionFlags struct {
 	fileArg
 	inputFlags
 	ruleFlags
-	Format string `help:"Shape of the output: that of the input (same), the JSON that Amazon ECS takes (ecs), or a CloudFormation template with the task definition alone (cfn)." enum:"same,ecs,cfn" default:"same"`
+	Format string `help:"Shape of the output: that of the input (same), JSON for Amazon ECS (ecs), or a CloudFormation template with only the task definition (cfn)." enum:"same,ecs,cfn" default:"same"`
 }
 
 // conversion is a definition before and after.
@@ -56,7 +56,7 @@ func (f *conversionFlags) render(d *taskdef.Document) []byte {
 	return d.Bytes()
 }
 
-// refused tells why a conversion must not be written, nil if it may be.
+// refused says why a conversion must not be written. It returns nil if it may be.
 func (c conversion) refused() error {
 	mayAllow := map[string]bool{}
 	for _, rule := range fargate.Rules() {
@@ -80,14 +80,14 @@ func (c conversion) refused() error {
 	if n == 0 {
 		return nil
 	}
-	help := "Do what the help of each says"
+	help := "follow the help of each"
 	if allow != "" {
-		help += ", or accept what it warns of with" + allow
+		help += ", or accept the change with" + allow
 	}
 	return fmt.Errorf("%s is not converted: %s (%s)\nsumoship: %s", c.name, count(n, "error"), strings.Join(ids, ", "), help)
 }
 
-// diff is the conversion as a unified diff, which patch takes.
+// diff is the conversion as a unified diff, as patch reads it.
 func (c conversion) diff() string {
 	before, after := c.before, c.after
 	if line := bytes.IndexByte(before, '\n'); line < 0 || line == len(before)-1 {

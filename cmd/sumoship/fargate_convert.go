@@ -9,19 +9,18 @@ import (
 type fargateConvertCmd struct {
 	conversionFlags
 	reportFlags
-	Out  string `short:"o" help:"Write to this file instead of standard output; it can be that of the input." placeholder:"FILE"`
+	Out  string `short:"o" help:"Write to this file instead of standard output; it may be the input." placeholder:"FILE"`
 	Diff bool   `help:"Write a unified diff instead of the definition."`
 }
 
 func (c *fargateConvertCmd) Help() string {
 	return `The output has the shape of the input, and every byte that no rule had to change;
-only the members that ECS adds to a registered definition go. Each change is a
-finding. Findings go to standard error, or to --report FILE; with -o FILE, JSON
-and SARIF go to standard output.
+only the members that ECS adds to a registered definition are removed. Each change
+is a finding. Findings go to standard error, or to --report FILE; with -o FILE,
+JSON and SARIF go to standard output.
 
-What would change the meaning of the definition is refused: then nothing is
-written, and --allow ID takes the change after all. The ids are explained in
-docs/fargate.md.
+A change to the meaning of the definition is refused: nothing is written, unless
+--allow ID accepts the change. docs/fargate.md explains the IDs.
 
   sumoship fargate convert shop.json -o shop-fargate.json
   sumoship fargate convert --from-ecs shop:7 --diff

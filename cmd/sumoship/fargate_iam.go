@@ -14,7 +14,7 @@ type fargateIAMCmd struct {
 	inputFlags
 	ruleFlags
 	roleFlags
-	Account string `option:"Account" help:"Account of the roles. Default: of a template that in which it is deployed, in JSON that of a definition that ECS gave." placeholder:"ID"`
+	Account string `option:"Account" help:"Account of the roles. Default: for a template the account it is deployed in, for JSON the one in the ARN of the definition." placeholder:"ID"`
 	Format  string `help:"Write a CloudFormation template (cfn), or the policies as IAM takes them (json)." enum:"cfn,json" default:"cfn"`
 	Out     string `short:"o" help:"Write to this file instead of standard output." placeholder:"FILE"`
 }
@@ -24,27 +24,26 @@ func (c *fargateIAMCmd) Help() string {
 	for _, k := range iam.GrantKinds() {
 		fmt.Fprintf(&kinds, "  %-33s %s\n", k[0], k[1])
 	}
-	return `Writes two roles that may do what the task definition needs and no more. As the
-task execution role ECS pulls the images from their ECR repositories, writes to
-the log groups, and reads the secrets, parameters and environment files that the
-definition names. As the task role the containers mount EFS, send logs by
-FireLens, and do what --task-allow says. Only tasks of the account can take them
-on.
+	return `Writes two least-privilege roles. With the task execution role, ECS pulls the
+images from their ECR repositories, writes to the log groups, and reads the
+secrets, parameters and environment files that the definition names. With the task
+role, the containers mount EFS, send logs by FireLens, and do what --task-allow
+says. Only ECS tasks in this account can assume them.
 
-A definition for EC2 is converted first, as convert would with the same flags;
-one with errors is refused, with its findings. Of an input that is a template,
-the output is a fragment of resources to put into it.
+A definition for EC2 is converted first, as convert does with the same flags; one
+with errors is refused, with its findings. If the input is a template, the output
+is a fragment of resources for it.
 
---task-allow takes, for resources of this account and Region by name or for any
-by ARN:
+--task-allow accepts the following, with the name of a resource in this account and
+Region, or with any ARN:
 
 ` + kinds.String() + `
   sumoship fargate iam shop.json --task-allow sqs-send:orders -o roles.yaml
   sumoship fargate iam shop.json --format json --account 123456789012 |
     jq .executionRole.policy
 
-What to know besides is told on standard error: what is allowed on * and why, and
-when the service-linked role of ECS has to be made by hand.
+Notes go to standard error: what is allowed on * and why, and when the
+service-linked role of ECS must be created by hand.
 
 Exit status: 0 written, 1 the definition has errors, 2 the command or its input
 is wrong, 3 AWS refused.`

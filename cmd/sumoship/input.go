@@ -126,7 +126,7 @@ func readInput(s streams, name string) (input, error) {
 		return input{}, exit{exitUsage, err}
 	}
 	if len(doc) > maxInput {
-		return input{}, usage("%s: is larger than %s, which no task definition is", name, size(maxInput))
+		return input{}, usage("%s: larger than %s, the limit for a task definition", name, size(maxInput))
 	}
 	return input{name: name, doc: doc}, nil
 }
@@ -147,7 +147,7 @@ func consent(s streams, given bool, question string) error {
 		return nil
 	}
 	if f, ok := s.in.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
-		return usage("there is no terminal to ask on: give --yes to go ahead, or --dry-run to see the plan only")
+		return usage("no terminal to ask on: give --yes to go ahead, or --dry-run to only see the plan")
 	}
 	fmt.Fprintf(s.err, "%s [y/N] ", question)
 	answer, err := bufio.NewReader(s.in).ReadString('\n')
