@@ -2,8 +2,12 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"sumoship/function/awstest/moto"
 )
@@ -41,5 +45,41 @@ func setAWS(t *testing.T, endpoint string) {
 		"AWS_CONFIG_FILE": "/nowhere", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere", "AWS_PROFILE": "",
 	} {
 		t.Setenv(name, value)
+	}
+}
+
+// exactJSON reads JSON and keeps the spelling of numbers.
+func exactJSON(t *testing.T, doc string) (v any) {
+	t.Helper()
+	d := json.NewDecoder(strings.NewReader(doc))
+	d.UseNumber()
+	if err := d.Decode(&v); err != nil {
+		t.Fatalf("%v in %s", err, doc)
+	}
+	return v
+}
+
+// contains reports what of want is not in got.
+func contains(t *testing.T, path string, got, want any) {
+	t.Helper()
+	switch want := want.(type) {
+	case map[string]any:
+		g, _ := got.(map[string]any)
+		for name, w := range want {
+			contains(t, path+"/"+name, g[name], w)
+		}
+	case []any:
+		g, _ := got.([]any)
+		if len(g) != len(want) {
+			t.Errorf("%s: %v, want %v", path, got, want)
+			return
+		}
+		for i, w := range want {
+			contains(t, fmt.Sprint(path, "/", i), g[i], w)
+		}
+	default:
+		if !cmp.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", path, got, want)
+		}
 	}
 }

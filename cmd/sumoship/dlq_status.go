@@ -63,12 +63,14 @@ func (c *dlqStatusCmd) Run(ctx context.Context, s streams) error {
 		{"depth", strconv.Itoa(r.Depth), fmt.Sprintf("%d visible, %d in flight or in backoff after a failure, %d delayed", r.Visible, r.InFlight, r.Delayed)},
 	}
 	if r.Oldest != nil {
-		rows = append(rows, row{"oldest", age(*r.Oldest), fmt.Sprintf("of %s received; the retention is %s", count(len(messages), "message"), days(status.Retention))})
+		of := fmt.Sprintf("of %s received; the retention is %s", count(len(messages), "message"), days(status.Retention))
+		rows = append(rows, row{"oldest", age(*r.Oldest), of})
 	} else {
 		rows = append(rows, row{"oldest", "-"})
 	}
 	if r.QuarantineDepth != nil {
-		rows = append(rows, row{"quarantine", strconv.Itoa(*r.QuarantineDepth), fmt.Sprintf("in %s, after %d receives or if unreadable", r.Quarantine, status.MaxReceives)})
+		why := fmt.Sprintf("in %s, after %d receives or if unreadable", r.Quarantine, status.MaxReceives)
+		rows = append(rows, row{"quarantine", strconv.Itoa(*r.QuarantineDepth), why})
 	} else {
 		rows = append(rows, row{"quarantine", "-", "the queue has no redrive policy"})
 	}

@@ -90,16 +90,15 @@ func revisionOf(d *types.TaskDefinition) string {
 
 // withRequest replaces the body that the SDK made of its input.
 func withRequest(body []byte) func(*ecs.Options) {
-	replace := middleware.SerializeMiddlewareFunc("SendDocument", func(ctx context.Context, in middleware.SerializeInput, next middleware.SerializeHandler) (middleware.SerializeOutput, middleware.Metadata, error) {
+	replace := middleware.SerializeMiddlewareFunc("SendDocument", func(ctx context.Context, in middleware.SerializeInput,
+		next middleware.SerializeHandler) (out middleware.SerializeOutput, metadata middleware.Metadata, err error) {
 		req, ok := in.Request.(*smithyhttp.Request)
 		if !ok {
-			return middleware.SerializeOutput{}, middleware.Metadata{}, fmt.Errorf("unexpected transport %T", in.Request)
+			return out, metadata, fmt.Errorf("unexpected transport %T", in.Request)
 		}
-		req, err := req.SetStream(bytes.NewReader(body))
-		if err != nil {
-			return middleware.SerializeOutput{}, middleware.Metadata{}, err
+		if in.Request, err = req.SetStream(bytes.NewReader(body)); err != nil {
+			return out, metadata, err
 		}
-		in.Request = req
 		return next.HandleSerialize(ctx, in)
 	})
 	// Later steps compute the length, the hash and the signature.
@@ -108,14 +107,15 @@ func withRequest(body []byte) func(*ecs.Options) {
 
 // withResponse copies the body of the response before the SDK reads it.
 func withResponse(body *[]byte) func(*ecs.Options) {
-	keep := middleware.DeserializeMiddlewareFunc("KeepDocument", func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
+	keep := middleware.DeserializeMiddlewareFunc("KeepDocument", func(ctx context.Context, in middleware.DeserializeInput,
+		next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
 		out, metadata, err := next.HandleDeserialize(ctx, in)
 		resp, ok := out.RawResponse.(*smithyhttp.Response)
 		if err != nil || !ok {
 			return out, metadata, err
 		}
 		b, err := io.ReadAll(resp.Body)
-		resp.Body.Close()
+		_ = resp.Body.Close() // it was only read
 		if err != nil {
 			return out, metadata, &smithy.DeserializationError{Err: err}
 		}

@@ -42,7 +42,8 @@ func (c *fargateRegisterCmd) Run(ctx context.Context, s streams) error {
 		return exit{exitUsage, err}
 	}
 	if !d.Claims("FARGATE") {
-		return exit{exitFound, fmt.Errorf("%s is not registered: its requiresCompatibilities does not name FARGATE\nsumoship: convert it first: sumoship fargate convert", in.name)}
+		return exit{exitFound, fmt.Errorf("%s is not registered: its requiresCompatibilities does not name FARGATE\n"+
+			"sumoship: convert it first: sumoship fargate convert", in.name)}
 	}
 	var o fargate.Options
 	setOptions(&o, c)

@@ -181,7 +181,7 @@ func (c *fargateServiceCmd) describeService(ctx context.Context) (doc []byte, er
 	if len(parts) == 3 {
 		cluster = parts[1]
 	}
-	cfg, err := (&profileFlag{c.Profile}).load(ctx, name.Region)
+	cfg, err := c.profileFlag.load(ctx, name.Region)
 	if err != nil {
 		return nil, err
 	}
