@@ -15,11 +15,11 @@ func TestCauseSurvivesTheQueue(t *testing.T) {
 	l := Entry{Event: []byte(`{"awslogs":{"data":"x"}}`), Cause: want}
 	got := ParseEntry(l.body(), want.attributes(), time.Now())
 	if d := cmp.Diff(l, got); d != "" {
-		t.Error(d)
+		t.Errorf("entry (-want +got):\n%s", d)
 	}
 }
 
-// The attributes never take more room than is kept for them, and hold nothing
+// The attributes always fit the room that is reserved for them, and contain nothing
 // that SQS refuses.
 func TestAttributesFitTheirRoom(t *testing.T) {
 	for _, filler := range []string{"x", "é", "日", "🙂", "\x00", "￾", "\xff", " "} {
@@ -40,9 +40,8 @@ func TestAttributesFitTheirRoom(t *testing.T) {
 	}
 }
 
-// Whatever can lie in such a queue becomes the event of CloudWatch Logs that it
-// is about.
-func TestParseEntryTakesWhatLiesInSuchQueues(t *testing.T) {
+// Each kind of message that can be in such a queue becomes its event.
+func TestParseEntry(t *testing.T) {
 	const event = `{"awslogs":{"data":"H4sIAAAA"}}`
 	sent := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
 	for name, c := range map[string]struct {
@@ -61,7 +60,7 @@ func TestParseEntryTakesWhatLiesInSuchQueues(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if d := cmp.Diff(c.want, ParseEntry(c.body, c.attributes, sent)); d != "" {
-				t.Error(d)
+				t.Errorf("entry (-want +got):\n%s", d)
 			}
 		})
 	}
@@ -101,23 +100,4 @@ func FuzzEntry(f *testing.F) {
 		}
 		ParseEntry(body, attributes, time.Time{})
 	})
-}
-
-// The time until a failed message is seen again grows, with jitter, and stays
-// far below what SQS allows.
-func TestBackoffGrowsToItsBound(t *testing.T) {
-	for receives, most := range map[int]time.Duration{0: 30 * time.Second, 1: 30 * time.Second, 2: time.Minute, 3: 2 * time.Minute, 5: 8 * time.Minute, 6: 15 * time.Minute, 1000: 15 * time.Minute} {
-		least, seen := most, map[time.Duration]bool{}
-		for range 200 {
-			d := Message{Receives: receives}.Backoff()
-			if d > most || d < most/2 {
-				t.Fatalf("%d receives: %v, want %v to %v", receives, d, most/2, most)
-			}
-			least = min(least, d)
-			seen[d] = true
-		}
-		if len(seen) < 50 {
-			t.Errorf("%d receives: no jitter", receives)
-		}
-	}
 }

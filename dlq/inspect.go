@@ -142,9 +142,9 @@ func (q *Queue) Redrive(ctx context.Context, to string) error {
 	return nil
 }
 
-// Redriven returns the progress of the last redrive of this queue, or the zero
+// LastMove returns the progress of the last redrive of this queue, or the zero
 // Move if there was none.
-func (q *Queue) Redriven(ctx context.Context) (Move, error) {
+func (q *Queue) LastMove(ctx context.Context) (Move, error) {
 	c, err := q.open(ctx)
 	if err != nil {
 		return Move{}, err

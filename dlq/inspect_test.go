@@ -17,8 +17,7 @@ import (
 
 func arn(name string) string { return "arn:aws:sqs:us-east-1:123456789012:" + name }
 
-// visible holds the queue to that many messages that can be received now, and
-// none beside them.
+// visible checks that the queue has that many visible messages, and no others.
 func (b *bench) visible(want int) {
 	b.Helper()
 	s, err := b.queue.Status(b.Context())
@@ -28,7 +27,7 @@ func (b *bench) visible(want int) {
 	b.equal([]int{s.Visible, s.Depth()}, []int{want, want})
 }
 
-func TestPeekLeavesAllWhereItWas(t *testing.T) {
+func TestPeekLeavesMessagesInPlace(t *testing.T) {
 	for n, want := range map[int]int{-1: 0, 0: 0, 1: 1, 10: 10, 12: 12, 25: 25, 100: 25} {
 		onQueue(t, sqstest.Config{}, 0, func(b *bench) {
 			all := entries(25, 0)
@@ -54,7 +53,7 @@ func TestPeekLeavesAllWhereItWas(t *testing.T) {
 	}
 }
 
-func TestPeekDoesNotSeeWhatRests(t *testing.T) {
+func TestPeekDoesNotSeeDelayedMessages(t *testing.T) {
 	onQueue(t, sqstest.Config{}, dlq.DefaultDelay, func(b *bench) {
 		b.put(entries(3, 0)...)
 		got, err := b.queue.Peek(b.Context(), 10)
@@ -64,7 +63,7 @@ func TestPeekDoesNotSeeWhatRests(t *testing.T) {
 	})
 }
 
-func TestPeekCutShortGivesBackWhatItHas(t *testing.T) {
+func TestPeekCutShortLeavesMessagesVisible(t *testing.T) {
 	onQueue(t, sqstest.Config{}, 0, func(b *bench) {
 		b.put(entries(25, 0)...)
 		ctx, cancel := context.WithCancel(b.Context())
@@ -87,8 +86,8 @@ func TestPeekCutShortGivesBackWhatItHas(t *testing.T) {
 	})
 }
 
-// What cannot be given back comes back by itself.
-func TestPeekThatCannotGiveBack(t *testing.T) {
+// A message whose visibility cannot be changed becomes visible by itself.
+func TestPeekThatCannotChangeVisibility(t *testing.T) {
 	onQueue(t, sqstest.Config{Visibility: 12 * time.Hour}, 0, func(b *bench) {
 		b.put(entries(5, 0)...)
 		changes := 0
@@ -145,7 +144,7 @@ type doer func(*http.Request) (*http.Response, error)
 
 func (f doer) Do(r *http.Request) (*http.Response, error) { return f(r) }
 
-// saying makes a queue named q on a service that answers always the same.
+// saying returns a queue named q on a service with a fixed response.
 func saying(b *bench, answer string) *dlq.Queue {
 	client := b.server.Client(func(o *sqs.Options) {
 		o.HTTPClient = doer(func(r *http.Request) (*http.Response, error) {
@@ -156,7 +155,7 @@ func saying(b *bench, answer string) *dlq.Queue {
 	return dlq.New(b.url, 0, func(context.Context) (*sqs.Client, error) { return client, nil })
 }
 
-// The count in a redrive policy is a number, or a string, as it was set.
+// The count in a redrive policy is a number or a string, as it was set.
 func TestStatusReadsRedrivePolicies(t *testing.T) {
 	for policy, want := range map[string]dlq.Status{
 		`{\"deadLetterTargetArn\":\"arn\",\"maxReceiveCount\":3}`:     {Name: "q", MaxReceives: 3, Quarantine: "arn"},
@@ -230,13 +229,13 @@ func TestRedriveMovesAll(t *testing.T) {
 		b.server.Add(sqstest.Config{Name: "elsewhere"})
 		all := entries(25, 0)
 		b.put(all...)
-		got, err := b.queue.Redriven(b.Context())
+		got, err := b.queue.LastMove(b.Context())
 		b.equal([]any{got, err}, []any{dlq.Move{}, nil})
 
 		if err := b.queue.Redrive(b.Context(), arn("source")); err != nil {
 			b.Fatal(err)
 		}
-		got, err = b.queue.Redriven(b.Context())
+		got, err = b.queue.LastMove(b.Context())
 		b.equal([]any{got, err}, []any{dlq.Move{State: "COMPLETED", Moved: 25, Total: 25}, nil})
 		b.visible(0)
 		b.equal(len(b.server.Messages("elsewhere")), 0)
@@ -256,12 +255,12 @@ func TestRedriveMovesAll(t *testing.T) {
 		b.equal(len(moved), 25)
 		b.equal(is, want)
 
-		// The last one counts.
+		// The last redrive counts.
 		b.put(all[:2]...)
 		if err := b.queue.Redrive(b.Context(), arn("elsewhere")); err != nil {
 			b.Fatal(err)
 		}
-		got, err = b.queue.Redriven(b.Context())
+		got, err = b.queue.LastMove(b.Context())
 		b.equal([]any{got, err}, []any{dlq.Move{State: "COMPLETED", Moved: 2, Total: 2}, nil})
 		b.equal(len(b.server.Messages("elsewhere")), 2)
 	})
@@ -281,11 +280,11 @@ func TestRedriveThatFails(t *testing.T) {
 			return sqstest.Fault{}
 		})
 		b.fails(b.queue.Redrive(b.Context(), arn("source")), "q", "redrive", "AccessDenied")
-		_, err := b.queue.Redriven(b.Context())
+		_, err := b.queue.LastMove(b.Context())
 		b.fails(err, "q", "redrive", "AccessDenied")
 		b.visible(1)
 
-		got, err := saying(b, `{"Attributes":{"QueueArn":"arn"},"Results":[{"Status":"FAILED","ApproximateNumberOfMessagesMoved":3,"ApproximateNumberOfMessagesToMove":5,"FailureReason":"AWS.SimpleQueueService.NonExistentQueue"}]}`).Redriven(b.Context())
+		got, err := saying(b, `{"Attributes":{"QueueArn":"arn"},"Results":[{"Status":"FAILED","ApproximateNumberOfMessagesMoved":3,"ApproximateNumberOfMessagesToMove":5,"FailureReason":"AWS.SimpleQueueService.NonExistentQueue"}]}`).LastMove(b.Context())
 		b.equal([]any{got, err}, []any{dlq.Move{State: "FAILED", Moved: 3, Total: 5, Why: "AWS.SimpleQueueService.NonExistentQueue"}, nil})
 	})
 }

@@ -34,8 +34,8 @@ done
 quiet aws events put-rule --name SumoCWProcessDLQScheduleRule --schedule-expression 'rate(5 minutes)'
 quiet aws events put-targets --rule SumoCWProcessDLQScheduleRule --targets "Id=1,Arn=arn:aws:lambda:us-east-1:123456789012:function:SumoCWProcessDLQLambda"
 OLD=$(aws sqs create-queue --queue-name SumoCWDeadLetterQueue --query QueueUrl --output text)
-quiet aws sqs send-message --queue-url "$OLD" --message-body file://letter.json
-quiet aws sqs send-message --queue-url "$DeadLetterQueueUrl" --message-body file://letter.json
+quiet aws sqs send-message --queue-url "$OLD" --message-body file://message.json
+quiet aws sqs send-message --queue-url "$DeadLetterQueueUrl" --message-body file://message.json
 aws logs create-log-group --log-group-name /ecs/api
 aws logs create-log-group --log-group-name /ecs/web
 aws logs create-log-stream --log-group-name /ecs/web --log-stream-name web/app/1
@@ -78,10 +78,11 @@ func TestOperationsAreFollowed(t *testing.T) {
 	srv := httptest.NewTLSServer(source)
 	defer srv.Close()
 	certificate := filepath.Join(work, "ca.pem")
-	letter := transform.Pack([]byte(`{"messageType":"DATA_MESSAGE","logGroup":"/ecs/web","logStream":"web/app/1","logEvents":[{"id":"1","timestamp":1767323045000,"message":"dead-lettered"}]}`))
+	message := transform.Pack([]byte(`{"messageType":"DATA_MESSAGE","logGroup":"/ecs/web","logStream":"web/app/1","logEvents":[
+		{"id":"1","timestamp":1767323045000,"message":"dead-lettered"}]}`))
 	for name, b := range map[string][]byte{
 		certificate:                          pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}),
-		filepath.Join(work, "letter.json"):   letter,
+		filepath.Join(work, "message.json"):  message,
 		filepath.Join(work, "operations.sh"): []byte(script),
 	} {
 		if err := os.WriteFile(name, b, 0o600); err != nil {
@@ -91,7 +92,8 @@ func TestOperationsAreFollowed(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", work+"/", "../cmd/sumoship").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	cmd := exec.Command(interpreter, "../testdata/template/stack.py", "with", "../template.yaml", "SumoEndpoint="+srv.URL+"/receiver/v1/http/FIRST", "Subscription=pattern", "LogGroupPattern=^/ecs/",
+	cmd := exec.Command(interpreter, "../testdata/template/stack.py", "with", "../template.yaml",
+		"SumoEndpoint="+srv.URL+"/receiver/v1/http/FIRST", "Subscription=pattern", "LogGroupPattern=^/ecs/",
 		"--", "bash", filepath.Join(work, "operations.sh"))
 	cmd.Env = append(os.Environ(), "WORK="+work, "SSL_CERT_FILE="+certificate, "PATH="+work+":"+os.Getenv("PATH"))
 	cmd.Stdin = strings.NewReader(srv.URL + "/receiver/v1/http/SECOND\n") // for the script's read

@@ -12,7 +12,7 @@ import (
 	"sumoship/function"
 )
 
-// FitMemory concerns a whole process, so each case has one of its own.
+// FitMemory changes the whole process, so each case has its own.
 func TestFitMemory(t *testing.T) {
 	const memory = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
 	cases := map[string]struct {

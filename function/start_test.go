@@ -10,9 +10,8 @@ import (
 	"sumoship/function/lambdatest"
 )
 
-// What a package makes when the program starts, every cold start pays for, also
-// in the functions that only link it: a table of regular expressions is
-// milliseconds.
+// Every cold start pays for what a package builds when the program starts, even in
+// functions that only link it: a table of regular expressions takes milliseconds.
 func TestOurPackagesCostNothingAtTheStart(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds binaries")
@@ -25,7 +24,7 @@ func TestOurPackagesCostNothingAtTheStart(t *testing.T) {
 		for _, line := range regexp.MustCompile(`(?m)^init (\S+) .* (\d+) bytes`).FindAllStringSubmatch(string(out), -1) {
 			seen++
 			if bytes, _ := strconv.Atoi(line[2]); strings.HasPrefix(line[1], "sumoship/") && bytes > 16<<10 {
-				t.Errorf("%s: package %s makes %d bytes of data when it starts", main, line[1], bytes)
+				t.Errorf("%s: package %s allocates %d bytes when it starts", main, line[1], bytes)
 			}
 		}
 		if seen < 20 {

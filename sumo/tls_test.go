@@ -40,7 +40,8 @@ func TestDeliveryOverTLS(t *testing.T) {
 	reset, lost := sumotest.Step{Kind: sumotest.Reset}, sumotest.Step{Kind: sumotest.Lost}
 	for _, http2 := range []bool{false, true} {
 		t.Run(fmt.Sprintf("HTTP/2 offered %t", http2), func(t *testing.T) {
-			source := sumotest.New(slices.Concat(sumotest.Statuses(200, 503, 200), []sumotest.Step{reset, lost}, sumotest.Statuses(429, 200), []sumotest.Step{reset, lost})...)
+			broken := []sumotest.Step{reset, lost}
+			source := sumotest.New(slices.Concat(sumotest.Statuses(200, 503, 200), broken, sumotest.Statuses(429, 200), broken)...)
 			server := httptest.NewUnstartedServer(source)
 			server.EnableHTTP2 = http2
 			h := startTLS(t, server, 3)

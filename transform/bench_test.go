@@ -10,10 +10,12 @@ import (
 func mixed(n int) string {
 	kinds := []string{
 		"2026-01-02T03:04:05.678+00:00 INFO  [worker-7] c.e.orders.Checkout - order 4711 taken, 3 items, 17 ms",
-		`{"level":"info","time":"2026-01-02T03:04:05.678Z","msg":"request","http":{"method":"GET","path":"/cart/items?id=17","status":200,"ms":12.5},"tags":["a","b"]}`,
+		`{"level":"info","time":"2026-01-02T03:04:05.678Z","msg":"request",` +
+			`"http":{"method":"GET","path":"/cart/items?id=17","status":200,"ms":12.5},"tags":["a","b"]}`,
 		`203.0.113.7 - - [02/Jan/2026:03:04:05 +0000] "GET /cart HTTP/1.1" 200 5316 "https://shop.example.com/" "Mozilla/5.0 (X11; Linux x86_64)" 0.012` + "\n",
 		stamp + "\t" + id + "\tINFO\tcart has 3 items\n",
-		"java.lang.IllegalStateException: no stock\n\tat com.example.Orders.take(Orders.java:42)\n\tat com.example.Main.main(Main.java:7)\nCaused by: java.io.IOException: closed\n\t... 12 more\n",
+		"java.lang.IllegalStateException: no stock\n\tat com.example.Orders.take(Orders.java:42)\n" +
+			"\tat com.example.Main.main(Main.java:7)\nCaused by: java.io.IOException: closed\n\t... 12 more\n",
 		"Zahlung für Auftrag 4711 bestätigt – 17 €",
 	}
 	messages := make([]string, n)

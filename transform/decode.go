@@ -366,54 +366,16 @@ func subpart(b []byte) int {
 // index.
 func parse(doc []byte, index []eventIndex) (*Batch, error) {
 	b := &Batch{doc: doc, index: index}
-	var kind []byte
-	shape := ""
+	p := parser{Batch: b, spare: index, odd: -1}
 	start := scanSpace(doc, 0)
-	end := scanObject(doc, start, func(key []byte, i int) int {
-		if keyIs(key, "logEvents") && i < len(doc) && doc[i] == '[' {
-			b.n, b.index, shape = 0, index, ""
-			end := scanArray(doc, i, func(i int) int {
-				m := indexEvent(doc, i)
-				if len(b.index) == b.n && b.n < maxIndexed {
-					b.index = append(b.index, m)
-				}
-				if m.end != 0 {
-					b.n++
-					return int(m.end)
-				}
-				if i < len(doc) && doc[i] != '{' && shape == "" {
-					shape = fmt.Sprintf("logEvents[%d] is not an object", b.n)
-				}
-				b.n++
-				end, _ := scanValue(doc, i, 2)
-				return end
-			})
-			b.from, b.to = i, end
-			return end
-		}
-		end, _ := scanValue(doc, i, 1)
-		if end < 0 {
-			return end
-		}
-		switch value := doc[i:end]; {
-		case keyIs(key, "messageType"):
-			kind = value
-		case keyIs(key, "logGroup"):
-			b.LogGroup, b.named.group = text(value), value[0] == '"'
-		case keyIs(key, "logStream"):
-			b.LogStream, b.named.stream = text(value), value[0] == '"'
-		case keyIs(key, "logEvents"):
-			b.from, b.to = 0, 0
-		}
-		return end
-	})
+	end := scanObject(doc, start, p.member)
 	if end < 0 || scanSpace(doc, end) != len(doc) {
 		if _, _, _, ok := isJSON(doc); ok {
 			return nil, failed(StageDocument, "not a JSON object")
 		}
 		return nil, failed(StageDocument, "not exactly one JSON document")
 	}
-	switch string(kind) {
+	switch string(p.messageType) {
 	case `"CONTROL_MESSAGE"`:
 		return &Batch{Control: true, LogGroup: b.LogGroup, LogStream: b.LogStream, doc: doc}, nil
 	case `"DATA_MESSAGE"`, "", "null": // without a type it can only be data
@@ -423,10 +385,59 @@ func parse(doc []byte, index []eventIndex) (*Batch, error) {
 	switch {
 	case b.to == 0:
 		return nil, failed(StageDocument, "logEvents is missing or not an array")
-	case shape != "":
-		return nil, failed(StageDocument, "%s", shape)
+	case p.odd >= 0:
+		return nil, failed(StageDocument, "logEvents[%d] is not an object", p.odd)
 	}
 	return b, nil
+}
+
+// parser fills a batch from its document. Of several members of one name the last
+// counts.
+type parser struct {
+	*Batch
+	spare       []eventIndex // an empty index to append to
+	messageType []byte       // as it is written
+	odd         int          // the first event that is not an object; -1 if all are
+}
+
+// member reads the member of the document whose value is at i, and returns its end.
+func (p *parser) member(key []byte, i int) (end int) {
+	events := keyIs(key, "logEvents")
+	if events && i < len(p.doc) && p.doc[i] == '[' {
+		p.n, p.index, p.odd = 0, p.spare, -1
+		p.from, p.to = i, scanArray(p.doc, i, p.event)
+		return p.to
+	}
+	if end, _ = scanValue(p.doc, i, 1); end < 0 {
+		return end
+	}
+	switch value := p.doc[i:end]; {
+	case events:
+		p.from, p.to = 0, 0
+	case keyIs(key, "messageType"):
+		p.messageType = value
+	case keyIs(key, "logGroup"):
+		p.LogGroup, p.named.group = text(value), value[0] == '"'
+	case keyIs(key, "logStream"):
+		p.LogStream, p.named.stream = text(value), value[0] == '"'
+	}
+	return end
+}
+
+// event reads the event at i, and returns its end.
+func (p *parser) event(i int) (end int) {
+	x := indexEvent(p.doc, i)
+	if len(p.index) == p.n && p.n < maxIndexed {
+		p.index = append(p.index, x)
+	}
+	if end = int(x.end); end == 0 {
+		if i < len(p.doc) && p.doc[i] != '{' && p.odd < 0 {
+			p.odd = p.n
+		}
+		end, _ = scanValue(p.doc, i, 2)
+	}
+	p.n++
+	return end
 }
 
 // text returns the content of a JSON string, "" for any other value.

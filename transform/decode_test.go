@@ -414,10 +414,12 @@ func TestDecodeReadsEveryDocument(t *testing.T) {
 		{"keys with escapes", `{"log\u0047roup":"g","log\u0045vents":[{"messag\u0065":"x"}]}`, "g", "", false, []string{`{"messag\u0065":"x"}`}},
 		{"ids of all kinds", `{"logEvents":[{"id":1e3,"message":"a"},{"id":"1","message":"b"},{"id":null,"message":"c"},{"message":"d"}]}`, "", "", false,
 			[]string{`{"id":1e3,"message":"a"}`, `{"id":"1","message":"b"}`, `{"id":null,"message":"c"}`, `{"message":"d"}`}},
-		{"unknown keys", `{"x":[{"logEvents":[{}]}],"logEvents":[{"message":"x","y":{"message":"z"}}],"policyLevel":"ACCOUNT_LEVEL_POLICY"}`, "", "", false, []string{`{"message":"x","y":{"message":"z"}}`}},
+		{"unknown keys", `{"x":[{"logEvents":[{}]}],"logEvents":[{"message":"x","y":{"message":"z"}}],"policyLevel":"ACCOUNT_LEVEL_POLICY"}`,
+			"", "", false, []string{`{"message":"x","y":{"message":"z"}}`}},
 		{"the last of two arrays", `{"logEvents":[{"message":"x"}],"logEvents":[{"message":"y"}]}`, "", "", false, []string{`{"message":"y"}`}},
 		{"the last of two, the first no array of objects", `{"logEvents":[7],"logEvents":[{"message":"y"}]}`, "", "", false, []string{`{"message":"y"}`}},
-		{"control", `{"messageType":"CONTROL_MESSAGE","logGroup":"g","logStream":"s","logEvents":[{"id":"","timestamp":1,"message":"CWL CONTROL MESSAGE: Checking health of destination Lambda."}]}`, "g", "s", true, []string{}},
+		{"control", `{"messageType":"CONTROL_MESSAGE","logGroup":"g","logStream":"s","logEvents":[
+			{"id":"","timestamp":1,"message":"CWL CONTROL MESSAGE: Checking health of destination Lambda."}]}`, "g", "s", true, []string{}},
 		{"control without events", `{"messageType":"CONTROL_MESSAGE"}`, "", "", true, []string{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -514,9 +516,11 @@ func FuzzDecode(f *testing.F) {
 	for _, doc := range []string{
 		small,
 		`{"messageType":"CONTROL_MESSAGE"}`,
-		withMessages("a\nb\r\u2028", ` {"a" : [1.0, "\ud800"], "_sumo_metadata":{"category":["a",1]}} `, "REPORT RequestId: 108af3bb-a79b-11e6-8bd7-91c363cc05d9", "", "0"),
+		withMessages("a\nb\r\u2028", ` {"a" : [1.0, "\ud800"], "_sumo_metadata":{"category":["a",1]}} `,
+			"REPORT RequestId: 108af3bb-a79b-11e6-8bd7-91c363cc05d9", "", "0"),
 		withMessages("2016-11-10T23:11:54.523Z\t108af3bb-a79b-11e6-8bd7-91c363cc05d9\tINFO\tsome\n", "END"),
-		document(`{"message":7,"requestID":null,"level":1,"logStream":[ ],"logGroup":{ },"extractedFields":{}}`, `{ "message" : "\ud83d \ude00\u0022\/" , "requestID":"x" }`, `{}`),
+		document(`{"message":7,"requestID":null,"level":1,"logStream":[ ],"logGroup":{ },"extractedFields":{}}`,
+			`{ "message" : "\ud83d \ude00\u0022\/" , "requestID":"x" }`, `{}`),
 		document("{\"message\":\"\xf0\x9f\"}"),
 	} {
 		f.Add([]byte(doc), true)

@@ -18,7 +18,8 @@ func TestReadInput(t *testing.T) {
 		{"logStreamName":"s1","timestamp":3,"message":"c\n","eventId":"e3"}],
 		"searchedLogStreams":[],"nextToken":"t"}`
 	const (
-		fromS1 = `{"logEvents":[{"id":"e1","timestamp":1,"message":"a \u003cb\u003e \ud800"},{"id":"e3","timestamp":3,"message":"c\n"}],"logGroup":"/ecs/web","logStream":"s1","messageType":"DATA_MESSAGE"}`
+		fromS1 = `{"logEvents":[{"id":"e1","timestamp":1,"message":"a \u003cb\u003e \ud800"},` +
+			`{"id":"e3","timestamp":3,"message":"c\n"}],"logGroup":"/ecs/web","logStream":"s1","messageType":"DATA_MESSAGE"}`
 		fromS2 = `{"logEvents":[{"id":"e2","timestamp":2,"message":"b"}],"logGroup":"/ecs/web","logStream":"s2","messageType":"DATA_MESSAGE"}`
 	)
 	// What Decode reads is given as its document, anything else as it is, in quotes.
@@ -34,8 +35,11 @@ func TestReadInput(t *testing.T) {
 		{"control", `{"messageType":"CONTROL_MESSAGE","logEvents":[]}`, []string{`{"messageType":"CONTROL_MESSAGE","logEvents":[]}`}},
 		{"payload without a type", `{"logEvents":[]}`, []string{`{"logEvents":[]}`}},
 		{"filter-log-events", filtered, []string{fromS1, fromS2}},
-		{"get-log-events", `{"events":[{"timestamp":1,"message":"x","ingestionTime":2}],"nextForwardToken":"f/1"}`, []string{`{"logEvents":[{"timestamp":1,"message":"x"}],"logGroup":"/ecs/web","logStream":"","messageType":"DATA_MESSAGE"}`}},
-		{"events that are not strings", `{"events":[{"message":{ "a" : 1.0 },"timestamp":12345678901234567890,"eventId":7}, {}]}`, []string{`{"logEvents":[{"id":7,"timestamp":12345678901234567890,"message":{"a":1.0}},{}],"logGroup":"/ecs/web","logStream":"","messageType":"DATA_MESSAGE"}`}},
+		{"get-log-events", `{"events":[{"timestamp":1,"message":"x","ingestionTime":2}],"nextForwardToken":"f/1"}`,
+			[]string{`{"logEvents":[{"timestamp":1,"message":"x"}],"logGroup":"/ecs/web","logStream":"","messageType":"DATA_MESSAGE"}`}},
+		{"events that are not strings", `{"events":[{"message":{ "a" : 1.0 },"timestamp":12345678901234567890,"eventId":7}, {}]}`,
+			[]string{`{"logEvents":[{"id":7,"timestamp":12345678901234567890,"message":{"a":1.0}},{}],` +
+				`"logGroup":"/ecs/web","logStream":"","messageType":"DATA_MESSAGE"}`}},
 		{"all kinds", payload + filtered + "[" + event + "]" + event, []string{payload, fromS1, fromS2, small, small}},
 		{"filter-log-events that found nothing", `{"events":[],"searchedLogStreams":[]}`, []string{}},
 		{"empty array", " [ ] ", []string{}},

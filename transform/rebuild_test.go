@@ -43,6 +43,7 @@ func TestRebuildKeepsRequestIDs(t *testing.T) {
 		text   = `{"message":"text"}`
 		withID = `{"message":"text","requestID":"` + id + `"}`
 		noID   = `{"message":"text","requestID":null}`
+		both   = `{"requestID":"x","message":"Z ` + id2 + `"}`
 	)
 	for _, tt := range []struct {
 		name   string
@@ -58,8 +59,9 @@ func TestRebuildKeepsRequestIDs(t *testing.T) {
 		{"before any id", []string{text, start, text}, []int{0, 2}, []string{text, withID}},
 		{"rebuilt before", []string{start, withID, noID, text}, []int{0, 1, 2, 3}, []string{start, withID, noID, text}},
 		{"rebuilt before, without what ends it", []string{start, noID, text}, []int{0, 2}, []string{start, noID}},
-		{"an id of its own and another", []string{`{"requestID":"x","message":"Z ` + id2 + `"}`, text}, []int{0, 1}, []string{`{"requestID":"x","message":"Z ` + id2 + `"}`, strings.Replace(withID, id, id2, 1)}},
-		{"white space", []string{start, "{ \"message\" : \"text\"\r\n\t }", "{ }"}, []int{1, 2}, []string{`{ "message" : "text","requestID":"` + id + `"}`, `{"requestID":"` + id + `"}`}},
+		{"an id of its own and another", []string{both, text}, []int{0, 1}, []string{both, strings.Replace(withID, id, id2, 1)}},
+		{"white space", []string{start, "{ \"message\" : \"text\"\r\n\t }", "{ }"}, []int{1, 2},
+			[]string{`{ "message" : "text","requestID":"` + id + `"}`, `{"requestID":"` + id + `"}`}},
 		{"as it was written", []string{`{"message":"\u0041\/\ud800","n":1.0,"n":1e3}`}, []int{0}, []string{`{"message":"\u0041\/\ud800","n":1.0,"n":1e3}`}},
 	} {
 		parts, unfit := decode(t, document(tt.events...)).Rebuild(func(i int) bool { return slices.Contains(tt.keep, i) }, 1<<20)
@@ -80,7 +82,8 @@ func TestRebuildKeepsRequestIDs(t *testing.T) {
 }
 
 func TestRebuildKeepsTheDocument(t *testing.T) {
-	const head, tail = ` {"owner" : "1", "logEvents":7, "x":{"logEvents":[{}]}, "logEvents" : `, ` ,"logGroup":"\u0067","policyLevel":"ACCOUNT_LEVEL_POLICY", "n":1e3 }` + "\n"
+	const head = ` {"owner" : "1", "logEvents":7, "x":{"logEvents":[{}]}, "logEvents" : `
+	const tail = ` ,"logGroup":"\u0067","policyLevel":"ACCOUNT_LEVEL_POLICY", "n":1e3 }` + "\n"
 	b := decode(t, head+`[ {"message":"a"} , {"message":"b"} ]`+tail)
 	parts, _ := b.Rebuild(func(i int) bool { return i == 1 }, 1<<20)
 	rebuilt, err := Decode(parts[0].Event, DefaultLimit)
@@ -152,7 +155,8 @@ func randomBatch(r *rand.Rand) string {
 		}[r.IntN(21)]
 		events = append(events, space()+"{"+space()+fmt.Sprintf(`"id":"%d","n":%[1]d,`, n)+event+space()+"}"+space())
 	}
-	return `{"messageType":"DATA_MESSAGE","owner":"1","logStream":"s","logEvents":` + space() + `[` + strings.Join(events, ",") + `]` + space() + `,"logGroup":"g","later":[1.0, {}]}`
+	return `{"messageType":"DATA_MESSAGE","owner":"1","logStream":"s","logEvents":` + space() +
+		`[` + strings.Join(events, ",") + `]` + space() + `,"logGroup":"g","later":[1.0, {}]}`
 }
 
 // numbers are the numbers of the events in a document, and its other members.

@@ -312,21 +312,8 @@ func (w *writer) appendRecord(dst, value, body, id []byte) []byte {
 	dst = append(dst, '{')
 	for i := range e.members {
 		m := &e.members[i]
-		switch m.kind {
-		case extractedFields:
+		if w.omits(m, id) {
 			continue
-		case eventID:
-			if !w.EventID {
-				continue
-			}
-		case timestamp:
-			if w.Format.vpc() {
-				continue
-			}
-		case reqID:
-			if id == nil && string(m.value) == "null" {
-				continue
-			}
 		}
 		done[m.kind] = true
 		dst = append(comma(dst), m.key...)
@@ -350,13 +337,30 @@ func (w *writer) appendRecord(dst, value, body, id []byte) []byte {
 	if e.level != "" && !done[level] {
 		dst = append(append(append(comma(dst), `"level":"`...), e.level...), '"')
 	}
-	if v := w.info[logStream]; v != nil && !done[logStream] {
-		dst = append(append(comma(dst), `"logStream":`...), v...)
-	}
-	if v := w.info[logGroup]; v != nil && !done[logGroup] {
-		dst = append(append(comma(dst), `"logGroup":`...), v...)
+	for _, add := range [...]struct {
+		kind kind
+		key  string
+	}{{logStream, `"logStream":`}, {logGroup, `"logGroup":`}} {
+		if v := w.info[add.kind]; v != nil && !done[add.kind] {
+			dst = append(append(comma(dst), add.key...), v...)
+		}
 	}
 	return append(dst, '}')
+}
+
+// omits reports whether a member of the event is left out of its record.
+func (w *writer) omits(m *member, id []byte) bool {
+	switch m.kind {
+	case extractedFields:
+		return true
+	case eventID:
+		return !w.EventID
+	case timestamp:
+		return w.Format.vpc()
+	case reqID:
+		return id == nil && string(m.value) == "null"
+	}
+	return false
 }
 
 func comma(dst []byte) []byte {

@@ -224,7 +224,8 @@ func TestFlaw02ColonsStayInTheirHeader(t *testing.T) {
 }
 
 func TestFlaw03HeaderNamesAreMetadata(t *testing.T) {
-	message := `{"_sumo_metadata":{"X-Sumo-Name":"n","X-Sumo-Category":"c","X-Sumo-Host":"h","X-Sumo-Fields":"f=1","X-Sumo-Foo":"foo","x-sumo-name":"other case"},"a":1}`
+	message := `{"_sumo_metadata":{"X-Sumo-Name":"n","X-Sumo-Category":"c","X-Sumo-Host":"h","X-Sumo-Fields":"f=1",` +
+		`"X-Sumo-Foo":"foo","x-sumo-name":"other case"},"a":1}`
 	wantSource(t, Options{}, message, Source{"n", "c", "h", "f=1"})
 	if diff := cmp.Diff([]string{`{"timestamp":0,"message":{"a":1}}`}, lines(Options{}, decode(t, withMessages(message)))); diff != "" {
 		t.Errorf("records (-want +got):\n%s", diff)
@@ -392,7 +393,8 @@ func TestFlaw15WordsAreNotRequestIDs(t *testing.T) {
 		}
 	}
 	for _, message := range []string{
-		"RequestId: " + id, "x RequestId:\t\n " + id + ".", "Z " + id, `{"t":"10:00Z ` + id + `"}`, "JAZZ music Z " + id, "Z Z " + id, "Z\u00a0" + id + "é", stamp + " " + id,
+		"RequestId: " + id, "x RequestId:\t\n " + id + ".", "Z " + id, `{"t":"10:00Z ` + id + `"}`,
+		"JAZZ music Z " + id, "Z Z " + id, "Z\u00a0" + id + "é", stamp + " " + id,
 	} {
 		if got := requestIDs(t, message); got[0] != id {
 			t.Errorf("%q has the request id %q, want %s", message, got[0], id)

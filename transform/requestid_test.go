@@ -22,7 +22,8 @@ var (
 	hexUUID  = `[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}`
 	wholeID  = regexp.MustCompile(`^` + hexUUID + `$`)
 	labelled = regexp.MustCompile(`^(?:RequestId:|Z)[` + jsSpace + `]+([0-9A-Za-z_-]+)`)
-	console  = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}[^\n\r\x{2028}\x{2029}\x{10000}-\x{10ffff}]\d{3}Z[` + jsSpace + `](` + hexUUID + `)[` + jsSpace + `]` +
+	console  = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}` +
+		`[^\n\r\x{2028}\x{2029}\x{10000}-\x{10ffff}]\d{3}Z[` + jsSpace + `](` + hexUUID + `)[` + jsSpace + `]` +
 		`(?:(TRACE|DEBUG|INFO|WARN|ERROR|FATAL)(?:$|[^\p{L}\p{Nd}_]))?`)
 )
 
@@ -65,14 +66,22 @@ func checkRequestID(t *testing.T, text string) {
 // In these @ stands for a UUID and # for the time of a console line.
 var requestIDTexts = []string{
 	"", "Z", "RequestId:", "@", "Z @", "Z@", "Z  \t\n@", "RequestId: @", "RequestId:@", "RequestId:\u00a0\ufeff@ x", "RequestId: \u0085@",
-	"requestId: @", "xRequestId: @", "RequestId: RequestId: @", "RequestId: Z @", "Z RequestId: @", "ZZ @", "Z Z @", "JAZZ music Z @", "Z x Z @ RequestId: 00000000-0000-0000-0000-000000000000",
+	"requestId: @", "xRequestId: @", "RequestId: RequestId: @", "RequestId: Z @", "Z RequestId: @", "ZZ @", "Z Z @", "JAZZ music Z @",
+	"Z x Z @ RequestId: 00000000-0000-0000-0000-000000000000",
 	"RequestId: @ Z 00000000-0000-0000-0000-000000000000", "RequestId: @ RequestId: 00000000-0000-0000-0000-000000000000",
-	"Z @-", "Z @_", "Z @a", "Z @Z", "Z @`", "Z @{", "Z @[", "Z @@", "Z @0", "Z @é", "Z @.", "Z @\\", "Z @\n", "Z 0@", "Z -@", "Z {@}", "RequestId: 00000000-0000-0000-0000-00000000000g Z @", "Z 00000000-0000-0000-0000-00000000000",
-	"#\t@\tINFO\tx", "# @ x", "#\u2003@\u3000WARN\u00a0x", "#@ INFO", "#  @ INFO", "# @", "# @ ", "# @INFO", "# @\nERROR", "# @ ERRORS", "# @ ERROR-1", "# @ ERROR_1", "# @ ERROR1", "# @ ERROR\u00e9", "# @ ERROR\u0301", "# @ ERROR\u0663", "# @ ERROR\"", "# @ ERROR:",
+	"Z @-", "Z @_", "Z @a", "Z @Z", "Z @`", "Z @{", "Z @[", "Z @@", "Z @0", "Z @é", "Z @.", "Z @\\", "Z @\n", "Z 0@", "Z -@", "Z {@}",
+	"RequestId: 00000000-0000-0000-0000-00000000000g Z @", "Z 00000000-0000-0000-0000-00000000000",
+	"#\t@\tINFO\tx", "# @ x", "#\u2003@\u3000WARN\u00a0x", "#@ INFO", "#  @ INFO", "# @", "# @ ", "# @INFO", "# @\nERROR", "# @ ERRORS",
+	"# @ ERROR-1", "# @ ERROR_1", "# @ ERROR1", "# @ ERROR\u00e9", "# @ ERROR\u0301", "# @ ERROR\u0663", "# @ ERROR\"", "# @ ERROR:",
 	"# @ TRACE", "# @ DEBUG\t", "# @ FATAL INFO", "# @ info", "# @ \tINFO", " # @ INFO", "x# @ INFO", "## @ INFO",
-	"2016-11-10T23:11:54,523Z @ INFO x", "2016-11-10T23:11:54\"523Z @ INFO x", "2016-11-10T23:11:54\\523Z @ INFO x", "2016-11-10T23:11:54\t523Z @ x", "2016-11-10T23:11:54é523Z @ x", "2016-11-10T23:11:54😀523Z @ x",
-	"2016-11-10T23:11:54\n523Z @ x", "2016-11-10T23:11:54\r523Z @ x", "2016-11-10T23:11:54\u2028523Z @ x", "2016-11-10T23:11:54\u2029523Z @ x", "2016-11-10T23:11:54\u202a523Z @ x", "2016-11-10T23:11:54\uffff523Z @ x", "2016-11-10T23:11:54\U00010000523Z @ x", "2016-11-10T23:11:54\u0001523Z @ x", "2016-11-10T23:11:54.23Z @ x", "2016-11-10T23:11:54523Z @ x", "2016-11-10 23:11:54.523Z @ x", "2016-11-10T23:11:54.523 @ x",
-	"２016-11-10T23:11:54.523Z @ x", "2016-11-10T23:11:54", "2016-11-10T23:11:54.", "2016-11-10T23:11:54.523Z", "START RequestId: @ Version: 1", "REPORT RequestId: @\tDuration: 1 ms",
+	"2016-11-10T23:11:54,523Z @ INFO x", "2016-11-10T23:11:54\"523Z @ INFO x", "2016-11-10T23:11:54\\523Z @ INFO x",
+	"2016-11-10T23:11:54\t523Z @ x", "2016-11-10T23:11:54é523Z @ x", "2016-11-10T23:11:54😀523Z @ x",
+	"2016-11-10T23:11:54\n523Z @ x", "2016-11-10T23:11:54\r523Z @ x", "2016-11-10T23:11:54\u2028523Z @ x", "2016-11-10T23:11:54\u2029523Z @ x",
+	"2016-11-10T23:11:54\u202a523Z @ x", "2016-11-10T23:11:54\uffff523Z @ x", "2016-11-10T23:11:54\U00010000523Z @ x",
+	"2016-11-10T23:11:54\u0001523Z @ x", "2016-11-10T23:11:54.23Z @ x", "2016-11-10T23:11:54523Z @ x", "2016-11-10 23:11:54.523Z @ x",
+	"2016-11-10T23:11:54.523 @ x",
+	"２016-11-10T23:11:54.523Z @ x", "2016-11-10T23:11:54", "2016-11-10T23:11:54.", "2016-11-10T23:11:54.523Z", "START RequestId: @ Version: 1",
+	"REPORT RequestId: @\tDuration: 1 ms",
 }
 
 var requestIDMacros = strings.NewReplacer("@", id, "#", stamp)
@@ -110,7 +119,8 @@ func TestUUIDStandsAlone(t *testing.T) {
 	for s, want := range map[string]bool{
 		id: true, strings.ToUpper(id): true, id + " ": true, id + "é": true, id + `\n`: true, id + `"`: true,
 		"": false, id[:35]: false, id + "0": false, id + "z": false, id + "_": false, id + "-": false,
-		strings.Replace(id, "-", "_", 1): false, strings.Replace(id, "f", "g", 1): false, strings.Replace(id, "f", "@", 1): false, strings.Replace(id, "f", "`", 1): false, "{" + id + "}": false,
+		strings.Replace(id, "-", "_", 1): false, strings.Replace(id, "f", "g", 1): false,
+		strings.Replace(id, "f", "@", 1): false, strings.Replace(id, "f", "`", 1): false, "{" + id + "}": false,
 	} {
 		got := uuid([]byte(s))
 		if want && string(got) != s[:36] || !want && got != nil {

@@ -113,7 +113,8 @@ var (
 
 func FuzzText(f *testing.F) {
 	for _, s := range []string{
-		"", `a`, `\n`, `\\n`, ` \/\u002F\u0022 \u000B`, `\ud83d\ude00`, `\ud83d`, `\ude00\ud83d\n`, "\u00a0\ufeff世\u3000", `\u00a0\ufeff\u2028x\u2029\u0085`, `\\\\\\\n\n`, `\u0000\u001f`,
+		"", `a`, `\n`, `\\n`, ` \/\u002F\u0022 \u000B`, `\ud83d\ude00`, `\ud83d`, `\ude00\ud83d\n`, "\u00a0\ufeff世\u3000",
+		`\u00a0\ufeff\u2028x\u2029\u0085`, `\\\\\\\n\n`, `\u0000\u001f`,
 	} {
 		f.Add(s)
 	}

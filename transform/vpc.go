@@ -52,7 +52,7 @@ func parseNetwork(entry string) (Network, error) {
 	}
 	if strings.Contains(entry, ":") {
 		if strings.Trim(strings.ToLower(entry), "0123456789abcdef:") != "" {
-			return Network{}, fmt.Errorf("%q is not the beginning of an IPv6 address; want one such as 2001:db8:", entry)
+			return Network{}, fmt.Errorf("%q is not the beginning of an IPv6 address; want one such as 2001:db8:1", entry)
 		}
 		return Network{text: strings.ToLower(entry)}, nil
 	}

@@ -41,7 +41,7 @@ func (c *dlqRedriveCmd) Run(ctx context.Context, s streams) error {
 		}
 		bar := newBar(before.Depth(), "moving", s.err)
 		for {
-			if move, err = quarantine.Redriven(ctx); err != nil {
+			if move, err = quarantine.LastMove(ctx); err != nil {
 				return exit{exitAWS, err}
 			}
 			bar.Set(move.Moved)

@@ -143,7 +143,7 @@ func TestDLQReplayDeliversAndQuarantines(t *testing.T) {
 	}
 }
 
-// While Sumo Logic is down a replay gives up soon, says so, and loses nothing.
+// While Sumo Logic is down, a replay stops early, says so, and loses nothing.
 func TestDLQReplayDuringAnOutage(t *testing.T) {
 	server := account(t)
 	for range 5 {

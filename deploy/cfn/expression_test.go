@@ -89,7 +89,7 @@ func TestExpressionOfFunctions(t *testing.T) {
 		`{"Fn::GetAtt": ["Logs", "Arn"]}`:                                `{"Fn::GetAtt":["Logs","Arn"]}`,
 		`"{{resolve:ssm:/shop/arn}}"`:                                    `"{{resolve:ssm:/shop/arn}}"`,
 	} {
-		n, err := tree.ParseJSON([]byte(source))
+		n, err := tree.ParseJSON([]byte(source), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,7 +100,7 @@ func TestExpressionOfFunctions(t *testing.T) {
 		}
 	}
 	for _, source := range []string{`"\udb80\udc00"`, `{"Fn::Sub": "${A}\udb80\udc00"}`, `"${A}"`, `["a"]`} {
-		n, err := tree.ParseJSON([]byte(source))
+		n, err := tree.ParseJSON([]byte(source), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -75,7 +75,7 @@ func convert(def *tree.Node, shape taskdef.Shape, o Options) []finding.Finding {
 	}
 	c.read()
 	c.Recorder.Strict = o.Strict && c.fargate
-	c.validate(def, taskdef.Definition)
+	c.validate(def, taskdef.Definition())
 	c.family()
 	c.compatibilities()
 	c.platform()

@@ -43,7 +43,7 @@ func (c *converter) validate(n *tree.Node, s *taskdef.Schema) {
 	case taskdef.KindMap:
 		if ok = n.Kind() == tree.Object; ok {
 			for _, v := range n.Members() {
-				c.validate(v, taskdef.AnyText)
+				c.validate(v, s.Element)
 			}
 		}
 	case taskdef.KindList:
@@ -69,11 +69,8 @@ var unknownMember = finding.Rule{ID: "unknown-member", Severity: finding.Warning
 
 func (c *converter) validateRecord(n *tree.Node, s *taskdef.Schema) {
 	for name, v := range n.Members() {
-		m, known := s.Members[name]
-		if !known {
-			m, known = s.Members[strings.ToLower(name)]
-		}
-		if !known {
+		m := s.Member(name)
+		if m == nil {
 			c.Note(unknownMember, v, "%q is no member that sumoship knows here", name)
 			continue
 		}

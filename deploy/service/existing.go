@@ -157,7 +157,7 @@ func (s *Service) take(e *Existing) {
 		if slices.ContainsFunc(serviceState, func(state string) bool { return strings.EqualFold(state, name) }) {
 			continue
 		}
-		switch tree.Camel(name, "") {
+		switch taskdef.CamelName(name) {
 		case "launchType":
 			t.fargate = v.Str() == "FARGATE"
 			if !t.fargate && v.Str() != "" {
@@ -212,7 +212,7 @@ func (s *Service) take(e *Existing) {
 			for _, item := range v.Elements() {
 				s.knownPort(item.Field("portName"))
 			}
-			t.members = append(t.members, cfn.Prop("vpcLatticeConfigurations", v.Recase(false)))
+			t.members = append(t.members, cfn.Prop("vpcLatticeConfigurations", taskdef.Recase(v, tree.Camel)))
 		case "enableExecuteCommand":
 			t.exec, _ = v.Bool()
 			if t.exec {
@@ -312,7 +312,7 @@ func (s *Service) takeCapacity(strategy *tree.Node) {
 	for _, item := range strategy.Elements() {
 		switch provider := item.Field("capacityProvider").Str(); {
 		case provider == "FARGATE" || provider == "FARGATE_SPOT":
-			kept = append(kept, item.Recase(false))
+			kept = append(kept, taskdef.Recase(item, tree.Camel))
 		default:
 			s.about.Dropped(serviceCapacityProvider, item, "capacity provider %s runs EC2 instances, or ones that Fargate does not have", provider)
 		}
@@ -406,7 +406,7 @@ func (s *Service) takeRegistries(list *tree.Node) {
 		} else {
 			s.about.Note(serviceRegistryAddress, r, "")
 		}
-		s.taken.members = append(s.taken.members, cfn.Prop("serviceRegistries", tree.NewArray(r.Recase(false))))
+		s.taken.members = append(s.taken.members, cfn.Prop("serviceRegistries", tree.NewArray(taskdef.Recase(r, tree.Camel))))
 	}
 }
 
@@ -425,20 +425,20 @@ func (s *Service) takeDeployment(configuration *tree.Node) {
 		if v.Kind() == tree.Null {
 			continue
 		}
-		switch tree.Camel(name, "") {
+		switch taskdef.CamelName(name) {
 		case "minimumHealthyPercent":
 			if intOr0(v) < 50 {
 				s.about.Note(serviceDeploymentPercent, v, "")
 			}
-			t.deployment = append(t.deployment, cfn.Prop("minimumHealthyPercent", v.Recase(false)))
+			t.deployment = append(t.deployment, cfn.Prop("minimumHealthyPercent", taskdef.Recase(v, tree.Camel)))
 		case "maximumPercent":
-			t.deployment = append(t.deployment, cfn.Prop("maximumPercent", v.Recase(false)))
+			t.deployment = append(t.deployment, cfn.Prop("maximumPercent", taskdef.Recase(v, tree.Camel)))
 			if intOr0(v) <= 100 {
 				t.rebalancing = "DISABLED" // ECS starts the new task before it stops the old one for it
 			}
 		case "alarms":
 			if v.Field("alarmNames").Len() > 0 {
-				t.deployment = append(t.deployment, cfn.Prop("alarms", v.Recase(false)))
+				t.deployment = append(t.deployment, cfn.Prop("alarms", taskdef.Recase(v, tree.Camel)))
 			}
 		case "deploymentCircuitBreaker":
 			enabled, _ := v.Field("enable").Bool()
@@ -469,7 +469,7 @@ func (s *Service) takeTags(list *tree.Node) {
 			s.about.Dropped(serviceTagReserved, tag, "")
 			continue
 		}
-		kept = append(kept, tag.Recase(false))
+		kept = append(kept, taskdef.Recase(tag, tree.Camel))
 	}
 	if tags := cfn.Array(kept...); tags != nil {
 		s.taken.members = append(s.taken.members, cfn.Prop("tags", tags))

@@ -101,7 +101,7 @@ func (r *references) ref(n *tree.Node, name string) string {
 		return name
 	}
 	if parameter := r.from.Key("Parameters").Key(name); parameter != nil {
-		return r.parameter(n, name, parameter.Recase(true), "parameter "+name)
+		return r.parameter(n, name, taskdef.Recase(parameter, tree.Pascal), "parameter "+name)
 	}
 	return r.parameter(n, name, nil, "Ref of "+name)
 }

@@ -415,10 +415,10 @@ func (s *Service) api(v values, ownGroup, targetGroup *tree.Node) []tree.Member 
 		members = append(members, cfn.Prop("enableExecuteCommand", tree.NewBool(true)))
 	}
 	if s.taken.connect != nil {
-		members = append(members, cfn.Prop("serviceConnectConfiguration", s.taken.connect.Recase(false)))
+		members = append(members, cfn.Prop("serviceConnectConfiguration", taskdef.Recase(s.taken.connect, tree.Camel)))
 	}
 	if s.taken.volumes != nil {
-		members = append(members, cfn.Prop("volumeConfigurations", s.taken.volumes.Recase(false)))
+		members = append(members, cfn.Prop("volumeConfigurations", taskdef.Recase(s.taken.volumes, tree.Camel)))
 	}
 	return append(members, s.taken.members...)
 }

@@ -37,11 +37,7 @@ func (s *Service) task() error {
 		s.Notes = []string{ecspressoAlone}
 		return nil
 	}
-	n := taskdef.Registrable(s.definition)
-	taskdef.Conform(n, taskdef.Definition)
-	if n.Field("placementConstraints").Len() == 0 {
-		n.DeleteField("placementConstraints")
-	}
+	n := taskdef.ForTemplate(s.definition)
 	s.refs = newReferences(s.d, s.on)
 	if err := s.makeRoles(n); err != nil {
 		return err
@@ -72,7 +68,7 @@ func (s *Service) task() error {
 			n.SetField(r.member, cfn.GetAtt(r.id, "Arn"))
 		}
 	}
-	s.taskDefinition = n.Recase(true)
+	s.taskDefinition = taskdef.Recase(n, tree.Pascal)
 	return nil
 }
 

@@ -228,7 +228,7 @@ func (t *template) serve() {
 	t.add(idService, cfn.Object(
 		cfn.Prop("Type", tree.NewString("AWS::ECS::Service")),
 		cfn.Prop("DependsOn", cfn.Strings(t.first...)),
-		cfn.Prop("Properties", cfn.Object(properties...).Recase(true)),
+		cfn.Prop("Properties", taskdef.Recase(cfn.Object(properties...), tree.Pascal)),
 	))
 	t.output("ServiceName", "The service.", cfn.GetAtt(idService, "Name"))
 	t.output("TaskDefinitionArn", "The task definition.", cfn.Ref(idTask))

@@ -1,6 +1,10 @@
 package taskdef
 
-import "regexp"
+import (
+	"regexp"
+
+	"sumoship/deploy/tree"
+)
 
 // Names that ECS, CloudWatch Logs and AWS take.
 //
@@ -12,3 +16,30 @@ var (
 	Region    = regexp.MustCompile(`^[a-z]{2,}(-[a-z]+)+-\d+$`)
 	Account   = regexp.MustCompile(`^\d{12}$`)
 )
+
+// names are those of a task definition.
+//
+// Source: CloudFormation resource schema of AWS::ECS::TaskDefinition; for maps,
+// Amazon ECS API Reference, ContainerDefinition (dockerLabels), LogConfiguration
+// and FirelensConfiguration (options), DockerVolumeConfiguration (driverOpts,
+// labels).
+var names = &tree.Names{
+	Irregular: []tree.Spelling{
+		{Camel: "efsVolumeConfiguration", Pascal: "EFSVolumeConfiguration"},
+		{Camel: "fsxWindowsFileServerVolumeConfiguration", Pascal: "FSxWindowsFileServerVolumeConfiguration"},
+		{Camel: "s3filesVolumeConfiguration", Pascal: "S3FilesVolumeConfiguration"},
+		{Camel: "iam", Pascal: "IAM"},
+		{Parent: "efsVolumeConfiguration", Camel: "fileSystemId", Pascal: "FilesystemId"},
+		{Parent: "proxyConfiguration", Camel: "properties", Pascal: "ProxyConfigurationProperties"},
+	},
+	Maps: map[string]bool{"options": true, "dockerLabels": true, "driverOpts": true, "labels": true},
+}
+
+// CamelName returns the name that the ECS API gives a member, whichever case a
+// document writes it in.
+func CamelName(member string) string { return names.Camel(member, "") }
+
+// Recase returns a copy of a value with its names as the ECS API spells them,
+// tree.Camel, or as CloudFormation does, tree.Pascal. The keys of maps, such as
+// dockerLabels, stay as they are, as do intrinsic functions.
+func Recase(n *tree.Node, c tree.Case) *tree.Node { return n.Recase(names, c) }

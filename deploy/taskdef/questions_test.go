@@ -67,13 +67,16 @@ func TestUnresolved(t *testing.T) {
           Environment: [{Name: TEMPLATE, Value: "{{ .name }}"}]
           LogConfiguration: {LogDriver: awslogs, Options: {awslogs-datetime-format: "${time}"}}
 `
-	const known = `; deploy the template, or write the value there`
+	const (
+		function  = ` is an intrinsic function of CloudFormation, which ECS does not know; deploy the template, or write the value there`
+		reference = ` is a dynamic reference of CloudFormation, which ECS does not know; deploy the template, or write the value there`
+	)
 	want := []string{
-		`web.yaml:5:15: the value of /Resources/Web/Properties/Family is an intrinsic function of CloudFormation, which ECS does not know` + known,
-		`web.yaml:6:12: the value of /Resources/Web/Properties/Cpu is a dynamic reference of CloudFormation, which ECS does not know` + known,
+		`web.yaml:5:15: the value of /Resources/Web/Properties/Family` + function,
+		`web.yaml:6:12: the value of /Resources/Web/Properties/Cpu` + reference,
 		`web.yaml:9:18: the value of /Resources/Web/Properties/ContainerDefinitions/0/Image holds a placeholder, which ECS does not fill in; write the value there`,
-		`web.yaml:10:45: the value of /Resources/Web/Properties/ContainerDefinitions/0/Command/3 is a dynamic reference of CloudFormation, which ECS does not know` + known,
-		`web.yaml:10:71: the value of /Resources/Web/Properties/ContainerDefinitions/0/Command/4 is an intrinsic function of CloudFormation, which ECS does not know` + known,
+		`web.yaml:10:45: the value of /Resources/Web/Properties/ContainerDefinitions/0/Command/3` + reference,
+		`web.yaml:10:71: the value of /Resources/Web/Properties/ContainerDefinitions/0/Command/4` + function,
 	}
 	err := read(t, "web.yaml", src, taskdef.ReadOptions{}).Unresolved()
 	if err == nil {

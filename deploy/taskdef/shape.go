@@ -1,67 +1,12 @@
 package taskdef
 
 import (
-	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"sumoship/deploy/tree"
 )
-
-// taskDefinition is the type of the resource in a template.
-const ResourceType = "AWS::ECS::TaskDefinition"
-
-// bom is the byte order mark that some editors begin a file with.
-const bom = "\ufeff"
-
-// Parse reads JSON or YAML. What begins like JSON is JSON, unless the name says
-// YAML and it is none.
-func Parse(name string, src []byte) (*tree.Node, error) {
-	text := strings.TrimSpace(strings.TrimPrefix(string(src), bom))
-	if text == "" {
-		return nil, &InputError{Name: name, Line: 1, Column: 1, What: "the input is empty"}
-	}
-	ext := strings.ToLower(filepath.Ext(name))
-	named := ext == ".yaml" || ext == ".yml"
-	if text[0] == '{' || text[0] == '[' || ext == ".json" {
-		root, err := tree.ParseJSONTemplate(src)
-		if err == nil || !named {
-			return root, syntax(name, err, src)
-		}
-	}
-	root, err := tree.ParseYAML(src)
-	return root, syntax(name, err, src)
-}
-
-// syntax tells where and why a document does not read, and how that is mended if
-// it is a common mistake.
-func syntax(name string, err error, src []byte) error {
-	if err == nil {
-		return nil
-	}
-	e, ok := errors.AsType[*tree.SyntaxError](err)
-	if !ok {
-		return &InputError{Name: name, What: err.Error()}
-	}
-	lines := strings.SplitN(strings.TrimPrefix(string(src), bom), "\n", e.Line+1)
-	var rest string
-	if line := []rune(lines[min(e.Line, len(lines))-1]); e.Column <= len(line) {
-		rest = string(line[e.Column-1:])
-	}
-	help := ""
-	switch {
-	case strings.HasPrefix(rest, "{{") || strings.HasPrefix(rest, "${") || strings.HasPrefix(rest, "{%"):
-		help = "fill in the placeholder, or put it in quotes"
-	case strings.HasPrefix(rest, "//") || strings.HasPrefix(rest, "/*") || strings.HasPrefix(rest, "#"):
-		help = "JSON has no comments: take it out"
-	case strings.HasPrefix(rest, "'"):
-		help = "JSON quotes with \""
-	case strings.HasPrefix(strings.TrimSpace(lines[0]), "resource ") || strings.ToLower(filepath.Ext(name)) == ".tf":
-		help = terraform
-	}
-	return &InputError{Name: name, Line: e.Line, Column: e.Column, What: e.Message, Help: help}
-}
 
 // document finds the task definition in a document.
 func (r *reader) document(root *tree.Node) (*Document, error) {
@@ -113,9 +58,9 @@ func (r *reader) document(root *tree.Node) (*Document, error) {
 
 const shapes = "give a task definition, the output of aws ecs describe-task-definition, a list of container definitions, or a template with " + ResourceType
 
-const terraform = "give the list of containers alone, as JSON: Terraform's own language is not read"
+const terraform = "give the list of containers alone, as JSON: sumoship does not read Terraform's own language"
 
-// mergeTags adds the tags that describe gives beside a definition to it.
+// mergeTags adds the tags that describe-task-definition writes beside a definition.
 func mergeTags(definition, tags *tree.Node) {
 	if tags.Kind() != tree.Array || tags.Len() == 0 {
 		return
@@ -162,8 +107,8 @@ func (r *reader) template(d *Document, resources *tree.Node) error {
 	return nil
 }
 
-// taskDefinitions returns the resources that are task definitions, those in
-// loops too.
+// taskDefinitions returns the resources that are task definitions, also those in
+// loops.
 func taskDefinitions(resources *tree.Node) (found []*tree.Node) {
 	for name, n := range resources.Members() {
 		if n.Key("Type").Str() == ResourceType {
@@ -176,4 +121,21 @@ func taskDefinitions(resources *tree.Node) (found []*tree.Node) {
 		}
 	}
 	return found
+}
+
+// holdsDefinition reports whether a document has one of the shapes of a task
+// definition.
+func holdsDefinition(root *tree.Node) bool {
+	if root.Kind() == tree.Array {
+		for _, c := range root.Elements() {
+			if c.Field("name") == nil || c.Field("image") == nil {
+				return false
+			}
+		}
+		return root.Len() > 0
+	}
+	if resources := root.Key("Resources"); resources != nil {
+		return len(taskDefinitions(resources)) > 0
+	}
+	return root.Field("taskDefinition").Field("containerDefinitions") != nil || root.Field("containerDefinitions") != nil
 }

@@ -2,7 +2,7 @@ package tree
 
 import "strconv"
 
-// Member is a member of an object to be made.
+// Member is a member of an object that [NewObject] makes.
 type Member struct {
 	Name  string
 	Value *Node
@@ -30,8 +30,8 @@ func NewArray(values ...*Node) *Node {
 }
 
 // NewObject returns a new object with copies of the values, in this order. Names
-// are those of the ECS API, in camelCase; where the object is put decides how
-// they are written.
+// are in camelCase; the document that the object is put into decides how they are
+// written.
 func NewObject(members ...Member) *Node {
 	n := &Node{kind: Object, made: true, edited: true}
 	for _, m := range members {
@@ -40,12 +40,14 @@ func NewObject(members ...Member) *Node {
 	return n
 }
 
-// Wrap returns an object that stands around a document: it holds the members of
-// before, and then the document itself under the key name. The pointers of
-// what the document holds remain those of the document.
+// Wrap returns an object around a document: it holds the members before, and then
+// the document itself as the member name. Pointers into the document stay as they
+// are.
 func Wrap(document *Node, name string, before ...Member) *Node {
-	n := NewObject(before...)
-	n.virtual = true
+	n := &Node{kind: Object, names: document.names, made: true, edited: true, virtual: true}
+	for _, m := range before {
+		n.put(m.Name, m.Value.copy(n.names))
+	}
 	n.put(name, document)
 	return n
 }
@@ -54,8 +56,8 @@ func scalar(kind Kind, text string) *Node {
 	return &Node{kind: kind, text: text, made: true, edited: true}
 }
 
-// put appends a member to an object, add an element to an array. The value
-// becomes theirs.
+// put appends a member to an object, which then owns the value; add does the same
+// for an element of an array.
 func (n *Node) put(name string, v *Node) {
 	v.parent, v.name = n, name
 	n.fields = append(n.fields, field{name: name, value: v})
@@ -67,73 +69,70 @@ func (n *Node) add(v *Node) {
 	n.items = append(n.items, v)
 }
 
-// copy returns the value as a made one, detached, with its names spelt by
-// respell. A nil respell leaves them. A nil value is a null.
-func (n *Node) copy(respell func(name, parent string) string) *Node {
-	return n.copyIn(respell, n.Name())
-}
+// copy returns a made, detached copy of the value, for a document with these
+// names; with nil names it keeps its own. A nil value becomes a null.
+func (n *Node) copy(names *Names) *Node { return n.copyIn(names, n.Name(), asWritten) }
 
-// copyIn is copy of a value whose own name is, or will be, parent.
-func (n *Node) copyIn(respell func(name, parent string) string, parent string) *Node {
+// copyIn is copy for a value whose own name is, or will be, parent; it writes the
+// names below in a case.
+func (n *Node) copyIn(names *Names, parent string, c Case) *Node {
 	if n == nil {
 		return NewNull()
 	}
-	c := &Node{kind: n.kind, text: n.text, made: true, edited: true, tag: n.tag}
-	if respell != nil && (IsMap(parent) || n.Opaque()) {
-		respell = nil
+	if names == nil {
+		names = n.names
 	}
+	if c != asWritten && (names.isMap(parent) || n.Opaque()) {
+		c = asWritten
+	}
+	made := &Node{kind: n.kind, text: n.text, names: names, made: true, edited: true, tag: n.tag}
 	for _, f := range n.fields {
-		name := f.name
-		if respell != nil {
-			name = respell(name, parent)
-		}
-		c.put(name, f.value.copyIn(respell, f.name))
+		made.put(names.spell(f.name, parent, c), f.value.copyIn(names, f.name, c))
 	}
 	for _, item := range n.items {
-		c.add(item.copyIn(respell, parent))
+		made.add(item.copyIn(names, parent, c))
 	}
-	return c
+	return made
 }
 
-// adopt returns a copy of v to be put below n as the member name: with its names
-// in the case of the names around it.
+// adopt returns a copy of v for the member name of n, with its names in the case
+// of those around it.
 func (n *Node) adopt(name string, v *Node) *Node {
-	if inMap(n) {
-		return v.copy(nil)
+	c := asWritten
+	if !inMap(n) {
+		c = caseAround(n)
 	}
-	upper := pascal(n)
-	return v.copyIn(func(name, parent string) string { return spell(name, parent, upper) }, name)
+	return v.copyIn(n.names, name, c)
 }
 
-// touch notes that the value, or one below it, changed.
+// touch records that the value, or one below it, was edited.
 func (n *Node) touch() {
 	for ; n != nil; n = n.parent {
 		n.edited = true
 	}
 }
 
-// SetField gives the member that the schema calls name the value v. A member
-// that is there keeps its place and its key; otherwise one is appended, its key
-// in the case of those around it. It returns the node in the document: v itself
-// is copied. n must be an object.
+// SetField sets the member called name, in camelCase, to a copy of v and returns
+// that copy. An existing member keeps its place and its key; a new one is
+// appended, its key in the case of those around it. n must be an object.
 func (n *Node) SetField(name string, v *Node) *Node {
 	if i := n.fieldIndex(name); i >= 0 {
 		return n.fields[i].value.Replace(v)
 	}
-	if !inMap(n) {
-		v, name = n.adopt(name, v), spell(name, n.schemaName(), pascal(n))
-		return n.insert(name, v)
+	if inMap(n) {
+		return n.insert(name, v.copy(n.names))
 	}
-	return n.insert(name, v.copy(nil))
+	v = n.adopt(name, v)
+	return n.insert(n.names.spell(name, n.schemaName(), caseAround(n)), v)
 }
 
-// SetKey gives the member with exactly this key the value v, which is copied
-// with its names as they are. n must be an object.
+// SetKey sets the member with exactly this key to a copy of v, with its names as
+// they are, and returns that copy. n must be an object.
 func (n *Node) SetKey(name string, v *Node) *Node {
 	if i := n.keyIndex(name); i >= 0 {
-		return n.fields[i].value.replace(v.copy(nil))
+		return n.fields[i].value.replace(v.copy(n.names))
 	}
-	return n.insert(name, v.copy(nil))
+	return n.insert(name, v.copy(n.names))
 }
 
 func (n *Node) insert(name string, v *Node) *Node {
@@ -143,7 +142,7 @@ func (n *Node) insert(name string, v *Node) *Node {
 	return v
 }
 
-// DeleteField deletes the member that the schema calls name, if there is one.
+// DeleteField deletes the member called name, in camelCase, if there is one.
 func (n *Node) DeleteField(name string) { n.deleteAt(n.fieldIndex(name)) }
 
 // DeleteKey deletes the member with exactly this key, if there is one.
@@ -158,8 +157,8 @@ func (n *Node) deleteAt(i int) {
 	n.touch()
 }
 
-// Append adds a copy of v to the end of an array, and returns it. Its names are
-// written in the case of those around it.
+// Append adds a copy of v to the end of an array, with its names in the case of
+// those around it, and returns that copy. n must be an array.
 func (n *Node) Append(v *Node) *Node {
 	n.must(Array)
 	v = n.adopt(n.schemaName(), v)
@@ -168,7 +167,7 @@ func (n *Node) Append(v *Node) *Node {
 	return v
 }
 
-// Remove takes an element out of an array. An element of another array stays
+// Remove removes an element from an array. An element of another array stays
 // where it is.
 func (n *Node) Remove(child *Node) {
 	if n == nil {
@@ -184,15 +183,15 @@ func (n *Node) Remove(child *Node) {
 	}
 }
 
-// Replace gives n the value of v, which is copied, its names in the case of
-// those around n. Key, place, pointer and position of n stay. Replacing a value
-// by the same value is no edit.
+// Replace gives n a copy of the value of v, with its names in the case of those
+// around n, and returns n. Its key, place, pointer and position stay. Replacing a
+// value with an equal one is not an edit.
 func (n *Node) Replace(v *Node) *Node {
 	if n == nil {
 		return nil
 	}
 	if n.parent == nil {
-		return n.replace(v.copy(nil))
+		return n.replace(v.copy(n.names))
 	}
 	return n.replace(n.parent.adopt(n.schemaName(), v))
 }
@@ -202,6 +201,9 @@ func (n *Node) replace(v *Node) *Node {
 		return n
 	}
 	n.kind, n.text, n.fields, n.items, n.next, n.tag = v.kind, v.text, v.fields, v.items, v.next, v.tag
+	if v.names != nil {
+		n.names = v.names
+	}
 	for _, f := range n.fields {
 		f.value.parent = n
 	}
@@ -213,8 +215,8 @@ func (n *Node) replace(v *Node) *Node {
 	return n
 }
 
-// schemaName is the name of the member that n is, or of the array it is an
-// element of.
+// schemaName returns the name of the member that n is, or of the array that n is
+// an element of.
 func (n *Node) schemaName() string {
 	for ; n != nil; n = n.parent {
 		if n.name != "" {
@@ -224,16 +226,16 @@ func (n *Node) schemaName() string {
 	return ""
 }
 
-// must panics for an edit of a value that cannot have it: a mistake of the
-// program, never of a document, since rules look at kinds before they edit.
+// must panics if a value is not of the kind that an edit needs. That is a mistake
+// of the program, never of a document: rules look at kinds before they edit.
 func (n *Node) must(kind Kind) {
 	if n.Kind() != kind {
-		panic("tree: edit of " + n.Kind().String() + " as of " + kind.String())
+		panic("tree: edit of " + n.Kind().String() + ", want " + kind.String())
 	}
 }
 
-// Equal reports whether two values are the same: same kinds, same members in the
-// same order, numbers and strings with the same text.
+// Equal reports whether two values are the same: the same kinds, the same members
+// in the same order, and the same text of numbers and strings.
 func Equal(a, b *Node) bool {
 	if a == nil || b == nil {
 		return a == b
@@ -254,8 +256,7 @@ func Equal(a, b *Node) bool {
 	return true
 }
 
-// Clone returns a copy of the whole document that n is in, and in it the
-// counterpart of n.
+// Clone copies the whole document that n is in, and returns the counterpart of n.
 func (n *Node) Clone() *Node {
 	if n == nil {
 		return nil
@@ -286,8 +287,6 @@ func (n *Node) Clone() *Node {
 	return found
 }
 
-// Recase returns a copy of the value, which no document holds, with its names in
-// PascalCase or camelCase. The keys of maps and of intrinsic functions stay.
-func (n *Node) Recase(upper bool) *Node {
-	return n.copy(func(name, parent string) string { return spell(name, parent, upper) })
-}
+// Recase returns a copy of the value outside of any document, with its names in a
+// case. The keys of maps and intrinsic functions stay.
+func (n *Node) Recase(names *Names, c Case) *Node { return n.copyIn(names, n.Name(), c) }

@@ -84,9 +84,9 @@ func TestEditGolden(t *testing.T) {
 			if strings.Contains(string(golden.Comment), "CRLF") {
 				input = []byte(strings.ReplaceAll(string(input), "\n", "\r\n"))
 			}
-			parse := tree.ParseYAML
+			parse := parseYAML
 			if strings.HasSuffix(golden.Files[0].Name, ".json") {
-				parse = tree.ParseJSON
+				parse = parseJSON
 			}
 			root, err := parse(input)
 			if err != nil {

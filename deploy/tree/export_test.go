@@ -16,3 +16,13 @@ func (n *Node) Raw() (text string, untouched bool) {
 	}
 	return n.src.text[n.start:n.end], true
 }
+
+// ParseStrictJSON is ParseJSON without placeholders: what encoding/json is held
+// against.
+func ParseStrictJSON(src []byte) (*Node, error) { return parseJSON(src, nil, false) }
+
+// KeyPos returns where the key of a member begins in the source.
+func (n *Node) KeyPos(name string) Pos {
+	i := n.keyIndex(name)
+	return n.src.pos(n.fields[i].keyStart)
+}

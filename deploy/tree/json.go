@@ -11,8 +11,8 @@ import (
 // bom is the byte order mark that some editors begin a file with.
 const bom = "\ufeff"
 
-// maxDepth is how deep values may be nested. A task definition in a template
-// has less than twenty levels.
+// maxDepth bounds the nesting of values. A task definition in a template has less
+// than twenty levels.
 const maxDepth = 1000
 
 // SyntaxError says why a document cannot be read, and where. Line and Column
@@ -26,21 +26,20 @@ func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("line %d, column %d: %s", e.Line, e.Column, e.Message)
 }
 
-// ParseJSON reads one JSON document, with or without a byte order mark. It is
-// stricter than encoding/json where a lenient reader would lose something:
+// ParseJSON reads one JSON document, with or without a byte order mark. Where a
+// lenient reader would lose something it is stricter than encoding/json:
 // duplicate keys, invalid UTF-8 and more than 1000 levels are errors.
 //
+// In files that are templates of JSON a placeholder, ${…} or {{ … }} on one line,
+// can stand for a value. It reads as a string that is opaque, and stays without
+// quotes where it is.
+//
 // The error is a *[SyntaxError]. Source: RFC 8259.
-func ParseJSON(src []byte) (*Node, error) { return parseJSON(src, false) }
+func ParseJSON(src []byte, names *Names) (*Node, error) { return parseJSON(src, names, true) }
 
-// ParseJSONTemplate is [ParseJSON] for files that are filled in before they are
-// JSON: a placeholder, ${…} or {{ … }} on one line, can stand where a value does.
-// It reads as a string that is opaque, and is written without quotes where it was.
-func ParseJSONTemplate(src []byte) (*Node, error) { return parseJSON(src, true) }
-
-func parseJSON(src []byte, placeholders bool) (*Node, error) {
+func parseJSON(src []byte, names *Names, placeholders bool) (*Node, error) {
 	s := newSource(string(src))
-	p := &jsonParser{src: s, text: s.text, placeholders: placeholders}
+	p := &jsonParser{src: s, text: s.text, names: names, placeholders: placeholders}
 	if strings.HasPrefix(p.text, bom) {
 		p.at = len(bom)
 	}
@@ -70,9 +69,10 @@ type jsonParser struct {
 	at    int
 	depth int
 
+	names        *Names
 	placeholders bool // may stand for values
 
-	// What the style of the document is told from.
+	// What the style of the document is derived from.
 	unit, colon     string
 	colonSeen       bool
 	arrays, objects [2]int // of scalars, laid out on one line and on several
@@ -127,7 +127,7 @@ func (p *jsonParser) value() (*Node, error) {
 	if p.at == len(p.text) {
 		return nil, p.fail(p.at, "the document ends where a value should begin")
 	}
-	n := &Node{src: p.src, start: p.at}
+	n := &Node{src: p.src, names: p.names, start: p.at}
 	var err error
 	switch c := p.text[p.at]; {
 	case p.placeholders && (c == '$' || c == '{') && p.placeholder(n):
@@ -219,7 +219,7 @@ func (p *jsonParser) object(n *Node) error {
 		}
 		if seen[f.name] || seen == nil && n.keyIndex(f.name) >= 0 {
 			first := p.src.pos(n.fields[n.keyIndex(f.name)].keyStart)
-			return p.fail(f.keyStart, "the member %q is there twice, first in line %d", f.name, first.Line)
+			return p.fail(f.keyStart, "duplicate member %q, first in line %d", f.name, first.Line)
 		}
 		if seen != nil {
 			seen[f.name] = true
@@ -315,8 +315,8 @@ func (p *jsonParser) take(c byte) bool {
 	return false
 }
 
-// open notes the indentation step of the first object or array that is laid
-// out in lines; close notes how those of scalars are laid out.
+// open records the indentation of the first object or array that is laid out in
+// lines; close records how those of scalars are laid out.
 func (p *jsonParser) open(n *Node, gap int) {
 	if p.unit == "" && p.at < len(p.text) && strings.Contains(p.text[gap:p.at], "\n") {
 		p.unit = strings.TrimPrefix(p.src.indent(p.at), p.src.indent(n.start))
@@ -391,7 +391,7 @@ func (p *jsonParser) number() (string, error) {
 			return "", err
 		}
 	} else if p.at < len(p.text) && '0' <= p.text[p.at] && p.text[p.at] <= '9' {
-		return "", p.fail(p.at-1, "a number that begins with 0")
+		return "", p.fail(p.at-1, "a number with a leading zero")
 	}
 	if p.take('.') {
 		if err := digits(); err != nil {
@@ -409,7 +409,7 @@ func (p *jsonParser) number() (string, error) {
 	return p.text[start:p.at], nil
 }
 
-// string reads a string and returns what it says.
+// string reads a string and returns its value.
 func (p *jsonParser) string() (string, error) {
 	start := p.at
 	p.at++
@@ -431,7 +431,7 @@ func (p *jsonParser) string() (string, error) {
 
 func (p *jsonParser) endless(start int) error {
 	if p.src.pos(start).Line < p.src.pos(len(p.text)).Line {
-		return p.fail(start, "a string that does not end")
+		return p.fail(start, "a string without a closing quote")
 	}
 	return p.fail(len(p.text), "the document ends inside a string: it is truncated")
 }
@@ -467,7 +467,7 @@ func (p *jsonParser) escaped(start int) (string, error) {
 				break
 			}
 			if e != 'u' {
-				return "", p.fail(p.at, "\\%s is no escape of JSON", strings.Trim(strconv.QuoteRune(firstRune(p.text[p.at+1:])), "'"))
+				return "", p.fail(p.at, "\\%s is not an escape of JSON", strings.Trim(strconv.QuoteRune(firstRune(p.text[p.at+1:])), "'"))
 			}
 			r, ok := hex4(p.text[p.at+2:])
 			if !ok {
@@ -488,7 +488,7 @@ func (p *jsonParser) escaped(start int) (string, error) {
 			}
 			b.WriteRune(r)
 		case c == '\n' || c == '\r':
-			return "", p.fail(start, "a string that does not end in its line")
+			return "", p.fail(start, "a string without a closing quote in its line")
 		case c < 0x20:
 			return "", p.fail(p.at, "a control character in a string: write it as \\u%04x", c)
 		default:

@@ -2,56 +2,90 @@ package tree
 
 import "strings"
 
-// maps are the members of a task definition whose own members are named by its
-// author, so that their keys mean what they say in every case.
-// Source: Amazon ECS API reference, ContainerDefinition (dockerLabels),
-// LogConfiguration, FirelensConfiguration (options), DockerVolumeConfiguration
-// (driverOpts, labels).
-var maps = map[string]bool{
-	"options":      true,
-	"dockerLabels": true,
-	"driverOpts":   true,
-	"labels":       true,
+// Case is one of the two ways in which documents spell the names of members.
+type Case uint8
+
+// The cases. Code calls members by their names in camelCase.
+const (
+	asWritten Case = iota
+	Camel          // containerDefinitions
+	Pascal         // ContainerDefinitions
+)
+
+// Names says how the names of a kind of document are spelt beyond the rule that
+// the first letter has the case. A nil Names has the rule alone, and takes every
+// key for a name.
+//
+// It must not change once a document was read with it.
+type Names struct {
+	Irregular []Spelling      // members whose spellings differ in more than the first letter
+	Maps      map[string]bool // members, in camelCase, whose own keys are data and not names
 }
 
-// irregular are the names that CloudFormation does not make by a capital first
-// letter: everywhere, or in the object that is the member parent of another.
-// Source: CloudFormation resource schema of AWS::ECS::TaskDefinition.
-var irregular = [...]struct{ parent, camel, pascal string }{
-	{"", "efsVolumeConfiguration", "EFSVolumeConfiguration"},
-	{"", "fsxWindowsFileServerVolumeConfiguration", "FSxWindowsFileServerVolumeConfiguration"},
-	{"", "s3filesVolumeConfiguration", "S3FilesVolumeConfiguration"},
-	{"", "iam", "IAM"},
-	{"efsVolumeConfiguration", "fileSystemId", "FilesystemId"},
-	{"proxyConfiguration", "properties", "ProxyConfigurationProperties"},
+// Spelling is a name in both cases: of the member of an object that is itself
+// the member Parent, in either case, or of any object if Parent is "".
+type Spelling struct{ Parent, Camel, Pascal string }
+
+func (s *Spelling) in(parent string) bool {
+	return s.Parent == "" || strings.EqualFold(s.Parent, parent)
 }
 
-// IsMap reports whether a member of this name, in either case, is a map whose
-// keys its author chose.
-func IsMap(name string) bool { return maps[Camel(name, "")] }
+// Camel returns the name in camelCase, which may be in either case, of a member
+// of an object that is itself the member parent of another.
+func (names *Names) Camel(name, parent string) string {
+	for i := range names.irregular() {
+		if s := &names.Irregular[i]; s.Pascal == name && s.in(parent) {
+			return s.Camel
+		}
+	}
+	return first(name, strings.ToLower)
+}
 
-// Pascal returns the name that CloudFormation gives the member that the ECS API
-// calls name, in the object that is itself the member parent of another. Both
-// may be in either case.
-func Pascal(name, parent string) string {
-	name = Camel(name, parent)
-	for _, n := range irregular {
-		if n.camel == name && (n.parent == "" || strings.EqualFold(n.parent, parent)) {
-			return n.pascal
+// Pascal is the inverse of [Names.Camel].
+func (names *Names) Pascal(name, parent string) string {
+	name = names.Camel(name, parent)
+	for i := range names.irregular() {
+		if s := &names.Irregular[i]; s.Camel == name && s.in(parent) {
+			return s.Pascal
 		}
 	}
 	return first(name, strings.ToUpper)
 }
 
-// Camel returns the name that the ECS API gives the member that CloudFormation
-// calls name. It is the inverse of [Pascal].
-func Camel(name, parent string) string {
-	for _, n := range irregular {
-		if n.pascal == name && (n.parent == "" || strings.EqualFold(n.parent, parent)) {
-			return n.camel
+func (names *Names) irregular() []Spelling {
+	if names == nil {
+		return nil
+	}
+	return names.Irregular
+}
+
+// spell writes a name in a case.
+func (names *Names) spell(name, parent string, c Case) string {
+	switch c {
+	case Camel:
+		return names.Camel(name, parent)
+	case Pascal:
+		return names.Pascal(name, parent)
+	}
+	return name
+}
+
+// same reports whether key is a spelling of name, which is in camelCase.
+func (names *Names) same(key, name, parent string) bool {
+	if len(key) == len(name) {
+		return strings.EqualFold(key, name)
+	}
+	for i := range names.irregular() {
+		if s := &names.Irregular[i]; s.Camel == name && s.Pascal == key && s.in(parent) {
+			return true
 		}
 	}
-	return first(name, strings.ToLower)
+	return false
+}
+
+// isMap reports whether the keys of the member called name are data.
+func (names *Names) isMap(name string) bool {
+	return names != nil && name != "" && names.Maps[names.Camel(name, "")]
 }
 
 // first applies f to the first letter, if it is an ASCII letter.
@@ -65,64 +99,46 @@ func first(name string, f func(string) string) string {
 	return name
 }
 
-// sameName reports whether key, in an object that is the member parent, is how
-// some document spells the member that the schema calls name.
-func sameName(key, name, parent string) bool {
-	if len(key) == len(name) {
-		return strings.EqualFold(key, name)
-	}
-	return len(key) > len(name) && Camel(key, parent) == name
-}
-
-// spell writes a name of the schema in the case of a document.
-func spell(name, parent string, pascal bool) string {
-	if pascal {
-		return Pascal(name, parent)
-	}
-	return Camel(name, parent)
-}
-
-// pascal reports whether the names around a node are PascalCase, as those of
-// CloudFormation are: its own, or those of its siblings, or those of what holds
-// them. Without any, they are camelCase.
-func pascal(n *Node) bool {
+// caseAround returns the case of the names around a node: its own, or those of
+// its siblings, or those of what holds them. Without any, it is camelCase.
+func caseAround(n *Node) Case {
 	for ; n != nil; n = n.parent {
 		if n.kind == Array {
 			for _, item := range n.items {
-				if upper, ok := caseOf(item); ok {
-					return upper
+				if c := caseOf(item); c != asWritten {
+					return c
 				}
 			}
 		}
-		if upper, ok := caseOf(n); ok {
-			return upper
+		if c := caseOf(n); c != asWritten {
+			return c
 		}
 	}
-	return false
+	return Camel
 }
 
-// caseOf tells whether the first name of an object has a capital.
-func caseOf(n *Node) (upper, ok bool) {
+// caseOf returns the case of the first name of an object that has one.
+func caseOf(n *Node) Case {
 	if n.Kind() != Object || inMap(n) || n.Opaque() {
-		return false, false
+		return asWritten
 	}
 	for _, f := range n.fields {
 		if f.name != "" {
 			switch c := f.name[0]; {
 			case 'a' <= c && c <= 'z':
-				return false, true
+				return Camel
 			case 'A' <= c && c <= 'Z':
-				return true, true
+				return Pascal
 			}
 		}
 	}
-	return false, false
+	return asWritten
 }
 
-// inMap reports whether the keys of an object are its author's.
+// inMap reports whether the keys of an object are data.
 func inMap(n *Node) bool {
 	for ; n != nil; n = n.parent {
-		if n.name != "" && IsMap(n.name) {
+		if n.names.isMap(n.name) {
 			return true
 		}
 	}

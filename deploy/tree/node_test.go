@@ -9,13 +9,25 @@ import (
 	"sumoship/deploy/tree"
 )
 
-// TestNames has every name of a task definition that CloudFormation spells in
-// its own way, and some that it does not.
+// names are some of those of a task definition.
+var names = &tree.Names{
+	Irregular: []tree.Spelling{
+		{Camel: "efsVolumeConfiguration", Pascal: "EFSVolumeConfiguration"},
+		{Camel: "iam", Pascal: "IAM"},
+		{Parent: "efsVolumeConfiguration", Camel: "fileSystemId", Pascal: "FilesystemId"},
+		{Parent: "proxyConfiguration", Camel: "properties", Pascal: "ProxyConfigurationProperties"},
+	},
+	Maps: map[string]bool{"options": true, "dockerLabels": true},
+}
+
+func parseJSON(src []byte) (*tree.Node, error) { return tree.ParseJSON(src, names) }
+func parseYAML(src []byte) (*tree.Node, error) { return tree.ParseYAML(src, names) }
+
+// TestNames has names that differ in more than the first letter, and some that
+// do not.
 func TestNames(t *testing.T) {
 	for _, c := range []struct{ parent, camel, pascal string }{
 		{"", "efsVolumeConfiguration", "EFSVolumeConfiguration"},
-		{"", "fsxWindowsFileServerVolumeConfiguration", "FSxWindowsFileServerVolumeConfiguration"},
-		{"", "s3filesVolumeConfiguration", "S3FilesVolumeConfiguration"},
 		{"authorizationConfig", "iam", "IAM"},
 		{"efsVolumeConfiguration", "fileSystemId", "FilesystemId"},
 		{"EFSVolumeConfiguration", "fileSystemId", "FilesystemId"},
@@ -28,16 +40,68 @@ func TestNames(t *testing.T) {
 		{"", "", ""}, {"", "_x", "_x"}, {"", "é", "é"},
 	} {
 		for _, name := range []string{c.camel, c.pascal} {
-			if got := tree.Pascal(name, c.parent); got != c.pascal {
+			if got := names.Pascal(name, c.parent); got != c.pascal {
 				t.Errorf("Pascal(%q, %q) = %q, want %q", name, c.parent, got, c.pascal)
 			}
-			if got := tree.Camel(name, c.parent); got != c.camel {
+			if got := names.Camel(name, c.parent); got != c.camel {
 				t.Errorf("Camel(%q, %q) = %q, want %q", name, c.parent, got, c.camel)
 			}
-			n := must(t, tree.ParseJSON, fmt.Sprintf(`{%q: {%q: 1}}`, c.parent, name))
+			n := must(t, parseJSON, fmt.Sprintf(`{%q: {%q: 1}}`, c.parent, name))
 			if n.Key(c.parent).Field(c.camel) == nil {
 				t.Errorf("Field(%q) does not find %q in %q", c.camel, name, c.parent)
 			}
+		}
+	}
+}
+
+// Without names, spellings differ in the first letter, and every key is a name.
+func TestNoNames(t *testing.T) {
+	var none *tree.Names
+	if got := none.Pascal("efsVolumeConfiguration", ""); got != "EfsVolumeConfiguration" {
+		t.Errorf("Pascal: %s", got)
+	}
+	if got := none.Camel("EFSVolumeConfiguration", ""); got != "eFSVolumeConfiguration" {
+		t.Errorf("Camel: %s", got)
+	}
+	n, err := tree.ParseJSON([]byte(`{"DockerLabels":{"a":1},"EFSVolumeConfiguration":2}`), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n.Field("dockerLabels") == nil {
+		t.Error("Field goes by the case of the first letter")
+	}
+	if got := n.Recase(nil, tree.Pascal).Source(); got != `{"DockerLabels":{"A":1},"EFSVolumeConfiguration":2}` {
+		t.Errorf("Recase: %s", got)
+	}
+	if got := n.Recase(names, tree.Camel).Source(); got != `{"dockerLabels":{"a":1},"efsVolumeConfiguration":2}` {
+		t.Errorf("Recase: %s", got)
+	}
+}
+
+// A value takes on the names of the document that it is put into, also where it
+// replaces one that has none.
+func TestNamesAreAdopted(t *testing.T) {
+	volume := tree.NewObject(tree.Member{Name: "efsVolumeConfiguration", Value: tree.NewObject(tree.Member{Name: "fileSystemId", Value: tree.NewInt(1)})})
+	for _, put := range []func(n *tree.Node) *tree.Node{
+		func(n *tree.Node) *tree.Node { return n.SetField("volume", volume) },
+		func(n *tree.Node) *tree.Node { return n.SetField("volume", tree.NewInt(1)).Replace(volume) },
+		func(n *tree.Node) *tree.Node { return n.Key("Arn").Key("Fn::GetAtt").Append(volume) },
+		func(n *tree.Node) *tree.Node {
+			for _, part := range n.Key("Arn").Key("Fn::GetAtt").Elements() {
+				return part.Replace(volume)
+			}
+			return nil
+		},
+	} {
+		n := must(t, parseYAML, "Arn: !GetAtt a.b\n")
+		v := put(n)
+		if got := v.Field("efsVolumeConfiguration").Name(); got != "EFSVolumeConfiguration" {
+			t.Errorf("%s: %s", n.Source(), got)
+		}
+		v.Field("efsVolumeConfiguration").DeleteField("fileSystemId")
+		v.Field("efsVolumeConfiguration").SetField("fileSystemId", tree.NewInt(2))
+		if v.Field("efsVolumeConfiguration").Key("FilesystemId") == nil {
+			t.Errorf("%s", n.Source())
 		}
 	}
 }
@@ -82,10 +146,10 @@ func TestValues(t *testing.T) {
 		{`[1,"a"]`, "- 1\n- a", `a list [1,"a"] text "" false, int 0 false, bool false false, opaque false`},
 		{`"a b\nc\n"`, ">\n  a\n  b\n\n  c\n", `a string "a b\nc\n" text "a b\nc\n" true, int 0 false, bool false false, opaque false`},
 	} {
-		if got := says(must(t, tree.ParseJSON, c.json)); got != c.want {
+		if got := says(must(t, parseJSON, c.json)); got != c.want {
 			t.Errorf("JSON %s\n is %s\nwant %s", c.json, got, c.want)
 		}
-		if got := says(must(t, tree.ParseYAML, c.yaml)); got != c.want {
+		if got := says(must(t, parseYAML, c.yaml)); got != c.want {
 			t.Errorf("YAML %s\n is %s\nwant %s", c.yaml, got, c.want)
 		}
 	}
@@ -93,7 +157,7 @@ func TestValues(t *testing.T) {
 
 // TestAbsent: every reader takes a nil node.
 func TestAbsent(t *testing.T) {
-	n := must(t, tree.ParseJSON, `{}`).Field("a").Key("b")
+	n := must(t, parseJSON, `{}`).Field("a").Key("b")
 	n.DeleteField("x")
 	n.DeleteKey("x")
 	n.Remove(n)
@@ -103,14 +167,14 @@ func TestAbsent(t *testing.T) {
 	for range n.Elements() {
 		t.Error("an element")
 	}
-	if n.Kind() != tree.Absent || n.Len() != 0 || n.Pointer() != "" || n.Pos() != (tree.Pos{}) || n.KeyPos("a") != (tree.Pos{}) || n.Name() != "" || n.Parent() != nil || n.Source() != "" || n.Opaque() || n.Bytes() != nil || n.Clone() != nil || n.Replace(tree.NewInt(1)) != nil {
+	if n.Kind() != tree.Absent || n.Len() != 0 || n.Pointer() != "" || n.Pos() != (tree.Pos{}) || n.Name() != "" || n.Parent() != nil || n.Source() != "" || n.Opaque() || n.Bytes() != nil || n.Clone() != nil || n.Replace(tree.NewInt(1)) != nil {
 		t.Error("something in nothing")
 	}
 }
 
 // TestPlacesStay: edits move neither pointers nor places of what they leave.
 func TestPlacesStay(t *testing.T) {
-	n := must(t, tree.ParseJSON, "[{\"a\": 1},\n {\"b/c\": [2, 3]}]")
+	n := must(t, parseJSON, "[{\"a\": 1},\n {\"b/c\": [2, 3]}]")
 	var items []*tree.Node
 	for _, item := range n.Elements() {
 		items = append(items, item)
@@ -130,7 +194,7 @@ func TestPlacesStay(t *testing.T) {
 	got := []string{three.Pointer(), fmt.Sprint(three.Pos()), fmt.Sprint(items[1].KeyPos("b/c")), added.Key("z").Pointer(), string(n.Bytes())}
 	want := []string{"/1/b~1c/1", "{24 2 14}", "{13 2 3}", "/2/z", "[{\"b/c\": [2, \"x\", 4]},\n {\"z\": null}]"}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
@@ -148,12 +212,12 @@ func TestCase(t *testing.T) {
 		`{"A":{"Containers":[]}}`:                  `{"A":{"Containers":[{"LogConfiguration":{"LogDriver":"awslogs","Options":{"mode":"x","Tag":"y"}}}]}}`,
 		`{"a":{"containers":[{"Name":"pascal"}]}}`: `{"a":{"containers":[{"Name":"pascal"},{"LogConfiguration":{"LogDriver":"awslogs","Options":{"mode":"x","Tag":"y"}}}]}}`,
 	} {
-		n := must(t, tree.ParseJSON, src)
+		n := must(t, parseJSON, src)
 		for _, v := range n.Members() {
 			v.Field("containers").Append(container)
 		}
 		if diff := cmp.Diff(want, string(n.Bytes())); diff != "" {
-			t.Error(diff)
+			t.Errorf("(-want +got):\n%s", diff)
 		}
 	}
 }
@@ -170,7 +234,7 @@ func TestAliases(t *testing.T) {
 		"deleted":   {func(n *tree.Node) { n.DeleteKey("a") }, "b:\n  k: 1\nc: [{k: 1}, 2]\n"},
 		"elsewhere": {func(n *tree.Node) { n.SetKey("d", tree.NewString("x")) }, src + "d: x\n"},
 	} {
-		n := must(t, tree.ParseYAML, src)
+		n := must(t, parseYAML, src)
 		c.edit(n)
 		if diff := cmp.Diff(c.want, string(n.Spliced())); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
@@ -180,13 +244,13 @@ func TestAliases(t *testing.T) {
 	for c := 'b'; c < 'j'; c++ {
 		bomb += fmt.Sprintf("%c: &%c [*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c]\n", c, c, c-1, c-1, c-1, c-1, c-1, c-1, c-1, c-1, c-1)
 	}
-	if _, err := tree.ParseYAML([]byte(bomb)); err == nil {
+	if _, err := parseYAML([]byte(bomb)); err == nil {
 		t.Error("a document without end was read")
 	}
 }
 
 // TestYAMLEdits has edits next to what is easily broken: comments, texts in lines,
-// what stands behind a dash, the end of the file.
+// what follows a dash, the end of the file.
 func TestYAMLEdits(t *testing.T) {
 	list := tree.NewArray(tree.NewString("x"), tree.NewString("y"))
 	for _, c := range []struct {
@@ -208,14 +272,17 @@ func TestYAMLEdits(t *testing.T) {
 		{"a:\nb: 1\n", func(n *tree.Node) { n.SetKey("a", tree.NewInt(1)) }, "a: 1\nb: 1\n"},
 		{"a: {b: 1} # why\n", func(n *tree.Node) { n.Key("a").DeleteKey("b") }, "a: {} # why\n"},
 		{"a: [1, # one\n  2, # two\n  3]\n", func(n *tree.Node) { n.Key("a").Append(tree.NewInt(4)) }, "a: [1, # one\n  2, # two\n  3, 4]\n"},
+		{"[a: 1, b: 2]\n", func(n *tree.Node) { first(n).SetKey("c", tree.NewInt(3)) }, "[{a: 1, c: 3}, b: 2]\n"},
+		{"[a: 1, b: 2]\n", func(n *tree.Node) { first(n).DeleteKey("a") }, "[{}, b: 2]\n"},
+		{"[a: 1, b: 2]\n", func(n *tree.Node) { first(n).SetKey("a", list) }, "[a: [x, \"y\"], b: 2]\n"},
 		{"a: !Ref B # why\n", func(n *tree.Node) { n.SetKey("a", tree.NewString("yes")) }, "a: \"yes\" # why\n"},
 	} {
-		n := must(t, tree.ParseYAML, c.src)
+		n := must(t, parseYAML, c.src)
 		c.edit(n)
 		if diff := cmp.Diff(c.want, string(n.Spliced())); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", c.src, diff)
 		}
-		if again, err := tree.ParseYAML(n.Spliced()); err != nil || !tree.Equal(n, again) {
+		if again, err := parseYAML(n.Spliced()); err != nil || !tree.Equal(n, again) {
 			t.Errorf("%q does not read back: %v", c.src, err)
 		}
 	}
@@ -230,9 +297,9 @@ func first(n *tree.Node) *tree.Node {
 
 // TestYAMLLaidOutAnew: a document that splicing would garble is written anew.
 func TestYAMLLaidOutAnew(t *testing.T) {
-	n := must(t, tree.ParseYAML, "0\n\t")
+	n := must(t, parseYAML, "0\n\t")
 	n.Replace(tree.NewString("12:30"))
 	if diff := cmp.Diff("\"12:30\"\n", string(n.Bytes())); diff != "" {
-		t.Error(diff)
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -12,17 +12,16 @@ type style struct {
 	newline                 string
 	colon, comma            string // with the white space around them, on one line
 	lines                   bool   // the document has several lines
-	flatArrays, flatObjects bool   // those of scalars stand on one line
-	padArray, padObject     string // white space inside the brackets of these
+	flatArrays, flatObjects bool   // those of scalars are on one line
+	padArray, padObject     string // white space inside their brackets
 }
 
-// pretty is the style of a document that has none.
+// pretty is the style of a value without a document.
 var pretty = style{unit: "  ", newline: "\n", colon: ": ", comma: ", ", lines: true}
 
-// Bytes returns the value as text: of a document that was not edited its source,
-// byte for byte; of an edited one the source with the edits. A value that is not
-// a whole document is moved to the left margin. What no document holds is
-// written as JSON.
+// Bytes returns the value as text. A document returns its source, byte for byte
+// but for what was edited. A part of a document is moved to the left margin. A
+// value outside of any document is written as JSON.
 func (n *Node) Bytes() []byte {
 	switch {
 	case n == nil:
@@ -46,8 +45,8 @@ func (n *Node) Bytes() []byte {
 	return append(b, n.src.text[n.end:]...)
 }
 
-// JSON returns the value as a JSON document with its names as they are: what
-// Bytes returns for JSON, laid out anew for YAML.
+// JSON returns the value as a JSON document: what Bytes returns for JSON, laid out
+// anew for YAML.
 func (n *Node) JSON() []byte {
 	if n == nil || n.src == nil || n.src.yaml == nil {
 		return n.Bytes()
@@ -63,7 +62,7 @@ func (n *Node) Source() string {
 	return string(appendFlat(nil, n))
 }
 
-// style is that of the document that a value stands around, or the pretty one.
+// style returns the style of the document that n wraps, pretty if there is none.
 func (n *Node) style() *style {
 	if n.virtual {
 		for _, f := range n.fields {
@@ -75,7 +74,7 @@ func (n *Node) style() *style {
 	return &pretty
 }
 
-// layout says whether an object or array stands on one line.
+// layout is how an object or array is laid out: on one line or in several.
 type layout uint8
 
 const (
@@ -83,8 +82,8 @@ const (
 	lines
 )
 
-// of is the layout of a new value in a parent of layout l: that of the element
-// before it, or that of most values of its kind in the document.
+// of returns the layout of a new value in a parent of layout l: that of the
+// element before it, or of most values of its kind in the document.
 func (l layout) of(n, sibling *Node, s *style) layout {
 	if l == flat || n.kind < Array {
 		return flat
@@ -106,7 +105,7 @@ func (l layout) of(n, sibling *Node, s *style) layout {
 	return lines
 }
 
-// deep reports whether there is more below a value than one level.
+// deep reports whether there is more than one level below a value.
 func deep(n *Node) bool {
 	for v := range n.values() {
 		if v.Len() > 0 {
@@ -124,8 +123,8 @@ func appendJSON(b []byte, n *Node, indent string, s *style, l layout) []byte {
 	return append(b, shift(string(appendSourced(nil, n, l)), n.src.indent(n.start), indent)...)
 }
 
-// shift moves all lines but the first from an indentation to another. JSON has
-// no line end inside a value that this could change.
+// shift moves all lines but the first from one indentation to another. This
+// cannot change a value of JSON, whose strings have no line breaks.
 func shift(text, from, to string) string {
 	if from == to || !strings.Contains(text, "\n") {
 		return text
@@ -143,10 +142,10 @@ func shift(text, from, to string) string {
 	return strings.Join(parts, "")
 }
 
-// part is a member or an element, in the way both are laid out.
+// part is a member or an element, which are laid out alike.
 type part struct {
-	key   string // as it is written, "" for an element
-	start int    // in the source, -1 for one that was put there
+	key   string // as written, "" for an element
+	start int    // in the source, -1 for a new one
 	value *Node
 }
 
@@ -169,9 +168,9 @@ func (n *Node) parts() []part {
 	return parts
 }
 
-// appendSourced writes a value that has its place in JSON source: as it is
-// there, but for what was edited in it. Members keep the white space around
-// them; one that is new is set as the one before it is.
+// appendSourced writes a value that is in JSON source as it is there, but for what
+// was edited in it. Members keep the white space around them; a new one is set
+// like the one before it.
 func appendSourced(b []byte, n *Node, l layout) []byte {
 	text := n.src.text
 	open, end := n.start, n.end-1
@@ -181,7 +180,7 @@ func appendSourced(b []byte, n *Node, l layout) []byte {
 	s, indent := &n.src.style, n.src.indent(n.start)
 	parts := n.parts()
 	lead := leading(text[open+1 : end])
-	if open+1+len(lead) == end || len(parts) == 0 { // nothing to be kept
+	if open+1+len(lead) == end || len(parts) == 0 { // nothing to keep
 		return appendMade(b, n, lineIndent(b, indent), s, l)
 	}
 	tail := trailing(text[open+1 : end])
@@ -240,8 +239,8 @@ func appendSourced(b []byte, n *Node, l layout) []byte {
 	return append(append(b, tail...), text[end])
 }
 
-// lineIndent returns the white space that the last line of b begins with, or
-// other if b is within its first line.
+// lineIndent returns the indentation of the last line of b, or other if b has one
+// line only.
 func lineIndent(b []byte, other string) string {
 	i := bytes.LastIndexByte(b, '\n')
 	if i < 0 {
@@ -306,7 +305,7 @@ func appendMade(b []byte, n *Node, indent string, s *style, l layout) []byte {
 	return append(b, end)
 }
 
-// appendFlat writes a value on one line, in as few bytes as it takes.
+// appendFlat writes a value on one line, without white space.
 func appendFlat(b []byte, n *Node) []byte {
 	switch n.kind {
 	case String:
@@ -336,7 +335,7 @@ func appendFlat(b []byte, n *Node) []byte {
 
 const hexDigits = "0123456789abcdef"
 
-// appendString writes a string as JSON, and nothing escaped that need not be.
+// appendString writes a string as JSON, with no escape that it can do without.
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
 	for _, r := range s {
@@ -367,8 +366,8 @@ func trailing(s string) string {
 	return s[len(strings.TrimRight(s, " \t\r\n")):]
 }
 
-// BytesLike returns a value that no document holds as a document of its own, JSON
-// or YAML, in the style of the document that other is in.
+// BytesLike returns a value outside of any document as a document of its own, in
+// the language and style of the document that other is in.
 func (n *Node) BytesLike(other *Node) []byte {
 	s := &pretty
 	if other != nil && other.src != nil {

@@ -12,14 +12,14 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// maxAliased bounds the nodes that aliases repeat, so that a short document
-// cannot stand for an endless one.
+// maxAliased bounds the nodes that aliases repeat: a few lines can repeat them
+// without end.
 const maxAliased = 100_000
 
-// yamlSource is what YAML adds to a source: how its author lays it out.
+// yamlSource is how the author of a YAML document lays it out.
 type yamlSource struct {
 	unit       int  // spaces of indentation of a level
-	compact    bool // the dashes of a list stand below its key, not further in
+	compact    bool // the dashes of a list are below its key, not further in
 	flatArrays bool // lists of scalars are written [a, b]
 	single     bool // strings are quoted 'a' rather than "a"
 }
@@ -29,27 +29,27 @@ type yamlNode struct {
 	body   int  // where the value begins, after its tag and anchor
 	flow   bool // [a, b] or {a: b}
 	short  bool // a short tag, read as the object with the long name
-	anchor bool // others may repeat it
-	alias  bool // it repeats another, that which begins at of
+	anchor bool // aliases may repeat it
+	alias  bool // it repeats the value that begins at of
 	of     int
 
 	entries []entry // of an array or object, as they are in the source
 }
 
-// entry is a member or an element in the source: it begins at the key, or at the
-// dash of an element of a block; the value ends at end.
+// entry is a member or an element in the source. It begins at the key or, for an
+// element of a block, at the dash, and ends with the value.
 type entry struct{ start, valueStart, end int }
 
 // ParseYAML reads one YAML document. The short tags of CloudFormation read as
-// their long forms, aliases as the values they repeat; timestamps are strings.
-// Duplicate keys, keys that are no scalars, and several documents are errors.
+// their long forms, aliases as the values they repeat, and timestamps as strings.
+// Duplicate keys, keys that are not scalars, and a second document are errors.
 //
 // The error is a *[SyntaxError]. Source: YAML 1.2.2; AWS CloudFormation User
 // Guide, "Intrinsic function reference".
-func ParseYAML(src []byte) (*Node, error) {
+func ParseYAML(src []byte, names *Names) (*Node, error) {
 	s := newSource(string(src))
 	s.yaml = new(yamlSource)
-	p := &yamlParser{src: s, text: s.text, anchors: map[*yaml.Node]*Node{}, indent: -1}
+	p := &yamlParser{src: s, text: s.text, names: names, anchors: map[*yaml.Node]*Node{}, indent: -1}
 	if strings.HasPrefix(p.text, bom) {
 		p.base = len(bom)
 	}
@@ -90,7 +90,7 @@ func ParseYAML(src []byte) (*Node, error) {
 	return root, nil
 }
 
-// decode calls the library, whose limits are panics in places.
+// decode calls the library, which panics at some of its limits.
 func decode(d *yaml.Decoder, n *yaml.Node) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -103,6 +103,7 @@ func decode(d *yaml.Decoder, n *yaml.Node) (err error) {
 type yamlParser struct {
 	src     *source
 	text    string
+	names   *Names
 	base    int   // after the byte order mark
 	starts  []int // of the lines, as YAML counts them
 	anchors map[*yaml.Node]*Node
@@ -110,7 +111,7 @@ type yamlParser struct {
 
 	indent int // of the block that is being read, -1 outside
 
-	// What the style of the document is told from.
+	// What the style of the document is derived from.
 	unit            int
 	compact, spread int    // dashes below their key, and further in
 	arrays          [2]int // of scalars, in flow and in block
@@ -124,8 +125,8 @@ func (p *yamlParser) fail(at int, format string, args ...any) error {
 
 var yamlLine = regexp.MustCompile(`^yaml: line (\d+): (.*)`)
 
-// syntax turns an error of the library into ours. It names a line alone; the
-// column is that of the first character of the line.
+// syntax turns an error of the library into ours. The library names a line only;
+// the column is that of the first character in it.
 func (p *yamlParser) syntax(err error) error {
 	message, line := strings.TrimPrefix(err.Error(), "yaml: "), 1
 	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
@@ -137,7 +138,7 @@ func (p *yamlParser) syntax(err error) error {
 	return p.fail(at+len(p.text[at:])-len(strings.TrimLeft(p.text[at:], " ")), "%s", message)
 }
 
-// breaks notes where lines begin. YAML 1.1 has more line breaks than others.
+// breaks records where lines begin. YAML 1.1 has line breaks that others lack.
 func (p *yamlParser) breaks() {
 	p.starts = append(p.starts, p.base)
 	for i := p.base; i < len(p.text); i++ {
@@ -167,13 +168,13 @@ func (p *yamlParser) offset(v *yaml.Node) int {
 	return i
 }
 
-// node reads a value, with what is below it.
+// node reads a value and what is below it.
 func (p *yamlParser) node(v *yaml.Node, depth int) (*Node, error) {
 	start := p.offset(v)
 	if depth > maxDepth {
 		return nil, p.fail(start, "more than %d levels of nesting", maxDepth)
 	}
-	n := &Node{src: p.src, start: start, end: start, yaml: &yamlNode{body: p.body(v, start), flow: v.Style&yaml.FlowStyle != 0, anchor: v.Anchor != ""}}
+	n := &Node{src: p.src, names: p.names, start: start, end: start, yaml: &yamlNode{body: p.body(v, start), flow: v.Style&yaml.FlowStyle != 0, anchor: v.Anchor != ""}}
 	if n.yaml.anchor {
 		p.anchors[v] = nil // until it is read, nothing can repeat it
 	}
@@ -276,7 +277,7 @@ func (p *yamlParser) scalar(n *Node, v *yaml.Node) error {
 	}
 	end, ok := p.scalarEnd(n.yaml.body, v)
 	if !ok {
-		return p.fail(n.start, "the end of this value was not found: write it in another way")
+		return p.fail(n.start, "cannot find the end of this value: write it in another way")
 	}
 	n.end = end
 	return nil
@@ -428,7 +429,7 @@ func (p *yamlParser) sequence(n *Node, v *yaml.Node, depth int) error {
 		start := child.start
 		if !n.yaml.flow {
 			if start = p.dash(child.start, n.yaml.body); start < 0 {
-				return p.fail(child.start, "the dash of this element was not found: write it in another way")
+				return p.fail(child.start, "cannot find the dash of this element: write it in another way")
 			}
 		}
 		n.yaml.entries = append(n.yaml.entries, entry{start, child.start, child.end})
@@ -448,15 +449,15 @@ func (p *yamlParser) mapping(n *Node, v *yaml.Node, depth int) error {
 		k := v.Content[i]
 		at := p.offset(k)
 		if k.Kind != yaml.ScalarNode {
-			return p.fail(at, "a key that is no plain word or string")
+			return p.fail(at, "a key that is not a word or a string")
 		}
 		f := field{name: k.Value, keyStart: at}
 		var ok bool
 		if f.keyEnd, ok = p.scalarEnd(p.body(k, at), k); !ok || f.keyEnd == at {
-			return p.fail(at, "a key that sumoship cannot place: write it as key: value")
+			return p.fail(at, "cannot find the end of this key: write it as key: value")
 		}
 		if first, twice := seen[f.name]; twice {
-			return p.fail(at, "the member %q is there twice, first in line %d", f.name, p.src.pos(first).Line)
+			return p.fail(at, "duplicate member %q, first in line %d", f.name, p.src.pos(first).Line)
 		}
 		seen[f.name] = at
 		colon := p.skip(f.keyEnd)
@@ -480,7 +481,7 @@ func (p *yamlParser) mapping(n *Node, v *yaml.Node, depth int) error {
 	return p.collectionEnd(n, '{', '}')
 }
 
-// enter notes the indentation of a block while its content is read.
+// enter sets the indentation of a block while its content is read.
 func (p *yamlParser) enter(n *Node) (leave func()) {
 	outer := p.indent
 	if !n.yaml.flow {
@@ -532,7 +533,7 @@ func (p *yamlParser) collectionEnd(n *Node, open, end byte) error {
 		if len(n.fields) == 1 { // a: b in a list
 			return nil
 		}
-		return p.fail(n.start, "the beginning of this value was not found: write it in another way")
+		return p.fail(n.start, "cannot find the beginning of this value: write it in another way")
 	}
 	at++
 	if n.Len() > 0 {
@@ -542,17 +543,17 @@ func (p *yamlParser) collectionEnd(n *Node, open, end byte) error {
 		at = p.skip(at + 1)
 	}
 	if at == len(p.text) || p.text[at] != end {
-		return p.fail(n.start, "the end of this value was not found: write it in another way")
+		return p.fail(n.start, "cannot find the end of this value: write it in another way")
 	}
 	n.end = at + 1
 	return nil
 }
 
-// alias returns the value that an alias repeats, as the alias.
+// alias returns a copy of the value that an alias repeats, in the alias's place.
 func (p *yamlParser) alias(n *Node, v *yaml.Node) (*Node, error) {
 	of := p.anchors[v.Alias]
 	if of == nil {
-		return nil, p.fail(n.start, "the alias *%s stands inside what it repeats", v.Value)
+		return nil, p.fail(n.start, "the alias *%s is inside the value that it repeats", v.Value)
 	}
 	c := of.copy(nil)
 	if p.aliased += count(c); p.aliased > maxAliased {
@@ -566,7 +567,7 @@ func (p *yamlParser) alias(n *Node, v *yaml.Node) (*Node, error) {
 	return c, nil
 }
 
-// settle notes that a copy is as the source says.
+// settle records that a copy is as in the source.
 func settle(n *Node) {
 	n.edited = false
 	for v := range n.values() {
@@ -593,7 +594,7 @@ var functions = map[string]string{
 	"!ToJsonString": "Fn::ToJsonString", "!Transform": "Fn::Transform",
 }
 
-// tagged returns the value that a tag makes of another.
+// tagged returns a value with its tag, as an object if that is a short tag.
 func tagged(n *Node, tag string) *Node {
 	name, known := functions[tag]
 	if !known {
@@ -602,7 +603,7 @@ func tagged(n *Node, tag string) *Node {
 		}
 		return n
 	}
-	outer := &Node{kind: Object, src: n.src, start: n.start, end: n.end, yaml: &yamlNode{body: n.yaml.body, short: true, anchor: n.yaml.anchor}}
+	outer := &Node{kind: Object, src: n.src, names: n.names, start: n.start, end: n.end, yaml: &yamlNode{body: n.yaml.body, short: true, anchor: n.yaml.anchor}}
 	n.start = n.yaml.body
 	if n.kind != Object && n.kind != Array {
 		n.kind = String
@@ -620,7 +621,7 @@ func tagged(n *Node, tag string) *Node {
 	return outer
 }
 
-// see notes how a list below a key is laid out; enterBlock how deep blocks are.
+// see records how a list below a key is laid out, and how far in a block is.
 func (p *yamlParser) see(n, value *Node) {
 	if n.yaml.flow || value.yaml.alias || value.yaml.short || value.Len() == 0 {
 		return
@@ -645,7 +646,7 @@ func (p *yamlParser) see(n, value *Node) {
 	}
 }
 
-// leaf reports whether a list or object has scalars alone in it.
+// leaf reports whether a list or object holds nothing but scalars.
 func leaf(n *Node) bool {
 	for v := range n.values() {
 		if v.kind >= Array {

@@ -16,15 +16,15 @@ type splice struct {
 	text       string
 }
 
-// yamlBytes returns a value of a YAML document: the source with the edits. The
-// result is read again; should it say something else, for a construct of YAML
-// that splicing does not understand, the value is laid out anew.
+// yamlBytes returns a value of a YAML document: the source with the edits. It
+// reads the result again, and lays the value out anew if that differs: splicing
+// does not understand every construct of YAML.
 func (n *Node) yamlBytes() []byte {
 	out := n.spliced()
 	if !n.edited && (n.parent == nil || n.parent.virtual) {
 		return out
 	}
-	if again, err := ParseYAML(out); err == nil && Equal(n, again) {
+	if again, err := ParseYAML(out, n.names); err == nil && Equal(n, again) {
 		return out
 	}
 	w := &yamlWriter{y: n.src.yaml, newline: n.src.style.newline}
@@ -34,7 +34,7 @@ func (n *Node) yamlBytes() []byte {
 	return []byte(w.inline(n, 0) + w.newline)
 }
 
-// spliced returns the source of a value with what was edited in it.
+// spliced returns the source of a value with the edits.
 func (n *Node) spliced() []byte {
 	w := &yamlWriter{text: n.src.text, y: n.src.yaml, newline: n.src.style.newline, anchors: map[int]bool{}}
 	begin, end := 0, len(w.text)
@@ -63,12 +63,12 @@ type yamlWriter struct {
 	text    string
 	y       *yamlSource
 	newline string
-	root    int          // offset of what is written
-	anchors map[int]bool // offsets of anchored values that stand as they were
+	root    int          // offset of the value that is written
+	anchors map[int]bool // offsets of anchored values that are as they were
 	splices []splice
 }
 
-// survey finds the anchored values that aliases can go on to repeat.
+// survey finds the anchored values that aliases can still repeat.
 func (w *yamlWriter) survey(n *Node) {
 	if n.yaml == nil || n.yaml.alias {
 		return
@@ -85,7 +85,7 @@ func (w *yamlWriter) splice(start, end int, text string) {
 	w.splices = append(w.splices, splice{start, end, text})
 }
 
-// apply returns a span of the source with the splices, which do not overlap.
+// apply returns a span of the source with the splices. They do not overlap.
 func (w *yamlWriter) apply(begin, end int) string {
 	slices.SortStableFunc(w.splices, func(a, b splice) int {
 		if a.start != b.start {
@@ -103,7 +103,7 @@ func (w *yamlWriter) apply(begin, end int) string {
 	return b.String()
 }
 
-// value splices what was edited in a value.
+// value splices the edits of a value.
 func (w *yamlWriter) value(n *Node) {
 	switch {
 	case n.yaml == nil: // below an alias
@@ -124,69 +124,88 @@ func (w *yamlWriter) value(n *Node) {
 	}
 }
 
-// replace writes a value in the place of the one that the source has.
+// replace writes a value in place of the one in the source.
 func (w *yamlWriter) replace(n *Node) {
-	start, end := n.start, n.end
-	around := n.parent
+	around := n.parent // that is in the source
 	for around != nil && around.yaml != nil && around.yaml.short {
 		around = around.parent
 	}
-	quote := quoteOf(w.text, n)
-	if around == nil || around.virtual || around.yaml.flow || n.parent != around {
-		if quote == 0 && around != nil && !around.virtual {
+	switch {
+	case around == nil || around.virtual:
+		if n.kind >= Array && n.Len() > 0 {
+			w.put(n.start, n.end, w.block(n, column(w.text, n.start), w.y.compact))
+		} else {
+			w.put(n.start, n.end, w.inline(n, quoteOf(w.text, n)))
+		}
+	case around.yaml.flow || n.parent != around:
+		quote := quoteOf(w.text, n)
+		if quote == 0 {
 			quote = keyQuote(w.text, n)
 		}
-		text := w.inline(n, quote)
-		if n.kind >= Array && n.Len() > 0 && (around == nil || around.virtual) {
-			text = w.block(n, column(w.text, start), w.y.compact)
-		}
-		w.put(start, end, text)
+		w.put(n.start, n.end, w.inline(n, quote))
+	default:
+		w.replaceInBlock(n, around)
+	}
+}
+
+// replaceInBlock writes a value behind its colon or dash in the block around. The
+// white space and the comments between them stay where they can.
+func (w *yamlWriter) replaceInBlock(n, around *Node) {
+	from, end := w.behind(around, n), n.end
+	quote, indent := quoteOf(w.text, n), column(w.text, around.yaml.body)
+	value := w.after(n, indent, around.kind == Array, compactAt(w.text, n, indent, w.y.compact), quote, w.flat(n))
+	gap := w.text[from:n.start]
+	inLines := strings.Contains(value, "\n")
+	if !inLines && gap != "" && !strings.ContainsAny(gap, "\r\n") {
+		w.put(n.start, end, value[1:])
 		return
 	}
-	// In a block, what follows the colon or the dash is written.
-	from, compact := -1, w.y.compact
-	for _, e := range around.yaml.entries {
-		if e.valueStart == start {
-			from = e.start + 1 // the dash
-			if around.kind == Object {
-				from = w.colon(around, e.start) + 1
-			}
-		}
+	comment := ""
+	if i := strings.IndexByte(gap, '#'); i >= 0 {
+		comment = " " + gap[i:lineEnd(gap, i)]
 	}
-	column := column(w.text, around.yaml.body)
-	if n.yaml.body > start || n.yaml.body < end && n.yaml.entries != nil {
-		compact = compactAt(w.text, n, column, compact)
+	if rest := w.text[end:lineEnd(w.text, end)]; inLines && strings.HasPrefix(strings.TrimLeft(rest, " \t"), "#") {
+		comment += rest
+		end += len(rest)
 	}
-	value := w.after(n, column, around.kind == Array, compact, quote, w.flat(n))
-	old := w.text[from:start]
-	comment := "" // behind the key or the value
-	if i := strings.IndexByte(old, '#'); i >= 0 {
-		comment = " " + old[i:lineEnd(old, i)]
-	}
-	if strings.Contains(value, "\n") {
-		rest := w.text[end:lineEnd(w.text, end)]
-		if strings.HasPrefix(strings.TrimLeft(rest, " \t"), "#") {
-			end, comment = end+len(rest), comment+rest
-		}
-		if head, body, ok := strings.Cut(value, w.newline); ok && comment != "" && (head == "" || strings.HasPrefix(head, " |")) {
-			value = head + comment + w.newline + body
-		} else if comment != "" {
-			value = comment + w.newline + strings.Repeat(" ", column+2) + value[1:]
-		}
-	} else {
-		if !strings.ContainsAny(old, "\r\n") && old != "" {
-			w.put(start, end, value[1:])
-			return
-		}
-		value += comment
-	}
+	value = w.commented(value, comment, indent)
 	if quote == '|' && end == len(w.text) {
-		value += w.newline // the last line of a text ends, too
+		value += w.newline // the last line of a text ends too
 	}
 	w.put(from, end, value)
 }
 
-// put splices a value, apart from what stands around it.
+// behind returns the offset behind the colon or the dash of a value in a block.
+func (w *yamlWriter) behind(block, value *Node) int {
+	for _, f := range block.fields {
+		if f.value == value {
+			return f.keyEnd + strings.IndexByte(w.text[f.keyEnd:], ':') + 1
+		}
+	}
+	for _, e := range block.yaml.entries {
+		if e.valueStart == value.start {
+			return e.start + 1
+		}
+	}
+	return value.start
+}
+
+// commented returns what goes behind a colon or a dash with a comment in its
+// first line.
+func (w *yamlWriter) commented(value, comment string, indent int) string {
+	head, body, inLines := strings.Cut(value, w.newline)
+	switch {
+	case comment == "":
+		return value
+	case !inLines:
+		return value + comment
+	case head == "" || strings.HasPrefix(head, " |"):
+		return head + comment + w.newline + body
+	}
+	return comment + w.newline + strings.Repeat(" ", indent+2) + value[1:] // of a block behind a dash
+}
+
+// put splices a value, with spaces where it would touch what is around it.
 func (w *yamlWriter) put(start, end int, value string) {
 	if before := w.text[:start]; before != "" && before != bom && !strings.ContainsAny(before[len(before)-1:], " \t\r\n[{") && !strings.ContainsAny(value[:1], " \r\n") {
 		value = " " + value
@@ -197,7 +216,8 @@ func (w *yamlWriter) put(start, end int, value string) {
 	w.splice(start, end, value)
 }
 
-// compactAt tells how the dashes of a list that is in the source are set.
+// compactAt reports whether the dashes of a list in the source are below its key;
+// other is the answer for a value without dashes.
 func compactAt(text string, n *Node, parent int, other bool) bool {
 	if len(n.yaml.entries) == 0 || n.yaml.flow {
 		return other
@@ -205,17 +225,7 @@ func compactAt(text string, n *Node, parent int, other bool) bool {
 	return column(text, n.yaml.entries[0].start) == parent
 }
 
-// colon returns the offset of the colon behind the key at an offset.
-func (w *yamlWriter) colon(n *Node, key int) int {
-	for _, f := range n.fields {
-		if f.keyStart == key && f.keyEnd > f.keyStart {
-			return f.keyEnd + strings.IndexByte(w.text[f.keyEnd:], ':')
-		}
-	}
-	return key
-}
-
-// collection splices what was edited in an object or array of the source.
+// collection splices the edits of an object or array of the source.
 func (w *yamlWriter) collection(n *Node) {
 	stays := make(map[int]*Node, n.Len()) // by the start of its entry's value
 	var added []part
@@ -233,7 +243,8 @@ func (w *yamlWriter) collection(n *Node) {
 			added = append(added, part{value: item})
 		}
 	}
-	if len(stays) == 0 {
+	pair := n.yaml.flow && n.kind == Object && w.text[n.yaml.body] != '{' // in a list, without braces
+	if len(stays) == 0 || pair && len(added) > 0 {
 		w.replace(n)
 		return
 	}
@@ -253,26 +264,37 @@ func (w *yamlWriter) collection(n *Node) {
 			w.deleteLines(n, i, any)
 		}
 	}
-	if len(added) == 0 {
-		return
+	switch {
+	case len(added) == 0:
+	case n.yaml.flow:
+		w.addFlow(n, added, last)
+	default:
+		w.addLines(n, added, last, stays[last.valueStart])
 	}
-	if n.yaml.flow {
-		separator := ", "
-		if gap := w.text[n.yaml.body+1 : n.yaml.entries[0].start]; strings.Contains(gap, "\n") {
-			separator = "," + w.newline + strings.Repeat(" ", column(w.text, n.yaml.entries[0].start))
-		}
-		for _, p := range added {
-			text := separator
-			if n.kind == Object {
-				text += w.key(p.key, w.text[last.start]) + ": "
-			}
-			w.splice(last.end, last.end, text+w.inline(p.value, w.text[last.start]))
-		}
-		return
+}
+
+// addFlow adds members or elements to a flow collection, behind the last entry
+// that stays.
+func (w *yamlWriter) addFlow(n *Node, added []part, last entry) {
+	separator, first := ", ", n.yaml.entries[0].start
+	if gap := w.text[n.yaml.body+1 : first]; strings.Contains(gap, "\n") {
+		separator = "," + w.newline + strings.Repeat(" ", column(w.text, first))
 	}
+	for _, p := range added {
+		text := separator
+		if n.kind == Object {
+			text += w.key(p.key, w.text[last.start]) + ": "
+		}
+		w.splice(last.end, last.end, text+w.inline(p.value, w.text[last.start]))
+	}
+}
+
+// addLines adds members or elements to a block, below the last entry that stays
+// and its value.
+func (w *yamlWriter) addLines(n *Node, added []part, last entry, value *Node) {
 	at, indent := lineEnd(w.text, last.end), column(w.text, n.yaml.body)
 	if at == len(w.text) {
-		w.seal(stays[last.valueStart])
+		w.seal(value)
 	}
 	for _, p := range added {
 		text := w.newline + strings.Repeat(" ", indent)
@@ -285,7 +307,7 @@ func (w *yamlWriter) collection(n *Node) {
 	}
 }
 
-// deleteLines deletes an entry of a block with its lines. Comments above it stay.
+// deleteLines deletes the lines of an entry of a block. Comments above it stay.
 func (w *yamlWriter) deleteLines(n *Node, i int, kept bool) {
 	e := n.yaml.entries[i]
 	first := n.yaml.entries[0].start
@@ -306,8 +328,8 @@ func (w *yamlWriter) deleteLines(n *Node, i int, kept bool) {
 	w.splice(begin, end, "")
 }
 
-// seal sees to it that a text in lines at the very end of the document, without a
-// last line break, does not gain one when something follows it.
+// seal keeps a text in lines at the very end of a document, without a last line
+// break, from gaining one when something follows it.
 func (w *yamlWriter) seal(n *Node) {
 	for n.Len() > 0 && n.yaml != nil && !n.yaml.alias {
 		if n.kind == Array {
@@ -337,8 +359,8 @@ func (w *yamlWriter) flat(n *Node) bool {
 	return !old && n.kind == Array && leaf(n) && w.y.flatArrays
 }
 
-// after returns what stands behind a key's colon or a dash: a space and a value,
-// or a line end and a block. The column is that of the key or dash.
+// after returns what goes behind a colon or a dash: a space and a value, or a line
+// break and a block. The column is that of the key or dash.
 func (w *yamlWriter) after(n *Node, column int, inArray, compact bool, quote byte, flat bool) string {
 	if n.kind < Array || n.Len() == 0 || flat {
 		if n.kind == String && quote == '|' && literal(n.text) {
@@ -358,7 +380,7 @@ func (w *yamlWriter) after(n *Node, column int, inArray, compact bool, quote byt
 	return w.newline + strings.Repeat(" ", column) + w.block(n, column, compact)
 }
 
-// block returns a list or object in lines, the first of which begins at column.
+// block returns a list or object in lines. The first begins at column.
 func (w *yamlWriter) block(n *Node, column int, compact bool) string {
 	var b strings.Builder
 	between := ""
@@ -408,18 +430,18 @@ func (w *yamlWriter) inline(n *Node, quote byte) string {
 	return b.String()
 }
 
-// key returns a key, quoted like another that begins with like.
+// key returns a key, quoted like another key whose first byte is like.
 func (w *yamlWriter) key(name string, like byte) string { return w.scalar(name, like) }
 
-// plain is text that YAML takes without quotes everywhere, if it is not a word
-// for something else.
+// plain is text that YAML takes without quotes everywhere, unless it is one of
+// words.
 var plain = regexp.MustCompile(`^[A-Za-z0-9_/.$(](?:[A-Za-z0-9_/.$()+=@%^~;-]|:[A-Za-z0-9_/.$()-]| [A-Za-z0-9_/.$(+=])*$`)
 
-// words are those that some version of YAML reads as booleans, and numbers to
-// the base of 60.
+// words are what some version of YAML reads as a boolean, null or a number, those
+// to the base of 60 included.
 var words = regexp.MustCompile(`^(?i:y|n|yes|no|on|off|true|false|null|~|[-+0-9:._]+)$`)
 
-// scalar returns a string, with the quotes that like is one of if it is.
+// scalar returns a string, in the quotes of like if that is a quote.
 func (w *yamlWriter) scalar(s string, like byte) string {
 	switch {
 	case like != '"' && like != '\'' && plain.MatchString(s) && !words.MatchString(s) && (&yaml.Node{Kind: yaml.ScalarNode, Value: s}).ShortTag() == "!!str":
@@ -428,7 +450,7 @@ func (w *yamlWriter) scalar(s string, like byte) string {
 		return "'" + strings.ReplaceAll(s, "'", "''") + "'"
 	}
 	b := appendString(nil, s)
-	for _, r := range s { // breaks of lines, in YAML, and what it does not print
+	for _, r := range s { // line breaks of YAML, and what is not printable there
 		if r >= 0x80 && !printable(string(r)) {
 			b = bytes.ReplaceAll(b, []byte(string(r)), fmt.Appendf(nil, "\\u%04x", r))
 		}
@@ -436,7 +458,7 @@ func (w *yamlWriter) scalar(s string, like byte) string {
 	return string(b)
 }
 
-// printable reports whether a string can stand between single quotes.
+// printable reports whether a string can be in single quotes.
 func printable(s string) bool {
 	for _, r := range s {
 		if r < 0x20 || 0x7f <= r && r < 0xa0 || r == 0x2028 || r == 0x2029 || r == 0xfeff || r == 0xfffe || r == 0xffff {
@@ -446,8 +468,7 @@ func printable(s string) bool {
 	return true
 }
 
-// literal reports whether text of several lines can be written as it is, and
-// literal writes it so.
+// literal reports whether a text of several lines can be written as it is.
 func literal(s string) bool {
 	body := strings.TrimSuffix(s, "\n")
 	if !strings.Contains(body, "\n") || strings.HasSuffix(body, "\n") || strings.TrimLeft(s, " \n") != s {
@@ -461,6 +482,7 @@ func literal(s string) bool {
 	return true
 }
 
+// literal writes a text of several lines as it is, after a | or |-.
 func (w *yamlWriter) literal(s string, column int) string {
 	body, ended := strings.CutSuffix(s, "\n")
 	b := " |"
@@ -476,8 +498,7 @@ func (w *yamlWriter) literal(s string, column int) string {
 	return b
 }
 
-// keyQuote returns the quote of the key that a value in flow stands behind, 0 if
-// it has none.
+// keyQuote returns the quote of the key of a value in flow, 0 if there is none.
 func keyQuote(text string, n *Node) byte {
 	for ; n.parent != nil; n = n.parent {
 		for _, f := range n.parent.fields {
@@ -492,8 +513,8 @@ func keyQuote(text string, n *Node) byte {
 	return 0
 }
 
-// quoteOf returns how the old value of a node is written: a quote, | for a text
-// in lines, or 0.
+// quoteOf returns how the old value of a node is written: a quote, | for a text in
+// lines, or 0.
 func quoteOf(text string, n *Node) byte {
 	if n.yaml == nil || n.yaml.alias || n.yaml.short || n.yaml.body >= len(text) || n.end == n.start {
 		return 0

@@ -24,8 +24,8 @@ import (
 	"sumoship/transform"
 )
 
-// logs writes messages as the programs do that log to CloudWatch most. The
-// same seed writes the same.
+// logs writes messages as the programs that log to CloudWatch most do, the same
+// for the same seed.
 type logs struct{ *rand.Rand }
 
 func newLogs(seed uint64) logs { return logs{rand.New(rand.NewPCG(seed, 1))} }
@@ -91,11 +91,11 @@ var logKinds = map[string]func(logs) string{
 	},
 }
 
-// mixedKinds is what mixed has in turn.
+// mixedKinds are the kinds of mixed, in turn.
 var mixedKinds = []string{"console", "json", "access", "stack", "flow", "unicode", "json", "access"}
 
-// payload is an event of CloudWatch Logs with n log events of a kind, or mixed,
-// and the document in it.
+// payload returns an event of CloudWatch Logs with n log events of a kind, or
+// mixed, and the document in it.
 func payload(kind string, n int) (event, doc []byte) {
 	l := newLogs(uint64(n))
 	var b bytes.Buffer
@@ -118,7 +118,7 @@ func payload(kind string, n int) (event, doc []byte) {
 	return transform.Pack(b.Bytes()), b.Bytes()
 }
 
-// swallow is the network: it reads what is sent and answers 200.
+// swallow is a network that reads requests and answers 200.
 type swallow struct{ bodies atomic.Int64 }
 
 func (s *swallow) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -128,7 +128,7 @@ func (s *swallow) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: 200, Body: http.NoBody, Header: http.Header{}}, nil
 }
 
-// loads are the invocations that are measured.
+// loads are the invocations to measure.
 var loads = []struct {
 	name, kind string
 	events     int
@@ -156,8 +156,8 @@ func newBenchForwarder(b testing.TB, vars map[string]string, net http.RoundTripp
 	return f
 }
 
-// codec is what no forwarder can do without: base64, gunzip and gzip, with the
-// library and level of ours and buffers that are kept.
+// codec is the least work of a forwarder: base64, gunzip and gzip, with our
+// library, our level and reused buffers.
 type codec struct {
 	packed []byte
 	doc    bytes.Buffer
@@ -192,8 +192,8 @@ func (c *codec) run(b testing.TB, event []byte) {
 	c.out.Close()
 }
 
-// BenchmarkInvocation is an invocation without its network, beside the codec
-// that it cannot do without.
+// BenchmarkInvocation measures an invocation without its network, and the codec
+// alone.
 func BenchmarkInvocation(b *testing.B) {
 	for _, l := range loads {
 		event, doc := payload(l.kind, l.events)
@@ -218,7 +218,7 @@ func BenchmarkInvocation(b *testing.B) {
 	}
 }
 
-// BenchmarkGrowth shows what more events in a payload cost.
+// BenchmarkGrowth measures the cost of more log events in a payload.
 func BenchmarkGrowth(b *testing.B) {
 	for _, n := range []int{10, 100, 1_000, 10_000, 100_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
@@ -238,7 +238,7 @@ func BenchmarkGrowth(b *testing.B) {
 			b.ReportMetric(float64(net.bodies.Load())/float64(b.N), "bodies/op")
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/event")
 			b.ReportMetric(float64(len(doc))/1e6, "doc-MB")
-			b.ReportMetric(float64(m.HeapAlloc)/1e6, "kept-MB") // event and document of the test included
+			b.ReportMetric(float64(m.HeapAlloc)/1e6, "kept-MB") // including the event and document of the test
 			runtime.KeepAlive(f)
 		})
 	}

@@ -16,7 +16,7 @@ import (
 	"sumoship/transform"
 )
 
-// The shipped binary, run as Lambda runs it, against a source that speaks TLS.
+// The binary runs as Lambda runs it, against a source with TLS.
 func TestBootstrapShipsOverTLS(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a binary")
@@ -58,8 +58,8 @@ func TestBootstrapShipsOverTLS(t *testing.T) {
 		}
 	}
 
-	// An event that cannot be read goes back to Lambda, since there is no queue
-	// here, and Lambda makes it a dead letter.
+	// Without a queue, an event that cannot be read goes back to Lambda, which
+	// dead-letters it.
 	if r := f.InvokeAsync([]byte(`{"awslogs":{"data":"SECRETDATA"}}`), 20*time.Second); r.ErrorType != "LostError" {
 		t.Errorf("a broken event: %+v", r)
 	}
@@ -67,11 +67,11 @@ func TestBootstrapShipsOverTLS(t *testing.T) {
 		t.Errorf("%d dead letters, want 1", len(f.DeadLetters))
 	}
 	if out := f.Output(); strings.Contains(out, "SECRET") {
-		t.Errorf("the log holds a secret:\n%s", out)
+		t.Errorf("the log contains a secret:\n%s", out)
 	}
 }
 
-// A function that hangs at its source still has the time to say what it lost.
+// A function whose source hangs still has time to report what it lost.
 func TestBootstrapKeepsItsDeadline(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a binary")
@@ -87,7 +87,7 @@ func TestBootstrapKeepsItsDeadline(t *testing.T) {
 	}
 }
 
-// A wrong variable stops the start and is named.
+// The binary does not start with wrong variables, and names them.
 func TestBootstrapRefusesWrongVariables(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a binary")
@@ -105,6 +105,6 @@ func TestBootstrapRefusesWrongVariables(t *testing.T) {
 		}
 	}
 	if strings.Contains(out, "SECRET") {
-		t.Errorf("the output holds a secret:\n%s", out)
+		t.Errorf("the output contains a secret:\n%s", out)
 	}
 }

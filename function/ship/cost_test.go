@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// What follows keeps the costs where docs/performance.md says they are. The
-// race detector would measure itself.
+// These tests hold the costs in docs/performance.md. The race detector would
+// measure itself.
 
 // An invocation allocates for itself and for each of its bodies, not for each
 // of its events.
@@ -34,8 +34,8 @@ func TestAllocationsDoNotGrowWithEvents(t *testing.T) {
 	}
 }
 
-// An invocation without its network takes no more than half again as long,
-// beside the codec that it cannot do without, as it did when this was written.
+// The time of an invocation without its network, in times of its codec, is at
+// most 1.5 times what it was when this was written.
 // It times the machine, so only .ci/run asks for it.
 func TestInvocationStaysNearItsCodec(t *testing.T) {
 	if os.Getenv("TIMING") == "" {
@@ -47,8 +47,8 @@ func TestInvocationStaysNearItsCodec(t *testing.T) {
 		f := newBenchForwarder(t, l.vars, new(swallow))
 		var c codec
 		measure := func() float64 {
-			// The least of several rounds, taken in turn, is what other work on the
-			// machine disturbs least.
+			// The minimum of several rounds, in turn, is disturbed least by other
+			// work on the machine.
 			ours, codecs := time.Duration(math.MaxInt64), time.Duration(math.MaxInt64)
 			for range max(8, 40_000/l.events) {
 				start := time.Now()

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,79 +13,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"sumoship/dlq/dlqtest"
-	"sumoship/function"
 	"sumoship/function/ship"
 	"sumoship/sumo/sumotest"
 	"sumoship/transform"
 )
 
-const endpoint = "https://collectors.example.com/receiver/v1/http/SECRETPATH"
-
-// world is a function's surroundings in a test.
-type world struct {
-	source     *sumotest.Source
-	queue      *dlqtest.Queue
-	quarantine *dlqtest.Queue
-	log        bytes.Buffer
-	vars       map[string]string
-	secrets    ship.Secrets
-}
-
-func newWorld(steps ...sumotest.Step) *world {
-	return &world{source: sumotest.New(steps...), queue: new(dlqtest.Queue), quarantine: new(dlqtest.Queue), vars: map[string]string{"SUMO_ENDPOINT": endpoint}}
-}
-
-func (w *world) options() ship.Options {
-	return ship.Options{
-		Env:  function.Env{Getenv: func(name string) string { return w.vars[name] }, Out: &w.log},
-		HTTP: &http.Client{Transport: w.source}, Queue: w.queue, Secrets: w.secrets,
-	}
-}
-
-func (w *world) replayOptions() ship.ReplayOptions {
-	return ship.ReplayOptions{Options: w.options(), Inbox: w.queue}
-}
-
-func (w *world) forwarder(t *testing.T) *ship.Forwarder {
-	t.Helper()
-	f, err := ship.NewForwarder(w.options())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return f
-}
-
-func event(messages ...string) []byte {
-	type logEvent struct {
-		ID        string `json:"id"`
-		Timestamp int    `json:"timestamp"`
-		Message   string `json:"message"`
-	}
-	var events []logEvent
-	for i, m := range messages {
-		events = append(events, logEvent{fmt.Sprint("id-", i), i, m})
-	}
-	doc, _ := json.Marshal(map[string]any{"messageType": "DATA_MESSAGE", "logGroup": "/ecs/web", "logStream": "web/app/1", "logEvents": events})
-	return transform.Pack(doc)
-}
-
-// messages are the messages of the events in a payload.
-func messages(t *testing.T, payload []byte) []string {
-	t.Helper()
-	b, err := transform.Decode(payload, transform.DefaultLimit)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out []string
-	for r := range (transform.Options{Format: transform.Raw}).Records(b) {
-		out = append(out, string(r.Line))
-	}
-	return out
-}
-
 func TestForwarderReportsWhatBecameOfEveryEvent(t *testing.T) {
-	w := newWorld()
+	w := newFixture()
 	r, err := w.forwarder(t).Ship(t.Context(), event("a", " \n", "b"))
 	if err != nil {
 		t.Fatal(err)
@@ -94,16 +27,16 @@ func TestForwarderReportsWhatBecameOfEveryEvent(t *testing.T) {
 	want := ship.Report{LogGroup: "/ecs/web", LogStream: "web/app/1", Events: 3, Filtered: map[string]int{"blank": 1}, Confirmed: 2,
 		Records: 2, Bodies: 1, PayloadBytes: r.PayloadBytes, RawBytes: 59, SentBytes: r.SentBytes, Attempts: map[string]int{"2xx": 1}, Millis: r.Millis, Left: -1}
 	if d := cmp.Diff(want, r); d != "" {
-		t.Error(d)
+		t.Errorf("report (-want +got):\n%s", d)
 	}
 	if d := cmp.Diff([]string{`{"timestamp":0,"message":"a"}`, `{"timestamp":2,"message":"b"}`}, w.source.Taken()); d != "" {
-		t.Error(d)
+		t.Errorf("records taken (-want +got):\n%s", d)
 	}
 }
 
-// One line for people and one for metrics, both JSON, and they agree.
+// An invocation writes a log line and a line of metrics, both JSON.
 func TestForwarderLogsOneLineAndItsMetrics(t *testing.T) {
-	w := newWorld()
+	w := newFixture()
 	if _, err := w.forwarder(t).Ship(t.Context(), event("a", "")); err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +97,7 @@ func TestForwarderLogsOneLineAndItsMetrics(t *testing.T) {
 // Promise 2: an event of which nothing was confirmed is dead-lettered as it came.
 func TestNothingConfirmedIsDeadLetteredAsItCame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(sumotest.Statuses(503, 503, 503, 503, 503, 503)...)
+		w := newFixture(sumotest.Statuses(503, 503, 503, 503, 503, 503)...)
 		payload := event("a", "", "b")
 		r, err := w.forwarder(t).Ship(t.Context(), payload)
 		if err != nil {
@@ -187,7 +120,7 @@ func TestNothingConfirmedIsDeadLetteredAsItCame(t *testing.T) {
 // Promise 3: what was confirmed is not sent again.
 func TestOnlyTheUnconfirmedIsDeadLettered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(sumotest.Statuses(200, 400)...)
+		w := newFixture(sumotest.Statuses(200, 400)...)
 		w.vars["MAX_BODY_BYTES"] = "32"
 		w.vars["MAX_IN_FLIGHT"] = "1"
 		r, err := w.forwarder(t).Ship(t.Context(), event("a", "b", "c"))
@@ -202,7 +135,7 @@ func TestOnlyTheUnconfirmedIsDeadLettered(t *testing.T) {
 			t.Fatalf("%d entries, want 1", len(entries))
 		}
 		if d := cmp.Diff([]string{"b"}, messages(t, entries[0].Event)); d != "" {
-			t.Error(d)
+			t.Errorf("messages (-want +got):\n%s", d)
 		}
 	})
 }
@@ -225,7 +158,7 @@ func TestBrokenEventsAreDeadLettered(t *testing.T) {
 		"no array of events": {doc(`{"logEvents":"SECRETDATA"}`), "document"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld()
+			w := newFixture()
 			w.vars["MAX_PAYLOAD_BYTES"] = "1000000"
 			r, err := w.forwarder(t).Ship(t.Context(), c.event)
 			if err != nil {
@@ -251,13 +184,13 @@ func TestBrokenEventsAreDeadLettered(t *testing.T) {
 // Promise 1: without a dead-letter queue, Lambda retries the event.
 func TestLostEventsFailTheInvocation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for name, set := range map[string]func(*world){
-			"no queue":       func(w *world) { w.queue = nil },
-			"queue fails":    func(w *world) { w.queue.Err = errors.New("queue: access denied") },
-			"nothing fits":   func(w *world) { w.queue.Max = 20 },
-			"not even whole": func(w *world) { w.queue.Max = 180 },
+		for name, set := range map[string]func(*fixture){
+			"no queue":       func(w *fixture) { w.queue = nil },
+			"queue fails":    func(w *fixture) { w.queue.Err = errors.New("queue: access denied") },
+			"nothing fits":   func(w *fixture) { w.queue.Max = 20 },
+			"not even whole": func(w *fixture) { w.queue.Max = 180 },
 		} {
-			w := newWorld(sumotest.Statuses(404)...)
+			w := newFixture(sumotest.Statuses(404)...)
 			set(w)
 			o := w.options()
 			if w.queue == nil {
@@ -290,7 +223,7 @@ func TestTooLargeForTheQueueIsDeadLetteredInParts(t *testing.T) {
 		for i := range 200 {
 			all = append(all, fmt.Sprintf("%d-%x", i, i*7919*7919))
 		}
-		w := newWorld(sumotest.Statuses(401)...)
+		w := newFixture(sumotest.Statuses(401)...)
 		w.queue.Max = 1200
 		r, err := w.forwarder(t).Ship(t.Context(), event(all...))
 		if err != nil {
@@ -301,7 +234,7 @@ func TestTooLargeForTheQueueIsDeadLetteredInParts(t *testing.T) {
 			got = append(got, messages(t, l.Event)...)
 		}
 		if d := cmp.Diff(all, got); d != "" || r.DeadLettered != 200 || len(w.queue.Entries()) < 2 {
-			t.Errorf("%d entries, %+v\n%s", len(w.queue.Entries()), r, d)
+			t.Errorf("%d entries, %+v; messages (-want +got):\n%s", len(w.queue.Entries()), r, d)
 		}
 	})
 }
@@ -315,7 +248,7 @@ func TestDeadlineLeavesTimeToDeadLetter(t *testing.T) {
 			for range 20 {
 				steps = append(steps, sumotest.Step{Kind: sumotest.Hang})
 			}
-			w := newWorld(steps...)
+			w := newFixture(steps...)
 			ctx, cancel := context.WithTimeout(t.Context(), timeout)
 			r, err := w.forwarder(t).Ship(ctx, event("a"))
 			if err != nil || r.DeadLettered != 1 || ctx.Err() != nil || r.Left < timeout.Milliseconds()/5 && r.Left < 4000 {
@@ -327,180 +260,10 @@ func TestDeadlineLeavesTimeToDeadLetter(t *testing.T) {
 	})
 }
 
-// secrets is a store whose content changes.
-type secrets struct {
-	values []string
-	reads  []string
-	err    error
-}
-
-func (s *secrets) read(kind, region, name string) (string, error) {
-	s.reads = append(s.reads, kind+" "+region+" "+name)
-	if s.err != nil {
-		return "", s.err
-	}
-	v := s.values[0]
-	if len(s.values) > 1 {
-		s.values = s.values[1:]
-	}
-	return v, nil
-}
-
-func (s *secrets) Parameter(_ context.Context, region, name string) (string, error) {
-	return s.read("ssm", region, name)
-}
-
-func (s *secrets) Secret(_ context.Context, region, arn string) (string, error) {
-	return s.read("secretsmanager", region, arn)
-}
-
-// The endpoint is read once, and again when the source says that it is wrong.
-func TestEndpointIsReadAgainAfterItWasRefused(t *testing.T) {
-	for _, refused := range []int{401, 403, 404} {
-		store := &secrets{values: []string{"https://old.example.com/a", `{"endpoint":"https://new.example.com/b","token":"tok"}`}}
-		w := newWorld(sumotest.Statuses(200, refused)...)
-		w.secrets = store
-		delete(w.vars, "SUMO_ENDPOINT")
-		f := w.forwarder(t)
-		for range 4 {
-			if _, err := f.Ship(t.Context(), event("a")); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if d := cmp.Diff([]string{"ssm  SUMO_ENDPOINT", "ssm  SUMO_ENDPOINT"}, store.reads); d != "" {
-			t.Errorf("%d: %s", refused, d)
-		}
-		requests := w.source.Requests()
-		if len(requests) != 4 || requests[1].URI != "/a" || requests[2].URI != "/b" || requests[2].Header.Get("X-Sumo-Token") != "tok" {
-			t.Errorf("%d: requests %+v", refused, requests)
-		}
-	}
-}
-
-func TestEndpointFromItsStores(t *testing.T) {
-	for name, c := range map[string]struct{ variable, read string }{
-		"parameter": {"arn:aws:ssm:eu-west-1:123456789012:parameter/sumo/endpoint", "ssm eu-west-1 arn:aws:ssm:eu-west-1:123456789012:parameter/sumo/endpoint"},
-		"secret":    {"arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:sumo-AbCdEf", "secretsmanager cn-north-1 arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:sumo-AbCdEf"},
-	} {
-		store := &secrets{values: []string{endpoint + "\n"}}
-		w := newWorld()
-		w.secrets, w.vars["SUMO_ENDPOINT"] = store, c.variable
-		r, err := w.forwarder(t).Ship(t.Context(), event("a"))
-		if err != nil || r.Confirmed != 1 || len(store.reads) != 1 || store.reads[0] != c.read {
-			t.Errorf("%s: %v %+v %q", name, err, r, store.reads)
-		}
-	}
-}
-
-// A store that cannot be read, or holds nonsense, dead-letters the event.
-func TestWithoutAnEndpointEventsAreDeadLettered(t *testing.T) {
-	for name, store := range map[string]*secrets{
-		"denied":   {err: errors.New("AccessDeniedException")},
-		"http":     {values: []string{"http://collectors.example.com/SECRETPATH"}},
-		"bad JSON": {values: []string{`{"url":"https://SECRETPATH"}`}},
-		"nonsense": {values: []string{"SECRETPATH"}},
-	} {
-		w := newWorld()
-		w.secrets = store
-		delete(w.vars, "SUMO_ENDPOINT")
-		r, err := w.forwarder(t).Ship(t.Context(), event("a", ""))
-		if err != nil || r.DeadLettered != 1 || r.FilteredTotal() != 1 || r.Class != "misconfigured" {
-			t.Errorf("%s: %v %+v", name, err, r)
-		}
-		if strings.Contains(w.log.String(), "SECRET") {
-			t.Errorf("%s: a secret in %s", name, w.log.String())
-		}
-	}
-}
-
 func TestControlMessageIsNotAnEvent(t *testing.T) {
-	w := newWorld()
+	w := newFixture()
 	r, err := w.forwarder(t).Ship(t.Context(), transform.Pack([]byte(`{"messageType":"CONTROL_MESSAGE","logEvents":[{"id":"","timestamp":1,"message":"m"}]}`)))
 	if err != nil || r.Events != 0 || len(w.source.Requests()) != 0 || len(w.queue.Entries()) != 0 {
-		t.Errorf("%v %+v", err, r)
-	}
-}
-
-func TestEveryWrongVariableIsNamedAtOnce(t *testing.T) {
-	for name, c := range map[string]struct{ value, expected string }{
-		"SUMO_ENDPOINT":     {"http://collectors.example.com/SECRETPATH", "https"},
-		"SUMO_TOKEN":        {"arn:aws:s3:::SECRETPATH", "not the ARN"},
-		"LOG_FORMAT":        {"vpc-raw", "VPC-RAW"},
-		"COMPRESS_DATA":     {"yes", "neither true nor false"},
-		"INCLUDE_LOG_INFO":  {"1", "neither true nor false"},
-		"INCLUDE_EVENT_ID":  {"on", "neither true nor false"},
-		"COMPRESSION_LEVEL": {"12", "from 1 to 9"},
-		"MAX_BODY_BYTES":    {"2000000", "whole number from 1 to 1048576"},
-		"MAX_IN_FLIGHT":     {"0", "from 1 to 64"},
-		"MAX_PAYLOAD_BYTES": {"64MB", "whole number"},
-		"NUMBER_OF_RETRIES": {"-1", "from 0 to 100"},
-		"RETRY_INTERVAL":    {"5s", "from 1 to 10000"},
-		"REQUEST_TIMEOUT":   {"31000", "to 30000"},
-		"DEADLINE_RESERVE":  {"soon", "whole number"},
-		"VPC_CIDR_PREFIX":   {"10.0.0.0/33", "CIDR"},
-		"LOG_STREAM_PREFIX": {" , ", "without an entry"},
-	} {
-		w := newWorld()
-		w.vars[name] = c.value
-		_, err := ship.NewForwarder(w.options())
-		if err == nil || !strings.Contains(err.Error(), name+": ") || !strings.Contains(err.Error(), c.expected) {
-			t.Errorf("%s=%s: %v", name, c.value, err)
-		}
-		if err != nil && name == "SUMO_ENDPOINT" && strings.Contains(err.Error(), "SECRET") {
-			t.Errorf("a secret in %v", err)
-		}
-	}
-	w := newWorld()
-	w.vars["COMPRESS_DATA"], w.vars["LOG_FORMAT"], w.vars["MAX_IN_FLIGHT"] = "x", "y", "z"
-	_, err := ship.NewForwarder(w.options())
-	for _, name := range []string{"COMPRESS_DATA", "LOG_FORMAT", "MAX_IN_FLIGHT"} {
-		if err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("%s is missing in %v", name, err)
-		}
-	}
-}
-
-// The variables reach what they are for.
-func TestVariablesTakeEffect(t *testing.T) {
-	body := `{"timestamp":0,"message":"hello"}`
-	for name, c := range map[string]struct {
-		vars   map[string]string
-		line   string
-		header map[string]string // "" means absent
-	}{
-		"defaults":       {nil, body, map[string]string{"X-Sumo-Name": "web/app/1", "X-Sumo-Host": "/ecs/web", "X-Sumo-Category": "", "X-Sumo-Fields": "", "X-Sumo-Client": "cwl-aws-lambda", "Content-Encoding": "gzip", "X-Sumo-Token": ""}},
-		"overrides":      {map[string]string{"SOURCE_NAME_OVERRIDE": "n", "SOURCE_HOST_OVERRIDE": "h", "SOURCE_CATEGORY_OVERRIDE": "c", "SOURCE_FIELDS_OVERRIDE": "a=b"}, body, map[string]string{"X-Sumo-Name": "n", "X-Sumo-Host": "h", "X-Sumo-Category": "c", "X-Sumo-Fields": "a=b"}},
-		"none":           {map[string]string{"SOURCE_NAME_OVERRIDE": "None", "SOURCE_HOST_OVERRIDE": "none"}, body, map[string]string{"X-Sumo-Name": "", "X-Sumo-Host": ""}},
-		"client":         {map[string]string{"SUMO_CLIENT_HEADER": "me"}, body, map[string]string{"X-Sumo-Client": "me"}},
-		"plain":          {map[string]string{"COMPRESS_DATA": "false"}, body, map[string]string{"Content-Encoding": ""}},
-		"token":          {map[string]string{"SUMO_TOKEN": "tok"}, body, map[string]string{"X-Sumo-Token": "tok"}},
-		"log info":       {map[string]string{"INCLUDE_LOG_INFO": "TRUE"}, `{"timestamp":0,"message":"hello","logStream":"web/app/1","logGroup":"/ecs/web"}`, nil},
-		"event id":       {map[string]string{"INCLUDE_EVENT_ID": "true"}, `{"id":"id-0","timestamp":0,"message":"hello"}`, nil},
-		"vpc json":       {map[string]string{"LOG_FORMAT": "VPC-JSON"}, `{"message":"hello"}`, nil},
-		"raw":            {map[string]string{"LOG_FORMAT": "RAW"}, `hello`, nil},
-		"stream matches": {map[string]string{"LOG_STREAM_PREFIX": "x, web/"}, body, nil},
-	} {
-		w := newWorld()
-		for k, v := range c.vars {
-			w.vars[k] = v
-		}
-		if _, err := w.forwarder(t).Ship(t.Context(), event("hello")); err != nil {
-			t.Fatal(err)
-		}
-		requests := w.source.Requests()
-		if len(requests) != 1 || string(requests[0].Body) != c.line {
-			t.Errorf("%s: %d requests, %q", name, len(requests), w.source.Taken())
-			continue
-		}
-		for h, want := range c.header {
-			if got, sent := requests[0].Header[h]; strings.Join(got, "") != want || sent != (want != "") {
-				t.Errorf("%s: header %s is %q, want %q", name, h, got, want)
-			}
-		}
-	}
-	w := newWorld()
-	w.vars["LOG_STREAM_PREFIX"] = "app/,"
-	if r, err := w.forwarder(t).Ship(t.Context(), event("hello")); err != nil || r.Filtered["stream"] != 1 || len(w.source.Requests()) != 0 {
 		t.Errorf("%v %+v", err, r)
 	}
 }

@@ -35,11 +35,11 @@ var (
 	first = flag.Uint64("seed", 0, "the first of them")
 )
 
-// TestModel drives forwarder and replayer through seeded schedules of faults of
-// Sumo Logic and SQS, of crashes between any two calls and of short deadlines.
-// After each step every log event is confirmed, in a queue, filtered, or still
-// in Lambda's hands; at the end, with the faults over, all are delivered or
-// quarantined, and whatever was delivered twice has an allowed cause.
+// TestModel drives forwarder and replayer through seeded schedules: faults of Sumo
+// Logic and SQS, crashes between any two calls, short deadlines. After each step
+// every log event is confirmed, in a queue, filtered, or still with Lambda. At the
+// end, when the faults are over, all are delivered or quarantined, and every
+// duplicate has an allowed cause.
 //
 // go test ./function/ship -race -run TestModel -seeds 10000
 func TestModel(t *testing.T) {
@@ -57,7 +57,7 @@ func TestModel(t *testing.T) {
 	}
 }
 
-// model is one account: Sumo Logic, SQS, Lambda, and what is known of each log
+// model is an account with Sumo Logic, SQS and Lambda, and the state of each log
 // event.
 type model struct {
 	t    *testing.T
@@ -66,15 +66,15 @@ type model struct {
 	mu         sync.Mutex
 	rng        *rand.Rand
 	healthy    bool            // no more faults
-	crashed    bool            // the process is gone: none of its calls reaches anything
-	fuse       int             // calls until the process dies; below 0 it does not
-	down       string          // the operation of SQS that fails for all of this step
-	excused    bool            // something happened in this step that may repeat events
-	taken      map[string]int  // how often Sumo Logic has stored the event with that id
-	mayTwice   map[string]bool // ids that may have been stored more than once, and why is known
-	lambda     [][]byte        // events in the hands of Lambda: delivered, not yet confirmed
-	blanks     map[string]bool // ids that a rule filters
-	poison     int             // messages that nobody can read
+	crashed    bool            // the process is gone: its calls have no effect
+	fuse       int             // calls until the process crashes; negative: it does not
+	down       string          // the operation of SQS that fails during this step
+	excused    bool            // something in this step may duplicate log events
+	taken      map[string]int  // how often Sumo Logic has stored the log event with that ID
+	mayTwice   map[string]bool // IDs with an allowed cause for duplicates
+	lambda     [][]byte        // events that Lambda still retries
+	blanks     map[string]bool // IDs that a rule filters
+	poison     int             // unreadable messages
 	sqs        *sqstest.Server
 	url        string
 	dead       *dlq.Queue // as the functions see it
@@ -104,7 +104,7 @@ func (d doer) RoundTrip(r *http.Request) (*http.Response, error) { return d(r) }
 
 var errBroken = &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
 
-// alive counts a call of the process; false means that it died before it.
+// alive counts a call of the process, and reports whether it has not crashed.
 func (m *model) alive() bool {
 	if m.crashed {
 		return false
@@ -119,7 +119,7 @@ func (m *model) alive() bool {
 	return true
 }
 
-// chance is true in p of 100 cases, while there are faults.
+// chance reports true in p of 100 cases while there are faults.
 func (m *model) chance(p int) bool { return !m.healthy && m.rng.IntN(100) < p }
 
 // callSQS is the network between a function and SQS.
@@ -128,11 +128,11 @@ func (m *model) callSQS(r *http.Request) (*http.Response, error) {
 	alive, before, after, throttled := m.alive(), m.chance(4), m.chance(4), m.chance(4)
 	throttled = throttled || m.down != "" && strings.HasSuffix(r.Header.Get("X-Amz-Target"), "."+m.down)
 	m.excused = m.excused || before || after || throttled
-	m.mu.Unlock() // a bubble's time stands still while somebody waits for a mutex
+	m.mu.Unlock() // a bubble's time stands still while a goroutine waits for a mutex
 	switch {
 	case !alive, before:
 		return nil, errBroken
-	case after: // it happens, and nobody hears of it
+	case after: // it happens, and the response is lost
 		m.sqs.Do(r)
 		return nil, errBroken
 	case throttled:
@@ -161,7 +161,7 @@ func (m *model) callSumo(r *http.Request) (*http.Response, error) {
 				m.t.Errorf("a record without its id: %s", line)
 			}
 			m.taken[rec.ID]++
-			if !known { // nobody knows, so it is sent again
+			if !known { // the response is lost, so it is sent again
 				m.mayTwice[rec.ID] = true
 			}
 		}
@@ -219,7 +219,7 @@ func (m *model) options() ship.ReplayOptions {
 	return o
 }
 
-// event makes an event of CloudWatch Logs.
+// event returns an event of CloudWatch Logs.
 func (m *model) event(n int) []byte {
 	var events []map[string]any
 	for i := range 1 + m.rng.IntN(12) {
@@ -241,7 +241,7 @@ func (m *model) event(n int) []byte {
 	return transform.Pack(doc)
 }
 
-// idsOf are the ids of the log events in an event.
+// idsOf returns the IDs of the log events in an event.
 func idsOf(event []byte) []string {
 	b, err := transform.Decode(event, transform.DefaultLimit)
 	if err != nil {
@@ -256,7 +256,7 @@ func idsOf(event []byte) []string {
 	return out
 }
 
-// step runs one invocation with its own luck.
+// step runs one invocation with faults of its own.
 func (m *model) step(invoke func(ctx context.Context)) {
 	m.mu.Lock()
 	m.crashed, m.excused, m.fuse = false, false, -1
@@ -327,8 +327,8 @@ func (m *model) run() {
 	}
 }
 
-// deliver is CloudWatch Logs calling the forwarder: Lambda tries three times,
-// then makes the event a dead letter.
+// deliver invokes the forwarder as CloudWatch Logs does: Lambda tries three times,
+// then dead-letters the event.
 func (m *model) deliver(f *ship.Forwarder, event []byte) {
 	m.lambda = append(m.lambda, event)
 	done := false
@@ -338,9 +338,9 @@ func (m *model) deliver(f *ship.Forwarder, event []byte) {
 			lost, isLost := errors.AsType[*ship.LostError](err)
 			switch {
 			case err != nil && !isLost:
-				m.t.Errorf("seed %d: %v is no LostError", m.seed, err)
+				m.t.Errorf("seed %d: %v is not a LostError", m.seed, err)
 			case m.crashed:
-				// whatever it returned, nobody has heard it
+				// its result is lost
 			case err == nil:
 				done = true
 			case lost.Events == 0:
@@ -348,7 +348,7 @@ func (m *model) deliver(f *ship.Forwarder, event []byte) {
 			}
 		})
 		if !done {
-			m.excuse(event) // what was confirmed of it is sent again
+			m.excuse(event) // the confirmed part is sent again
 		}
 		if m.excused {
 			m.excuse(event)
@@ -378,8 +378,8 @@ func (m *model) addPoison() {
 	m.poison++
 }
 
-// replay lets some time pass, and runs the replay function once: by hand or as
-// an event source mapping does.
+// replay runs the replay function once, after some time: by hand or as an event
+// source mapping does.
 func (m *model) replay() {
 	time.Sleep(time.Duration(m.rng.IntN(180)) * time.Second)
 	r, err := ship.NewReplayer(m.options())
@@ -392,7 +392,7 @@ func (m *model) replay() {
 		m.step(func(ctx context.Context) { m.mapping(ctx, r) })
 	}
 	if m.excused {
-		// What was under way, wherever it is now, may come twice.
+		// What was in flight, wherever it is now, may be sent twice.
 		for _, message := range m.sqs.Messages("dead") {
 			m.excuse(dlq.ParseEntry(message.Body, nil, time.Time{}).Event)
 		}
@@ -476,7 +476,7 @@ func (m *model) onlyPoison() bool {
 	return m.unreadable("dead") == len(m.sqs.Messages("dead"))
 }
 
-// check is the promise: nothing is gone.
+// check checks that no log event is lost.
 func (m *model) check() {
 	m.t.Helper()
 	queued, quarantined := m.idsIn("dead"), m.quarantinedIDs()

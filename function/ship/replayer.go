@@ -116,7 +116,7 @@ const (
 	receiveWait = time.Second
 	// minMessageTime is the least time that must be left to begin a message.
 	minMessageTime = 2 * time.Second
-	// visibilityTimeout is that of a message where there is no deadline.
+	// visibilityTimeout is that of a message if the run has no deadline.
 	visibilityTimeout = 15 * time.Minute
 	// receiveBytes is about how many bytes of messages a worker receives at once,
 	// judged by the messages before.

@@ -26,28 +26,8 @@ import (
 	"sumoship/sumo/sumotest"
 )
 
-func (w *world) replayer(t testing.TB, quarantine bool) *ship.Replayer {
-	t.Helper()
-	o := w.replayOptions()
-	if quarantine {
-		o.Quarantine = w.quarantine
-	}
-	r, err := ship.NewReplayer(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
-// put fills the queue of a world.
-func (w *world) put(events ...[]byte) {
-	for _, e := range events {
-		w.queue.Put(context.Background(), []dlq.Entry{{Event: e, Cause: dlq.Cause{FirstFailure: time.Unix(1, 0).UTC(), Attempts: 1, Class: "unavailable"}}})
-	}
-}
-
-// A queue filled by hand with what an old function, Lambda and chance leave
-// there drains to: two delivered, one quarantined.
+// A queue with messages of an older function, of Lambda and of other origin drains: two
+// are delivered, one is quarantined.
 func TestDrainTakesEverythingThatCanLieInAQueue(t *testing.T) {
 	server := sqstest.New()
 	server.Add(sqstest.Config{Name: "quarantine"})
@@ -65,7 +45,7 @@ func TestDrainTakesEverythingThatCanLieInAQueue(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w := newWorld()
+	w := newFixture()
 	o := w.replayOptions()
 	o.Queue, o.Inbox, o.Quarantine = queue, queue, open(strings.Replace(url, "dead", "quarantine", 1))
 	r, err := ship.NewReplayer(o)
@@ -77,7 +57,7 @@ func TestDrainTakesEverythingThatCanLieInAQueue(t *testing.T) {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff(&ship.Messages{Received: 3, Done: 3, Quarantined: 1}, report.Messages); d != "" {
-		t.Error(d)
+		t.Errorf("messages (-want +got):\n%s", d)
 	}
 	taken := strings.Join(w.source.Taken(), " ")
 	if len(w.source.Taken()) != 2 || !strings.Contains(taken, "from an old dead letter") || !strings.Contains(taken, "from a destination") {
@@ -97,7 +77,7 @@ func TestDrainTakesEverythingThatCanLieInAQueue(t *testing.T) {
 	}
 }
 
-// sqsEvent is what an event source mapping hands over.
+// sqsEvent returns an event of an event source mapping.
 func sqsEvent(bodies ...string) []byte {
 	var records []map[string]any
 	for i, b := range bodies {
@@ -108,10 +88,10 @@ func sqsEvent(bodies ...string) []byte {
 	return e
 }
 
-// An alarm asks for the age of the oldest message that was received.
-func TestReplayTellsTheAgeOfTheOldestMessage(t *testing.T) {
+// An alarm watches the age of the oldest message that was received.
+func TestReplayReportsTheAgeOfTheOldestMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
+		w := newFixture()
 		old, recent := event("old"), event("recent")
 		w.put(old)
 		time.Sleep(2 * time.Hour)
@@ -126,7 +106,7 @@ func TestReplayTellsTheAgeOfTheOldestMessage(t *testing.T) {
 	})
 }
 
-// visibility notes the visibility timeouts that messages were given.
+// visibility records the visibility timeouts that messages were given.
 type visibility struct {
 	*dlqtest.Queue
 	timeouts map[string]time.Duration
@@ -137,10 +117,10 @@ func (r visibility) ChangeVisibility(_ context.Context, m dlq.Message, timeout t
 	return nil
 }
 
-// Promise 5: one bad message never fails its batch, and a message that has
-// failed rests longer each time.
+// Promise 5: one bad message never fails its batch, and the backoff of a message
+// grows with each failure.
 func TestBatchFailsMessageByMessage(t *testing.T) {
-	w := newWorld(sumotest.Statuses(200, 400, 200)...)
+	w := newFixture(sumotest.Statuses(200, 400, 200)...)
 	o := w.replayOptions()
 	inbox := visibility{new(dlqtest.Queue), map[string]time.Duration{}}
 	o.Inbox = inbox
@@ -170,7 +150,7 @@ func TestBatchFailsMessageByMessage(t *testing.T) {
 func TestOutageLeavesTheRestUntried(t *testing.T) {
 	for _, status := range []int{503, 404} {
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(sumotest.Statuses(status, status, status, status, status, status, status, status)...)
+			w := newFixture(sumotest.Statuses(status, status, status, status, status, status, status, status)...)
 			w.vars["NUMBER_OF_RETRIES"] = "1"
 			w.vars["NUM_OF_WORKERS"] = "1"
 			w.put(event("a"), event("b"), event("c"))
@@ -190,10 +170,10 @@ func TestOutageLeavesTheRestUntried(t *testing.T) {
 	}
 }
 
-// The rest of a message is back in the queue before the message is deleted, and
-// keeps the history of it.
-func TestRestIsPutBack(t *testing.T) {
-	w := newWorld(sumotest.Statuses(200, 400)...)
+// The remainder of a message is in the queue before the message is deleted, and
+// keeps its history.
+func TestRemainderIsPutBack(t *testing.T) {
+	w := newFixture(sumotest.Statuses(200, 400)...)
 	w.vars["MAX_BODY_BYTES"], w.vars["MAX_IN_FLIGHT"], w.vars["NUM_OF_WORKERS"] = "40", "1", "1"
 	w.queue.Put(t.Context(), []dlq.Entry{{Event: event("a", "b"), Cause: dlq.Cause{FirstFailure: time.Unix(1000, 0).UTC(), Attempts: 4}}})
 	r := w.replayer(t, false)
@@ -203,7 +183,7 @@ func TestRestIsPutBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The rest, put back without a delay here, is taken up in the same run.
+	// The remainder, put back without a delay here, is received in the same run.
 	if report.Messages.PutBack != 1 || report.Confirmed != 2 || len(w.queue.Entries()) != 0 || seen.Load() != 2 {
 		t.Errorf("%+v, %+v", report, report.Messages)
 	}
@@ -212,7 +192,7 @@ func TestRestIsPutBack(t *testing.T) {
 		t.Errorf("%d requests", len(requests))
 	}
 
-	w = newWorld(sumotest.Statuses(200, 400, 400)...)
+	w = newFixture(sumotest.Statuses(200, 400, 400)...)
 	w.vars["MAX_BODY_BYTES"], w.vars["MAX_IN_FLIGHT"], w.vars["NUM_OF_WORKERS"] = "40", "1", "1"
 	w.queue.Put(t.Context(), []dlq.Entry{{Event: event("a", "b"), Cause: dlq.Cause{FirstFailure: time.Unix(1000, 0).UTC(), Attempts: 4}}})
 	if _, err := w.replayer(t, false).Drain(t.Context()); err != nil {
@@ -223,7 +203,7 @@ func TestRestIsPutBack(t *testing.T) {
 		t.Errorf("%+v", entries)
 	}
 	if d := cmp.Diff([]string{"b"}, messages(t, entries[0].Event)); d != "" {
-		t.Error(d)
+		t.Errorf("log messages (-want +got):\n%s", d)
 	}
 }
 
@@ -233,7 +213,7 @@ func TestUnreadableMessagesAreQuarantinedOrKept(t *testing.T) {
 		false: {Received: 2, Done: 1, Kept: 1},
 		true:  {Received: 2, Done: 2, Quarantined: 1},
 	} {
-		w := newWorld()
+		w := newFixture()
 		w.vars["NUM_OF_WORKERS"] = "1"
 		w.put([]byte("garbage"), event("good"))
 		report, err := w.replayer(t, quarantine).Drain(t.Context())
@@ -249,27 +229,14 @@ func TestUnreadableMessagesAreQuarantinedOrKept(t *testing.T) {
 	}
 }
 
-// A replayer without a queue says so at its start.
-func TestReplayerNeedsItsQueue(t *testing.T) {
-	for value, want := range map[string]string{"": "TASK_QUEUE_URL: is not set", "dead-entries": "not the URL of a queue", "https://sqs.us-east-1.amazonaws.com/name": "not the URL of a queue"} {
-		w := newWorld()
-		w.vars["TASK_QUEUE_URL"] = value
-		o := w.replayOptions()
-		o.Queue, o.Inbox = nil, nil
-		if _, err := ship.NewReplayer(o); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: %v", value, err)
-		}
-	}
-}
-
-// Trouble with the queue names the queue and its class.
-func TestQueueTroubleIsNamed(t *testing.T) {
+// An error of the queue contains its name and its class.
+func TestQueueErrorsNameQueueAndClass(t *testing.T) {
 	for code, class := range map[string]string{"AccessDenied": "AccessDenied", "QueueDoesNotExist": "NonExistentQueue", "KmsAccessDenied": "KMS.AccessDenied", "RequestThrottled": "RequestThrottled"} {
 		server := sqstest.New()
 		url := server.Add(sqstest.Config{Name: "dead"})
 		server.OnRequest(func(sqstest.Call) sqstest.Fault { return sqstest.Fault{Code: code} })
 		queue := dlq.New(url, 0, func(context.Context) (*sqs.Client, error) { return server.Client(), nil })
-		w := newWorld(sumotest.Statuses(404)...)
+		w := newFixture(sumotest.Statuses(404)...)
 		o := w.replayOptions()
 		o.Queue, o.Inbox = queue, queue
 		f, err := ship.NewForwarder(o.Options)
@@ -290,7 +257,7 @@ func TestQueueTroubleIsNamed(t *testing.T) {
 	}
 }
 
-// The built replay function drains a real queue over HTTP.
+// The binary of replay drains a queue over HTTP.
 func TestBootstrapReplays(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a binary")
@@ -325,10 +292,10 @@ func TestBootstrapReplays(t *testing.T) {
 
 // BenchmarkDrain drains 2,000 messages of 100 KB with 8 workers into a source
 // that answers after 50 ms: at best 8/50 ms = 160 messages a second. The metric
-// is the share of that.
+// is the percentage of that.
 func BenchmarkDrain(b *testing.B) {
 	const messages, workers, answer = 2000, 8, 50 * time.Millisecond
-	var lines []string // of random text, which gzip and base64 bring to about 100 KB
+	var lines []string // random text, about 100 KB after gzip and base64
 	for i := range 510 {
 		line := ""
 		for j := range 16 {

@@ -24,7 +24,7 @@ type Options struct {
 	HTTP    *http.Client          // nil means a client of its own
 	AWS     function.ConfigLoader // nil means Lambda's environment
 	Secrets Secrets               // nil means SSM and Secrets Manager
-	Queue   Queue                 // nil means that of TASK_QUEUE_URL; without either, unconfirmed events are lost to Lambda's retries
+	Queue   Queue                 // nil means that of TASK_QUEUE_URL; without either, Lambda retries what is not confirmed
 }
 
 // Queue is a queue that takes entries: the dead-letter queue, or the quarantine
@@ -81,7 +81,7 @@ func newShipper(o Options, clientName string) (*shipper, error) {
 	return s, nil
 }
 
-// ship takes one event all the way. If Report.Lost is not 0, some log events are
+// ship ships one event. If Report.Lost is not 0, some log events are
 // neither confirmed nor dead-lettered, and the error says why.
 func (s *shipper) ship(ctx context.Context, event []byte) (Report, error) {
 	start := time.Now()

@@ -12,8 +12,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// template is template.yaml as a tree, its intrinsic functions in their long
-// form: {"Fn::If": […]}.
+// template is template.yaml as a tree, with intrinsic functions in their long form:
+// {"Fn::If": […]}.
 type template map[string]any
 
 func readTemplate(t testing.TB) template {
@@ -33,7 +33,7 @@ func readTemplate(t testing.TB) template {
 	return tree.(map[string]any)
 }
 
-// plain turns a node into maps, lists and scalars.
+// plain converts a node into maps, lists and scalars.
 func plain(n *yaml.Node) (v any, err error) {
 	switch n.Kind {
 	case yaml.MappingNode:
@@ -41,7 +41,7 @@ func plain(n *yaml.Node) (v any, err error) {
 		for i := 0; i < len(n.Content); i += 2 {
 			key := n.Content[i].Value
 			if _, twice := m[key]; twice {
-				return nil, fmt.Errorf("line %d: %s stands there twice", n.Line, key)
+				return nil, fmt.Errorf("line %d: duplicate key %s", n.Line, key)
 			}
 			if m[key], err = plain(n.Content[i+1]); err != nil {
 				return nil, err
@@ -67,7 +67,7 @@ func plain(n *yaml.Node) (v any, err error) {
 		}
 		v = n.Value
 	default:
-		return nil, fmt.Errorf("line %d: CloudFormation takes no aliases", n.Line)
+		return nil, fmt.Errorf("line %d: CloudFormation does not support aliases", n.Line)
 	}
 	switch tag := strings.TrimPrefix(n.Tag, "!"); {
 	case strings.HasPrefix(n.Tag, "!!") || tag == "":
@@ -87,8 +87,8 @@ func (t template) section(name string) map[string]any {
 	return m
 }
 
-// stack is what a template comes to with some parameters: resources whose
-// condition holds, with no function left in them. SAM's Globals are applied.
+// stack is a template with its parameters: the resources whose condition holds, with
+// all functions evaluated and SAM's Globals applied.
 type stack struct {
 	t          *testing.T
 	template   template
@@ -100,7 +100,7 @@ type stack struct {
 type resource struct {
 	Type       string
 	Properties map[string]any
-	Attributes map[string]any // DeletionPolicy and its like
+	Attributes map[string]any // DeletionPolicy and the like
 }
 
 const (
@@ -108,7 +108,8 @@ const (
 	testStackID = "51af3dc0-da77-11e4-872e-1234567db123"
 )
 
-// create evaluates the template. given are parameters, Partition and Region.
+// create evaluates the template with the given parameters. Partition is not one of
+// them: it selects the partition of the stack.
 func (t template) create(tt *testing.T, given map[string]string) *stack {
 	tt.Helper()
 	region := map[string]string{"": "us-east-1", "aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}[given["Partition"]]
@@ -130,7 +131,7 @@ func (t template) create(tt *testing.T, given map[string]string) *stack {
 			continue
 		}
 		if _, ok := s.parameters[name]; !ok {
-			tt.Fatalf("there is no parameter %s", name)
+			tt.Fatalf("unknown parameter %s", name)
 		}
 		s.parameters[name] = v
 	}
@@ -151,8 +152,8 @@ func (t template) create(tt *testing.T, given map[string]string) *stack {
 	return s
 }
 
-// merge lays b over a, as SAM does with Globals: maps are merged, lists are
-// added, anything else is replaced.
+// merge returns a overridden by b, as SAM does with Globals: maps are merged, anything
+// else is replaced.
 func merge(a, b any) any {
 	am, aok := a.(map[string]any)
 	bm, bok := b.(map[string]any)
@@ -169,7 +170,7 @@ func merge(a, b any) any {
 	return m
 }
 
-// noValue is what AWS::NoValue comes to: the property is not there.
+// noValue is the value of AWS::NoValue: it removes the property.
 type noValue struct{}
 
 func (s *stack) eval(v any) any {
@@ -203,7 +204,7 @@ func (s *stack) eval(v any) any {
 
 var substitution = regexp.MustCompile(`\$\{[^}]+\}`)
 
-// call evaluates an intrinsic function. ok is false if name is none.
+// call evaluates an intrinsic function. ok is false if name is not one.
 func (s *stack) call(name string, arg any) (out any, ok bool) {
 	list, _ := arg.([]any)
 	text := func(v any) string { return fmt.Sprint(s.eval(v)) }
@@ -238,7 +239,7 @@ func (s *stack) call(name string, arg any) (out any, ok bool) {
 		from := s.eval(list[1]).([]any)
 		i := list[0].(int)
 		if i >= len(from) {
-			s.t.Fatalf("Fn::Select: there is no %d in %q", i, from)
+			s.t.Fatalf("Fn::Select: no element %d in %q", i, from)
 		}
 		return from[i], true
 	case "Fn::Split":
@@ -275,12 +276,12 @@ func (s *stack) call(name string, arg any) (out any, ok bool) {
 func (s *stack) condition(name string) bool {
 	c, ok := s.template.section("Conditions")[name]
 	if !ok {
-		s.t.Fatalf("there is no condition %s", name)
+		s.t.Fatalf("unknown condition %s", name)
 	}
 	return s.eval(c).(bool)
 }
 
-// ref is what Ref gives: for a resource something that looks like it.
+// ref returns the value of Ref: for a resource one of the right form.
 func (s *stack) ref(name string) any {
 	if name == "AWS::NoValue" {
 		return noValue{}
@@ -320,7 +321,7 @@ func (s *stack) attribute(logical, attribute string) any {
 	case "AWS::CloudWatch::Alarm.Arn":
 		return s.arn("cloudwatch", "alarm:ship-"+logical)
 	}
-	s.t.Fatalf("%s.%s: a %s has no such attribute, as far as this test knows", logical, attribute, kind)
+	s.t.Fatalf("%s.%s: unknown attribute of a %s", logical, attribute, kind)
 	return nil
 }
 
@@ -331,7 +332,7 @@ func (s *stack) arn(service, rest string) string {
 func (s *stack) typeOf(logical string) string {
 	r, ok := s.template.section("Resources")[logical].(map[string]any)
 	if !ok {
-		s.t.Fatalf("there is no resource or parameter %s", logical)
+		s.t.Fatalf("unknown resource or parameter %s", logical)
 	}
 	if c, ok := r["Condition"].(string); ok && !s.condition(c) {
 		s.t.Fatalf("%s is referred to, but its condition %s does not hold", logical, c)
@@ -339,13 +340,13 @@ func (s *stack) typeOf(logical string) string {
 	return r["Type"].(string)
 }
 
-// name is a property of a resource that holds its name.
+// name returns the property of a resource that holds its name.
 func (s *stack) name(logical, property string) string {
 	r := s.template.section("Resources")[logical].(map[string]any)
 	return s.eval(r["Properties"].(map[string]any)[property]).(string)
 }
 
-// of are the resources of a type, by logical name.
+// of returns the resources of a type, by logical name.
 func (s *stack) of(kind string) map[string]resource {
 	m := map[string]resource{}
 	for name, r := range s.resources {
@@ -356,7 +357,7 @@ func (s *stack) of(kind string) map[string]resource {
 	return m
 }
 
-// outputs are the values of the outputs whose condition holds.
+// outputs returns the values of the outputs whose condition holds.
 func (s *stack) outputs() map[string]string {
 	m := map[string]string{}
 	for name, o := range s.template.section("Outputs") {
@@ -367,7 +368,7 @@ func (s *stack) outputs() map[string]string {
 	return m
 }
 
-// get is what lies under keys, nil if there is nothing.
+// get returns the value under keys, or nil.
 func get(v any, keys ...string) any {
 	for _, k := range keys {
 		m, ok := v.(map[string]any)
@@ -379,7 +380,7 @@ func get(v any, keys ...string) any {
 	return v
 }
 
-// refused are the messages of the Rules that do not let the parameters pass.
+// refused returns the messages of the Rules that the parameters violate.
 func (s *stack) refused() []string {
 	var messages []string
 	for _, r := range s.template.section("Rules") {
@@ -396,19 +397,19 @@ func (s *stack) refused() []string {
 	return messages
 }
 
-// takes tells whether a parameter's constraints let a value pass.
-// CloudFormation matches the whole value.
-func (t template) takes(tt *testing.T, parameter, value string) bool {
+// accepts reports whether a parameter's constraints allow a value. CloudFormation
+// matches the whole value.
+func (t template) accepts(tt *testing.T, parameter, value string) bool {
 	tt.Helper()
 	p, ok := t.section("Parameters")[parameter].(map[string]any)
 	if !ok {
-		tt.Fatalf("there is no parameter %s", parameter)
+		tt.Fatalf("unknown parameter %s", parameter)
 	}
 	if allowed, ok := p["AllowedValues"].([]any); ok {
 		return slices.ContainsFunc(allowed, func(v any) bool { return fmt.Sprint(v) == value })
 	}
 	if pattern, ok := p["AllowedPattern"].(string); ok {
-		// Go's expressions lack look-ahead; there are two.
+		// Go's regular expressions lack look-ahead, which the template uses twice.
 		for ahead, refused := range map[string]string{`(?!/sumoship/)`: `^/sumoship/`, `(?!.*\(\?<?[=!])`: `\(\?<?[=!]`} {
 			if strings.Contains(pattern, ahead) {
 				if regexp.MustCompile(refused).MatchString(value) {

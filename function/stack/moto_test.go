@@ -34,8 +34,8 @@ func TestTemplateIsLinted(t *testing.T) {
 	}
 }
 
-// described is what testdata/template/stack.py found after it had created the
-// stack.
+// described is what testdata/template/stack.py finds in the stack that it has
+// created.
 type described struct {
 	Types       map[string]string
 	Transformed map[string]map[string]any
@@ -70,7 +70,7 @@ type described struct {
 	Skipped   []string
 }
 
-// rule is one of EventBridge.
+// rule is a rule of EventBridge.
 type rule struct {
 	EventPattern, ScheduleExpression, State string
 	Targets                                 []string
@@ -87,27 +87,49 @@ func createOnMoto(t *testing.T, parameters map[string]string) described {
 	}
 	var d described
 	decoder := json.NewDecoder(bytes.NewReader(out))
-	decoder.UseNumber() // a variable is to be seen as it is written
+	decoder.UseNumber() // keeps variables as they are written
 	if err := decoder.Decode(&d); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return d
 }
 
-// The template goes through SAM's own transform, and what comes out makes a
-// stack whose parts are really there.
+// The template goes through SAM's own transform, and the stack that comes out of it
+// is created; each service is then asked for what is there.
 func TestStackOnMoto(t *testing.T) {
 	d := createOnMoto(t, with(made, "ReplayTimeout=600", "ForwarderMemory=512", "LogRetention=7", "Subscription=pattern", "LogGroupPattern=^/ecs/"))
-
-	// What SAM adds, and nothing else: no roles and policies beside ours.
-	s := readTemplate(t)
-	want := map[string]string{
-		"ForwarderEventInvokeConfig": "AWS::Lambda::EventInvokeConfig", "ReplayDeadLetters": "AWS::Lambda::EventSourceMapping",
-		"SubscriberEventInvokeConfig": "AWS::Lambda::EventInvokeConfig",
-		"SubscriberNewLogGroup":       "AWS::Events::Rule", "SubscriberNewLogGroupPermission": "AWS::Lambda::Permission",
-		"SubscriberAllLogGroups": "AWS::Events::Rule", "SubscriberAllLogGroupsPermission": "AWS::Lambda::Permission",
+	for _, c := range []struct {
+		name  string
+		check func(*testing.T, described)
+	}{
+		{"resources after the transform", checkTypes},
+		{"functions after the transform", checkTransformed},
+		{"what moto skips", checkSkipped},
+		{"queues", checkQueues},
+		{"functions", checkFunctions},
+		{"roles", checkRoles},
+		{"event source mapping", checkMapping},
+		{"permissions", checkPermissions},
+		{"rules of EventBridge", checkRules},
+		{"log groups", checkLogGroups},
+		{"outputs", checkOutputs},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.check(t, d) })
 	}
-	for name, r := range s.section("Resources") {
+}
+
+// SAM adds these resources and nothing else: no roles and policies beside ours.
+func checkTypes(t *testing.T, d described) {
+	want := map[string]string{
+		"ForwarderEventInvokeConfig":       "AWS::Lambda::EventInvokeConfig",
+		"ReplayDeadLetters":                "AWS::Lambda::EventSourceMapping",
+		"SubscriberEventInvokeConfig":      "AWS::Lambda::EventInvokeConfig",
+		"SubscriberNewLogGroup":            "AWS::Events::Rule",
+		"SubscriberNewLogGroupPermission":  "AWS::Lambda::Permission",
+		"SubscriberAllLogGroups":           "AWS::Events::Rule",
+		"SubscriberAllLogGroupsPermission": "AWS::Lambda::Permission",
+	}
+	for name, r := range readTemplate(t).section("Resources") {
 		kind := get(r, "Type").(string)
 		if kind == "AWS::Serverless::Function" {
 			kind = "AWS::Lambda::Function"
@@ -115,122 +137,180 @@ func TestStackOnMoto(t *testing.T) {
 		want[name] = kind
 	}
 	if diff := cmp.Diff(want, d.Types); diff != "" {
-		t.Errorf("resources after the transform:\n%s", diff)
+		t.Errorf("types (-want +got):\n%s", diff)
 	}
-	forwarder, replay, subscriber := d.Transformed["Forwarder"], d.Transformed["Replay"], d.Transformed["Subscriber"]
-	for name, f := range map[string]map[string]any{"Forwarder": forwarder, "Replay": replay, "Subscriber": subscriber} {
-		if diff := cmp.Diff(map[string]any{"LogFormat": "JSON", "ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO", "LogGroup": map[string]any{"Ref": name + "Logs"}}, f["LoggingConfig"]); diff != "" {
-			t.Errorf("%s:\n%s", name, diff)
+}
+
+func checkTransformed(t *testing.T, d described) {
+	object := func(key string, v any) map[string]any { return map[string]any{key: v} }
+	getAtt := func(resource string) any { return object("Fn::GetAtt", []any{resource, "Arn"}) }
+	for _, name := range []string{"Forwarder", "Replay", "Subscriber"} {
+		f := d.Transformed[name]
+		logging := map[string]any{
+			"LogFormat": "JSON", "ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO", "LogGroup": object("Ref", name+"Logs"),
 		}
-		if diff := cmp.Diff([]any{map[string]any{"Ref": "Architecture"}}, f["Architectures"]); diff != "" {
-			t.Errorf("%s:\n%s", name, diff)
+		if diff := cmp.Diff(logging, f["LoggingConfig"]); diff != "" {
+			t.Errorf("%s: logging (-want +got):\n%s", name, diff)
+		}
+		if diff := cmp.Diff([]any{object("Ref", "Architecture")}, f["Architectures"]); diff != "" {
+			t.Errorf("%s: architectures (-want +got):\n%s", name, diff)
+		}
+		if loops := f["RecursiveLoop"] == "Allow"; loops != (name != "Forwarder") {
+			t.Errorf("%s: RecursiveLoop %v", name, f["RecursiveLoop"])
 		}
 	}
-	if diff := cmp.Diff(map[string]any{"TargetArn": map[string]any{"Fn::GetAtt": []any{"DeadLetterQueue", "Arn"}}}, forwarder["DeadLetterConfig"]); diff != "" {
+	want := object("TargetArn", getAtt("DeadLetterQueue"))
+	if diff := cmp.Diff(want, d.Transformed["Forwarder"]["DeadLetterConfig"]); diff != "" {
 		t.Errorf("dead-letter config of the forwarder (-want +got):\n%s", diff)
-	}
-	if replay["RecursiveLoop"] != "Allow" || subscriber["RecursiveLoop"] != "Allow" {
-		t.Errorf("RecursiveLoop %v, %v", replay["RecursiveLoop"], subscriber["RecursiveLoop"])
 	}
 	for _, name := range []string{"SubscriberNewLogGroup", "SubscriberAllLogGroups"} {
 		p := d.Transformed[name+"Permission"]
-		if get(p, "FunctionName", "Ref") != "Subscriber" || p["Principal"] != "events.amazonaws.com" || !cmp.Equal(get(p, "SourceArn"), any(map[string]any{"Fn::GetAtt": []any{name, "Arn"}})) {
+		if get(p, "FunctionName", "Ref") != "Subscriber" || p["Principal"] != "events.amazonaws.com" || !cmp.Equal(get(p, "SourceArn"), getAtt(name)) {
 			t.Errorf("%s may be called by %v", name, p)
 		}
 	}
 	invoke := d.Transformed["ForwarderEventInvokeConfig"]
 	if fmt.Sprintf("%v %v", invoke["MaximumRetryAttempts"], invoke["MaximumEventAgeInSeconds"]) != "2 21600" {
-		t.Errorf("%v", invoke)
+		t.Errorf("invocations of the forwarder %v, want 2 retries in 21600 s", invoke)
 	}
+}
 
-	// What moto made of it, asked of its services one by one.
-	canSkip := []string{"AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::Lambda::EventInvokeConfig", "AWS::Lambda::Permission", "AWS::SQS::QueuePolicy"}
+func checkSkipped(t *testing.T, d described) {
+	canSkip := []string{
+		"AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::Lambda::EventInvokeConfig", "AWS::Lambda::Permission",
+		"AWS::SQS::QueuePolicy",
+	}
 	for _, kind := range d.Skipped {
 		if !slices.Contains(canSkip, kind) {
-			t.Errorf("moto made no %s", kind)
+			t.Errorf("moto created no %s", kind)
 		}
 	}
-	dead, quarantine := d.Queues["DeadLetterQueue"], d.Queues["QuarantineQueue"]
+}
+
+func checkQueues(t *testing.T, d described) {
 	for name, q := range d.Queues {
 		if q["MessageRetentionPeriod"] != "1209600" || q["MaximumMessageSize"] != "1048576" || q["SqsManagedSseEnabled"] != "true" {
 			t.Errorf("%s: %v", name, q)
 		}
 	}
+	dead, quarantine := d.Queues["DeadLetterQueue"], d.Queues["QuarantineQueue"]
 	if dead["VisibilityTimeout"] != "3600" || !strings.Contains(dead["RedrivePolicy"], quarantine["QueueArn"]) || quarantine["QueueArn"] == "" {
-		t.Errorf("%v", dead)
+		t.Errorf("dead-letter queue %v", dead)
 	}
+}
+
+func checkFunctions(t *testing.T, d described) {
 	for name, f := range d.Functions {
-		if f.Runtime != "provided.al2023" || f.Handler != "bootstrap" || f.Role != d.Roles[name+"Role"].Arn ||
-			name != "Subscriber" && f.Environment.Variables["TASK_QUEUE_URL"] != d.Physical["DeadLetterQueue"] {
+		if f.Runtime != "provided.al2023" || f.Handler != "bootstrap" || f.Role != d.Roles[name+"Role"].Arn {
 			t.Errorf("%s: %+v", name, f)
 		}
-		if err := start(name, func(v string) string {
+		err := start(name, func(v string) string {
 			if value, ok := f.Environment.Variables[v]; ok {
 				return fmt.Sprint(value)
 			}
 			return ""
-		}); err != nil {
+		})
+		if err != nil {
 			t.Errorf("%s does not start: %v", name, err)
 		}
 	}
-	if f := d.Functions["Forwarder"]; f.Timeout != 60 || f.MemorySize != 512 {
-		t.Errorf("forwarder %+v", f)
+	for name, want := range map[string]struct {
+		timeout   int
+		variables map[string]string
+	}{
+		"Forwarder": {60, map[string]string{"TASK_QUEUE_URL": d.Physical["DeadLetterQueue"]}},
+		"Replay":    {600, map[string]string{"TASK_QUEUE_URL": d.Physical["DeadLetterQueue"], "QUARANTINE_QUEUE_URL": d.Physical["QuarantineQueue"]}},
+		"Subscriber": {900, map[string]string{
+			"DESTINATION_ARN": d.Functions["Forwarder"].FunctionArn,
+			"OWN_LOG_GROUPS":  "/sumoship/sumoship/forwarder,/sumoship/sumoship/replay,/sumoship/sumoship/subscriber",
+		}},
+	} {
+		f := d.Functions[name]
+		if f.Timeout != want.timeout {
+			t.Errorf("%s: timeout %d s, want %d s", name, f.Timeout, want.timeout)
+		}
+		for v, value := range want.variables {
+			if f.Environment.Variables[v] != value {
+				t.Errorf("%s: %s is %v, want %s", name, v, f.Environment.Variables[v], value)
+			}
+		}
 	}
-	if f := d.Functions["Replay"]; f.Timeout != 600 || f.Environment.Variables["QUARANTINE_QUEUE_URL"] != d.Physical["QuarantineQueue"] {
-		t.Errorf("replay %+v", f)
+	if f := d.Functions["Forwarder"]; f.MemorySize != 512 {
+		t.Errorf("forwarder: %d MB, want 512 MB", f.MemorySize)
 	}
-	if f := d.Functions["Subscriber"]; f.Timeout != 900 || f.Environment.Variables["DESTINATION_ARN"] != d.Functions["Forwarder"].FunctionArn ||
-		f.Environment.Variables["OWN_LOG_GROUPS"] != "/sumoship/sumoship/forwarder,/sumoship/sumoship/replay,/sumoship/sumoship/subscriber" {
-		t.Errorf("subscriber %+v", f)
-	}
+}
+
+func checkRoles(t *testing.T, d described) {
 	for name, r := range d.Roles {
-		policies := []string{strings.ToLower(strings.TrimSuffix(name, "Role"))}
+		want := []string{strings.ToLower(strings.TrimSuffix(name, "Role"))}
 		if name == "SubscriberRole" {
-			policies = []string{"call-itself", "subscriber"}
+			want = []string{"call-itself", "subscriber"}
 		}
-		if !cmp.Equal(policies, slices.Sorted(maps.Keys(r.Inline))) || len(r.Attached) != 0 {
-			t.Errorf("%s: %+v", name, r)
+		if diff := cmp.Diff(want, slices.Sorted(maps.Keys(r.Inline))); diff != "" || len(r.Attached) != 0 {
+			t.Errorf("%s: attached %v, inline (-want +got):\n%s", name, r.Attached, diff)
 		}
 	}
+}
+
+func checkMapping(t *testing.T, d described) {
 	if len(d.Mappings) != 1 {
 		t.Fatalf("mappings %+v", d.Mappings)
 	}
-	if m := d.Mappings[0]; m.EventSourceArn != dead["QueueArn"] || m.FunctionArn != d.Functions["Replay"].FunctionArn || m.State != "Enabled" || m.BatchSize != 10 ||
-		!slices.Equal(m.FunctionResponseTypes, []string{"ReportBatchItemFailures"}) || m.ScalingConfig["MaximumConcurrency"] != 2 {
+	m := d.Mappings[0]
+	if m.EventSourceArn != d.Queues["DeadLetterQueue"]["QueueArn"] || m.FunctionArn != d.Functions["Replay"].FunctionArn || m.State != "Enabled" {
 		t.Errorf("mapping %+v", m)
 	}
+	if m.BatchSize != 10 || !slices.Equal(m.FunctionResponseTypes, []string{"ReportBatchItemFailures"}) || m.ScalingConfig["MaximumConcurrency"] != 2 {
+		t.Errorf("mapping %+v", m)
+	}
+}
+
+func checkPermissions(t *testing.T, d described) {
 	if len(d.Policies["Forwarder"]) != 1 || len(d.Policies["Replay"]) != 0 || len(d.Policies["Subscriber"]) != 2 {
 		t.Fatalf("permissions %+v", d.Policies)
 	}
 	p := d.Policies["Forwarder"][0]
-	if p.Principal.Service != "logs.amazonaws.com" || p.Action != "lambda:InvokeFunction" || p.Condition["StringEquals"]["AWS:SourceAccount"] != testAccount ||
-		p.Condition["ArnLike"]["AWS:SourceArn"] != "arn:aws:logs:us-east-1:123456789012:log-group:*" {
+	account, source := p.Condition["StringEquals"]["AWS:SourceAccount"], p.Condition["ArnLike"]["AWS:SourceArn"]
+	if p.Principal.Service != "logs.amazonaws.com" || p.Action != "lambda:InvokeFunction" ||
+		account != testAccount || source != "arn:aws:logs:us-east-1:123456789012:log-group:*" {
 		t.Errorf("permission %+v", p)
-	}
-	for rule, want := range map[string]rule{
-		"SubscriberNewLogGroup":  {EventPattern: `{"detail":{"errorCode":[{"exists":false}],"eventName":["CreateLogGroup"]},"detail-type":["AWS API Call via CloudTrail"],"source":["aws.logs"]}`},
-		"SubscriberAllLogGroups": {ScheduleExpression: "rate(6 hours)"},
-	} {
-		want.State, want.Targets = "ENABLED", []string{d.Functions["Subscriber"].FunctionArn}
-		if diff := cmp.Diff(want, d.Rules[rule]); diff != "" {
-			t.Errorf("%s:\n%s", rule, diff)
-		}
-	}
-	if diff := cmp.Diff(map[string]int{"/sumoship/sumoship/forwarder": 7, "/sumoship/sumoship/replay": 7, "/sumoship/sumoship/subscriber": 7}, d.LogGroups); diff != "" {
-		t.Errorf("log groups (-want +got):\n%s", diff)
-	}
-	outputs := slices.Sorted(maps.Keys(s.section("Outputs")))
-	outputs = slices.DeleteFunc(outputs, func(o string) bool { return o == "DashboardUrl" })
-	if diff := cmp.Diff(outputs, slices.Sorted(maps.Keys(d.Outputs))); diff != "" {
-		t.Errorf("outputs:\n%s", diff)
 	}
 }
 
-// samconfig.toml is TOML, asks for no more than is needed, and names only
+func checkRules(t *testing.T, d described) {
+	const created = `{"detail":{"errorCode":[{"exists":false}],"eventName":["CreateLogGroup"]},` +
+		`"detail-type":["AWS API Call via CloudTrail"],"source":["aws.logs"]}`
+	for name, want := range map[string]rule{
+		"SubscriberNewLogGroup":  {EventPattern: created},
+		"SubscriberAllLogGroups": {ScheduleExpression: "rate(6 hours)"},
+	} {
+		want.State, want.Targets = "ENABLED", []string{d.Functions["Subscriber"].FunctionArn}
+		if diff := cmp.Diff(want, d.Rules[name]); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func checkLogGroups(t *testing.T, d described) {
+	want := map[string]int{"/sumoship/sumoship/forwarder": 7, "/sumoship/sumoship/replay": 7, "/sumoship/sumoship/subscriber": 7}
+	if diff := cmp.Diff(want, d.LogGroups); diff != "" {
+		t.Errorf("retention in days (-want +got):\n%s", diff)
+	}
+}
+
+func checkOutputs(t *testing.T, d described) {
+	want := slices.Sorted(maps.Keys(readTemplate(t).section("Outputs")))
+	want = slices.DeleteFunc(want, func(o string) bool { return o == "DashboardUrl" }) // moto has no dashboards
+	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(d.Outputs))); diff != "" {
+		t.Errorf("outputs (-want +got):\n%s", diff)
+	}
+}
+
+// samconfig.toml is TOML, asks for no more than the stack needs, and names only
 // parameters that exist.
 func TestSamconfig(t *testing.T) {
 	path := moto.Tool(t, "python3", "Python 3.11")
-	out, err := exec.Command(path, "-c", "import tomllib,json; print(json.dumps(tomllib.load(open('../../samconfig.toml','rb'))))").CombinedOutput()
+	out, err := exec.Command(path, "-c", "import json, tomllib; print(json.dumps(tomllib.load(open('../../samconfig.toml', 'rb'))))").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -240,12 +320,12 @@ func TestSamconfig(t *testing.T) {
 	}
 	deploy, _ := get(c, "default", "deploy", "parameters").(map[string]any)
 	if c["version"] != 0.1 || deploy["capabilities"] != "CAPABILITY_IAM" || get(c, "default", "build", "parameters", "cached") != false {
-		t.Errorf("%v", c)
+		t.Errorf("samconfig.toml: %v", c)
 	}
 	overrides, _ := deploy["parameter_overrides"].([]any)
 	for _, o := range overrides {
 		name, value, _ := strings.Cut(o.(string), "=")
-		if readTemplate(t).section("Parameters")[name] == nil || !readTemplate(t).takes(t, name, value) {
+		if readTemplate(t).section("Parameters")[name] == nil || !readTemplate(t).accepts(t, name, value) {
 			t.Errorf("parameter_overrides: %s", o)
 		}
 	}

@@ -148,7 +148,8 @@ func TestSourceFollowsItsScript(t *testing.T) {
 				t.Errorf("network %t (-want +got):\n%s", network, d)
 			}
 			for i, r := range got {
-				if string(r.Body) != bodies[i] || !strings.HasSuffix(r.URI, "/S3CRET?a=b") || r.Header.Get("X-Sumo-Name") != "n" || encoding == "" && r.Wire != len(bodies[i]) {
+				if string(r.Body) != bodies[i] || !strings.HasSuffix(r.URI, "/S3CRET?a=b") || r.Header.Get("X-Sumo-Name") != "n" ||
+					encoding == "" && r.Wire != len(bodies[i]) {
 					t.Errorf("network %t: %+v", network, r)
 				}
 			}
@@ -198,7 +199,8 @@ func TestHangLastsUntilTheClientOrTheSourceEndsIt(t *testing.T) {
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		if _, err := post(ctx, t, &http.Client{Transport: source}, "http://localhost", "", "a"); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Minute {
+		_, err := post(ctx, t, &http.Client{Transport: source}, "http://localhost", "", "a")
+		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Minute {
 			t.Errorf("%v after %s", err, time.Since(start))
 		}
 		time.AfterFunc(time.Minute, source.Close)
