@@ -38,7 +38,6 @@ var mayImport = map[string]struct {
 	"function/awstest":          {},
 	"function/awstest/moto":     {},
 
-	"deploy":              {siblings: []string{"deploy/cfn", "deploy/subscription"}},
 	"deploy/tree":         {},
 	"deploy/taskdef":      {siblings: []string{"deploy/tree"}},
 	"deploy/finding":      {siblings: []string{"deploy/tree", "deploy/taskdef"}},
@@ -50,7 +49,7 @@ var mayImport = map[string]struct {
 	"deploy/eni":          {},
 
 	"cmd/sumoship": {siblings: []string{"transform", "sumo", "sumo/sumotest", "dlq", "dlq/dlqtest", "function", "function/ship", "function/subscribe",
-		"function/subscribe/awsapi", "deploy", "deploy/…"}, sdk: true},
+		"function/subscribe/awsapi", "deploy/…"}, sdk: true},
 }
 
 // stands reports whether a name of the table stands for a package.

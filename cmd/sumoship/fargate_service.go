@@ -53,6 +53,7 @@ type fargateServiceCmd struct {
 	Forwarder         string `option:"Forwarder" help:"Function to subscribe the log groups to." placeholder:"ARN" group:"Logs"`
 	Subscribe         bool   `help:"Subscribe the log groups to the forwarder." default:"true" negatable:"" group:"Logs"`
 	Retention         int    `option:"Retention" help:"Retention of the log groups. Default: 30." placeholder:"DAYS" group:"Logs"`
+	PermitForwarder   bool   `option:"PermitForwarder" help:"Permit CloudWatch Logs to call the function, for all log groups of the account. Not needed if the forwarder's stack or sumoship subscribe did." group:"Logs"`
 	ExistingLogGroups bool   `option:"ExistingLogGroups" help:"The log groups exist: subscribe them, and do not create them." group:"Logs"`
 
 	NewRoles bool `option:"NewRoles" help:"Create both roles, even if the definition names one." group:"Roles"`

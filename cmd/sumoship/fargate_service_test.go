@@ -132,7 +132,7 @@ func (x *deployed) sumoship(t *testing.T, want int, args ...string) (stdout stri
 // deploy sets as much as it can by flags, the rest by parameters.
 func (x *deployed) deploy(t *testing.T) {
 	template := filepath.Join(x.dir, "shop.yaml")
-	x.sumoship(t, exitOK, "--service", "shop", "-o", template, "--cluster", "prod", "--count", "2", "--retention", "14",
+	x.sumoship(t, exitOK, "--service", "shop", "-o", template, "--cluster", "prod", "--count", "2", "--retention", "14", "--permit-forwarder",
 		"--path", "/shop/*", "--priority", "7", "--health-check-path", "/health", "--dns-name", "shop.example.com",
 		"--database-port", "3306", "--database-sg", x.has["DatabaseSecurityGroup"],
 		"--vpc", x.has["Vpc"], "--subnets", x.has["Subnets"], "--alb-sg", x.has["LoadBalancerSecurityGroup"])
@@ -228,7 +228,7 @@ func (x *deployed) logs(t *testing.T) {
 	}
 	var permission struct{ Policy string }
 	x.aws(&permission, "lambda", "get-policy", "--function-name", "sumoship-forwarder")
-	mentions(t, permission.Policy, "logs.amazonaws.com", ":log-group:/ecs/shop")
+	mentions(t, permission.Policy, "logs.amazonaws.com", "arn:aws:logs:eu-west-1:123456789012:log-group:*")
 }
 
 func (x *deployed) record(t *testing.T) {

@@ -12,13 +12,8 @@ import (
 	"sync"
 	"text/tabwriter"
 
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
-	"github.com/aws/aws-sdk-go-v2/service/lambda"
-	"github.com/aws/smithy-go"
-
 	"sumoship/deploy/subscription"
 	"sumoship/function/subscribe"
-	"sumoship/function/subscribe/awsapi"
 )
 
 // subscriptionFlags say which log groups, and where they deliver to.
@@ -26,36 +21,36 @@ type subscriptionFlags struct {
 	awsFlags
 	Destination string   `required:"" help:"Where the log groups deliver to: ARN of a function, of a Kinesis or Firehose stream, or of a logical destination." placeholder:"ARN"`
 	Include     []string `sep:"none" help:"Choose log groups whose name this matches; can be given again. Without --include and --tag: all." placeholder:"PATTERN"`
-	Exclude     []string `sep:"none" help:"But not those whose name this matches; can be given again." placeholder:"PATTERN"`
-	Tag         []string `sep:"none" help:"Choose log groups with this tag too; can be given again." placeholder:"KEY=VALUE"`
+	Exclude     []string `sep:"none" help:"Leave out log groups whose name this matches; can be given again." placeholder:"PATTERN"`
+	Tag         []string `sep:"none" help:"Also choose log groups with this tag; can be given again." placeholder:"KEY=VALUE"`
 	FilterName  string   `help:"Name of our filters. Filters of other names, or with other destinations, are never touched." default:"sumoship" placeholder:"NAME"`
-	Account     bool     `help:"One policy for all log groups of the account, those to come too, in place of a filter in each."`
-	DryRun      bool     `help:"Tell what would be done, and change nothing."`
+	Account     bool     `help:"Use one policy for all log groups of the account, present and future, instead of a filter for each."`
+	DryRun      bool     `help:"Show the plan, and change nothing."`
 	Yes         bool     `short:"y" help:"Do not ask."`
-	All         bool     `help:"Show also the log groups that there is nothing to do for."`
+	All         bool     `help:"Also show the log groups that need no change."`
 	JSON        bool     `name:"json" help:"Write the result as JSON."`
 }
 
 const patternHelp = `
 Patterns are regular expressions in RE2 syntax, looked for anywhere in the name;
-letters match in either case unless (?-i) says otherwise.`
+letters match in either case; (?-i) makes their case count.`
 
 type subscribeCmd struct {
 	subscriptionFlags
-	Own           []string `sep:"none" help:"Log group that is never to be subscribed, as that of another function on the way of its events; can be given again." placeholder:"NAME"`
+	Own           []string `sep:"none" help:"Log group that is never subscribed, such as that of another function on the way of its events; can be given again." placeholder:"NAME"`
 	FilterPattern string   `help:"Deliver only log events that match this filter pattern of CloudWatch Logs." placeholder:"PATTERN"`
 	Role          string   `help:"Role by which CloudWatch Logs delivers to a stream." placeholder:"ARN"`
 	Prune         bool     `help:"Also remove our filters from log groups that are not chosen."`
 }
 
 func (c *subscribeCmd) Help() string {
-	return `Shows a plan, asks, and carries it out. Where all is as it should be, nothing
-is done; so it can be run again at any time, after a failure for one.
+	return `Shows a plan, asks, and carries it out. It changes only what is missing, so you
+can run it again at any time, for example after a failure.
 
-What is excluded by a pattern loses our filter. The log group that the
-destination function writes to, those that begin with ` + subscription.OwnPrefix + `, and those of
---own are never subscribed: it would make a loop. A function gets one permission
-for all log groups, if it has none.
+Log groups that an exclude pattern matches lose our filter. The log group that
+the destination function writes to, those that begin with ` + subscription.OwnPrefix + `, and
+those of --own are never subscribed, which would make a loop. A function gets
+one permission for all log groups, if it has none.
 ` + patternHelp + `
 
 Exit status: 0 if the log groups are as they should be, 1 if some cannot be
@@ -63,7 +58,7 @@ subscribed or you said no, 2 if the command is wrong, 3 if AWS refused.`
 }
 
 func (c *subscribeCmd) Run(ctx context.Context, s streams) error {
-	x, err := c.open(ctx, func(r *subscription.Rule) (errs []error) {
+	x, err := c.open(ctx, s, func(r *subscription.Rule) (errs []error) {
 		r.Prune = c.Prune
 		var err error
 		if r.Pattern, err = subscription.ParseFilterPattern(c.FilterPattern); err != nil {
@@ -84,23 +79,27 @@ func (c *subscribeCmd) Run(ctx context.Context, s streams) error {
 			}
 		}
 		if c.Account && c.Prune {
-			errs = append(errs, errors.New("--prune: the policy of an account is no filter of a log group"))
+			errs = append(errs, errors.New("--prune: the policy of an account is not a filter of a log group"))
 		}
 		return errs
 	})
 	if err != nil {
 		return err
 	}
-	if err := x.learn(ctx); err != nil {
+	own, err := x.ownLogGroup(ctx)
+	if err != nil {
 		return err
 	}
+	x.rule.Own = append(x.rule.Own, own...)
 	if c.Account {
 		return x.account(ctx, s)
 	}
-	if policy, err := x.accountPolicy(ctx, s); err != nil {
+	policies, err := x.policies(ctx)
+	if err != nil {
 		return err
-	} else if policy != "" {
-		return exit{exitFound, fmt.Errorf("the policy %q of the account delivers all log groups there already; each log event would come twice", policy)}
+	}
+	if len(policies) > 0 {
+		return exit{exitFound, fmt.Errorf("the policy %q of the account delivers all log groups there already; each log event would come twice", policies[0].Name)}
 	}
 	return x.run(ctx, s)
 }
@@ -118,7 +117,7 @@ Exit status: 0 if no chosen log group has our filter any more, 1 if you said no,
 }
 
 func (c *unsubscribeCmd) Run(ctx context.Context, s streams) error {
-	x, err := c.open(ctx, func(r *subscription.Rule) []error {
+	x, err := c.open(ctx, s, func(r *subscription.Rule) []error {
 		r.Unsubscribe = true
 		return nil
 	})
@@ -134,19 +133,19 @@ func (c *unsubscribeCmd) Run(ctx context.Context, s streams) error {
 // subscribing is a call of one of the two verbs.
 type subscribing struct {
 	*subscriptionFlags
-	rule      *subscription.Rule
-	groups    *awsapi.LogGroups
-	functions *awsapi.Functions
-	consent   bool // to change something
-	result    subscriptionResult
+	*delivery
+	rule    *subscription.Rule
+	subs    *subscribe.Subscriptions
+	consent bool // to change something
+	result  subscriptionResult
 }
 
-// subscriptionResult is what a call answers.
+// subscriptionResult is what a call answers with.
 type subscriptionResult struct {
 	Destination string             `json:"destination"`
 	DryRun      bool               `json:"dryRun,omitempty"`
 	Steps       []subscriptionStep `json:"steps"`
-	Permission  string             `json:"permission,omitempty"`
+	Permission  permission         `json:"permission,omitempty"`
 	Report      *subscribe.Report  `json:"report,omitempty"` // not of the policy of an account
 }
 
@@ -160,9 +159,9 @@ type subscriptionStep struct {
 	Error    string              `json:"error,omitempty"`
 }
 
-// open reads the flags, which more may add to, and makes the clients. All that
-// is wrong is told at once.
-func (f *subscriptionFlags) open(ctx context.Context, more func(*subscription.Rule) []error) (*subscribing, error) {
+// open reads the flags, which more may add to, and connects to AWS. It reports
+// every mistake at once.
+func (f *subscriptionFlags) open(ctx context.Context, s streams, more func(*subscription.Rule) []error) (*subscribing, error) {
 	var errs []error
 	rule := &subscription.Rule{}
 	var err error
@@ -196,7 +195,6 @@ func (f *subscriptionFlags) open(ctx context.Context, more func(*subscription.Ru
 		errs = append(errs, errors.New("--account: the policy of an account cannot choose by patterns or tags; leave groups out by their names with --own"))
 	}
 	errs = append(errs, more(rule)...)
-	// Log groups deliver within their Region.
 	if f.Region != "" && rule.Destination.Region != "" && f.Region != rule.Destination.Region {
 		errs = append(errs, fmt.Errorf("--region: log groups in %s cannot deliver to a destination in %s", f.Region, rule.Destination.Region))
 	}
@@ -209,64 +207,22 @@ func (f *subscriptionFlags) open(ctx context.Context, more func(*subscription.Ru
 	if err != nil {
 		return nil, err
 	}
-	return &subscribing{subscriptionFlags: f, rule: rule, groups: awsapi.NewLogGroups(cloudwatchlogs.NewFromConfig(cfg)), functions: awsapi.NewFunctions(lambda.NewFromConfig(cfg)),
-		consent: f.Yes, result: subscriptionResult{Destination: f.Destination, DryRun: f.DryRun, Steps: []subscriptionStep{}}}, nil
+	x := &subscribing{subscriptionFlags: f, delivery: newDelivery(cfg, rule.Destination, s), rule: rule, consent: f.Yes,
+		result: subscriptionResult{Destination: f.Destination, DryRun: f.DryRun, Steps: []subscriptionStep{}}}
+	x.subs = &subscribe.Subscriptions{Rule: rule, Groups: x.groups}
+	return x, nil
 }
 
-// code is that of an error of AWS.
-func code(err error) string {
-	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		return api.ErrorCode()
-	}
-	return ""
-}
-
-// learn finds the log group that the destination really writes to, and with
-// that whether it exists.
-func (x *subscribing) learn(ctx context.Context) error {
-	if x.rule.Destination.Service != "lambda" {
-		return nil // CloudWatch Logs itself finds out with the first subscription
-	}
-	group, err := x.functions.LogGroup(ctx, x.rule.Destination.ARN)
-	if code(err) == "ResourceNotFoundException" {
-		return exit{exitAWS, fmt.Errorf("there is no function %s, or not for you", x.rule.Destination.ARN)}
-	}
-	if err != nil {
-		return exit{exitAWS, fmt.Errorf("the log group of the destination, which is not to be subscribed, cannot be looked up: %w", err)}
-	}
-	x.rule.Own = append(x.rule.Own, group)
-	return nil
-}
-
-// accountPolicy is the name of the policy of the account that delivers to the
-// destination, if there is one. Who may not look goes on.
-func (x *subscribing) accountPolicy(ctx context.Context, s streams) (name string, err error) {
-	policies, err := x.groups.Policies(ctx)
-	switch {
-	case code(err) == "AccessDeniedException":
-		fmt.Fprintf(s.err, "sumoship: whether a policy of the account delivers there too cannot be looked up: %v\n", err)
-		return "", nil
-	case err != nil:
-		return "", exit{exitAWS, err}
-	}
-	for _, p := range policies {
-		if p.DeliversTo(x.rule.Destination) {
-			return p.Name, nil
-		}
-	}
-	return "", nil
-}
-
-// run deals with log groups, one by one.
+// run subscribes or unsubscribes log groups, one by one.
 func (x *subscribing) run(ctx context.Context, s streams) error {
 	var mu sync.Mutex
 	bar := newBar(-1, "looking at log groups", s.err)
-	subs := &subscribe.Subscriptions{Rule: x.rule, Groups: x.groups, Seen: func(subscribe.Outcome) {
+	x.subs.Progress = func(subscribe.Outcome) {
 		mu.Lock()
 		defer mu.Unlock()
 		bar.Add(1)
-	}}
-	plan, err := subs.Plan(ctx)
+	}
+	plan, err := x.subs.Plan(ctx)
 	bar.Finish()
 	if ctx.Err() != nil {
 		return exit{exitFound, errors.New("interrupted; nothing was changed")}
@@ -289,7 +245,8 @@ func (x *subscribing) run(ctx context.Context, s streams) error {
 	if err := x.ask(s, questionOf(todo)); err != nil {
 		return err
 	}
-	// The service looks whether it may call the function before it takes a filter.
+	// CloudWatch Logs checks whether it may call the function before it takes a
+	// filter.
 	if !x.rule.Unsubscribe {
 		if err := x.permission(ctx, s, plan); err != nil {
 			return err
@@ -297,7 +254,7 @@ func (x *subscribing) run(ctx context.Context, s streams) error {
 	}
 	bar = newBar(len(todo), "changing subscriptions", s.err)
 	done := map[string]subscribe.Outcome{}
-	for _, o := range subs.Apply(ctx, todo) {
+	for _, o := range x.subs.Apply(ctx, todo) {
 		done[o.Group] = o
 	}
 	bar.Finish()
@@ -324,8 +281,7 @@ func (x *subscribing) run(ctx context.Context, s streams) error {
 	return x.finish(s, outcomes, 0)
 }
 
-// table shows a plan: what there is to do and to know of, and how many log
-// groups there are that nothing is done for.
+// table shows a plan: the steps, and what somebody should know of.
 func (x *subscribing) table(out io.Writer, plan []subscribe.Outcome) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	shown := false
@@ -350,7 +306,7 @@ func (x *subscribing) table(out io.Writer, plan []subscribe.Outcome) error {
 	return w.Flush()
 }
 
-// shows tells whether a log group is to be named, not just counted.
+// shows reports whether a log group is named, and not just counted.
 func (x *subscribing) shows(o subscribe.Outcome) bool {
 	return x.All || o.Err != nil || o.Action != subscription.Skip || o.Reason.Warning() || o.Reason == subscription.Delivered
 }
@@ -386,71 +342,58 @@ func (x *subscribing) ask(s streams, question string) error {
 // permission lets CloudWatch Logs call the destination, once for all log groups,
 // or takes that back when nothing needs it any more.
 func (x *subscribing) permission(ctx context.Context, s streams, outcomes []subscribe.Outcome) error {
-	d := x.rule.Destination
-	if d.Service != "lambda" {
+	switch {
+	case !x.to.NeedsPermission():
 		return nil
+	case x.rule.Unsubscribe:
+		return x.forbid(ctx, outcomes)
+	case slices.ContainsFunc(outcomes, func(o subscribe.Outcome) bool { return o.Delivers() }):
+		return x.permit(ctx, s)
 	}
-	if x.rule.Unsubscribe {
-		return x.forbid(ctx, s, outcomes)
-	}
-	wanted := slices.ContainsFunc(outcomes, func(o subscribe.Outcome) bool {
-		return o.Action == subscription.Put || o.Reason == subscription.Already
-	})
-	if !wanted {
-		return nil
-	}
-	return x.permit(ctx, s)
+	return nil
 }
 
-func (x *subscribing) permit(ctx context.Context, s streams) error {
-	permitted, err := x.functions.Permitted(ctx, x.rule.Destination)
-	switch {
-	case code(err) == "AccessDeniedException":
-		// Whoever deployed the function has seen to it, or the filters will say.
-		fmt.Fprintf(s.err, "sumoship: whether CloudWatch Logs may call the destination cannot be looked up: %v\n", err)
-		x.result.Permission = "not known"
-		return nil
-	case err != nil:
-		return exit{exitAWS, err}
-	case permitted:
-		x.result.Permission = "there already"
-		return nil
-	case x.DryRun:
-		x.result.Permission = "to be added"
-		return nil
-	}
-	if err := x.ask(s, "Let CloudWatch Logs call the function for all log groups?"); err != nil {
+func (x *subscribing) permit(ctx context.Context, s streams) (err error) {
+	if x.result.Permission, err = x.lookUpPermission(ctx); err != nil {
 		return err
 	}
-	if err := x.functions.Permit(ctx, x.rule.Destination); err != nil {
-		return exit{exitAWS, err}
+	if x.result.Permission == permissionMissing && !x.DryRun {
+		if err := x.ask(s, "Let CloudWatch Logs call the function for all log groups?"); err != nil {
+			return err
+		}
+		if err := x.functions.Permit(ctx, x.to); err != nil {
+			return exit{exitAWS, err}
+		}
+		x.result.Permission = permissionAdded
 	}
-	x.result.Permission = "added"
+	if x.result.Permission != permissionUnknown {
+		x.subs.PermissionDelay = subscribe.PermissionDelay
+	}
 	return nil
 }
 
 // forbid removes our permission, but not while a filter or policy may need it.
-func (x *subscribing) forbid(ctx context.Context, s streams, outcomes []subscribe.Outcome) error {
+func (x *subscribing) forbid(ctx context.Context, outcomes []subscribe.Outcome) error {
 	needed := len(x.Include)+len(x.Exclude)+len(x.Tag) > 0 || // there may be others
 		slices.ContainsFunc(outcomes, func(o subscribe.Outcome) bool {
 			return o.Err != nil || o.Reason == subscription.Delivered || o.Reason == subscription.Unsubscribed && o.Detail != ""
 		})
 	if !needed {
-		policy, err := x.accountPolicy(ctx, s)
+		policies, err := x.policies(ctx)
 		if err != nil {
 			return err
 		}
-		needed = policy != ""
+		needed = len(policies) > 0
 	}
 	if needed || x.DryRun || !x.consent {
 		return nil
 	}
-	removed, err := x.functions.Forbid(ctx, x.rule.Destination)
+	removed, err := x.functions.Forbid(ctx, x.to)
 	if err != nil {
 		return exit{exitAWS, err}
 	}
 	if removed {
-		x.result.Permission = "removed"
+		x.result.Permission = permissionRemoved
 	}
 	return nil
 }
@@ -525,7 +468,7 @@ func (x *subscribing) summary(out io.Writer, r *subscribe.Report, todo int) erro
 	return nil
 }
 
-// account deals with the policy of the account.
+// account puts or removes the policy of the account.
 func (x *subscribing) account(ctx context.Context, s streams) error {
 	if !x.rule.Unsubscribe {
 		// A policy names what it leaves out; other stacks of sumoship are known by
@@ -561,13 +504,13 @@ func (x *subscribing) account(ctx context.Context, s streams) error {
 			return err
 		}
 	}
-	if d := x.rule.Destination; d.Service == "lambda" && !x.rule.Unsubscribe && !step.Reason.Warning() {
+	if x.to.NeedsPermission() && !x.rule.Unsubscribe && !step.Reason.Warning() {
 		if err := x.permit(ctx, s); err != nil {
 			return err
 		}
 	}
 	if !x.DryRun {
-		if err := x.groups.ApplyAccount(ctx, step); err != nil {
+		if err := x.subs.Do(ctx, func() error { return x.groups.ApplyAccount(ctx, step) }); err != nil {
 			return exit{exitAWS, err}
 		}
 	}

@@ -9,7 +9,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -188,7 +191,7 @@ func TestSubscribeWithAccessDeniedHalfWay(t *testing.T) {
 	}
 	for op, want := range map[string]string{
 		"DescribeLogGroups":        "list log groups: AccessDeniedException",
-		"GetFunctionConfiguration": "the log group of the destination, which is not to be subscribed, cannot be looked up",
+		"GetFunctionConfiguration": "the log group of the destination, which must not be subscribed, cannot be looked up",
 		"AddPermission":            "add a permission for CloudWatch Logs: AccessDeniedException",
 	} {
 		server.AddFunction("forwarder", "") // without its permission
@@ -204,7 +207,7 @@ func TestSubscribeWithAccessDeniedHalfWay(t *testing.T) {
 			t.Errorf("%s: status %d\n%s%s", op, status, out, errs)
 		}
 	}
-	// Who may not look at policies goes on.
+	// A caller that may not read policies goes on.
 	server.OnRequest(func(c logstest.Call) logstest.Fault {
 		if c.Op == "GetPolicy" || c.Op == "DescribeAccountPolicies" {
 			return logstest.Fault{Code: "AccessDeniedException"}
@@ -214,6 +217,57 @@ func TestSubscribeWithAccessDeniedHalfWay(t *testing.T) {
 	status, out, errs = command(t, nil, "subscribe", "--destination", forwarder, "--yes")
 	if status != exitAWS || strings.Count(errs, "cannot be looked up") != 2 || !strings.Contains(errs, "/new: put subscription filter: InvalidParameterException: Could not execute the lambda function") {
 		t.Errorf("status %d\n%s%s", status, out, errs)
+	}
+}
+
+// The permission that the command gives takes a moment until CloudWatch Logs knows
+// of it.
+func TestSubscribeWaitsForItsPermission(t *testing.T) {
+	for name, more := range map[string][]string{"filters": nil, "account": {"--account"}} {
+		t.Run(name, func(t *testing.T) {
+			server, forwarder := region(t)
+			server.Add(logstest.Group{Name: "/ecs/web"}, logstest.Group{Name: "/ecs/api"})
+			server.PermissionDelay = 500 * time.Millisecond
+			status, out, errs := command(t, nil, append([]string{"subscribe", "--destination", forwarder, "--yes"}, more...)...)
+			if status != exitOK || errs != "" || len(filtersOf(server))+2*len(server.Policies()) != 2 {
+				t.Errorf("status %d\n%s%s", status, out, errs)
+			}
+		})
+	}
+}
+
+// A statement of our ID that permits something else is in the way, and nothing is
+// changed.
+func TestSubscribeExplainsAClash(t *testing.T) {
+	const want = "its policy has a statement sumoship-all-log-groups that permits something else: remove it with aws lambda remove-permission --function-name arn:aws:lambda:us-east-1:123456789012:function:forwarder --statement-id sumoship-all-log-groups"
+	permit := func(t *testing.T, server *logstest.Server) {
+		t.Helper()
+		_, err := server.Lambda().AddPermission(t.Context(), &lambda.AddPermissionInput{FunctionName: aws.String("forwarder"), StatementId: aws.String("sumoship-all-log-groups"),
+			Action: aws.String("lambda:InvokeFunction"), Principal: aws.String("logs.amazonaws.com"), SourceArn: aws.String("arn:aws:logs:us-east-1:123456789012:log-group:/ecs/other:*")})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, before := range map[string]bool{"found": true, "made meanwhile": false} {
+		t.Run(name, func(t *testing.T) {
+			server, forwarder := region(t)
+			server.Add(logstest.Group{Name: "/ecs/web"})
+			if before {
+				permit(t, server)
+			}
+			made := before
+			server.OnRequest(func(c logstest.Call) logstest.Fault {
+				if c.Op == "AddPermission" && !made {
+					made = true
+					permit(t, server)
+				}
+				return logstest.Fault{}
+			})
+			status, out, errs := command(t, nil, "subscribe", "--destination", forwarder, "--yes")
+			if status != exitAWS || !strings.Contains(errs, want) || len(filtersOf(server)) != 0 {
+				t.Errorf("status %d\n%s%s", status, out, errs)
+			}
+		})
 	}
 }
 

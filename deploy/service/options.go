@@ -1,7 +1,7 @@
 package service
 
 import (
-	"fmt"
+	"errors"
 	"regexp"
 	"slices"
 	"strconv"
@@ -10,6 +10,7 @@ import (
 	"sumoship/deploy/fargate"
 	"sumoship/deploy/finding"
 	"sumoship/deploy/iam"
+	"sumoship/deploy/subscription"
 	"sumoship/deploy/taskdef"
 )
 
@@ -45,6 +46,7 @@ type Options struct {
 	DatabasePort      int         // of the database
 	Forwarder         string      // ARN of the function that log groups are subscribed to
 	NoSubscription    bool        // do not subscribe log groups
+	PermitForwarder   bool        // permit CloudWatch Logs to call the forwarder, whose own stack does otherwise
 	Retention         int         // of log groups, in days; 0 is 30
 	ExistingLogGroups bool        // log groups are there already
 	NewRoles          bool        // do not keep the roles that the definition names
@@ -53,18 +55,16 @@ type Options struct {
 }
 
 var (
-	clusterName   = regexp.MustCompile(`^([A-Za-z0-9_-]{1,255}|arn:aws[a-z-]*:ecs:[a-z0-9-]+:\d{12}:cluster/[A-Za-z0-9_-]{1,255})$`)
-	vpcID         = regexp.MustCompile(`^vpc-([0-9a-f]{8}|[0-9a-f]{17})$`)
-	subnetID      = regexp.MustCompile(`^subnet-([0-9a-f]{8}|[0-9a-f]{17})$`)
-	groupID       = regexp.MustCompile(`^sg-([0-9a-f]{8}|[0-9a-f]{17})$`)
-	listenerARN   = regexp.MustCompile(`^arn:aws[a-z-]*:elasticloadbalancing:[a-z0-9-]+:\d{12}:listener/app/[A-Za-z0-9-]{1,32}/[0-9a-f]{16}/[0-9a-f]{16}$`)
-	forwarderARN  = regexp.MustCompile(`^arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9$_-]{1,128})?$`)
-	zoneID        = regexp.MustCompile(`^Z[A-Z0-9]{1,31}$`)
-	dnsName       = regexp.MustCompile(`^(\*\.)?([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)+[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.?$`)
-	hostPattern   = regexp.MustCompile(`^[A-Za-z0-9.*?-]{1,128}$`)
-	pathPattern   = regexp.MustCompile("^[/*?][A-Za-z0-9_.$/~\"'@:+&*?-]{0,127}$")
-	healthPath    = regexp.MustCompile(`^/[!-~]*$`)
-	retentionDays = []int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
+	clusterName = regexp.MustCompile(`^([A-Za-z0-9_-]{1,255}|arn:aws[a-z-]*:ecs:[a-z0-9-]+:\d{12}:cluster/[A-Za-z0-9_-]{1,255})$`)
+	vpcID       = regexp.MustCompile(`^vpc-([0-9a-f]{8}|[0-9a-f]{17})$`)
+	subnetID    = regexp.MustCompile(`^subnet-([0-9a-f]{8}|[0-9a-f]{17})$`)
+	groupID     = regexp.MustCompile(`^sg-([0-9a-f]{8}|[0-9a-f]{17})$`)
+	listenerARN = regexp.MustCompile(`^arn:aws[a-z-]*:elasticloadbalancing:[a-z0-9-]+:\d{12}:listener/app/[A-Za-z0-9-]{1,32}/[0-9a-f]{16}/[0-9a-f]{16}$`)
+	zoneID      = regexp.MustCompile(`^Z[A-Z0-9]{1,31}$`)
+	dnsName     = regexp.MustCompile(`^(\*\.)?([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)+[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.?$`)
+	hostPattern = regexp.MustCompile(`^[A-Za-z0-9.*?-]{1,128}$`)
+	pathPattern = regexp.MustCompile("^[/*?][A-Za-z0-9_.$/~\"'@:+&*?-]{0,127}$")
+	healthPath  = regexp.MustCompile(`^/[!-~]*$`)
 )
 
 const defaultRetention = 30 // days
@@ -95,7 +95,6 @@ func (o *Options) validate() error {
 		{"RecordName", o.RecordName, dnsName, "a DNS name, such as shop.example.com"},
 		{"HostedZone", o.HostedZone, zoneID, "the ID of a hosted zone, such as Z0123456789ABCDEFGHIJ"},
 		{"DatabaseSG", o.DatabaseSG, groupID, wantGroup},
-		{"Forwarder", o.Forwarder, forwarderARN, "the ARN of a Lambda function, such as arn:aws:lambda:us-east-1:111122223333:function:sumoship-forwarder"},
 	}
 	for option, list := range map[string]struct {
 		values  []string
@@ -132,8 +131,11 @@ func (o *Options) validate() error {
 			return &finding.OptionError{Option: c.option, Value: strconv.Itoa(c.value), Want: strconv.Itoa(c.min) + " to " + strconv.Itoa(c.max)}
 		}
 	}
-	if err := CheckRetention(o.Retention); err != nil {
-		return err
+	if d, err := subscription.ParseDestination(o.Forwarder); o.Forwarder != "" && (err != nil || !d.NeedsPermission()) {
+		return &finding.OptionError{Option: "Forwarder", Value: o.Forwarder, Want: "the ARN of a Lambda function, such as arn:aws:lambda:us-east-1:111122223333:function:sumoship-forwarder"}
+	}
+	if err, ok := errors.AsType[*subscription.RetentionError](subscription.CheckRetention(o.Retention)); ok {
+		return &finding.OptionError{Option: "Retention", Value: strconv.Itoa(err.Days), Want: err.Want}
 	}
 	return o.validateTogether()
 }
@@ -176,17 +178,3 @@ func deref(i *int) int {
 
 // balanced reports whether the service is to be behind a load balancer.
 func (o *Options) balanced() bool { return len(o.Paths)+len(o.Hosts) > 0 }
-
-// CheckRetention reports a retention that CloudWatch Logs does not have.
-//
-// Errors: *OptionError.
-func CheckRetention(days int) error {
-	if days != 0 && !slices.Contains(retentionDays, days) {
-		var all []string
-		for _, n := range retentionDays {
-			all = append(all, fmt.Sprint(n))
-		}
-		return &finding.OptionError{Option: "Retention", Value: fmt.Sprint(days), Want: "a number of days that CloudWatch Logs has: " + strings.Join(all, ", ")}
-	}
-	return nil
-}

@@ -208,7 +208,7 @@ func reserved(name string) bool {
 // ownNames are the parameters and resources of the template.
 var ownNames = func() []string {
 	names := []string{
-		iam.ExecutionRoleID, iam.TaskRoleID, iam.TaskPolicyID, idTask, idService, idGroup, idTarget, idRule, idTaskIngress, idBalancerEgress, idDatabaseIngress, idRecord,
+		iam.ExecutionRoleID, iam.TaskRoleID, iam.TaskPolicyID, idTask, idService, idGroup, idTarget, idRule, idTaskIngress, idBalancerEgress, idDatabaseIngress, idRecord, idPermission,
 	}
 	for _, v := range (&Service{}).settings() {
 		names = append(names, v.name)

@@ -20,6 +20,7 @@ import (
 	"sumoship/deploy/finding"
 	"sumoship/deploy/iam"
 	"sumoship/deploy/service"
+	"sumoship/deploy/subscription"
 	"sumoship/deploy/taskdef"
 	"sumoship/deploy/tree"
 )
@@ -147,18 +148,18 @@ var serviceShapes = []struct {
 			"volumeConfigurations":[{"name":"data","managedEBSVolume":{"roleArn":"arn:aws:iam::111122223333:role/ecsInfrastructureRole","sizeInGiB":20,"volumeType":"gp3","encrypted":true}}]}`, o: service.Options{}},
 	{name: "service-connect", src: onFargate(apiContainer), existing: `{"service": {"serviceName": "api", "desiredCount": 2, "capacityProviderStrategy": [{"capacityProvider": "FARGATE", "weight": 1, "base": 0}],
 		"deployments": [{"status": "PRIMARY", "serviceConnectConfiguration": {"enabled": true, "namespace": "internal", "services": [{"portName": "grpc", "clientAliases": [{"port": 9000, "dnsName": "api"}]}]}}]}}`},
-	{name: "groups-exist", src: onFargate(apiContainer), o: service.Options{Name: "api", ExistingLogGroups: true}},
+	{name: "groups-exist", src: onFargate(apiContainer), o: service.Options{Name: "api", ExistingLogGroups: true, PermitForwarder: true}},
 	{name: "not-subscribed", src: onFargate(apiContainer), o: service.Options{Name: "api", NoSubscription: true, PublicIP: true}},
 	{name: "splunk", src: onFargate(`"containerDefinitions": [{"name": "api", "image": "api", "logConfiguration": {"logDriver": "splunk", "options": {"splunk-url": "https://example.com"}, "secretOptions": [{"name": "splunk-token", "valueFrom": "splunk-token"}]}}]`), o: service.Options{Name: "api"}},
 	{name: "two-groups", src: onFargate(`"containerDefinitions": [
 		{"name": "a", "image": "a", "command": ["sh", "-c", "echo ${HOME:-/} # ': {{ x }}"], "environment": [{"name": "yes", "value": "no"}, {"name": "N", "value": "012"}, {"name": "TEXT", "value": "two\nlines"}],
 		 "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "/ecs/api/a-b", "awslogs-region": "eu-west-1", "awslogs-stream-prefix": "a", "awslogs-create-group": "true", "mode": "non-blocking"}}},
 		{"name": "b", "image": "b", "essential": false, "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "/ecs/api/a_b", "awslogs-region": "eu-west-1", "awslogs-stream-prefix": "b", "mode": "blocking"}}},
-		{"name": "c", "image": "c", "essential": false, "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "/central", "awslogs-region": "us-east-1", "awslogs-stream-prefix": "c", "mode": "blocking"}}}]`), o: service.Options{Name: "api"}},
+		{"name": "c", "image": "c", "essential": false, "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "/central", "awslogs-region": "us-east-1", "awslogs-stream-prefix": "c", "mode": "blocking"}}}]`), o: service.Options{Name: "api", PermitForwarder: true}},
 	{name: "all-said", src: shopForEC2, o: service.Options{Name: "shop", Cluster: "arn:aws:ecs:eu-west-1:111122223333:cluster/prod", DesiredCount: number(0), VPC: "vpc-0a1b2c3d", Subnets: []string{"subnet-0a1b2c3d", "subnet-0a1b2c3e"}, SecurityGroups: []string{"sg-0a1b2c3d"},
 		Container: "web", Port: 8080, Paths: []string{"/*"}, Listener: "arn:aws:elasticloadbalancing:eu-west-1:111122223333:listener/app/main/0123456789abcdef/0123456789abcdef", Priority: 50000, LoadBalancerSG: "sg-0a1b2c3e",
 		LoadBalancerDNS: "main-1234567890.eu-west-1.elb.amazonaws.com", LoadBalancerZone: "Z32O12XQLNTSW2", HealthCheckPath: "/", HealthCheckGrace: number(0), RecordName: "shop.example.com.", HostedZone: "Z0123456789ABCDEFGHIJ",
-		DatabaseSG: "sg-0a1b2c3f", DatabasePort: 5432, Forwarder: "arn:aws:lambda:eu-west-1:111122223333:function:sumoship-forwarder:live", Retention: 3653}},
+		DatabaseSG: "sg-0a1b2c3f", DatabasePort: 5432, Forwarder: "arn:aws:lambda:eu-west-1:111122223333:function:sumoship-forwarder:live", PermitForwarder: true, Retention: 3653}},
 }
 
 // makeService makes a service; existing may be "".
@@ -201,6 +202,78 @@ func goodTemplates(t *testing.T) (dir string) {
 	return dir
 }
 
+// checkPermission holds the statement of a template to the one that the other
+// ways to subscribe write, in each partition.
+func checkPermission(t *testing.T, properties *tree.Node) {
+	t.Helper()
+	for partition, suffix := range map[string]string{"aws": "amazonaws.com", "aws-cn": "amazonaws.com.cn", "aws-us-gov": "amazonaws.com"} {
+		d, err := subscription.ParseDestination("arn:" + partition + ":lambda:xx-west-1:111122223333:function:f")
+		if err != nil {
+			t.Fatal(err)
+		}
+		value := func(name string) string {
+			v := properties.Key(name)
+			text, _ := v.Key("Fn::Sub").Text()
+			if ref, ok := v.Key("Ref").Text(); ok {
+				text = "${" + ref + "}"
+			}
+			if literal, ok := v.Text(); ok {
+				text = literal
+			}
+			return strings.NewReplacer("${AWS::Partition}", partition, "${AWS::URLSuffix}", suffix, "${AWS::Region}", d.Region, "${AWS::AccountId}", d.Account).Replace(text)
+		}
+		got := subscription.Permission{ID: subscription.PermissionID, Action: value("Action"), Principal: value("Principal"), SourceARN: value("SourceArn"), SourceAccount: value("SourceAccount")}
+		if diff := cmp.Diff(d.Permission(), got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", partition, diff)
+		}
+		if forwarder := value("FunctionName"); forwarder != "${ForwarderArn}" {
+			t.Errorf("the permission is of %s", forwarder)
+		}
+	}
+}
+
+// maxPolicy is the size of a function's policy, in bytes.
+//
+// Source: AWS Lambda Developer Guide, "Lambda quotas": function resource-based
+// policy.
+const maxPolicy = 20 << 10
+
+// Services share the policy of their forwarder, whose own stack puts one statement
+// there. However many there are, it must not fill.
+func TestServicesDoNotFillThePolicyOfTheForwarder(t *testing.T) {
+	const forwarder = "arn:aws:lambda:eu-west-1:111122223333:function:sumoship-forwarder"
+	statement := func(sid, source string) string {
+		return `{"Sid":"` + sid + `","Effect":"Allow","Principal":{"Service":"logs.amazonaws.com"},"Action":"lambda:InvokeFunction","Resource":"` + forwarder +
+			`","Condition":{"StringEquals":{"AWS:SourceAccount":"111122223333"},"ArnLike":{"AWS:SourceArn":"` + source + `"}}}`
+	}
+	const all = "arn:aws:logs:eu-west-1:111122223333:log-group:*"
+	policy := []string{statement("sumoship-LogsMayInvokeForwarder-0A1B2C3D4E5F", all)}
+	groups := 0
+	for i := range 100 {
+		name := fmt.Sprintf("service-%d", i)
+		s, err := makeService(t, "", strings.ReplaceAll(shopForEC2, `"shop"`, `"`+name+`"`), "", service.Options{Name: name, Forwarder: forwarder})
+		if err != nil {
+			t.Fatal(err)
+		}
+		root, err := tree.ParseJSON(s.CloudFormation(true))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for id, r := range root.Key("Resources").Members() {
+			switch kind, _ := r.Key("Type").Text(); kind {
+			case "AWS::Logs::LogGroup":
+				groups++
+			case "AWS::Lambda::Permission":
+				policy = append(policy, statement(name+"-"+id+"-0A1B2C3D4E5F", all))
+			}
+		}
+	}
+	size := len(`{"Version":"2012-10-17","Id":"default","Statement":[` + strings.Join(policy, ",") + `]}`)
+	if groups != 100 || size > maxPolicy {
+		t.Errorf("%d log groups of 100 services take %d bytes of the policy, of %d", groups, size, maxPolicy)
+	}
+}
+
 // cfn-lint has nothing to say against the templates. It knows the schemas of
 // CloudFormation, and many rules of ECS besides.
 func TestServiceTemplatesPassCFNLint(t *testing.T) {
@@ -228,11 +301,7 @@ func TestServiceTemplatesPassCFNLint(t *testing.T) {
 	}
 }
 
-// updating reports whether the tests of this package were called with -update.
-func updating() bool {
-	f := flag.Lookup("update")
-	return f != nil && f.Value.String() == "true"
-}
+var update = flag.Bool("update", false, "write golden files")
 
 func TestServiceTemplates(t *testing.T) {
 	dir := goodTemplates(t)
@@ -261,11 +330,14 @@ func TestServiceTemplates(t *testing.T) {
 				t.Errorf("JSON and YAML differ (-json +yaml):\n%s", diff)
 			}
 			checkTemplate(t, b)
+			if got := strings.Contains(string(yaml), "AWS::Lambda::Permission"); got != c.o.PermitForwarder {
+				t.Errorf("permits the forwarder: %t", got)
+			}
 			if !c.golden {
 				return
 			}
 			golden := filepath.Join("testdata", "service", c.name+".yaml")
-			if updating() {
+			if *update {
 				if err := os.WriteFile(golden, yaml, 0o644); err != nil {
 					t.Fatal(err)
 				}
@@ -341,6 +413,7 @@ func checkTemplate(t *testing.T, root *tree.Node) {
 			t.Errorf("parameter %s has no type or description", name)
 		}
 	}
+	permissions := 0
 	for name, r := range root.Key("Resources").Members() {
 		properties := r.Key("Properties")
 		switch kind, _ := r.Key("Type").Text(); kind {
@@ -350,12 +423,15 @@ func checkTemplate(t *testing.T, root *tree.Node) {
 			}
 		case "AWS::Logs::SubscriptionFilter":
 			permission, _ := r.Key("DependsOn").Text()
-			if kind, _ := root.Key("Resources").Key(permission).Key("Type").Text(); kind != "AWS::Lambda::Permission" {
-				t.Errorf("%s does not wait for its permission", name)
+			for other, r := range root.Key("Resources").Members() {
+				if kind, _ := r.Key("Type").Text(); kind == "AWS::Lambda::Permission" && other != permission {
+					t.Errorf("%s does not wait for its permission", name)
+				}
 			}
 		case "AWS::Lambda::Permission":
-			if properties.Key("SourceAccount") == nil || properties.Key("SourceArn") == nil {
-				t.Errorf("%s is for everybody", name)
+			checkPermission(t, properties)
+			if permissions++; permissions > 1 {
+				t.Errorf("%s is one permission too many", name)
 			}
 		case "AWS::ECS::TaskDefinition":
 			for _, c := range properties.Key("ContainerDefinitions").Elements() {

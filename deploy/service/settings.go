@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"sumoship/deploy/cfn"
+	"sumoship/deploy/subscription"
 	"sumoship/deploy/tree"
 )
 
@@ -65,8 +66,8 @@ func (s *Service) settings() []setting {
 		setting{name: "HostedZoneId", group: ofDNS, kind: typeZone, value: s.o.HostedZone, description: "Hosted zone of the record."},
 		setting{name: "RecordName", group: ofDNS, kind: "String", value: s.o.RecordName, pattern: dnsName.String(), description: "DNS name of the service."},
 		setting{name: "DatabaseSecurityGroup", group: ofData, kind: typeGroup, value: s.o.DatabaseSG, description: "Security group of the database, which lets the tasks in."},
-		setting{name: "ForwarderArn", group: ofLogs, kind: "String", value: s.o.Forwarder, pattern: forwarderARN.String(), description: "ARN of the sumoship forwarder, which ships the logs to Sumo Logic."},
-		setting{name: "LogRetentionDays", group: ofLogs, kind: "Number", value: strconv.Itoa(s.retention()), allowed: retentionDays, description: "How long CloudWatch Logs keeps the logs."},
+		setting{name: "ForwarderArn", group: ofLogs, kind: "String", value: s.o.Forwarder, pattern: subscription.FunctionPattern, description: "ARN of the sumoship forwarder, which ships the logs to Sumo Logic."},
+		setting{name: "LogRetentionDays", group: ofLogs, kind: "Number", value: strconv.Itoa(s.retention()), allowed: subscription.RetentionDays(), description: "How long CloudWatch Logs keeps the logs."},
 	)
 }
 
@@ -96,9 +97,9 @@ func (v setting) parameter() *tree.Node {
 	if v.max > 0 {
 		least, most = tree.NewInt(int64(v.min)), tree.NewInt(int64(v.max))
 	}
-	var days []*tree.Node
+	var allowed []*tree.Node
 	for _, i := range v.allowed {
-		days = append(days, tree.NewInt(int64(i)))
+		allowed = append(allowed, tree.NewInt(int64(i)))
 	}
 	return cfn.Object(
 		cfn.Prop("Type", tree.NewString(v.kind)),
@@ -107,6 +108,6 @@ func (v setting) parameter() *tree.Node {
 		cfn.Prop("AllowedPattern", optional(v.pattern)),
 		cfn.Prop("MinValue", least),
 		cfn.Prop("MaxValue", most),
-		cfn.Prop("AllowedValues", cfn.Array(days...)),
+		cfn.Prop("AllowedValues", cfn.Array(allowed...)),
 	)
 }

@@ -21,6 +21,7 @@ const (
 	idBalancerEgress  = "LoadBalancerEgressToTasks"
 	idDatabaseIngress = "DatabaseIngressFromTasks"
 	idRecord          = "Record"
+	idPermission      = "LogsMayInvokeForwarder"
 )
 
 // CloudFormation returns the service as a template that stands by itself, in JSON
@@ -80,14 +81,14 @@ func (t *template) output(name, description string, v *tree.Node) {
 // it is made leaves none in the way of the next try.
 func (t *template) logs() {
 	s := t.service
+	var first *tree.Node // CloudWatch Logs calls the function before it takes a filter
+	if len(s.groups) > 0 && s.o.PermitForwarder && !s.o.NoSubscription {
+		t.permission()
+		first = tree.NewString(idPermission)
+	}
 	for _, g := range s.groups {
-		name, arn := g.name, (*tree.Node)(nil)
-		if s.o.ExistingLogGroups {
-			arn = cfn.Object(cfn.Prop("Fn::Sub", tree.NewArray(tree.NewString("arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${Group}:*"), cfn.Object(cfn.Prop("Group", name)))))
-			if literal, ok := name.Text(); ok {
-				arn = cfn.Sub("arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:" + literal + ":*")
-			}
-		} else {
+		name := g.name
+		if !s.o.ExistingLogGroups {
 			id := "LogGroup" + g.id
 			t.add(id, cfn.Object(
 				cfn.Prop("Type", tree.NewString("AWS::Logs::LogGroup")),
@@ -99,22 +100,15 @@ func (t *template) logs() {
 				)),
 			))
 			t.output(id+"Name", "Log group.", cfn.Ref(id))
-			name, arn = cfn.Ref(id), cfn.GetAtt(id, "Arn") // which ends in :*
+			name = cfn.Ref(id)
 		}
 		if s.o.NoSubscription {
 			continue
 		}
-		permission, filter := "SubscriptionPermission"+g.id, "Subscription"+g.id
-		t.add(permission, cfn.Resource("AWS::Lambda::Permission",
-			cfn.Prop("Action", tree.NewString("lambda:InvokeFunction")),
-			cfn.Prop("FunctionName", t.setting("ForwarderArn")),
-			cfn.Prop("Principal", tree.NewString("logs.amazonaws.com")),
-			cfn.Prop("SourceAccount", cfn.Ref("AWS::AccountId")),
-			cfn.Prop("SourceArn", arn),
-		))
+		filter := "Subscription" + g.id
 		t.add(filter, cfn.Object(
 			cfn.Prop("Type", tree.NewString("AWS::Logs::SubscriptionFilter")),
-			cfn.Prop("DependsOn", tree.NewString(permission)),
+			cfn.Prop("DependsOn", first),
 			cfn.Prop("Properties", cfn.Object(
 				cfn.Prop("LogGroupName", name),
 				cfn.Prop("FilterName", tree.NewString(subscription.DefaultName)),
@@ -124,6 +118,20 @@ func (t *template) logs() {
 		))
 		t.first = append(t.first, filter)
 	}
+}
+
+// permission makes the statement of [subscription.Destination.Permission]: one for
+// all log groups of the account, and only on request, for the stack of the
+// forwarder has it. One for each log group, or for each service, would fill the
+// policy of the function.
+func (t *template) permission() {
+	t.add(idPermission, cfn.Resource("AWS::Lambda::Permission",
+		cfn.Prop("Action", tree.NewString("lambda:InvokeFunction")),
+		cfn.Prop("FunctionName", t.setting("ForwarderArn")),
+		cfn.Prop("Principal", cfn.Sub("logs.${AWS::URLSuffix}")),
+		cfn.Prop("SourceAccount", cfn.Ref("AWS::AccountId")),
+		cfn.Prop("SourceArn", cfn.Sub("arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:*")),
+	))
 }
 
 // network makes the security group of the tasks. Its way out is that of every

@@ -42,7 +42,7 @@ type Result struct {
 	Error     string // of a failure: its message
 }
 
-// Failed tells whether Lambda would try the event again.
+// Failed reports whether Lambda would try the event again.
 func (r Result) Failed() bool { return r.ErrorType != "" }
 
 // Function is a deployed function: one execution environment, started anew
@@ -64,7 +64,7 @@ type Function struct {
 	result chan Result
 	id     string
 
-	// DeadLetters are the events that Lambda gave up after its tries.
+	// DeadLetters are the events that failed all their tries.
 	DeadLetters [][]byte
 }
 
@@ -174,7 +174,7 @@ func (f *Function) Invoke(event []byte, timeout time.Duration) Result {
 }
 
 // InvokeAsync calls the function as CloudWatch Logs does: a failed event is
-// tried twice more, without Lambda's pauses, and then is a dead letter.
+// tried twice more, without Lambda's pauses, and then is dead-lettered.
 func (f *Function) InvokeAsync(event []byte, timeout time.Duration) Result {
 	f.t.Helper()
 	var r Result

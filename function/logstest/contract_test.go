@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -114,7 +115,7 @@ func (s service) group(suffix string, tags map[string]string) string {
 	return name
 }
 
-// function makes a function that CloudWatch Logs may call for all groups.
+// function creates a function that CloudWatch Logs may call for all groups.
 func (s service) function(suffix string) (arn string) {
 	s.t.Helper()
 	name := s.name(suffix)
@@ -191,6 +192,28 @@ var contract = []struct {
 		name := s.group("", nil)
 		_, err := s.CreateLogGroup(s.t.Context(), &cloudwatchlogs.CreateLogGroupInput{LogGroupName: &name})
 		s.fails(err, "ResourceAlreadyExistsException", "already exists")
+	}},
+	{name: "retention", check: func(s service) {
+		name := s.group("", nil)
+		days := func() *int32 {
+			s.t.Helper()
+			out, err := s.DescribeLogGroups(s.t.Context(), &cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePrefix: &name})
+			s.ok(err)
+			return out.LogGroups[0].RetentionInDays
+		}
+		s.equal((*int32)(nil), days())
+		for _, n := range []int32{30, 7} {
+			_, err := s.PutRetentionPolicy(s.t.Context(), &cloudwatchlogs.PutRetentionPolicyInput{LogGroupName: &name, RetentionInDays: &n})
+			s.ok(err)
+			s.equal(&n, days())
+		}
+		none := "/none"
+		_, err := s.PutRetentionPolicy(s.t.Context(), &cloudwatchlogs.PutRetentionPolicyInput{LogGroupName: &none, RetentionInDays: aws.Int32(7)})
+		s.fails(err, "ResourceNotFoundException", "log group does not exist")
+	}},
+	{name: "a retention that is not offered", notMoto: "takes any", check: func(s service) {
+		_, err := s.PutRetentionPolicy(s.t.Context(), &cloudwatchlogs.PutRetentionPolicyInput{LogGroupName: aws.String(s.group("", nil)), RetentionInDays: aws.Int32(31)})
+		s.fails(err, "InvalidParameterException", "retentionInDays")
 	}},
 	{name: "tags", check: func(s service) {
 		for suffix, want := range map[string]map[string]string{"a": {"ship": "yes", "team": ""}, "b": {}} {
@@ -360,6 +383,22 @@ func TestFaults(t *testing.T) {
 	}
 	c.equal([]logstest.Call{{Op: "AddPermission", Name: "f", N: 1}, {Op: "PutSubscriptionFilter", Name: "/g", N: 2}, {Op: "PutSubscriptionFilter", Name: "/g", N: 3},
 		{Op: "PutSubscriptionFilter", Name: "/g", N: 4}, {Op: "Invoke", Name: "f", N: 5}, {Op: "Invoke", Name: "f", N: 6}}, calls)
+}
+
+// A permission is there at once, and known to CloudWatch Logs later.
+func TestPermissionDelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := logstest.New()
+		s.PermissionDelay = time.Second
+		s.Add(logstest.Group{Name: "/g"})
+		c := service{t, s.Logs(), s.Lambda(), nil}
+		arn := s.AddFunction("f", "")
+		c.ok(c.permit("f", "all"))
+		c.equal([]string{"all"}, s.Permissions("f"))
+		c.fails(c.put("/g", "x", "", arn), "InvalidParameterException", "Could not execute the lambda function")
+		time.Sleep(time.Second)
+		c.ok(c.put("/g", "x", "", arn))
+	})
 }
 
 func TestWhatIsNotKnownIsAnError(t *testing.T) {

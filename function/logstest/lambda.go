@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"sumoship/function/awstest"
 )
@@ -28,12 +29,18 @@ type statement struct {
 	Action    string
 	Resource  string
 	Condition map[string]map[string]string `json:",omitempty"`
+
+	added time.Time
 }
 
-// permits tells whether CloudWatch Logs may call the function for the events of
-// a group, or for those of all groups if it is empty.
-func (f *function) permits(group string) bool {
+// permits reports whether CloudWatch Logs may call the function for the events of
+// a group, or for those of all groups if it is empty, by statements that are as
+// old as delay at least.
+func (f *function) permits(group string, delay time.Duration) bool {
 	return slices.ContainsFunc(f.policy, func(s statement) bool {
+		if time.Since(s.added) < delay {
+			return false
+		}
 		pattern, limited := s.Condition["ArnLike"]["AWS:SourceArn"]
 		covered := !limited
 		if limited {
@@ -141,7 +148,7 @@ func (x *exchange) addPermission(in addPermissionInput) (any, error) {
 		return nil, fail("ResourceConflictException", "The statement id (%s) provided already exists. Please provide a new statement id, or remove the existing statement.", in.StatementId)
 	}
 	s := statement{Sid: in.StatementId, Effect: "Allow", Principal: map[string]string{"Service": in.Principal}, Action: in.Action,
-		Resource: FunctionARN(f.name), Condition: map[string]map[string]string{}}
+		Resource: FunctionARN(f.name), Condition: map[string]map[string]string{}, added: time.Now()}
 	if in.SourceAccount != "" {
 		s.Condition["StringEquals"] = map[string]string{"AWS:SourceAccount": in.SourceAccount}
 	}

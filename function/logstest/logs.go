@@ -15,6 +15,8 @@ func (x *exchange) logs() (status int, out any, err error) {
 	switch s := x.s; x.op {
 	case "CreateLogGroup":
 		out, err = call(x, s.createLogGroup)
+	case "PutRetentionPolicy":
+		out, err = call(x, s.putRetentionPolicy)
 	case "DescribeLogGroups":
 		out, err = call(x, s.describeLogGroups)
 	case "ListTagsForResource":
@@ -74,6 +76,28 @@ func (s *Server) createLogGroup(in createLogGroupInput) (any, error) {
 	}
 	s.groups[in.LogGroupName] = &Group{Name: in.LogGroupName, Class: in.LogGroupClass, Tags: in.Tags}
 	s.names = nil
+	return struct{}{}, nil
+}
+
+type putRetentionInput struct {
+	logGroup
+	RetentionInDays int `json:"retentionInDays"`
+}
+
+// retentions are the days that a log group can be kept.
+//
+// Source: Amazon CloudWatch Logs API Reference, PutRetentionPolicy.
+var retentions = []int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
+
+func (s *Server) putRetentionPolicy(in putRetentionInput) (any, error) {
+	g, err := s.find(in.logGroup)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(retentions, in.RetentionInDays) {
+		return nil, invalid("1 validation error detected: Value '%d' at 'retentionInDays' failed to satisfy constraint: Member must satisfy enum value set: %v", in.RetentionInDays, retentions)
+	}
+	g.Days = in.RetentionInDays
 	return struct{}{}, nil
 }
 
@@ -141,6 +165,7 @@ func (s *Server) describeLogGroups(in describeLogGroupsInput) (any, error) {
 		LogGroupARN   string `json:"logGroupArn"`
 		LogGroupName  string `json:"logGroupName"`
 		LogGroupClass string `json:"logGroupClass"`
+		Days          int    `json:"retentionInDays,omitempty"`
 	}
 	out := struct {
 		LogGroups []group `json:"logGroups"`
@@ -151,7 +176,7 @@ func (s *Server) describeLogGroups(in describeLogGroupsInput) (any, error) {
 		if class == "" {
 			class = "STANDARD"
 		}
-		out.LogGroups = append(out.LogGroups, group{groupARN(name) + ":*", groupARN(name), name, class})
+		out.LogGroups = append(out.LogGroups, group{groupARN(name) + ":*", groupARN(name), name, class, s.groups[name].Days})
 	}
 	return out, nil
 }
@@ -275,7 +300,7 @@ func (s *Server) deliverable(group, destination, role string) error {
 		if group == "/aws/lambda/"+name {
 			return invalid("The log group provided is reserved for the function logs of the destination function.")
 		}
-		if f := s.functions[name]; f == nil || !f.permits(group) {
+		if f := s.functions[name]; f == nil || !f.permits(group, s.PermissionDelay) {
 			return invalid("Could not execute the lambda function. Make sure you have given CloudWatch Logs permission to execute your function.")
 		}
 	case "kinesis", "firehose":

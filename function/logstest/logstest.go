@@ -2,7 +2,7 @@
 // Lambda, and lives in the test: log groups, subscription filters, account
 // policies, functions and their policies behind the real clients of
 // aws-sdk-go-v2, with AWS JSON 1.1 and REST JSON between them. It refuses what
-// the services refuse, with the same errors, keeps no time of its own (so that
+// the services refuse, with the same errors, has no clock but time.Now (so that
 // it lives in a testing/synctest bubble too), and fails on demand.
 //
 // What it knows of the services comes from their API references and developer
@@ -19,6 +19,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -38,6 +39,7 @@ const (
 type Group struct {
 	Name    string
 	Class   string // empty means STANDARD
+	Days    int    // retention; 0 is for ever
 	Tags    map[string]string
 	Filters []Filter // in the order of their names
 }
@@ -67,6 +69,10 @@ type Server struct {
 	// many as there are.
 	Page int
 
+	// PermissionDelay is how long CloudWatch Logs does not know of a permission
+	// that was added, though Lambda shows it.
+	PermissionDelay time.Duration
+
 	mu        sync.Mutex // never held while waiting
 	groups    map[string]*Group
 	names     []string // of the groups, sorted; nil after a change
@@ -74,14 +80,14 @@ type Server struct {
 	functions map[string]*function
 }
 
-// New makes services with nothing in them.
+// New returns services with nothing in them.
 func New() *Server {
 	s := &Server{groups: map[string]*Group{}, policies: map[string]Policy{}, functions: map[string]*function{}}
 	s.Transport = awstest.NewTransport(s.answer)
 	return s
 }
 
-// Add makes log groups. One of the same name is replaced.
+// Add creates log groups. One of the same name is replaced.
 func (s *Server) Add(groups ...Group) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -125,7 +131,7 @@ func (s *Server) Policies() []Policy {
 	return all
 }
 
-// AddPolicy makes a subscription policy of the account.
+// AddPolicy creates a subscription policy of the account.
 func (s *Server) AddPolicy(p Policy) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -137,7 +143,7 @@ func FunctionARN(name string) string {
 	return fmt.Sprintf("arn:aws:lambda:%s:%s:function:%s", Region, Account, name)
 }
 
-// AddFunction makes a function that writes to a log group, by default that of
+// AddFunction creates a function that writes to a log group, by default that of
 // its name. Nobody may call it yet.
 func (s *Server) AddFunction(name, logGroup string) (arn string) {
 	s.mu.Lock()

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 )
 
-// createRole makes the role that functions of moto want, without the SDK of IAM.
+// createRole creates the role that functions of moto need, without the SDK of IAM.
 func createRole(t *testing.T, endpoint string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), "POST", endpoint, strings.NewReader(url.Values{"Action": {"CreateRole"}, "Version": {"2010-05-08"}, "RoleName": {"function"},
