@@ -60,3 +60,11 @@ func plain(err error) error {
 	}
 	return err
 }
+
+// code is the code of an error of AWS, "" of any other.
+func code(err error) string {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		return api.ErrorCode()
+	}
+	return ""
+}

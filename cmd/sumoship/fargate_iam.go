@@ -55,7 +55,7 @@ func (c *fargateIAMCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	o.Account = c.Account
-	d, in, err := c.moved(ctx, s, c.fileArg, c.ruleFlags)
+	d, in, err := c.readForFargate(ctx, s, c.fileArg, c.ruleFlags)
 	if err != nil {
 		return err
 	}

@@ -77,9 +77,9 @@ func (f *inputFlags) document(in input) (*taskdef.Document, error) {
 // must not ask for them.
 const newRole = "new-role"
 
-// moved reads a task definition and converts it to Fargate. One that check finds
+// readForFargate reads a task definition and converts it to Fargate. One that check finds
 // errors in is refused with them.
-func (f *inputFlags) moved(ctx context.Context, s streams, file fileArg, rules ruleFlags) (*taskdef.Document, input, error) {
+func (f *inputFlags) readForFargate(ctx context.Context, s streams, file fileArg, rules ruleFlags) (*taskdef.Document, input, error) {
 	in, err := f.one(ctx, s, file.File, rules.Region)
 	if err != nil {
 		return nil, in, err
@@ -109,21 +109,31 @@ const maxInput = 16 << 20
 // stdin is the standard input as an argument.
 const stdin = "-"
 
-func readInput(s streams, name string) (input, error) {
+// read reads at most limit bytes of a file or standard input.
+func read(s streams, name string, limit int64) ([]byte, error) {
 	r := s.in
-	if name == stdin {
-		name = "<stdin>"
-	} else {
+	if name != stdin {
 		f, err := os.Open(name)
 		if err != nil {
-			return input{}, exit{exitUsage, err}
+			return nil, exit{exitUsage, err}
 		}
 		defer f.Close()
 		r = f
 	}
-	doc, err := io.ReadAll(io.LimitReader(r, maxInput+1))
+	b, err := io.ReadAll(io.LimitReader(r, limit))
 	if err != nil {
-		return input{}, exit{exitUsage, err}
+		return nil, exit{exitUsage, err}
+	}
+	return b, nil
+}
+
+func readInput(s streams, name string) (input, error) {
+	doc, err := read(s, name, maxInput+1)
+	if err != nil {
+		return input{}, err
+	}
+	if name == stdin {
+		name = "<stdin>"
 	}
 	if len(doc) > maxInput {
 		return input{}, usage("%s: larger than %s, the limit for a task definition", name, size(maxInput))
