@@ -20,15 +20,6 @@ import (
 	"sumoship/deploy/eni"
 )
 
-// atEndpoint makes the SDK talk to an endpoint of the test's, with credentials.
-func atEndpoint(t *testing.T, url string) {
-	t.Helper()
-	for name, value := range map[string]string{"AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret",
-		"AWS_CONFIG_FILE": "/nowhere", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere", "AWS_PROFILE": "", "AWS_MAX_ATTEMPTS": "1"} {
-		t.Setenv(name, value)
-	}
-}
-
 // A cluster of moto's: three types, one instance with a trunk, a type that only
 // EC2 knows.
 func TestENIOfAClusterOnMoto(t *testing.T) {
@@ -185,7 +176,8 @@ func TestENIOfAMixedCluster(t *testing.T) {
 	f.add(2, "ecs.os-type", "linux")
 	api := httptest.NewServer(f)
 	defer api.Close()
-	atEndpoint(t, api.URL)
+	setAWS(t, api.URL)
+	t.Setenv("AWS_MAX_ATTEMPTS", "1")
 
 	status, out, errs := command(t, nil, "fargate", "eni", "--cluster", "shop", "--instance-type", "c5.large", "--tasks", "42", "--json")
 	var got eni.Report
