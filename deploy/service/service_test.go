@@ -255,7 +255,7 @@ func TestServicesDoNotFillThePolicyOfTheForwarder(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		root, err := tree.ParseJSON(s.CloudFormation(true))
+		root, err := tree.ParseJSON(s.CloudFormation(true), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
