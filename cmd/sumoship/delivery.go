@@ -39,7 +39,7 @@ func (d *delivery) ownLogGroup(ctx context.Context) ([]string, error) {
 	}
 	group, err := d.functions.LogGroup(ctx, d.to.ARN)
 	if code(err) == "ResourceNotFoundException" {
-		return nil, exit{exitAWS, fmt.Errorf("there is no function %s, or you may not see it", d.to.ARN)}
+		return nil, exit{exitAWS, fmt.Errorf("function %s does not exist, or you may not see it", d.to.ARN)}
 	}
 	if err != nil {
 		return nil, exit{exitAWS, fmt.Errorf("the log group of the destination, which must not be subscribed, cannot be looked up: %w", err)}

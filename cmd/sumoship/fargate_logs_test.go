@@ -240,7 +240,7 @@ func TestLogsReportsWhatAWSRefuses(t *testing.T) {
 		"no right to look": {"DescribeLogGroups", "AccessDeniedException", nil, exitAWS,
 			[]string{"log group /ecs/shop: list log groups: AccessDeniedException: "}, 0},
 		"no function": {"", "", func(_ *testing.T, r *logsRegion) { r.arn = logstest.FunctionARN("none") }, exitAWS,
-			[]string{"there is no function " + logstest.FunctionARN("none")}, 0},
+			[]string{"function " + logstest.FunctionARN("none") + " does not exist"}, 0},
 		"no right to create": {"CreateLogGroup", "AccessDeniedException", nil, exitAWS,
 			[]string{"create /ecs/shop: create log group: AccessDeniedException", "subscribe /ecs/shop: not tried, for an earlier step failed"}, 1},
 		"no permission": {"AddPermission", "AccessDeniedException", nil, exitAWS,

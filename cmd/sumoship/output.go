@@ -19,8 +19,8 @@ import (
 	"sumoship/deploy/finding"
 )
 
-// output keeps the first error of a writer, and writes nothing after it. So a
-// verb may print line by line and need not look at each error: run does.
+// output keeps the first error of a writer, and writes nothing after it. So verbs
+// can print line by line without checking each error: run reports it.
 type output struct {
 	io.Writer
 	err error
@@ -34,10 +34,10 @@ func (o *output) Write(b []byte) (n int, err error) {
 	return n, o.err
 }
 
-// missing is the error of an output that was not written whole, unless told tells
-// of it.
-func (o *output) missing(told error) error {
-	if o.err == nil || errors.Is(told, o.err) {
+// missing is the error of an output that was not written whole. It is nil if
+// reported is that error.
+func (o *output) missing(reported error) error {
+	if o.err == nil || errors.Is(reported, o.err) {
 		return nil
 	}
 	return fmt.Errorf("the output is not complete: %w", o.err)

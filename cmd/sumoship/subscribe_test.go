@@ -299,13 +299,20 @@ func TestSubscribeInterrupted(t *testing.T) {
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
 		server.OnRequest(func(c logstest.Call) logstest.Fault {
-			if c.Op == op && c.Name == "/ecs/30" {
+			switch {
+			case c.Op == op && c.Name == "/ecs/30":
 				cancel()
+			case c.Op == op && c.Name > "/ecs/30": // never before it, however slow that is
+				<-ctx.Done()
+			}
+			if ctx.Err() != nil {
+				return logstest.Fault{Code: "AccessDeniedException"}
 			}
 			return logstest.Fault{}
 		})
 		var out, errs bytes.Buffer
-		status := run(ctx, []string{"subscribe", "--destination", forwarder, "--yes"}, streams{strings.NewReader(""), &out, &errs, func(string) string { return "" }})
+		status := run(ctx, []string{"subscribe", "--destination", forwarder, "--yes"},
+			streams{strings.NewReader(""), &out, &errs, func(string) string { return "" }})
 		cancel()
 		if status != exitFound || !strings.Contains(errs.String(), want) {
 			t.Errorf("status %d\n%s%s", status, out.String(), errs.String())
@@ -386,7 +393,7 @@ func TestSubscribeWrongCalls(t *testing.T) {
 		{exitUsage, []string{"--destination", forwarder, "--region", "eu-west-1"},
 			[]string{"--region: log groups in eu-west-1 cannot deliver to a destination in us-east-1"}},
 		{exitUsage, []string{"--destination", "arn:aws:kinesis:us-east-1:123456789012:stream/x"}, []string{"--role: CloudWatch Logs needs one"}},
-		{exitAWS, []string{"--destination", logstest.FunctionARN("none"), "--yes"}, []string{"there is no function " + logstest.FunctionARN("none")}},
+		{exitAWS, []string{"--destination", logstest.FunctionARN("none"), "--yes"}, []string{"function " + logstest.FunctionARN("none") + " does not exist"}},
 	} {
 		status, out, errs := command(t, nil, append([]string{"subscribe"}, c.args...)...)
 		if status != c.status || out != "" {
