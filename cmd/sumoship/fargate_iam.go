@@ -22,7 +22,7 @@ type fargateIAMCmd struct {
 func (c *fargateIAMCmd) Help() string {
 	var kinds strings.Builder
 	for _, k := range iam.GrantKinds() {
-		fmt.Fprintf(&kinds, "  %-33s %s\n", k[0], k[1])
+		fmt.Fprintf(&kinds, "  %-33s %s\n", k.Usage, k.About)
 	}
 	return `Writes two least-privilege roles. With the task execution role, ECS pulls the
 images from their ECR repositories, writes to the log groups, and reads the

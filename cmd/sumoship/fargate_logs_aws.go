@@ -168,5 +168,5 @@ func (c *logsCloud) change(ctx context.Context, s *logsStep) error {
 	if err != nil {
 		return err
 	}
-	return c.subs.Do(ctx, func() error { return logs.Apply(ctx, s.step) })
+	return c.subs.Do(ctx, func() error { return logs.Prepare(ctx, s.step) })
 }

@@ -15,7 +15,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"sumoship/function/logstest"
+	"sumoship/function/awstest/logstest"
 )
 
 // twoGroups is a Fargate definition with two log groups, in a Region.

@@ -80,7 +80,7 @@ func (f *reportFlags) status(r finding.Report) error {
 
 // malformed reports whether a part of a definition cannot be read.
 func malformed(findings []finding.Finding) bool {
-	return slices.ContainsFunc(findings, func(f finding.Finding) bool { return f.ID == fargate.WrongType && f.Severity == finding.Error })
+	return slices.ContainsFunc(findings, func(f finding.Finding) bool { return f.ID == fargate.WrongType.ID && f.Severity == finding.Error })
 }
 
 // writeErrors writes the findings of severity error, without which a verb would

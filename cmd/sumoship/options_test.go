@@ -132,7 +132,7 @@ func TestOptionErrorsNameTheFlag(t *testing.T) {
 		{[]string{"fargate", "iam", "--task-allow", "xray:1", "--task-allow", "sns:*"}, "sumoship: --task-allow: \"xray:1\": want xray\n" +
 			"--task-allow: \"sns:*\": want sns:NAME|ARN\n"},
 		{[]string{"fargate", "iam", "--repository", "A B", "--kms-key", "x/y"},
-			"sumoship: --repository: \"A B\": want the name or ARN of a repository of Amazon ECR, or none\n" +
+			"sumoship: --repository: \"A B\": want the name or ARN of an Amazon ECR repository, or none\n" +
 				"--kms-key: \"x/y\": want no key: nothing in the definition is a secret, a parameter or an environment file\n"},
 	} {
 		status, out, errs := command(t, nil, append(c.args, "../../testdata/taskdefs/shop.json")...)

@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"sumoship/function/logstest"
+	"sumoship/function/awstest/logstest"
 )
 
 // region is a Region with log groups and a forwarder, as the command finds it.

@@ -11,18 +11,18 @@ import (
 )
 
 // setting is a value that differs by account: a parameter of the template, whose
-// default is what the options say.
+// default the options give, or a variable of ecspresso.
 type setting struct {
 	name, group string
 	kind        string // type of the parameter
 	description string
-	pattern     string // of a String, as CloudFormation has it
+	pattern     string // a regular expression, of a String
 	min, max    int
 	allowed     []int
 	value       string // "" for none; of a list, with commas
 }
 
-// Groups of parameters.
+// Groups of parameters, by label.
 const (
 	ofService = "Service"
 	ofNetwork = "Network"
@@ -32,6 +32,8 @@ const (
 	ofLogs    = "Logs"
 	ofTask    = "Task definition"
 )
+
+var parameterGroups = []string{ofService, ofNetwork, ofBalance, ofDNS, ofData, ofLogs, ofTask}
 
 const (
 	typeVPC   = "AWS::EC2::VPC::Id"
@@ -50,16 +52,16 @@ func (s *Service) settings() []setting {
 	}
 	all := []setting{
 		{name: "Cluster", group: ofService, kind: "String", value: s.cluster(), pattern: clusterName.String(), description: "Name or ARN of the ECS cluster."},
-		{name: "DesiredCount", group: ofService, kind: "Number", value: strconv.Itoa(s.count()), max: 10000, description: "How many tasks run."},
+		{name: "DesiredCount", group: ofService, kind: "Number", value: strconv.Itoa(s.count()), max: 10000, description: "Number of tasks."},
 		{name: "Vpc", group: ofNetwork, kind: typeVPC, value: s.o.VPC, description: "VPC of the tasks."},
-		{name: "Subnets", group: ofNetwork, kind: typeNets, value: strings.Join(s.subnets(), ","), description: "Subnets of the tasks, in two availability zones or more. They need a way to ECR, CloudWatch Logs and the like: a NAT gateway, VPC endpoints, or public addresses."},
+		{name: "Subnets", group: ofNetwork, kind: typeNets, value: strings.Join(s.subnets(), ","), description: "Subnets of the tasks, in at least two availability zones. They must reach ECR, CloudWatch Logs and the like: through a NAT gateway, VPC endpoints, or with public addresses."},
 	}
 	for i := range s.securityGroups() {
 		all = append(all, s.extraGroup(i))
 	}
 	return append(all,
 		setting{name: "ListenerArn", group: ofBalance, kind: "String", value: s.o.Listener, pattern: listenerARN.String(), description: "ARN of the listener of the Application Load Balancer that gets the rule."},
-		setting{name: "ListenerRulePriority", group: ofBalance, kind: "Number", value: number(s.o.Priority), min: 1, max: 50000, description: "Priority of the rule, which no other rule of the listener has. Lower numbers come first."},
+		setting{name: "ListenerRulePriority", group: ofBalance, kind: "Number", value: number(s.o.Priority), min: 1, max: 50000, description: "Priority of the rule, unique on the listener. Lower numbers come first."},
 		setting{name: "LoadBalancerSecurityGroup", group: ofBalance, kind: typeGroup, value: s.o.LoadBalancerSG, description: "Security group of the load balancer."},
 		setting{name: "LoadBalancerDnsName", group: ofDNS, kind: "String", value: s.o.LoadBalancerDNS, pattern: dnsName.String(), description: "DNS name of the load balancer."},
 		setting{name: "LoadBalancerHostedZoneId", group: ofDNS, kind: "String", value: s.o.LoadBalancerZone, pattern: zoneID.String(), description: "Canonical hosted zone ID of the load balancer (CanonicalHostedZoneId of describe-load-balancers)."},
@@ -71,22 +73,22 @@ func (s *Service) settings() []setting {
 	)
 }
 
-// setting returns the setting of a name.
+// setting returns the setting called name.
 func (s *Service) setting(name string) setting {
 	for _, v := range s.settings() {
 		if v.name == name {
 			return v
 		}
 	}
-	panic("deploy: no setting " + name)
+	panic("service: no setting " + name)
 }
 
-// extraGroup is the setting of a security group beside that of the template.
+// extraGroup returns the setting of a security group besides that of the template.
 func (s *Service) extraGroup(i int) setting {
-	return setting{name: fmt.Sprintf("SecurityGroup%d", i+1), group: ofNetwork, kind: typeGroup, value: s.securityGroups()[i], description: "Security group that the tasks have beside their own."}
+	return setting{name: fmt.Sprintf("SecurityGroup%d", i+1), group: ofNetwork, kind: typeGroup, value: s.securityGroups()[i], description: "Security group that the tasks have besides their own."}
 }
 
-// parameter is a setting as a parameter of a template.
+// parameter returns the setting as a parameter of a template.
 func (v setting) parameter() *tree.Node {
 	var value, least, most *tree.Node
 	if i, err := strconv.ParseInt(v.value, 10, 64); err == nil && v.kind == "Number" {

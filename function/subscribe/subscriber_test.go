@@ -19,7 +19,7 @@ import (
 
 	"sumoship/deploy/subscription"
 	"sumoship/function"
-	"sumoship/function/logstest"
+	"sumoship/function/awstest/logstest"
 	"sumoship/function/subscribe"
 	"sumoship/function/subscribe/awsapi"
 )

@@ -112,20 +112,11 @@ func (l *LogGroups) Filters(ctx context.Context, group string) ([]subscription.F
 	return all, nil
 }
 
-// Apply carries out a step. A group that somebody created meanwhile, and a filter
-// that somebody removed, are as the step wants them.
+// Apply puts or deletes the filter of a step. A filter that somebody removed meanwhile
+// is as the step wants it.
 func (l *LogGroups) Apply(ctx context.Context, s subscription.Step) error {
 	f := s.Filter
 	switch s.Action {
-	case subscription.Create:
-		_, err := l.api.CreateLogGroup(ctx, &cloudwatchlogs.CreateLogGroupInput{LogGroupName: &s.Group})
-		if _, there := errors.AsType[*types.ResourceAlreadyExistsException](err); err != nil && !there {
-			return failed("create log group", err)
-		}
-	case subscription.Retain:
-		if _, err := l.api.PutRetentionPolicy(ctx, &cloudwatchlogs.PutRetentionPolicyInput{LogGroupName: &s.Group, RetentionInDays: aws.Int32(int32(s.Retention))}); err != nil {
-			return failed("put retention policy", err)
-		}
 	case subscription.Put:
 		in := &cloudwatchlogs.PutSubscriptionFilterInput{LogGroupName: &s.Group, FilterName: &f.Name, FilterPattern: &f.Pattern, DestinationArn: &f.Destination}
 		if f.Role != "" {
@@ -141,6 +132,28 @@ func (l *LogGroups) Apply(ctx context.Context, s subscription.Step) error {
 		}
 	}
 	return nil
+}
+
+// Prepare creates the log group of a step, or sets its retention; it applies any
+// other step. It is apart from Apply so that the subscriber, whose role allows neither,
+// does not link these calls. A group that somebody created meanwhile is as the step
+// wants it.
+func (l *LogGroups) Prepare(ctx context.Context, s subscription.Step) error {
+	switch s.Action {
+	case subscription.Create:
+		_, err := l.api.CreateLogGroup(ctx, &cloudwatchlogs.CreateLogGroupInput{LogGroupName: &s.Group})
+		if _, there := errors.AsType[*types.ResourceAlreadyExistsException](err); err != nil && !there {
+			return failed("create log group", err)
+		}
+		return nil
+	case subscription.Retain:
+		in := &cloudwatchlogs.PutRetentionPolicyInput{LogGroupName: &s.Group, RetentionInDays: aws.Int32(int32(s.Retention))}
+		if _, err := l.api.PutRetentionPolicy(ctx, in); err != nil {
+			return failed("put retention policy", err)
+		}
+		return nil
+	}
+	return l.Apply(ctx, s)
 }
 
 // Policies returns the subscription filter policies of the account.
