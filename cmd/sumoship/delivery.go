@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
-	"github.com/aws/smithy-go"
 
 	"sumoship/deploy/subscription"
 	"sumoship/function/subscribe/awsapi"
@@ -24,9 +22,12 @@ type delivery struct {
 }
 
 func newDelivery(cfg aws.Config, to subscription.Destination, s streams) *delivery {
-	return &delivery{to, awsapi.NewLogGroups(cloudwatchlogs.NewFromConfig(cfg)), awsapi.NewFunctions(lambda.NewFromConfig(cfg)), func(format string, args ...any) {
-		fmt.Fprintf(s.err, "sumoship: "+format+"\n", args...)
-	}}
+	return &delivery{
+		to:        to,
+		groups:    awsapi.NewLogGroups(cloudwatchlogs.NewFromConfig(cfg)),
+		functions: awsapi.NewFunctions(lambda.NewFromConfig(cfg)),
+		warn:      func(format string, args ...any) { fmt.Fprintf(s.err, "sumoship: "+format+"\n", args...) },
+	}
 }
 
 // ownLogGroup returns the log group that the destination really writes to, as the
@@ -38,7 +39,7 @@ func (d *delivery) ownLogGroup(ctx context.Context) ([]string, error) {
 	}
 	group, err := d.functions.LogGroup(ctx, d.to.ARN)
 	if code(err) == "ResourceNotFoundException" {
-		return nil, exit{exitAWS, fmt.Errorf("there is no function %s, or you may not see it", d.to.ARN)}
+		return nil, exit{exitAWS, fmt.Errorf("function %s does not exist, or you may not see it", d.to.ARN)}
 	}
 	if err != nil {
 		return nil, exit{exitAWS, fmt.Errorf("the log group of the destination, which must not be subscribed, cannot be looked up: %w", err)}
@@ -78,9 +79,9 @@ const (
 	permissionRemoved permission = "removed"
 )
 
-// lookUpPermission returns whether CloudWatch Logs may call the function. A caller that
-// may not read its policy goes on: whoever deployed the function has seen to it, or
-// the filters will say.
+// lookUpPermission returns whether CloudWatch Logs may call the function. A caller
+// that may not read its policy goes on: if the permission is missing, CloudWatch
+// Logs refuses the filters.
 func (d *delivery) lookUpPermission(ctx context.Context) (permission, error) {
 	permitted, err := d.functions.Permitted(ctx, d.to)
 	switch {
@@ -93,12 +94,4 @@ func (d *delivery) lookUpPermission(ctx context.Context) (permission, error) {
 		return permissionThere, nil
 	}
 	return permissionMissing, nil
-}
-
-// code returns that of an error of AWS, or "".
-func code(err error) string {
-	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		return api.ErrorCode()
-	}
-	return ""
 }

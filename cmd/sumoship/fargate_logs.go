@@ -9,7 +9,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"sumoship/deploy/cfn"
 	"sumoship/deploy/subscription"
@@ -117,7 +116,8 @@ func whyLogs(rule *subscription.Rule, containers []string, g subscription.Group,
 	case subscription.Own:
 		return "the forwarder writes to it itself, so subscribing it would make a loop"
 	case subscription.Full:
-		return fmt.Sprintf("it has the filters %s already, and a log group can have %d: delete one", strings.Join(slices.Sorted(maps.Keys(filters)), " and "), subscription.MaxFilters)
+		names := strings.Join(slices.Sorted(maps.Keys(filters)), " and ")
+		return fmt.Sprintf("it has the filters %s already, and a log group can have %d: delete one", names, subscription.MaxFilters)
 	case subscription.NameTaken:
 		return fmt.Sprintf("its filter %s, and is not ours: rename or delete it", step.Detail)
 	}
@@ -136,7 +136,7 @@ func (c *fargateLogsCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return exit{exitUsage, err}
 	}
-	d, in, err := c.moved(ctx, s, c.fileArg, c.ruleFlags)
+	d, in, err := c.readForFargate(ctx, s, c.fileArg, c.ruleFlags)
 	if err != nil {
 		return err
 	}
@@ -199,15 +199,11 @@ func (c *fargateLogsCmd) rule() (*subscription.Rule, error) {
 }
 
 func writeLogsPlan(out io.Writer, steps []*logsStep) error {
-	if len(steps) == 0 {
-		return nil
-	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ACTION\tOF\tWHAT")
+	var rows []row
 	for _, s := range steps {
-		fmt.Fprintf(w, "%s\t%s\t%s\n", s.Action, s.of(), s.Why)
+		rows = append(rows, row{s.Action, s.of(), s.Why})
 	}
-	return w.Flush()
+	return writeTable(out, row{"ACTION", "OF", "WHAT"}, rows)
 }
 
 // finish writes what came of the steps.

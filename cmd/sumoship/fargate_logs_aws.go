@@ -33,12 +33,9 @@ func (c *logsCloud) logs(ctx context.Context, region string) (*awsapi.LogGroups,
 	if groups := c.regions[region]; groups != nil {
 		return groups, region, nil
 	}
-	cfg, err := c.profile.load(ctx, region)
+	cfg, err := c.profile.loadRegion(ctx, region)
 	if err != nil {
 		return nil, "", err
-	}
-	if cfg.Region == "" {
-		return nil, "", errNoRegion
 	}
 	if c.regions == nil {
 		c.regions = map[string]*awsapi.LogGroups{}
@@ -89,7 +86,8 @@ func (c *logsCloud) plan(ctx context.Context, s streams, groups []cfn.LogGroup) 
 		}
 		if state == permissionMissing {
 			to := c.rule.Destination
-			before = append(before, &logsStep{Function: to.ARN, Region: to.Region, Action: "permit", Why: "CloudWatch Logs calls it, for the log groups of account " + to.Account})
+			before = append(before, &logsStep{Function: to.ARN, Region: to.Region, Action: "permit",
+				Why: "CloudWatch Logs calls it, for the log groups of account " + to.Account})
 		}
 		if state != permissionUnknown {
 			c.subs.PermissionDelay = subscribe.PermissionDelay

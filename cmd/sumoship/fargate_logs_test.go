@@ -4,11 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -16,10 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
-	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"sumoship/function/awstest/logstest"
@@ -28,10 +21,13 @@ import (
 // twoGroups is a Fargate definition with two log groups, in a Region.
 func twoGroups(region string) string {
 	return strings.ReplaceAll(`{
-  "family": "shop", "requiresCompatibilities": ["FARGATE"], "networkMode": "awsvpc", "cpu": "256", "memory": "512", "executionRoleArn": "exec", "taskRoleArn": "task",
+  "family": "shop", "requiresCompatibilities": ["FARGATE"], "networkMode": "awsvpc", "cpu": "256", "memory": "512",
+  "executionRoleArn": "exec", "taskRoleArn": "task",
   "containerDefinitions": [
-    {"name": "web", "image": "web", "essential": true, "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "/ecs/shop", "awslogs-region": "REGION", "awslogs-stream-prefix": "ecs"}}},
-    {"name": "side", "image": "side", "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "/ecs/side", "awslogs-region": "REGION", "awslogs-stream-prefix": "ecs"}}}
+    {"name": "web", "image": "web", "essential": true,
+     "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "/ecs/shop", "awslogs-region": "REGION", "awslogs-stream-prefix": "ecs"}}},
+    {"name": "side", "image": "side",
+     "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "/ecs/side", "awslogs-region": "REGION", "awslogs-stream-prefix": "ecs"}}}
   ]
 }
 `, "REGION", region)
@@ -93,7 +89,8 @@ func theirs(name string) logstest.Filter {
 
 func TestLogsCreatesWhatIsMissingAndNothingElse(t *testing.T) {
 	region := newLogsRegion(t, nil)
-	region.Add(logstest.Group{Name: "/ecs/shop-old"}, logstest.Group{Name: "/ecs/sid"}, logstest.Group{Name: "/ecs/side", Days: 7, Filters: []logstest.Filter{theirs("theirs")}})
+	region.Add(logstest.Group{Name: "/ecs/shop-old"}, logstest.Group{Name: "/ecs/sid"},
+		logstest.Group{Name: "/ecs/side", Days: 7, Filters: []logstest.Filter{theirs("theirs")}})
 	args := []string{"--retention", "30"}
 
 	// Without a terminal nothing is done unless it is asked for.
@@ -122,7 +119,8 @@ subscribe  /ecs/side                                                by filter su
 	if status != exitOK || errs != "" {
 		t.Errorf("status %d\n%s", status, errs)
 	}
-	want := []string{"CreateLogGroup /ecs/shop", "PutRetentionPolicy /ecs/shop", "PutRetentionPolicy /ecs/side", "AddPermission forwarder", "PutSubscriptionFilter /ecs/shop", "PutSubscriptionFilter /ecs/side"}
+	want := []string{"CreateLogGroup /ecs/shop", "PutRetentionPolicy /ecs/shop", "PutRetentionPolicy /ecs/side",
+		"AddPermission forwarder", "PutSubscriptionFilter /ecs/shop", "PutSubscriptionFilter /ecs/side"}
 	equal(t, want, slices.Compact(region.changes))
 	if len(region.changes) == len(want) {
 		t.Error("no filter was refused for want of permission")
@@ -149,7 +147,8 @@ subscribe  /ecs/side                                                by filter su
 			Done                          bool
 		}
 	}
-	if err := json.Unmarshal([]byte(out), &result); err != nil || status != exitOK || len(result.Steps) != 2 || result.Steps[0].Action != "keep" || result.Steps[0].Region != logstest.Region {
+	if err := json.Unmarshal([]byte(out), &result); err != nil || status != exitOK || len(result.Steps) != 2 ||
+		result.Steps[0].Action != "keep" || result.Steps[0].Region != logstest.Region {
 		t.Errorf("status %d: %v\n%s%s", status, err, out, errs)
 	}
 
@@ -180,16 +179,24 @@ func TestLogsSaysWhy(t *testing.T) {
 		want   string
 		status int
 	}{
-		"shorter":           {logstest.Group{Days: 30, Filters: []logstest.Filter{ours}}, []string{"--retention", "7"}, "retain /ecs/side 7 days, not 30: what is older is deleted", exitOK},
-		"no longer forever": {logstest.Group{Filters: []logstest.Filter{ours}}, []string{"--retention", "7"}, "retain /ecs/side 7 days, not for ever: what is older is deleted", exitOK},
-		"another pattern":   {logstest.Group{Filters: []logstest.Filter{ours, theirs("x")}}, []string{"--filter-pattern", "ERROR"}, "subscribe /ecs/side by filter sumoship, which delivers all to " + to + " now", exitOK},
-		"a pattern":         {logstest.Group{}, []string{"--filter-pattern", "ERROR"}, `subscribe /ecs/side by filter sumoship, "ERROR" to ` + to, exitOK},
-		"another alias":     {logstest.Group{Filters: []logstest.Filter{{Name: "sumoship", Destination: to + ":live"}}}, nil, "subscribe /ecs/side by filter sumoship, which delivers all to " + to + ":live now", exitOK},
-		"already":           {logstest.Group{Filters: []logstest.Filter{ours}}, nil, "keep /ecs/side subscribed already", exitOK},
-		"by another filter": {logstest.Group{Filters: []logstest.Filter{{Name: "theirs", Destination: to + ":1"}}}, nil, "keep /ecs/side filter theirs delivers it there", exitOK},
-		"full":              {logstest.Group{Filters: []logstest.Filter{theirs("x"), theirs("y")}}, nil, "refuse /ecs/side it has the filters x and y already, and a log group can have 2: delete one", exitFound},
-		"name taken":        {logstest.Group{Filters: []logstest.Filter{{Name: "sumoship", Destination: logstest.FunctionARN("x")}}}, nil, "refuse /ecs/side its filter sumoship delivers to " + logstest.FunctionARN("x") + ", and is not ours: rename or delete it", exitFound},
-		"class":             {logstest.Group{Class: "INFREQUENT_ACCESS"}, nil, "refuse /ecs/side log groups of class INFREQUENT_ACCESS have no subscriptions: use one of class STANDARD", exitFound},
+		"shorter": {logstest.Group{Days: 30, Filters: []logstest.Filter{ours}}, []string{"--retention", "7"},
+			"retain /ecs/side 7 days, not 30: what is older is deleted", exitOK},
+		"no longer forever": {logstest.Group{Filters: []logstest.Filter{ours}}, []string{"--retention", "7"},
+			"retain /ecs/side 7 days, not for ever: what is older is deleted", exitOK},
+		"another pattern": {logstest.Group{Filters: []logstest.Filter{ours, theirs("x")}}, []string{"--filter-pattern", "ERROR"},
+			"subscribe /ecs/side by filter sumoship, which delivers all to " + to + " now", exitOK},
+		"a pattern": {logstest.Group{}, []string{"--filter-pattern", "ERROR"}, `subscribe /ecs/side by filter sumoship, "ERROR" to ` + to, exitOK},
+		"another alias": {logstest.Group{Filters: []logstest.Filter{{Name: "sumoship", Destination: to + ":live"}}}, nil,
+			"subscribe /ecs/side by filter sumoship, which delivers all to " + to + ":live now", exitOK},
+		"already": {logstest.Group{Filters: []logstest.Filter{ours}}, nil, "keep /ecs/side subscribed already", exitOK},
+		"by another filter": {logstest.Group{Filters: []logstest.Filter{{Name: "theirs", Destination: to + ":1"}}}, nil,
+			"keep /ecs/side filter theirs delivers it there", exitOK},
+		"full": {logstest.Group{Filters: []logstest.Filter{theirs("x"), theirs("y")}}, nil,
+			"refuse /ecs/side it has the filters x and y already, and a log group can have 2: delete one", exitFound},
+		"name taken": {logstest.Group{Filters: []logstest.Filter{{Name: "sumoship", Destination: logstest.FunctionARN("x")}}},
+			nil, "refuse /ecs/side its filter sumoship delivers to " + logstest.FunctionARN("x") + ", and is not ours: rename or delete it", exitFound},
+		"class": {logstest.Group{Class: "INFREQUENT_ACCESS"}, nil,
+			"refuse /ecs/side log groups of class INFREQUENT_ACCESS have no subscriptions: use one of class STANDARD", exitFound},
 	} {
 		t.Run(name, func(t *testing.T) {
 			region := newLogsRegion(t, nil)
@@ -208,7 +215,8 @@ func TestLogsDoesTheOthersWhenOneIsFull(t *testing.T) {
 	region := newLogsRegion(t, nil)
 	region.Add(logstest.Group{Name: "/ecs/shop", Filters: []logstest.Filter{theirs("a"), theirs("b")}})
 	status, out, errs := region.logs(t, "--yes")
-	if status != exitFound || errs != "sumoship: 1 log group cannot be subscribed, as the plan says\n" || !strings.Contains(out, "it has the filters a and b already, and a log group can have 2: delete one") {
+	if status != exitFound || errs != "sumoship: 1 log group cannot be subscribed, as the plan says\n" ||
+		!strings.Contains(out, "it has the filters a and b already, and a log group can have 2: delete one") {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
 	equal(t, []string{"/ecs/shop a", "/ecs/shop b", "/ecs/side sumoship"}, filtersOf(region.Server))
@@ -219,11 +227,7 @@ func TestLogsDoesTheOthersWhenOneIsFull(t *testing.T) {
 func TestLogsReportsWhatAWSRefuses(t *testing.T) {
 	permit := func(t *testing.T, r *logsRegion, source string) {
 		t.Helper()
-		_, err := r.Lambda().AddPermission(t.Context(), &lambda.AddPermissionInput{FunctionName: aws.String("forwarder"), StatementId: aws.String("sumoship-all-log-groups"),
-			Action: aws.String("lambda:InvokeFunction"), Principal: aws.String("logs.amazonaws.com"), SourceArn: aws.String("arn:aws:logs:us-east-1:123456789012:log-group:" + source)})
-		if err != nil {
-			t.Fatal(err)
-		}
+		permitLogs(t, r.Server, source)
 		r.changes = nil
 	}
 	for name, c := range map[string]struct {
@@ -233,20 +237,28 @@ func TestLogsReportsWhatAWSRefuses(t *testing.T) {
 		want         []string // on standard output and error
 		changes      int
 	}{
-		"no right to look":   {"DescribeLogGroups", "AccessDeniedException", nil, exitAWS, []string{"log group /ecs/shop: list log groups: AccessDeniedException: "}, 0},
-		"no function":        {"", "", func(_ *testing.T, r *logsRegion) { r.arn = logstest.FunctionARN("none") }, exitAWS, []string{"there is no function " + logstest.FunctionARN("none")}, 0},
-		"no right to create": {"CreateLogGroup", "AccessDeniedException", nil, exitAWS, []string{"create /ecs/shop: create log group: AccessDeniedException", "subscribe /ecs/shop: not tried, for an earlier step failed"}, 1},
-		"no permission":      {"AddPermission", "AccessDeniedException", nil, exitAWS, []string{"permit arn:aws:lambda:us-east-1:123456789012:function:forwarder: ", "AccessDeniedException", "subscribe /ecs/side: not tried"}, 2},
-		"another statement":  {"", "", func(t *testing.T, r *logsRegion) { permit(t, r, "/ecs/other:*") }, exitAWS, []string{"its policy has a statement sumoship-all-log-groups that permits something else: remove it with aws lambda remove-permission"}, 0},
-		"policy unknown":     {"GetPolicy", "AccessDeniedException", func(t *testing.T, r *logsRegion) { permit(t, r, "*") }, exitOK, []string{"whether CloudWatch Logs may call the function cannot be looked up"}, 4},
+		"no right to look": {"DescribeLogGroups", "AccessDeniedException", nil, exitAWS,
+			[]string{"log group /ecs/shop: list log groups: AccessDeniedException: "}, 0},
+		"no function": {"", "", func(_ *testing.T, r *logsRegion) { r.arn = logstest.FunctionARN("none") }, exitAWS,
+			[]string{"function " + logstest.FunctionARN("none") + " does not exist"}, 0},
+		"no right to create": {"CreateLogGroup", "AccessDeniedException", nil, exitAWS,
+			[]string{"create /ecs/shop: create log group: AccessDeniedException", "subscribe /ecs/shop: not tried, for an earlier step failed"}, 1},
+		"no permission": {"AddPermission", "AccessDeniedException", nil, exitAWS,
+			[]string{"permit arn:aws:lambda:us-east-1:123456789012:function:forwarder: ", "AccessDeniedException", "subscribe /ecs/side: not tried"}, 2},
+		"another statement": {"", "", func(t *testing.T, r *logsRegion) { permit(t, r, "/ecs/other:*") }, exitAWS,
+			[]string{"its policy has a statement sumoship-all-log-groups that permits something else: remove it with aws lambda remove-permission"}, 0},
+		"policy unknown": {"GetPolicy", "AccessDeniedException", func(t *testing.T, r *logsRegion) { permit(t, r, "*") }, exitOK,
+			[]string{"whether CloudWatch Logs may call the function cannot be looked up"}, 4},
 		"another statement, policy unknown": {"GetPolicy", "AccessDeniedException", func(t *testing.T, r *logsRegion) { permit(t, r, "/ecs/other:*") }, exitAWS,
 			[]string{"subscribe /ecs/shop: put subscription filter: InvalidParameterException: Could not execute the lambda function"}, 4},
-		"account policy unknown": {"DescribeAccountPolicies", "AccessDeniedException", nil, exitOK, []string{"whether a policy of the account delivers there too cannot be looked up: describe account policies: AccessDeniedException"}, 5},
+		"account policy unknown": {"DescribeAccountPolicies", "AccessDeniedException", nil, exitOK,
+			[]string{"whether a policy of the account delivers there too cannot be looked up: describe account policies: AccessDeniedException"}, 5},
 		"delivered by a policy": {"", "", func(_ *testing.T, r *logsRegion) {
 			r.AddPolicy(logstest.Policy{Name: "everything", Document: `{"DestinationArn":"` + r.arn + `"}`, Criteria: `LogGroupName NOT IN ["/ecs/side"]`})
 			r.Add(logstest.Group{Name: "/ecs/shop"})
 		}, exitOK, []string{"the policy everything of the account delivers it there", "subscribe /ecs/side"}, 3},
-		"a loop": {"", "", func(_ *testing.T, r *logsRegion) { r.AddFunction("forwarder", "/ecs/side") }, exitFound, []string{"refuse /ecs/side the forwarder writes to it itself, so subscribing it would make a loop"}, 4},
+		"a loop": {"", "", func(_ *testing.T, r *logsRegion) { r.AddFunction("forwarder", "/ecs/side") }, exitFound,
+			[]string{"refuse /ecs/side the forwarder writes to it itself, so subscribing it would make a loop"}, 4},
 		"in a loop already": {"", "", func(t *testing.T, r *logsRegion) {
 			r.AddFunction("forwarder", "/ecs/side")
 			r.Add(logstest.Group{Name: "/ecs/side", Filters: []logstest.Filter{{Name: "sumoship", Destination: r.arn}}})
@@ -316,7 +328,8 @@ func TestLogsInAnotherRegion(t *testing.T) {
 	t.Setenv("AWS_ENDPOINT_URL", front.URL)
 	region.doc = file(t, "shop.json", strings.Replace(twoGroups("us-east-1"), "us-east-1", "eu-central-1", 1))
 	status, out, errs := region.logs(t, "--yes")
-	if status != exitFound || !strings.Contains(squeezed(out), "refuse /ecs/shop it is in eu-central-1, and log groups deliver within their Region: deploy a forwarder there\n") {
+	why := "refuse /ecs/shop it is in eu-central-1, and log groups deliver within their Region: deploy a forwarder there\n"
+	if status != exitFound || !strings.Contains(squeezed(out), why) {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
 	equal(t, map[string]bool{"DescribeAccountPolicies in us-east-1": true, "DescribeLogGroups in us-east-1": true, "DescribeLogGroups in eu-central-1": true,
@@ -336,7 +349,8 @@ func TestLogsInterrupted(t *testing.T) {
 	})
 	var out, errs bytes.Buffer
 	status := run(ctx, []string{"fargate", "logs", region.doc, "--subscribe", region.arn, "--yes"}, streams{strings.NewReader(""), &out, &errs, os.Getenv})
-	if status != exitFound || !strings.Contains(errs.String(), "subscribe /ecs/side: interrupted before it; the next run goes on with it") || len(region.group("/ecs/side").Filters) != 0 {
+	why := "subscribe /ecs/side: interrupted before it; the next run goes on with it"
+	if status != exitFound || !strings.Contains(errs.String(), why) || len(region.group("/ecs/side").Filters) != 0 {
 		t.Errorf("status %d, %q\n%s%s", status, region.changes, out.String(), errs.String())
 	}
 	if status, out, errs := region.logs(t, "--yes"); status != exitOK || len(filtersOf(region.Server)) != 2 {
@@ -344,107 +358,13 @@ func TestLogsInterrupted(t *testing.T) {
 	}
 }
 
-// The same on somebody else's CloudWatch Logs and Lambda. It has no policies of
-// the account; these come from here.
-func TestLogsOnMoto(t *testing.T) {
-	startMoto(t)
-	behind, err := url.Parse(os.Getenv("AWS_ENDPOINT_URL"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy := httputil.NewSingleHostReverseProxy(behind)
-	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".DescribeAccountPolicies") {
-			w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-			io.WriteString(w, `{"accountPolicies":[]}`)
-			return
-		}
-		proxy.ServeHTTP(w, r)
-	}))
-	t.Cleanup(front.Close)
-	t.Setenv("AWS_ENDPOINT_URL", front.URL)
-
-	cfg, err := awsconfig.LoadDefaultConfig(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	arn := motoFunction(t, "forwarder")
-	status, out, errs := command(t, nil, "fargate", "logs", file(t, "shop.json", twoGroups("eu-west-1")), "--subscribe", arn, "--retention", "14", "--yes")
-	if status != exitOK || errs != "" || !strings.Contains(out, "2 log groups: 7 changes done, 0 failed.") {
-		t.Fatalf("status %d\n%s%s", status, out, errs)
-	}
-	logs := cloudwatchlogs.NewFromConfig(cfg)
-	for _, name := range []string{"/ecs/shop", "/ecs/side"} {
-		groups, err := logs.DescribeLogGroups(t.Context(), &cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePrefix: &name})
-		if err != nil || len(groups.LogGroups) != 1 || aws.ToInt32(groups.LogGroups[0].RetentionInDays) != 14 {
-			t.Errorf("%s: %v, %+v", name, err, groups)
-		}
-		filters, err := logs.DescribeSubscriptionFilters(t.Context(), &cloudwatchlogs.DescribeSubscriptionFiltersInput{LogGroupName: &name})
-		if err != nil || len(filters.SubscriptionFilters) != 1 || aws.ToString(filters.SubscriptionFilters[0].DestinationArn) != arn || aws.ToString(filters.SubscriptionFilters[0].FilterName) != "sumoship" {
-			t.Errorf("%s: %v, %+v", name, err, filters)
-		}
-	}
-	policy, err := lambda.NewFromConfig(cfg).GetPolicy(t.Context(), &lambda.GetPolicyInput{FunctionName: &arn})
-	if err != nil || !strings.Contains(aws.ToString(policy.Policy), "logs.amazonaws.com") || !strings.Contains(aws.ToString(policy.Policy), ":log-group:*") {
-		t.Errorf("%v, %+v", err, policy)
-	}
-	status, out, errs = command(t, nil, "fargate", "logs", file(t, "shop.json", twoGroups("eu-west-1")), "--subscribe", arn, "--retention", "14")
-	if status != exitOK || errs != "" || strings.Count(out, "subscribed already") != 2 {
-		t.Errorf("status %d\n%s%s", status, out, errs)
-	}
-
-	// An EC2 definition gets the group of its Fargate version; without a function
-	// no filter is looked at.
-	status, out, errs = command(t, nil, "fargate", "logs", file(t, "ec2.json", ec2Shop), "--log-group", "/ecs/new", "--yes")
-	if status != exitOK || errs != "" || !strings.Contains(squeezed(out), "create /ecs/new for web, redis\n1 log group: 1 change done, 0 failed.") {
-		t.Errorf("status %d\n%s%s", status, out, errs)
-	}
-}
-
-// motoFunction creates a function on moto, with a role that moto wants.
-func motoFunction(t *testing.T, name string) (arn string) {
-	t.Helper()
-	form := url.Values{"Action": {"CreateRole"}, "Version": {"2010-05-08"}, "RoleName": {name},
-		"AssumeRolePolicyDocument": {`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}`}}
-	request := func(method, path, service, kind string, body []byte) []byte {
-		req, err := http.NewRequestWithContext(t.Context(), method, os.Getenv("AWS_ENDPOINT_URL")+path, bytes.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Content-Type", kind)
-		// moto finds the service by the scope of the credentials and checks nothing else.
-		req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=id/20260101/eu-west-1/"+service+"/aws4_request, SignedHeaders=host, Signature=0")
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		b, err := io.ReadAll(resp.Body)
-		if err != nil || resp.StatusCode >= 300 {
-			t.Fatalf("%s: %s %v\n%s", path, resp.Status, err, b)
-		}
-		return b
-	}
-	request(http.MethodPost, "/", "iam", "application/x-www-form-urlencoded", []byte(form.Encode()))
-	in, err := json.Marshal(map[string]any{"FunctionName": name, "Runtime": "provided.al2023", "Handler": "bootstrap", "Role": "arn:aws:iam::123456789012:role/" + name, "Code": map[string]any{"ZipFile": emptyZip}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out struct{ FunctionArn string }
-	if err := json.Unmarshal(request(http.MethodPost, "/2015-03-31/functions", "lambda", "application/json", in), &out); err != nil {
-		t.Fatal(err)
-	}
-	return out.FunctionArn
-}
-
-// emptyZip is an archive without a file, which JSON writes in base64.
-var emptyZip = append([]byte("PK\x05\x06"), make([]byte, 18)...)
-
 // On a terminal the command shows its plan and asks.
 func TestLogsAsks(t *testing.T) {
 	region := newLogsRegion(t, nil)
 	testscript.Run(t, testscript.Params{Dir: "testdata/logs", RequireExplicitExec: true, Setup: func(e *testscript.Env) error {
-		for _, name := range []string{"AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"} {
+		for _, name := range []string{
+			"AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE",
+		} {
 			e.Setenv(name, os.Getenv(name))
 		}
 		e.Setenv("FORWARDER", region.arn)

@@ -2,12 +2,10 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
@@ -18,26 +16,23 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// taskDefinitions is what the verbs use of Amazon ECS.
+// taskDefinitions is the part of Amazon ECS that the verbs call.
 type taskDefinitions interface {
 	DescribeTaskDefinition(context.Context, *ecs.DescribeTaskDefinitionInput, ...func(*ecs.Options)) (*ecs.DescribeTaskDefinitionOutput, error)
 	RegisterTaskDefinition(context.Context, *ecs.RegisterTaskDefinitionInput, ...func(*ecs.Options)) (*ecs.RegisterTaskDefinitionOutput, error)
 }
 
-// openECS makes a client. region may be empty: then it is that of the AWS
-// configuration. It returns the Region that the client asks.
+// openECS returns a client for a Region, that of the AWS configuration if region is
+// "", and the Region it calls.
 func (f *profileFlag) openECS(ctx context.Context, region string) (client taskDefinitions, asks string, err error) {
-	cfg, err := f.load(ctx, region)
+	cfg, err := f.loadRegion(ctx, region)
 	if err != nil {
 		return nil, "", err
-	}
-	if cfg.Region == "" {
-		return nil, "", errNoRegion
 	}
 	return ecs.NewFromConfig(cfg), cfg.Region, nil
 }
 
-// regionOf is the Region in the ARN of a task definition, "" if name is none.
+// regionOf is the Region in the ARN of a task definition, "" if name is not an ARN.
 func regionOf(name string) string {
 	a, err := arn.Parse(name)
 	if err != nil {
@@ -46,13 +41,12 @@ func regionOf(name string) string {
 	return a.Region
 }
 
-// A definition goes to ECS and comes from it as the JSON document that it is,
-// and not through the structs of the SDK: they know the members of the day on
-// which the SDK was made, ECS gets new ones every few months, and a member that
-// is lost without a word on its way changes what the task does. The SDK still
-// signs, retries and finds the endpoint; only the body is ours.
+// A definition is sent to ECS and read from it as the JSON document that it is,
+// not through the structs of the SDK: ECS gets new members every few months, which
+// the structs of an older SDK would drop in silence, and that changes what the task
+// does. The SDK still signs, retries and finds the endpoint; only the body is ours.
 
-// describe returns the answer of DescribeTaskDefinition, tags included, as ECS
+// describe returns the response of DescribeTaskDefinition, tags included, as ECS
 // wrote it, and FAMILY:REVISION.
 func describe(ctx context.Context, client taskDefinitions, name string) (doc []byte, revision string, err error) {
 	out, err := client.DescribeTaskDefinition(ctx,
@@ -62,7 +56,7 @@ func describe(ctx context.Context, client taskDefinitions, name string) (doc []b
 		return nil, "", fmt.Errorf("describe task definition %s: %w", name, plain(err))
 	}
 	if out.TaskDefinition == nil {
-		return nil, "", fmt.Errorf("describe task definition %s: the answer holds no task definition", name)
+		return nil, "", fmt.Errorf("describe task definition %s: the response has no task definition", name)
 	}
 	return doc, revisionOf(out.TaskDefinition), nil
 }
@@ -74,17 +68,17 @@ type registered struct {
 	ARN      string `json:"taskDefinitionArn"`
 }
 
-// register makes doc, a RegisterTaskDefinition request in JSON, a new revision.
+// register sends doc, a RegisterTaskDefinition request in JSON.
 func register(ctx context.Context, client taskDefinitions, doc []byte) (registered, error) {
 	out, err := client.RegisterTaskDefinition(ctx,
-		// These two are there because the SDK looks for them; doc replaces them.
+		// The SDK requires these two; doc replaces them.
 		&ecs.RegisterTaskDefinitionInput{Family: aws.String("-"), ContainerDefinitions: []types.ContainerDefinition{}},
 		withRequest(doc))
 	if err != nil {
 		return registered{}, fmt.Errorf("register task definition: %w", plain(err))
 	}
 	if out.TaskDefinition == nil {
-		return registered{}, errors.New("register task definition: the answer holds no task definition")
+		return registered{}, errors.New("register task definition: the response has no task definition")
 	}
 	d := out.TaskDefinition
 	return registered{aws.ToString(d.Family), d.Revision, aws.ToString(d.TaskDefinitionArn)}, nil
@@ -94,34 +88,34 @@ func revisionOf(d *types.TaskDefinition) string {
 	return fmt.Sprintf("%s:%d", aws.ToString(d.Family), d.Revision)
 }
 
-// withRequest sends body in place of what the SDK made of its input.
+// withRequest replaces the body that the SDK made of its input.
 func withRequest(body []byte) func(*ecs.Options) {
-	replace := middleware.SerializeMiddlewareFunc("SendDocument", func(ctx context.Context, in middleware.SerializeInput, next middleware.SerializeHandler) (middleware.SerializeOutput, middleware.Metadata, error) {
+	replace := middleware.SerializeMiddlewareFunc("SendDocument", func(ctx context.Context, in middleware.SerializeInput,
+		next middleware.SerializeHandler) (out middleware.SerializeOutput, metadata middleware.Metadata, err error) {
 		req, ok := in.Request.(*smithyhttp.Request)
 		if !ok {
-			return middleware.SerializeOutput{}, middleware.Metadata{}, fmt.Errorf("unexpected transport %T", in.Request)
+			return out, metadata, fmt.Errorf("unexpected transport %T", in.Request)
 		}
-		req, err := req.SetStream(bytes.NewReader(body))
-		if err != nil {
-			return middleware.SerializeOutput{}, middleware.Metadata{}, err
+		if in.Request, err = req.SetStream(bytes.NewReader(body)); err != nil {
+			return out, metadata, err
 		}
-		in.Request = req
 		return next.HandleSerialize(ctx, in)
 	})
-	// The length, the hash and the signature are made in later steps.
+	// Later steps compute the length, the hash and the signature.
 	return ecs.WithAPIOptions(func(stack *middleware.Stack) error { return stack.Serialize.Add(replace, middleware.After) })
 }
 
-// withResponse copies the body of the answer to body before the SDK reads it.
+// withResponse copies the body of the response before the SDK reads it.
 func withResponse(body *[]byte) func(*ecs.Options) {
-	keep := middleware.DeserializeMiddlewareFunc("KeepDocument", func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
+	keep := middleware.DeserializeMiddlewareFunc("KeepDocument", func(ctx context.Context, in middleware.DeserializeInput,
+		next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
 		out, metadata, err := next.HandleDeserialize(ctx, in)
 		resp, ok := out.RawResponse.(*smithyhttp.Response)
 		if err != nil || !ok {
 			return out, metadata, err
 		}
 		b, err := io.ReadAll(resp.Body)
-		resp.Body.Close()
+		_ = resp.Body.Close() // it was only read
 		if err != nil {
 			return out, metadata, &smithy.DeserializationError{Err: err}
 		}
@@ -130,12 +124,4 @@ func withResponse(body *[]byte) func(*ecs.Options) {
 		return out, metadata, nil
 	})
 	return ecs.WithAPIOptions(func(stack *middleware.Stack) error { return stack.Deserialize.Add(keep, middleware.After) })
-}
-
-// plain is what AWS said, without the SDK's talk around it.
-func plain(err error) error {
-	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		return fmt.Errorf("%s: %s", api.ErrorCode(), strings.TrimSpace(cmp.Or(api.ErrorMessage(), "AWS does not say why")))
-	}
-	return err
 }

@@ -6,8 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -38,74 +36,34 @@ func fakeECS(t *testing.T, status int, answer string) *[]ecsCall {
 	return &calls
 }
 
-// file writes a file into a directory of the test.
-func file(t *testing.T, name, content string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-// A Fargate definition with a member that the SDK in use does not know, in the
-// definition, in a container, and in a map of the user's own.
-const tomorrow = `{
-  "family": "shop",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "executionRoleArn": "arn:aws:iam::123456789012:role/exec",
-  "taskRoleArn": "arn:aws:iam::123456789012:role/task",
-  "runtimePlatform": {"cpuArchitecture": "ARM64", "operatingSystemFamily": "LINUX"},
-  "quantumEntanglement": {"partner": 9007199254740993},
-  "containerDefinitions": [{
-    "name": "web",
-    "image": "example.com/web:1",
-    "essential": true,
-    "portMappings": [{"containerPort": 8080, "hoverMode": "low"}],
-    "environment": [{"name": "GREETING", "value": "<&>\u2028 ${USER} {{ name }}"}],
-    "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "/ecs/shop", "awslogs-region": "eu-west-1", "awslogs-stream-prefix": "web"}}
-  }]
-}
-`
-
 func TestRegisterSendsWhatTheSDKDoesNotKnow(t *testing.T) {
-	calls := fakeECS(t, http.StatusOK, `{"taskDefinition":{"family":"shop","revision":8,"taskDefinitionArn":"arn:aws:ecs:eu-west-1:123456789012:task-definition/shop:8"}}`)
+	calls := fakeECS(t, http.StatusOK,
+		`{"taskDefinition":{"family":"shop","revision":8,"taskDefinitionArn":"arn:aws:ecs:eu-west-1:123456789012:task-definition/shop:8"}}`)
 	status, out, errs := command(t, nil, "fargate", "register", file(t, "shop.json", tomorrow))
 	if status != exitOK || out != "shop:8\n" || errs != "" {
 		t.Fatalf("status %d\n%s%s", status, out, errs)
 	}
-	if len(*calls) != 1 || (*calls)[0].operation != "RegisterTaskDefinition" || !strings.HasPrefix((*calls)[0].authorization, "AWS4-HMAC-SHA256 ") {
+	if len(*calls) != 1 || (*calls)[0].operation != "RegisterTaskDefinition" ||
+		!strings.HasPrefix((*calls)[0].authorization, "AWS4-HMAC-SHA256 ") {
 		t.Fatalf("%+v", *calls)
 	}
 	if diff := cmp.Diff(exactJSON(t, tomorrow), exactJSON(t, (*calls)[0].body)); diff != "" {
-		t.Error(diff)
+		t.Errorf("the request (-want +got):\n%s", diff)
 	}
 
 	status, out, _ = command(t, nil, "fargate", "register", file(t, "shop.json", tomorrow), "--json")
-	if want := `{"family":"shop","revision":8,"taskDefinitionArn":"arn:aws:ecs:eu-west-1:123456789012:task-definition/shop:8"}` + "\n"; status != exitOK || out != want {
+	want := `{"family":"shop","revision":8,"taskDefinitionArn":"arn:aws:ecs:eu-west-1:123456789012:task-definition/shop:8"}` + "\n"
+	if status != exitOK || out != want {
 		t.Errorf("status %d\n%s", status, out)
 	}
-}
-
-// exactJSON reads JSON and keeps the spelling of numbers.
-func exactJSON(t *testing.T, doc string) (v any) {
-	t.Helper()
-	d := json.NewDecoder(strings.NewReader(doc))
-	d.UseNumber()
-	if err := d.Decode(&v); err != nil {
-		t.Fatalf("%v in %s", err, doc)
-	}
-	return v
 }
 
 // What ECS describes is converted whole, with its tags, though the SDK does not
 // know all of it; and it is its Region that the logs go to.
 func TestConvertFromECSKeepsWhatTheSDKDoesNotKnow(t *testing.T) {
 	calls := fakeECS(t, http.StatusOK, `{"tags":[{"key":"team","value":"shop"}],"taskDefinition":{"family":"shop","revision":7,"status":"ACTIVE",
-		"taskDefinitionArn":"arn:aws:ecs:eu-west-1:123456789012:task-definition/shop:7","registeredAt":1.7673230450E9,"quantumEntanglement":{"partner":9007199254740993},
+		"taskDefinitionArn":"arn:aws:ecs:eu-west-1:123456789012:task-definition/shop:7","registeredAt":1.7673230450E9,
+		"quantumEntanglement":{"partner":9007199254740993},
 		"containerDefinitions":[{"name":"web","image":"example.com/web:1","cpu":128,"memory":256,"essential":true}]}}`)
 	status, out, errs := command(t, nil, "fargate", "convert", "--from-ecs", "shop:7", "--execution-role", "arn:aws:iam::123456789012:role/exec")
 	if status != exitOK {
@@ -128,7 +86,8 @@ func TestConvertFromECSKeepsWhatTheSDKDoesNotKnow(t *testing.T) {
 		got.QuantumEntanglement.Partner != "9007199254740993" || got.ContainerDefinitions[0].LogConfiguration.Options["awslogs-region"] != "eu-west-1" {
 		t.Errorf("%+v\n%s", got, out)
 	}
-	if len(*calls) != 1 || (*calls)[0].operation != "DescribeTaskDefinition" || !cmp.Equal(exactJSON(t, (*calls)[0].body), exactJSON(t, `{"taskDefinition":"shop:7","include":["TAGS"]}`)) {
+	if len(*calls) != 1 || (*calls)[0].operation != "DescribeTaskDefinition" ||
+		!cmp.Equal(exactJSON(t, (*calls)[0].body), exactJSON(t, `{"taskDefinition":"shop:7","include":["TAGS"]}`)) {
 		t.Errorf("%+v", *calls)
 	}
 }
@@ -138,7 +97,8 @@ func TestConvertFromECSAsksTheRegionOfTheARN(t *testing.T) {
 	calls := fakeECS(t, http.StatusBadRequest, `{"__type":"ClientException","message":"Unable to describe task definition."}`)
 	const arn = "arn:aws:ecs:ap-southeast-2:123456789012:task-definition/shop:7"
 	status, out, errs := command(t, nil, "fargate", "check", "--from-ecs", arn)
-	if want := fmt.Sprintf("sumoship: describe task definition %s: ClientException: Unable to describe task definition.\n", arn); status != exitAWS || out != "" || errs != want {
+	want := fmt.Sprintf("sumoship: describe task definition %s: ClientException: Unable to describe task definition.\n", arn)
+	if status != exitAWS || out != "" || errs != want {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
 	if len(*calls) != 1 || !strings.Contains((*calls)[0].authorization, "/ap-southeast-2/ecs/") {
@@ -149,7 +109,8 @@ func TestConvertFromECSAsksTheRegionOfTheARN(t *testing.T) {
 func TestRegisterTellsWhyECSRefuses(t *testing.T) {
 	fakeECS(t, http.StatusBadRequest, `{"__type":"ClientException","message":"No Fargate configuration exists for given values."}`)
 	status, out, errs := command(t, nil, "fargate", "register", file(t, "shop.json", tomorrow))
-	if want := "sumoship: register task definition: ClientException: No Fargate configuration exists for given values.\n"; status != exitAWS || out != "" || errs != want {
+	want := "sumoship: register task definition: ClientException: No Fargate configuration exists for given values.\n"
+	if status != exitAWS || out != "" || errs != want {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
 }
@@ -159,7 +120,8 @@ func TestFargateNeedsARegionForAWS(t *testing.T) {
 	t.Setenv("AWS_REGION", "")
 	t.Setenv("AWS_DEFAULT_REGION", "")
 	for _, args := range [][]string{{"convert", "--from-ecs", "shop"}, {"register", file(t, "shop.json", tomorrow)}} {
-		if status, out, errs := command(t, nil, append([]string{"fargate"}, args...)...); status != exitUsage || out != "" || !strings.Contains(errs, "which Region?") || len(*calls) != 0 {
+		status, out, errs := command(t, nil, append([]string{"fargate"}, args...)...)
+		if status != exitUsage || out != "" || !strings.Contains(errs, "which Region?") || len(*calls) != 0 {
 			t.Errorf("%v: status %d\n%s%s", args, status, out, errs)
 		}
 	}
