@@ -96,7 +96,7 @@ func (b *Breaker) enter(timeout time.Duration) (probe time.Duration, err error) 
 	case state == Probing:
 		return 0, &SendError{Class: b.why.Class, Status: b.why.Status, Err: fmt.Errorf("%w: another delivery is trying whether the source is back; before, %w", ErrOpen, b.why.Err)}
 	}
-	return 0, &SendError{Class: b.why.Class, Status: b.why.Status, Err: fmt.Errorf("%w for another %s: %w", ErrOpen, left.Round(time.Second), b.why.Err)}
+	return 0, &SendError{Class: b.why.Class, Status: b.why.Status, Err: fmt.Errorf("%w for another %s: %w", ErrOpen, rounded(left), b.why.Err)}
 }
 
 // leave takes what a delivery found. Nothing is learned from one that made no
@@ -139,4 +139,12 @@ func (b *Breaker) next(failure *SendError) time.Duration {
 		pause = max(pause, failure.RetryAfter+rand.N(failure.RetryAfter/4+1))
 	}
 	return pause
+}
+
+// rounded leaves out of a duration what does not matter to people.
+func rounded(d time.Duration) time.Duration {
+	if d < time.Second {
+		return d.Round(time.Millisecond)
+	}
+	return d.Round(time.Second)
 }

@@ -38,8 +38,8 @@ func (c *localCmd) Help() string {
   LOG_FORMAT=RAW sumoship local
   aws logs filter-log-events --log-group-name G | sumoship local - --log-group G
 
-With the built-in source, RETRY_INTERVAL is 20 ms and REQUEST_TIMEOUT 2 s unless
-these variables are set. What it does not accept goes to a dead-letter queue in
+With the built-in source, NUMBER_OF_RETRIES is 5, RETRY_INTERVAL and BREAKER_PAUSE
+are 20 ms and REQUEST_TIMEOUT is 2 s unless these variables are set. What it does not accept goes to a dead-letter queue in
 memory.
 
 Exit status: 0 if nothing was lost, 1 if something was lost or a real endpoint
@@ -67,10 +67,12 @@ func (c *localCmd) Run(ctx context.Context, s streams) error {
 		}
 		defer stop()
 		variables = map[string]string{
-			"SUMO_ENDPOINT":   address,
-			"SUMO_TOKEN":      "", // of a real source
-			"RETRY_INTERVAL":  cmp.Or(s.getenv("RETRY_INTERVAL"), "20"),
-			"REQUEST_TIMEOUT": cmp.Or(s.getenv("REQUEST_TIMEOUT"), "2000"),
+			"SUMO_ENDPOINT":     address,
+			"SUMO_TOKEN":        "", // of a real source
+			"NUMBER_OF_RETRIES": cmp.Or(s.getenv("NUMBER_OF_RETRIES"), "5"),
+			"RETRY_INTERVAL":    cmp.Or(s.getenv("RETRY_INTERVAL"), "20"),
+			"REQUEST_TIMEOUT":   cmp.Or(s.getenv("REQUEST_TIMEOUT"), "2000"),
+			"BREAKER_PAUSE":     cmp.Or(s.getenv("BREAKER_PAUSE"), "20"),
 		}
 	}
 	getenv := func(name string) string {
@@ -79,7 +81,7 @@ func (c *localCmd) Run(ctx context.Context, s streams) error {
 		}
 		return s.getenv(name)
 	}
-	view := &view{localCmd: c, out: s.out}
+	view := &view{localCmd: c, out: s.out, breakers: map[string]string{}}
 	view.bar = progressbar.DefaultSilent(int64(len(events)))
 	if len(events) >= manyEvents {
 		view.bar = newBar(len(events), "shipping", s.err)
@@ -107,6 +109,7 @@ func (c *localCmd) Run(ctx context.Context, s streams) error {
 		r, err := forwarder.Ship(ctx, event)
 		total.Add(r)
 		broken = broken || r.Class == ship.Undecodable
+		view.breaker("forwarder", r.Breaker)
 		view.event(r, err)
 	}
 	if c.Replay {
@@ -130,7 +133,7 @@ func (c *localCmd) Run(ctx context.Context, s streams) error {
 
 // maxRounds bounds how often the dead-letter queue is drained, whatever the
 // script of the source.
-const maxRounds = 100
+const maxRounds = 1000
 
 // replay drains the queue until it is empty or a round makes no progress.
 func replay(ctx context.Context, r *ship.Replayer, queue *dlqtest.Queue, view *view, total *ship.Report) error {
@@ -140,12 +143,17 @@ func replay(ctx context.Context, r *ship.Replayer, queue *dlqtest.Queue, view *v
 		if err != nil {
 			return err
 		}
+		view.breaker("replay", report.Breaker)
 		view.drained(report)
 		total.DeadLettered -= report.Confirmed + report.Quarantined
 		report.Events, report.Filtered, report.DeadLettered = 0, nil, 0 // they have been counted
 		total.Add(report)
-		if report.Confirmed == 0 && sumo.Class(report.Class) != sumo.Unavailable {
-			break // Sumo Logic would refuse it again
+		switch sumo.Class(report.Class) {
+		case sumo.Unavailable, sumo.Throttled:
+		default:
+			if report.Confirmed == 0 {
+				return nil // Sumo Logic would refuse it again
+			}
 		}
 	}
 	return nil

@@ -84,9 +84,11 @@ type view struct {
 	out io.Writer
 	bar *progressbar.ProgressBar
 
-	mu    sync.Mutex
-	posts int
-	json  *json.Encoder
+	mu       sync.Mutex
+	posts    int
+	json     *json.Encoder
+	breakers map[string]string // state by function
+	idle     bool              // the last round of replay did nothing
 }
 
 func (v *view) begin() {
@@ -132,6 +134,20 @@ func (v *view) post(p post) {
 	}
 }
 
+// breaker shows that the breaker of a function has opened or closed.
+func (v *view) breaker(function, state string) {
+	was := v.breakers[function]
+	v.breakers[function] = state
+	if v.json != nil || (was == "") == (state == "") {
+		return
+	}
+	if state == "" {
+		fmt.Fprintf(v.out, "BREAKER  %s: closed, the source answers again\n", function)
+	} else {
+		fmt.Fprintf(v.out, "BREAKER  %s: open, what follows is not tried until a probe is answered\n", function)
+	}
+}
+
 // event shows what became of an event that was not delivered.
 func (v *view) event(r ship.Report, err error) {
 	v.bar.Add(1)
@@ -149,8 +165,10 @@ func (v *view) event(r ship.Report, err error) {
 
 // drained shows what a round of replay did.
 func (v *view) drained(r ship.Report) {
-	if v.json != nil || r.Messages.Received == 0 {
-		return
+	idle := r.Messages.Done+r.Messages.Quarantined == 0
+	again := v.idle && idle
+	if v.idle = idle; again || v.json != nil || r.Messages.Received == 0 {
+		return // like the round before
 	}
 	fmt.Fprintf(v.out, "REPLAY  %s: %d done, %d put back in part, %d quarantined, %d kept, %d untried; %s confirmed\n",
 		count(r.Messages.Received, "message"), r.Messages.Done, r.Messages.PutBack, r.Messages.Quarantined, r.Messages.Kept, r.Messages.Untried,
