@@ -27,10 +27,10 @@ func TestOutagesStayCheapAndEnd(t *testing.T) {
 		scenarios = nil
 		for _, c := range []condition{status, hang, throttle, slow, halfDead} {
 			scenarios = append(scenarios,
-				scenario{condition: c, outage: time.Hour, rate: 10, account: 1000, scale: 0.2},
+				scenario{condition: c, outage: time.Hour, rate: 5, account: 1000, scale: 0.1},
 				scenario{condition: c, outage: 12 * time.Hour, rate: 0.5, account: 1000, scale: 0.01})
 		}
-		scenarios = append(scenarios, scenario{condition: status, outage: 30 * time.Minute, rate: 15, limit: 45, account: 1000, scale: 0.3})
+		scenarios = append(scenarios, scenario{condition: status, outage: 15 * time.Minute, rate: 15, limit: 45, account: 1000, scale: 0.3})
 		for _, c := range []condition{status, hang} {
 			scenarios = append(scenarios, scenario{condition: c, outage: 96 * time.Hour, rate: 0.3, account: 1000, scale: 0.006})
 		}
