@@ -26,7 +26,7 @@ func region(t *testing.T) (server *logstest.Server, forwarder string) {
 	api := httptest.NewServer(server)
 	t.Cleanup(api.Close)
 	setAWS(t, api.URL)
-	t.Setenv("AWS_MAX_ATTEMPTS", "1")
+	t.Setenv("AWS_MAX_ATTEMPTS", "2") // one more, for a connection that breaks on a busy machine
 	return server, server.AddFunction("forwarder", "/logs/of-the-forwarder")
 }
 
