@@ -112,7 +112,7 @@ func (s *Subscriber) run(ctx context.Context, event []byte, report *Report) erro
 		return err
 	}
 	subs := &Subscriptions{Rule: rule, Groups: s.groups, Workers: s.workers, PermissionDelay: PermissionDelay}
-	defer func() { report.Throttled = subs.Throttled() }()
+	defer func() { report.Throttled = int(subs.throttled.Load()) }()
 	if t.kind == triggerGroup {
 		report.LogGroup = t.group.Name
 		o := subs.apply(working, subs.plan(working, t.group))
