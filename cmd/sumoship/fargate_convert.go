@@ -94,11 +94,7 @@ type conversion struct {
 }
 
 func (f *conversionFlags) convert(ctx context.Context, s streams) (conversion, error) {
-	in, err := f.one(ctx, s, f.File, f.Region)
-	if err != nil {
-		return conversion{}, err
-	}
-	d, err := f.document(in)
+	d, in, err := f.one(ctx, s, f.File, f.Region)
 	if err != nil {
 		return conversion{}, err
 	}
