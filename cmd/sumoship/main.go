@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -21,6 +22,16 @@ type streams struct {
 	in       io.Reader
 	out, err io.Writer
 	getenv   func(string) string
+}
+
+// with returns getenv with some variables replaced.
+func (s streams) with(variables map[string]string) func(name string) string {
+	return func(name string) string {
+		if v, ok := variables[name]; ok {
+			return v
+		}
+		return s.getenv(name)
+	}
 }
 
 type cli struct {
@@ -96,10 +107,23 @@ func dispatch(ctx context.Context, args []string, s streams) (e exit) {
 	}
 	command, err := parser.Parse(args)
 	if err != nil {
-		return exit{exitUsage, fmt.Errorf("%w\nsumoship: see sumoship --help", err)}
+		return exit{exitUsage, fmt.Errorf("%w\nsumoship: see %s --help", err, verbOf(err))}
 	}
 	if err := command.Run(); err != nil {
 		return asExit(err, command.Flags())
 	}
 	return exit{status: exitOK}
+}
+
+// verbOf returns the command as far as kong read it before the error.
+func verbOf(err error) string {
+	verb := "sumoship"
+	if e, ok := errors.AsType[*kong.ParseError](err); ok {
+		for _, step := range e.Context.Path {
+			if step.Command != nil {
+				verb = step.Command.FullPath()
+			}
+		}
+	}
+	return verb
 }
