@@ -231,7 +231,7 @@ func newCluster(name string, described []ecstypes.ContainerInstance) *eni.Cluste
 	return eni.NewCluster(name, instances)
 }
 
-// Why EC2 did not say how many interfaces a type has.
+// Reasons why EC2 does not say how many interfaces a type has.
 var (
 	errNotAsked = errors.New("EC2 was not asked: there are no AWS credentials, or no Region")
 	errNotKnown = errors.New("EC2 does not know it in this Region either")

@@ -96,7 +96,7 @@ in all                  4             1     15               23
 }
 
 // fakeCluster has what moto does not: pages, failures, Windows, instances from
-// elsewhere, refusals. EC2 it refuses always.
+// elsewhere, refusals. It refuses every call of EC2.
 type fakeCluster struct {
 	instances []ecstypes.ContainerInstance
 	gone      []string // ARNs that are listed, but not described

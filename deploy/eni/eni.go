@@ -1,6 +1,6 @@
 // Package eni knows how many ECS tasks in network mode awsvpc an EC2 instance
 // holds: each takes an elastic network interface (ENI), and an instance has few.
-// It reports on instance types and clusters, and asks nobody: it does no I/O.
+// It reports on instance types and clusters, and does no I/O.
 //
 // With the account setting awsvpcTrunking one ENI of the instance becomes a
 // trunk, and tasks take branch interfaces of it, of which there are more.

@@ -31,12 +31,12 @@ type Report struct {
 type TypeReport struct {
 	Type          string   `json:"instanceType"`
 	Tasks         int      `json:"tasks"`
-	Trunked       *int     `json:"trunkedTasks"` // nil without a trunk, or if that is not known
+	Trunked       *int     `json:"trunkedTasks"` // nil without a trunk, or if unknown
 	Trunking      Trunking `json:"trunking"`
 	Approximate   bool     `json:"approximate"`
 	Note          string   `json:"note,omitempty"`
-	Needed        *int     `json:"instancesNeeded,omitempty"`        // 0: no number would do
-	NeededTrunked *int     `json:"instancesNeededTrunked,omitempty"` // nil if that is not known
+	Needed        *int     `json:"instancesNeeded,omitempty"`        // 0: no number is enough
+	NeededTrunked *int     `json:"instancesNeededTrunked,omitempty"` // nil if unknown
 }
 
 // ClusterReport is about what a cluster holds.

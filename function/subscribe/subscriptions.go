@@ -49,7 +49,7 @@ type Subscriptions struct {
 	PermissionDelay time.Duration
 
 	throttled atomic.Int64 // calls
-	first     sync.Once    // refusal for want of permission
+	first     sync.Once    // refusal for lack of permission
 	refused   time.Time    // when that was
 }
 
