@@ -58,7 +58,7 @@ func permitLogs(t *testing.T, server *logstest.Server, source string) {
 func equal(t *testing.T, want, got any) {
 	t.Helper()
 	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("-want +got:\n%s", d)
+		t.Errorf("differs (-want +got):\n%s", d)
 	}
 }
 

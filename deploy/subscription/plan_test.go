@@ -123,7 +123,7 @@ func TestStep(t *testing.T) {
 				want.Filter = c.group.Filters[0]
 			}
 			if d := cmp.Diff(want, got); d != "" {
-				t.Errorf("-want +got:\n%s", d)
+				t.Errorf("differs (-want +got):\n%s", d)
 			}
 		})
 	}
@@ -170,7 +170,7 @@ func TestSteps(t *testing.T) {
 				}
 			}
 			if d := cmp.Diff(c.want, got); d != "" {
-				t.Errorf("-want +got:\n%s", d)
+				t.Errorf("differs (-want +got):\n%s", d)
 			}
 		})
 	}
@@ -178,7 +178,7 @@ func TestSteps(t *testing.T) {
 		rule := &Rule{Names: []string{"/a"}}
 		got := rule.Steps(Group{Name: "/a", Filters: []Filter{filter("sumoship>" + other)}})
 		if d := cmp.Diff([]Step{{Group: "/a", Action: subscription.Skip, Reason: subscription.Unasked}}, got); d != "" {
-			t.Errorf("-want +got:\n%s", d)
+			t.Errorf("differs (-want +got):\n%s", d)
 		}
 	})
 }

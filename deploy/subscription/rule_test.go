@@ -28,7 +28,7 @@ func TestParseDestination(t *testing.T) {
 			t.Error(err)
 		}
 		if d := cmp.Diff(want, got); d != "" {
-			t.Errorf("-want +got:\n%s", d)
+			t.Errorf("differs (-want +got):\n%s", d)
 		}
 	}
 	for arn, want := range map[string]string{
@@ -187,7 +187,7 @@ func TestPermissionClash(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	if diff := cmp.Diff(subscription.ClashError{Function: forwarder, StatementID: "sumoship-all-log-groups"}, *clash); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
+		t.Errorf("differs (-want +got):\n%s", diff)
 	}
 	if permitted, err := d.Permitted(`{"Statement":[` + narrow + `,` + wide + `]}`); !permitted || err != nil {
 		t.Errorf("%v, %v", permitted, err)
@@ -204,7 +204,7 @@ func TestAccountPolicy(t *testing.T) {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff(want, got.Policy); d != "" {
-		t.Errorf("-want +got:\n%s", d)
+		t.Errorf("differs (-want +got):\n%s", d)
 	}
 	same := want
 	same.Document = `{ "FilterPattern": "{ $.level = \"error\" }", "DestinationArn": "` + forwarder + `"}`

@@ -102,7 +102,7 @@ func counts(r subscribe.Report) subscribe.Report {
 func check(t testing.TB, got, want any) {
 	t.Helper()
 	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("-want +got:\n%s", d)
+		t.Errorf("differs (-want +got):\n%s", d)
 	}
 }
 

@@ -98,7 +98,7 @@ func (s service) fails(err error, code, text string) {
 func (s service) equal(want, got any) {
 	s.t.Helper()
 	if d := cmp.Diff(want, got); d != "" {
-		s.t.Errorf("-want +got:\n%s", d)
+		s.t.Errorf("differs (-want +got):\n%s", d)
 	}
 }
 
