@@ -20,7 +20,7 @@ func command(t *testing.T, variables map[string]string, args ...string) (status 
 	return status, o.String(), e.String()
 }
 
-// mentions holds a text to its parts.
+// mentions fails the test for each part that a text lacks.
 func mentions(t *testing.T, text string, parts ...string) {
 	t.Helper()
 	for _, part := range parts {
@@ -59,7 +59,7 @@ func exactJSON(t *testing.T, doc string) (v any) {
 	return v
 }
 
-// contains reports what of want is not in got.
+// contains fails the test for each part of want that got lacks.
 func contains(t *testing.T, path string, got, want any) {
 	t.Helper()
 	switch want := want.(type) {

@@ -42,7 +42,7 @@ func (d *delivery) ownLogGroup(ctx context.Context) ([]string, error) {
 		return nil, exit{exitAWS, fmt.Errorf("function %s does not exist, or you may not see it", d.to.ARN)}
 	}
 	if err != nil {
-		return nil, exit{exitAWS, fmt.Errorf("the log group of the destination, which must not be subscribed, cannot be looked up: %w", err)}
+		return nil, exit{exitAWS, fmt.Errorf("cannot look up the log group of the destination, which must not be subscribed: %w", err)}
 	}
 	return []string{group}, nil
 }
@@ -52,7 +52,7 @@ func (d *delivery) ownLogGroup(ctx context.Context) ([]string, error) {
 func (d *delivery) policies(ctx context.Context) ([]subscription.AccountPolicy, error) {
 	all, err := d.groups.Policies(ctx)
 	if code(err) == "AccessDeniedException" {
-		d.warn("whether a policy of the account delivers there too cannot be looked up: %v", err)
+		d.warn("cannot look up whether a policy of the account also delivers there: %v", err)
 		return nil, nil
 	}
 	if err != nil {
@@ -80,13 +80,13 @@ const (
 )
 
 // lookUpPermission returns whether CloudWatch Logs may call the function. A caller
-// that may not read its policy goes on: if the permission is missing, CloudWatch
+// that may not read its policy continues: if the permission is missing, CloudWatch
 // Logs refuses the filters.
 func (d *delivery) lookUpPermission(ctx context.Context) (permission, error) {
 	permitted, err := d.functions.Permitted(ctx, d.to)
 	switch {
 	case code(err) == "AccessDeniedException":
-		d.warn("whether CloudWatch Logs may call the function cannot be looked up: %v", err)
+		d.warn("cannot look up whether CloudWatch Logs may call the function: %v", err)
 		return permissionUnknown, nil
 	case err != nil:
 		return "", exit{exitAWS, err}

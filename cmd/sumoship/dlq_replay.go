@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -46,12 +47,7 @@ func (c *dlqReplayCmd) Run(ctx context.Context, s streams) error {
 	if c.Endpoint != "" {
 		variables["SUMO_ENDPOINT"] = c.Endpoint
 	}
-	env := function.Env{Out: io.Discard, Getenv: func(name string) string {
-		if v, ok := variables[name]; ok {
-			return v
-		}
-		return s.getenv(name)
-	}}
+	env := function.Env{Out: io.Discard, Getenv: s.with(variables)}
 	if c.Logs {
 		env.Out = s.err
 	}
@@ -82,28 +78,34 @@ func (c *dlqReplayCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return exit{exitAWS, err}
 	}
-	if c.JSON {
-		err = writeJSON(s.out, report)
-	} else {
-		m := report.Messages
-		rows := []row{
-			{"messages", strconv.Itoa(m.Received), fmt.Sprintf("%d done, of these %d put back in part and %d quarantined; %d kept, %d untried",
-				m.Done, m.PutBack, m.Quarantined, m.Kept, m.Untried)},
-			{"log events", strconv.Itoa(report.Events), fmt.Sprintf("%d confirmed, %d filtered, %d still dead-lettered, %d quarantined",
-				report.Confirmed, report.FilteredTotal(), report.DeadLettered, report.Quarantined)},
-		}
-		if report.Error != "" {
-			rows = append(rows, row{"first error", report.Class, report.Error})
-		}
-		err = writeTable(s.out, nil, rows)
+	if err := c.write(s, report); err != nil {
+		return err
 	}
-	if left := report.Messages.Kept + report.Messages.Untried + report.Messages.PutBack; err == nil && left > 0 {
+	if left := report.Messages.Kept + report.Messages.Untried + report.Messages.PutBack; left > 0 {
 		return exit{exitFound, fmt.Errorf("%s could not be sent in full and will become visible again", count(left, "message"))}
 	}
-	if err == nil && ctx.Err() != nil {
-		return exit{exitFound, fmt.Errorf("interrupted; messages that were not sent are still in the queue")}
+	if ctx.Err() != nil {
+		return exit{exitFound, errors.New("interrupted; messages that were not sent are still in the queue")}
 	}
-	return err
+	return nil
+}
+
+// write writes what became of the messages.
+func (c *dlqReplayCmd) write(s streams, report ship.Report) error {
+	if c.JSON {
+		return writeJSON(s.out, report)
+	}
+	m := report.Messages
+	rows := []row{
+		{"messages", strconv.Itoa(m.Received), fmt.Sprintf("%d done, of these %d put back in part and %d quarantined; %d kept, %d untried",
+			m.Done, m.PutBack, m.Quarantined, m.Kept, m.Untried)},
+		{"log events", strconv.Itoa(report.Events), fmt.Sprintf("%d confirmed, %d filtered, %d still dead-lettered, %d quarantined",
+			report.Confirmed, report.FilteredTotal(), report.DeadLettered, report.Quarantined)},
+	}
+	if report.Error != "" {
+		rows = append(rows, row{"first error", report.Class, report.Error})
+	}
+	return writeTable(s.out, nil, rows)
 }
 
 // maxPreview bounds the messages of a dry run.

@@ -58,6 +58,33 @@ func ruleTable(rules []finding.Rule) string {
 	return b.String()
 }
 
+// The README shows the request with metadata, and the totals. Bodies in flight
+// together arrive in any order, so the number of the request is fixed here.
+func TestDocumentedLocalIsLocal(t *testing.T) {
+	status, out, errs := command(t, nil, "local")
+	requests, totals, _ := strings.Cut(out, "\n\n")
+	for request := range strings.SplitSeq(requests+"\n", "POST ") {
+		if strings.Contains(request, "X-Sumo-Category") {
+			_, request, _ = strings.Cut(request, " ")
+			documented(t, "../../README.md", "local", "\n"+block("POST 2 "+request+"…\n"+totals)+"\n")
+			return
+		}
+	}
+	t.Errorf("status %d, no request with metadata:\n%s%s", status, out, errs)
+}
+
+// block indents a text, as Markdown has code.
+func block(s string) string {
+	var b strings.Builder
+	for line := range strings.Lines(s) {
+		if line != "\n" {
+			line = "    " + line
+		}
+		b.WriteString(line)
+	}
+	return b.String()
+}
+
 // The README shows what the program writes.
 func TestDocumentedConversionIsTheConversion(t *testing.T) {
 	args := []string{"fargate", "convert", "testdata/taskdefs/shop.json", "--diff", "--show", "warning"}
@@ -69,16 +96,6 @@ func TestDocumentedConversionIsTheConversion(t *testing.T) {
 	input, err := os.ReadFile("testdata/taskdefs/shop.json")
 	if err != nil {
 		t.Fatal(err)
-	}
-	block := func(s string) string {
-		var b strings.Builder
-		for line := range strings.Lines(s) {
-			if line != "\n" {
-				line = "    " + line
-			}
-			b.WriteString(line)
-		}
-		return b.String()
 	}
 	documented(t, "README.md", "input", "\n"+block(string(input))+"\n")
 	documented(t, "README.md", "conversion", "\n"+block("$ sumoship "+strings.Join(args, " ")+"\n"+out+errs)+"\n")

@@ -92,7 +92,7 @@ func TestConvertFromECSKeepsWhatTheSDKDoesNotKnow(t *testing.T) {
 	}
 }
 
-// The Region of an ARN is that in which its definition lies.
+// A definition is in the Region of its ARN.
 func TestConvertFromECSAsksTheRegionOfTheARN(t *testing.T) {
 	calls := fakeECS(t, http.StatusBadRequest, `{"__type":"ClientException","message":"Unable to describe task definition."}`)
 	const arn = "arn:aws:ecs:ap-southeast-2:123456789012:task-definition/shop:7"

@@ -10,8 +10,8 @@ import (
 	"sumoship/function/awstest/moto"
 )
 
-// What convert writes is registered by a real client at a server of somebody
-// else's, and comes back the same.
+// A real client registers what convert writes with a server that is not ours,
+// and it comes back the same.
 func TestFargateRoundTripThroughECS(t *testing.T) {
 	startMoto(t)
 	converted := filepath.Join(t.TempDir(), "fargate.json")

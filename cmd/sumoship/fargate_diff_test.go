@@ -33,7 +33,7 @@ func TestDiffIsAPatchToTheConversion(t *testing.T) {
 				doc, converted = string(indent([]byte(doc))), string(indent([]byte(converted)))
 			}
 			if d := cmp.Diff(converted, patch(t, doc, diff)); d != "" {
-				t.Errorf("-want +got:\n%s\nof the diff\n%s", d, diff)
+				t.Errorf("differs (-want +got):\n%s\nof the diff\n%s", d, diff)
 			}
 			status, same, _ := command(t, nil, append([]string{"fargate", "convert", "--diff"}, args...)...)
 			if status != exitOK || same != diff {

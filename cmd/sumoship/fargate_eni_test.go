@@ -76,7 +76,7 @@ t3.large                1             0      2                2
 in all                  4             1     15               23
 `
 	if !strings.HasPrefix(out, want) || !strings.Contains(out, "hpc6a.48xlarge: not in the table of ") {
-		t.Errorf("-want +got:\n%s", cmp.Diff(want, out))
+		t.Errorf("differs (-want +got):\n%s", cmp.Diff(want, out))
 	}
 	status, out, errs = command(t, nil, "fargate", "eni", "--cluster", "shop", "--tasks", "20", "--trunking")
 	if status != exitOK || errs != "" || !strings.Contains(out, "--attribute-name ecs.awsvpc-trunk-id --cluster shop\n") {
@@ -96,7 +96,7 @@ in all                  4             1     15               23
 }
 
 // fakeCluster has what moto does not: pages, failures, Windows, instances from
-// elsewhere, refusals. EC2 it refuses always.
+// elsewhere, refusals. It refuses every call of EC2.
 type fakeCluster struct {
 	instances []ecstypes.ContainerInstance
 	gone      []string // ARNs that are listed, but not described
@@ -191,20 +191,20 @@ func TestENIOfAMixedCluster(t *testing.T) {
 		{Type: "x9.huge", Instances: 1},
 	}}
 	if diff := cmp.Diff(want, got.Cluster); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
+		t.Errorf("differs (-want +got):\n%s", diff)
 	}
 	names := []string{}
 	for _, d := range got.Types {
 		names = append(names, d.Type)
 	}
 	if diff := cmp.Diff([]string{"c5.large", "m5.large", "x9.huge"}, names); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
+		t.Errorf("differs (-want +got):\n%s", diff)
 	}
 	if note := got.Types[2].Note; !strings.Contains(note, "counted as 0") || !strings.Contains(note, "UnauthorizedOperation") {
 		t.Errorf("x9.huge: %s", note)
 	}
 	if diff := cmp.Diff([]string{"ACTIVE", "ACTIVE", "ACTIVE", "ACTIVE", "ACTIVE"}, f.listed); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
+		t.Errorf("differs (-want +got):\n%s", diff)
 	}
 
 	status, out, errs = command(t, nil, "fargate", "eni", "--cluster", "shop", "--tasks", "43")

@@ -40,15 +40,11 @@ func (c *fargateExplainCmd) Run(ctx context.Context, s streams) error {
 	case mode >= 0 && c.FromECS == "":
 		return c.modes(s, modes[mode:mode+1])
 	}
-	in, err := c.one(ctx, s, c.What, c.Region)
+	d, in, err := c.one(ctx, s, c.What, c.Region)
 	if err != nil {
 		if e, ok := errors.AsType[exit](err); ok && errors.Is(e.err, fs.ErrNotExist) {
 			return usage("%q is not a network mode (none, bridge, host, awsvpc), and no file has this name", c.What)
 		}
-		return err
-	}
-	d, err := c.document(in)
-	if err != nil {
 		return err
 	}
 	move, err := fargate.NewMove(d, c.options(in.region))

@@ -206,7 +206,7 @@ func writeLogsPlan(out io.Writer, steps []*logsStep) error {
 	return writeTable(out, row{"ACTION", "OF", "WHAT"}, rows)
 }
 
-// finish writes what came of the steps.
+// finish writes the outcome of the steps.
 func (c *fargateLogsCmd) finish(s streams, steps []*logsStep, todo, groups int) error {
 	done, refused := 0, 0
 	var failed []error

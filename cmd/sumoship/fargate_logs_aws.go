@@ -134,7 +134,7 @@ func (c *logsCloud) look(ctx context.Context, g cfn.LogGroup) (have subscription
 	return have, nil
 }
 
-var errInterrupted = errors.New("interrupted before it; the next run goes on with it")
+var errInterrupted = errors.New("interrupted before this step; the next run continues there")
 
 // apply carries the steps out, one after the other. One that fails does not keep
 // those of other groups from being tried.
@@ -148,7 +148,7 @@ func (c *logsCloud) apply(ctx context.Context, steps []*logsStep) {
 		group := s.Region + s.LogGroup
 		switch {
 		case broken[group], s.step.Action == subscription.Put && !permitted:
-			s.err = errors.New("not tried, for an earlier step failed")
+			s.err = errors.New("not tried: an earlier step failed")
 		case ctx.Err() != nil:
 			s.err = errInterrupted
 		case s.permits():

@@ -18,7 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 )
 
-// The same on somebody else's CloudWatch Logs and Lambda. It has no policies of
+// The same with moto's CloudWatch Logs and Lambda. It has no policies of
 // the account; these come from here.
 func TestLogsOnMoto(t *testing.T) {
 	startMoto(t)

@@ -123,7 +123,7 @@ subscribe  /ecs/side                                                by filter su
 		"AddPermission forwarder", "PutSubscriptionFilter /ecs/shop", "PutSubscriptionFilter /ecs/side"}
 	equal(t, want, slices.Compact(region.changes))
 	if len(region.changes) == len(want) {
-		t.Error("no filter was refused for want of permission")
+		t.Error("no filter was refused for lack of permission")
 	}
 	equal(t, []string{"sumoship-all-log-groups"}, region.Permissions("forwarder"))
 	equal(t, []string{"/ecs/shop sumoship", "/ecs/side sumoship", "/ecs/side theirs"}, filtersOf(region.Server))
@@ -133,7 +133,7 @@ subscribe  /ecs/side                                                by filter su
 		}
 	}
 
-	// Once more there is nothing to do, and nothing to ask.
+	// A second run has nothing to do and nothing to ask.
 	region.changes = nil
 	status, out, errs = region.logs(t, args...)
 	if status != exitOK || errs != "" || len(region.changes) > 0 || strings.Count(out, "subscribed already") != 2 {
@@ -152,8 +152,8 @@ subscribe  /ecs/side                                                by filter su
 		t.Errorf("status %d: %v\n%s%s", status, err, out, errs)
 	}
 
-	// A group that is delivered already needs the permission too, whatever else is
-	// to be done for it.
+	// A group that is already delivered needs the permission too, whatever else it
+	// needs.
 	region.AddFunction("forwarder", "")
 	status, out, errs = region.logs(t, "--retention", "60", "--dry-run")
 	if status != exitOK || !strings.Contains(out, "permit ") {
@@ -242,17 +242,17 @@ func TestLogsReportsWhatAWSRefuses(t *testing.T) {
 		"no function": {"", "", func(_ *testing.T, r *logsRegion) { r.arn = logstest.FunctionARN("none") }, exitAWS,
 			[]string{"function " + logstest.FunctionARN("none") + " does not exist"}, 0},
 		"no right to create": {"CreateLogGroup", "AccessDeniedException", nil, exitAWS,
-			[]string{"create /ecs/shop: create log group: AccessDeniedException", "subscribe /ecs/shop: not tried, for an earlier step failed"}, 1},
+			[]string{"create /ecs/shop: create log group: AccessDeniedException", "subscribe /ecs/shop: not tried: an earlier step failed"}, 1},
 		"no permission": {"AddPermission", "AccessDeniedException", nil, exitAWS,
 			[]string{"permit arn:aws:lambda:us-east-1:123456789012:function:forwarder: ", "AccessDeniedException", "subscribe /ecs/side: not tried"}, 2},
 		"another statement": {"", "", func(t *testing.T, r *logsRegion) { permit(t, r, "/ecs/other:*") }, exitAWS,
 			[]string{"its policy has a statement sumoship-all-log-groups that permits something else: remove it with aws lambda remove-permission"}, 0},
 		"policy unknown": {"GetPolicy", "AccessDeniedException", func(t *testing.T, r *logsRegion) { permit(t, r, "*") }, exitOK,
-			[]string{"whether CloudWatch Logs may call the function cannot be looked up"}, 4},
+			[]string{"cannot look up whether CloudWatch Logs may call the function"}, 4},
 		"another statement, policy unknown": {"GetPolicy", "AccessDeniedException", func(t *testing.T, r *logsRegion) { permit(t, r, "/ecs/other:*") }, exitAWS,
 			[]string{"subscribe /ecs/shop: put subscription filter: InvalidParameterException: Could not execute the lambda function"}, 4},
 		"account policy unknown": {"DescribeAccountPolicies", "AccessDeniedException", nil, exitOK,
-			[]string{"whether a policy of the account delivers there too cannot be looked up: describe account policies: AccessDeniedException"}, 5},
+			[]string{"cannot look up whether a policy of the account also delivers there: describe account policies: AccessDeniedException"}, 5},
 		"delivered by a policy": {"", "", func(_ *testing.T, r *logsRegion) {
 			r.AddPolicy(logstest.Policy{Name: "everything", Document: `{"DestinationArn":"` + r.arn + `"}`, Criteria: `LogGroupName NOT IN ["/ecs/side"]`})
 			r.Add(logstest.Group{Name: "/ecs/shop"})
@@ -280,7 +280,7 @@ func TestLogsReportsWhatAWSRefuses(t *testing.T) {
 			}
 			for _, want := range c.want {
 				if !strings.Contains(squeezed(out+errs), want) {
-					t.Errorf("nobody says %q in\n%s%s", want, out, errs)
+					t.Errorf("no step says %q in\n%s%s", want, out, errs)
 				}
 			}
 		})
@@ -310,7 +310,7 @@ func TestLogsMeetsOthers(t *testing.T) {
 	equal(t, []string{"/ecs/shop sumoship", "/ecs/side sumoship"}, filtersOf(region.Server))
 }
 
-// A log group is looked at in its own Region, and cannot deliver to another.
+// A log group is looked up in its own Region, and cannot deliver to another.
 func TestLogsInAnotherRegion(t *testing.T) {
 	region := newLogsRegion(t, nil)
 	var mu sync.Mutex
@@ -349,7 +349,7 @@ func TestLogsInterrupted(t *testing.T) {
 	})
 	var out, errs bytes.Buffer
 	status := run(ctx, []string{"fargate", "logs", region.doc, "--subscribe", region.arn, "--yes"}, streams{strings.NewReader(""), &out, &errs, os.Getenv})
-	why := "subscribe /ecs/side: interrupted before it; the next run goes on with it"
+	why := "subscribe /ecs/side: interrupted before this step; the next run continues there"
 	if status != exitFound || !strings.Contains(errs.String(), why) || len(region.group("/ecs/side").Filters) != 0 {
 		t.Errorf("status %d, %q\n%s%s", status, region.changes, out.String(), errs.String())
 	}

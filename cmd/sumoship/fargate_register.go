@@ -30,11 +30,7 @@ command or its input is wrong, 3 AWS refused.`
 }
 
 func (c *fargateRegisterCmd) Run(ctx context.Context, s streams) error {
-	in, err := c.one(ctx, s, c.File, c.Region)
-	if err != nil {
-		return err
-	}
-	d, err := c.document(in)
+	d, in, err := c.one(ctx, s, c.File, c.Region)
 	if err != nil {
 		return err
 	}

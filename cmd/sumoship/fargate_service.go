@@ -96,11 +96,7 @@ func (c *fargateServiceCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	in, err := c.one(ctx, s, c.File, c.Region)
-	if err != nil {
-		return err
-	}
-	d, err := c.document(in)
+	d, in, err := c.one(ctx, s, c.File, c.Region)
 	if err != nil {
 		return err
 	}

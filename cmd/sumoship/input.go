@@ -39,8 +39,17 @@ type input struct {
 	region string // from which ECS gave it, "" for a file
 }
 
-// one gets the one input that the flags name.
-func (f *inputFlags) one(ctx context.Context, s streams, file, region string) (input, error) {
+// one reads the one task definition that the flags name.
+func (f *inputFlags) one(ctx context.Context, s streams, file, region string) (*taskdef.Document, input, error) {
+	in, err := f.get(ctx, s, file, region)
+	if err != nil {
+		return nil, in, err
+	}
+	d, err := f.document(in)
+	return d, in, err
+}
+
+func (f *inputFlags) get(ctx context.Context, s streams, file, region string) (input, error) {
 	switch {
 	case file == "" && f.FromECS == "":
 		return input{}, usage("which task definition? Give a FILE, - for standard input, or --from-ecs")
@@ -80,11 +89,7 @@ const newRole = "new-role"
 // readForFargate reads a task definition and converts it to Fargate. One that check finds
 // errors in is refused with them.
 func (f *inputFlags) readForFargate(ctx context.Context, s streams, file fileArg, rules ruleFlags) (*taskdef.Document, input, error) {
-	in, err := f.one(ctx, s, file.File, rules.Region)
-	if err != nil {
-		return nil, in, err
-	}
-	d, err := f.document(in)
+	d, in, err := f.one(ctx, s, file.File, rules.Region)
 	if err != nil {
 		return nil, in, err
 	}

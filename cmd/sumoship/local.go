@@ -58,29 +58,11 @@ func (c *localCmd) Run(ctx context.Context, s streams) error {
 	if c.Endpoint != "" && c.Fail != "" {
 		return usage("--fail scripts the built-in source and --endpoint replaces it: give one of them")
 	}
-	variables := map[string]string{"SUMO_ENDPOINT": c.Endpoint}
-	if c.Endpoint == "" {
-		source := sumotest.New(script...)
-		address, stop, err := source.Serve()
-		if err != nil {
-			return fmt.Errorf("cannot listen on the loopback interface: %w", err)
-		}
-		defer stop()
-		variables = map[string]string{
-			"SUMO_ENDPOINT":     address,
-			"SUMO_TOKEN":        "", // of a real source
-			"NUMBER_OF_RETRIES": cmp.Or(s.getenv("NUMBER_OF_RETRIES"), "5"),
-			"RETRY_INTERVAL":    cmp.Or(s.getenv("RETRY_INTERVAL"), "20"),
-			"REQUEST_TIMEOUT":   cmp.Or(s.getenv("REQUEST_TIMEOUT"), "2000"),
-			"BREAKER_PAUSE":     cmp.Or(s.getenv("BREAKER_PAUSE"), "20"),
-		}
+	getenv, stop, err := c.source(s, script)
+	if err != nil {
+		return err
 	}
-	getenv := func(name string) string {
-		if v, ok := variables[name]; ok {
-			return v
-		}
-		return s.getenv(name)
-	}
+	defer stop()
 	view := &view{localCmd: c, out: s.out, breakers: map[string]string{}}
 	view.bar = progressbar.DefaultSilent(int64(len(events)))
 	if len(events) >= manyEvents {
@@ -129,6 +111,26 @@ func (c *localCmd) Run(ctx context.Context, s streams) error {
 		return exit{exitFound, fmt.Errorf("%s not delivered, and the dead-letter queue was in memory: run the command again", count(total.DeadLettered, "log event"))}
 	}
 	return nil
+}
+
+// source returns the environment of a forwarder that sends to the endpoint or,
+// without one, to the built-in source, which runs until stop is called.
+func (c *localCmd) source(s streams, script []sumotest.Step) (getenv func(name string) string, stop func(), err error) {
+	if c.Endpoint != "" {
+		return s.with(map[string]string{"SUMO_ENDPOINT": c.Endpoint}), func() {}, nil
+	}
+	address, stop, err := sumotest.New(script...).Serve()
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot listen on the loopback interface: %w", err)
+	}
+	return s.with(map[string]string{
+		"SUMO_ENDPOINT":     address,
+		"SUMO_TOKEN":        "", // of a real source
+		"NUMBER_OF_RETRIES": cmp.Or(s.getenv("NUMBER_OF_RETRIES"), "5"),
+		"RETRY_INTERVAL":    cmp.Or(s.getenv("RETRY_INTERVAL"), "20"),
+		"REQUEST_TIMEOUT":   cmp.Or(s.getenv("REQUEST_TIMEOUT"), "2000"),
+		"BREAKER_PAUSE":     cmp.Or(s.getenv("BREAKER_PAUSE"), "20"),
+	}), stop, nil
 }
 
 // maxRounds bounds how often the dead-letter queue is drained, whatever the

@@ -12,8 +12,7 @@ import (
 	"sumoship/transform"
 )
 
-// The closing numbers add up in every kind of trouble, and say what the exit
-// status says.
+// The totals add up whatever fails, and agree with the exit status.
 func TestLocalAddsUp(t *testing.T) {
 	broken := t.TempDir() + "/broken.json"
 	if err := os.WriteFile(broken, []byte(`{"awslogs":{"data":"H4sIAAAA"}} {"foo":1}`), 0o600); err != nil {
@@ -55,7 +54,7 @@ func TestLocalAddsUp(t *testing.T) {
 	}
 }
 
-// A source that is only reached through its secret URL shows it to nobody.
+// The secret URL of a source appears in no output.
 func TestLocalKeepsTheEndpointSecret(t *testing.T) {
 	var out bytes.Buffer
 	status := run(context.Background(), []string{"local", "--logs", "--endpoint", "http://127.0.0.1:1/receiver/v1/http/SECRETPATH"},

@@ -209,13 +209,17 @@ func (v *view) end(total ship.Report, queue *dlqtest.Queue) error {
 	for _, class := range slices.Sorted(maps.Keys(total.Attempts)) {
 		requests = append(requests, fmt.Sprintf("%s %d", class, total.Attempts[class]))
 	}
+	bodies := "1 body"
+	if total.Bodies != 1 {
+		bodies = fmt.Sprintf("%d bodies", total.Bodies)
+	}
 	note := ""
 	if len(entries) > 0 {
 		note = fmt.Sprintf("in %s of the dead-letter queue", count(len(entries), "message"))
 	}
 	rows := []row{
 		{"log events in", total.Events},
-		{"confirmed", total.Confirmed, fmt.Sprintf("in %d bodies; requests: %s", total.Bodies, cmp.Or(strings.Join(requests, ", "), "none"))},
+		{"confirmed", total.Confirmed, fmt.Sprintf("in %s; requests: %s", bodies, cmp.Or(strings.Join(requests, ", "), "none"))},
 		{"filtered", total.FilteredTotal(), strings.Join(reasons, ", ")},
 		{"dead-lettered", total.DeadLettered, note},
 	}

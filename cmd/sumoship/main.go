@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -23,12 +24,35 @@ type streams struct {
 	getenv   func(string) string
 }
 
+// with returns getenv with some variables replaced.
+func (s streams) with(variables map[string]string) func(name string) string {
+	return func(name string) string {
+		if v, ok := variables[name]; ok {
+			return v
+		}
+		return s.getenv(name)
+	}
+}
+
 type cli struct {
 	Local       localCmd       `cmd:"" help:"Run the forwarder here, on sample events or your own, and show what Sumo Logic would receive."`
 	DLQ         dlqCmd         `cmd:"" name:"dlq" help:"Inspect, replay and redrive the dead-letter queue."`
 	Subscribe   subscribeCmd   `cmd:"" help:"Subscribe log groups to the forwarder, by name and tags."`
 	Unsubscribe unsubscribeCmd `cmd:"" help:"Remove the subscriptions of log groups."`
 	Fargate     fargateCmd     `cmd:"" help:"Move task definitions from EC2 to Fargate, with logs that arrive."`
+}
+
+// fargateCmd moves task definitions to Fargate.
+type fargateCmd struct {
+	Convert  fargateConvertCmd  `cmd:"" help:"Write the Fargate version of a task definition for EC2."`
+	Check    fargateCheckCmd    `cmd:"" help:"Report what keeps task definitions from running on Fargate, and change nothing."`
+	Diff     fargateDiffCmd     `cmd:"" help:"Show what convert would change."`
+	Register fargateRegisterCmd `cmd:"" help:"Register a Fargate task definition with Amazon ECS."`
+	Service  fargateServiceCmd  `cmd:"" help:"Write a CloudFormation template of the service on Fargate and its surroundings: roles, logs, network, load balancer, DNS."`
+	ENI      fargateENICmd      `cmd:"" name:"eni" help:"Show how many awsvpc tasks fit on an EC2 instance, without and with ENI trunking, and on Fargate."`
+	IAM      fargateIAMCmd      `cmd:"" name:"iam" help:"Write least-privilege roles for a task definition."`
+	Logs     fargateLogsCmd     `cmd:"" help:"Create the log groups of a task definition, and subscribe them to the forwarder."`
+	Explain  fargateExplainCmd  `cmd:"" help:"Explain a network mode, or what moving a task definition changes in its network."`
 }
 
 func main() {
@@ -83,10 +107,23 @@ func dispatch(ctx context.Context, args []string, s streams) (e exit) {
 	}
 	command, err := parser.Parse(args)
 	if err != nil {
-		return exit{exitUsage, fmt.Errorf("%w\nsumoship: see sumoship --help", err)}
+		return exit{exitUsage, fmt.Errorf("%w\nsumoship: see %s --help", err, verbOf(err))}
 	}
 	if err := command.Run(); err != nil {
 		return asExit(err, command.Flags())
 	}
 	return exit{status: exitOK}
+}
+
+// verbOf returns the command as far as kong read it before the error.
+func verbOf(err error) string {
+	verb := "sumoship"
+	if e, ok := errors.AsType[*kong.ParseError](err); ok {
+		for _, step := range e.Context.Path {
+			if step.Command != nil {
+				verb = step.Command.FullPath()
+			}
+		}
+	}
+	return verb
 }

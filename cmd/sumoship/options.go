@@ -9,9 +9,9 @@ import (
 	"sumoship/deploy/iam"
 )
 
-// A flag that sets a field of a package's Options names the field in this tag,
-// which is all there is to say: setOptions copies the value, and an error about
-// the option is told by the flag.
+// A flag that sets a field of a package's Options names the field in this tag.
+// Nothing else is needed: setOptions copies the value, and an error about the
+// option names the flag.
 const optionTag = "option"
 
 // setOptions sets the fields of options that flags name. Both are pointers to

@@ -179,7 +179,7 @@ func TestConvertWritesFilesWhole(t *testing.T) {
 	if err := syscall.Mkfifo(path("pipe"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	pipe, err := os.OpenFile(path("pipe"), os.O_RDWR, 0) // so that nobody waits for the other end
+	pipe, err := os.OpenFile(path("pipe"), os.O_RDWR, 0) // opening does not block until the other end is open
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -73,7 +73,7 @@ func (c *subscribeCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	if len(policies) > 0 {
-		return exit{exitFound, fmt.Errorf("the policy %q of the account delivers all log groups there already; each log event would come twice", policies[0].Name)}
+		return exit{exitFound, fmt.Errorf("the policy %q of the account already delivers all log groups there; each log event would arrive twice", policies[0].Name)}
 	}
 	return x.run(ctx, s)
 }

@@ -26,7 +26,7 @@ func region(t *testing.T) (server *logstest.Server, forwarder string) {
 	api := httptest.NewServer(server)
 	t.Cleanup(api.Close)
 	setAWS(t, api.URL)
-	t.Setenv("AWS_MAX_ATTEMPTS", "1")
+	t.Setenv("AWS_MAX_ATTEMPTS", "2") // one more, for a connection that breaks on a busy machine
 	return server, server.AddFunction("forwarder", "/logs/of-the-forwarder")
 }
 
@@ -58,7 +58,7 @@ func permitLogs(t *testing.T, server *logstest.Server, source string) {
 func equal(t *testing.T, want, got any) {
 	t.Helper()
 	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("-want +got:\n%s", d)
+		t.Errorf("differs (-want +got):\n%s", d)
 	}
 }
 
@@ -105,7 +105,7 @@ Nothing was changed.
 	equal(t, subscribed, filtersOf(server))
 	equal(t, []string{"sumoship-all-log-groups"}, server.Permissions("forwarder"))
 
-	// Once more there is nothing to do, and nothing to ask.
+	// A second run has nothing to do and nothing to ask.
 	status, out, errs = command(t, nil, args...)
 	if status != exitOK || !strings.Contains(out, "11 log groups: 4 already subscribed,") || !strings.Contains(out, "call the function: there already.") {
 		t.Errorf("status %d\n%s%s", status, out, errs)
@@ -189,7 +189,7 @@ func TestSubscribeReportsWhatItCannot(t *testing.T) {
 	equal(t, append(before, "/web sumoship"), filtersOf(server))
 }
 
-// Access that is denied half way is an error, and a second run does the rest.
+// Access that is denied halfway is an error, and a second run does the rest.
 func TestSubscribeWithAccessDeniedHalfWay(t *testing.T) {
 	server, forwarder := region(t)
 	for i := range 60 {
@@ -214,7 +214,7 @@ func TestSubscribeWithAccessDeniedHalfWay(t *testing.T) {
 	}
 	for op, want := range map[string]string{
 		"DescribeLogGroups":        "list log groups: AccessDeniedException",
-		"GetFunctionConfiguration": "the log group of the destination, which must not be subscribed, cannot be looked up",
+		"GetFunctionConfiguration": "cannot look up the log group of the destination, which must not be subscribed",
 		"AddPermission":            "add a permission for CloudWatch Logs: AccessDeniedException",
 	} {
 		server.AddFunction("forwarder", "") // without its permission
@@ -230,7 +230,7 @@ func TestSubscribeWithAccessDeniedHalfWay(t *testing.T) {
 			t.Errorf("%s: status %d\n%s%s", op, status, out, errs)
 		}
 	}
-	// A caller that may not read policies goes on.
+	// A caller that may not read policies continues.
 	server.OnRequest(func(c logstest.Call) logstest.Fault {
 		if c.Op == "GetPolicy" || c.Op == "DescribeAccountPolicies" {
 			return logstest.Fault{Code: "AccessDeniedException"}
@@ -238,7 +238,7 @@ func TestSubscribeWithAccessDeniedHalfWay(t *testing.T) {
 		return logstest.Fault{}
 	})
 	status, out, errs = command(t, nil, "subscribe", "--destination", forwarder, "--yes")
-	if status != exitAWS || strings.Count(errs, "cannot be looked up") != 2 ||
+	if status != exitAWS || strings.Count(errs, "cannot look up") != 2 ||
 		!strings.Contains(errs, "/new: put subscription filter: InvalidParameterException: Could not execute the lambda function") {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
@@ -260,7 +260,7 @@ func TestSubscribeWaitsForItsPermission(t *testing.T) {
 	}
 }
 
-// A statement of our ID that permits something else is in the way, and nothing is
+// A statement with our ID that permits something else is reported, and nothing is
 // changed.
 func TestSubscribeExplainsAClash(t *testing.T) {
 	const want = "its policy has a statement sumoship-all-log-groups that permits something else: remove it with " +
@@ -295,7 +295,7 @@ func TestSubscribeInterrupted(t *testing.T) {
 	}
 	for op, want := range map[string]string{
 		"DescribeSubscriptionFilters": "interrupted; nothing was changed",
-		"PutSubscriptionFilter":       "left as before, and the next run goes on with them",
+		"PutSubscriptionFilter":       "left unchanged; the next run continues with them",
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
 		server.OnRequest(func(c logstest.Call) logstest.Fault {
@@ -355,7 +355,7 @@ func TestSubscribeAccount(t *testing.T) {
 	}
 	// Filters beside it would deliver each event twice.
 	status, out, errs = command(t, nil, "subscribe", "--destination", forwarder, "--yes")
-	twice := `the policy "sumoship" of the account delivers all log groups there already`
+	twice := `the policy "sumoship" of the account already delivers all log groups there`
 	if status != exitFound || !strings.Contains(errs, twice) || len(filtersOf(server)) != 0 {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}

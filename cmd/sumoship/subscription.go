@@ -28,8 +28,8 @@ type subscriptionFlags struct {
 }
 
 const patternHelp = `
-Patterns are regular expressions in RE2 syntax, looked for anywhere in the name;
-letters match in either case; (?-i) makes their case count.`
+Patterns are regular expressions in RE2 syntax, searched for anywhere in the name,
+in upper or lower case; (?-i) makes case count.`
 
 // subscribing is a call of one of the two verbs.
 type subscribing struct {
@@ -135,13 +135,27 @@ func (x *subscribing) run(ctx context.Context, s streams) error {
 		}
 	}
 	bar = newBar(len(todo), "changing subscriptions", s.err)
+	outcomes, untried := merge(plan, x.subs.Apply(ctx, todo))
+	bar.Finish()
+	if untried > 0 {
+		_ = x.finish(s, outcomes, 0) // what failed is the interruption
+		return exit{exitFound, fmt.Errorf("interrupted; %s left unchanged; the next run continues with them", count(untried, "log group"))}
+	}
+	if x.rule.Unsubscribe {
+		if err := x.permission(ctx, s, outcomes); err != nil {
+			return err
+		}
+	}
+	return x.finish(s, outcomes, 0)
+}
+
+// merge returns the plan with the outcomes of the steps that were applied, and how
+// many of them were not tried.
+func merge(plan, applied []subscribe.Outcome) (outcomes []subscribe.Outcome, untried int) {
 	done := map[string]subscribe.Outcome{}
-	for _, o := range x.subs.Apply(ctx, todo) {
+	for _, o := range applied {
 		done[o.Group] = o
 	}
-	bar.Finish()
-	untried := 0
-	var outcomes []subscribe.Outcome
 	for _, o := range plan {
 		if d, ok := done[o.Group]; ok {
 			o = d
@@ -151,16 +165,7 @@ func (x *subscribing) run(ctx context.Context, s streams) error {
 		}
 		outcomes = append(outcomes, o)
 	}
-	if untried > 0 {
-		_ = x.finish(s, outcomes, 0) // what failed is the interruption
-		return exit{exitFound, fmt.Errorf("interrupted; %s left as before, and the next run goes on with them", count(untried, "log group"))}
-	}
-	if x.rule.Unsubscribe {
-		if err := x.permission(ctx, s, outcomes); err != nil {
-			return err
-		}
-	}
-	return x.finish(s, outcomes, 0)
+	return outcomes, untried
 }
 
 // questionOf asks for consent to steps.

@@ -41,7 +41,7 @@ func (x *subscribing) account(ctx context.Context, s streams) error {
 		}
 	}
 	if step.Action != subscription.Skip && !x.DryRun {
-		question := "Subscribe all log groups of the account but these?"
+		question := "Subscribe all log groups of the account except these?"
 		if step.Action == subscription.Delete {
 			question = "Remove the policy of the account?"
 		}
@@ -62,7 +62,7 @@ func (x *subscribing) account(ctx context.Context, s streams) error {
 	if x.JSON {
 		err = writeJSON(s.out, x.result)
 	} else {
-		end := "Done. CloudWatch Logs takes some minutes to follow."
+		end := "Done. CloudWatch Logs takes a few minutes to apply it."
 		if x.DryRun || step.Action == subscription.Skip {
 			end = "Nothing was changed."
 		}

@@ -11,7 +11,7 @@ import (
 	"sumoship/function/subscribe"
 )
 
-// subscriptionResult is what a call answers with.
+// subscriptionResult is the result of a call.
 type subscriptionResult struct {
 	Destination string             `json:"destination"`
 	DryRun      bool               `json:"dryRun,omitempty"`
@@ -30,7 +30,7 @@ type subscriptionStep struct {
 	Error    string              `json:"error,omitempty"`
 }
 
-// table shows a plan: the steps, and what somebody should know of.
+// table shows a plan: the steps, and what the user should know.
 func (x *subscribing) table(out io.Writer, plan []subscribe.Outcome) error {
 	var rows []row
 	for _, o := range plan {

@@ -15,7 +15,7 @@ type LogGroup struct {
 }
 
 // LogGroups returns the log groups of a Fargate definition, in its order. region
-// and account are where it runs, "" if that is not known.
+// and account are where it runs, "" if unknown.
 //
 // Errors: *[taskdef.InputError] of each name that is invalid or known only after
 // deployment, joined.

@@ -1,6 +1,6 @@
 // Package eni knows how many ECS tasks in network mode awsvpc an EC2 instance
 // holds: each takes an elastic network interface (ENI), and an instance has few.
-// It reports on instance types and clusters, and asks nobody: it does no I/O.
+// It reports on instance types and clusters, and does no I/O.
 //
 // With the account setting awsvpcTrunking one ENI of the instance becomes a
 // trunk, and tasks take branch interfaces of it, of which there are more.
@@ -13,11 +13,11 @@ import (
 	"github.com/aws/amazon-vpc-resource-controller-k8s/pkg/aws/vpc"
 )
 
-// TableDate is the day on which AWS generated the table of interfaces that this
+// tableDate is the day on which AWS generated the table of interfaces that this
 // package uses.
 //
 // Source: github.com/aws/amazon-vpc-resource-controller-k8s, pkg/aws/vpc.
-const TableDate = "2026-09-02"
+const tableDate = "2026-09-02"
 
 // Trunking is whether ECS gives a trunk to instances of a type.
 type Trunking string
@@ -76,7 +76,7 @@ func of(instanceType string) (Density, error) {
 // say how many branch interfaces there are.
 func ofInterfaces(instanceType string, n int) Density {
 	return Density{Type: instanceType, Tasks: max(n-1, 0), Trunking: Unknown,
-		Note: "not in the table of " + TableDate + "; EC2 does not say what it holds with trunking"}
+		Note: "not in the table of " + tableDate + "; EC2 does not say what it holds with trunking"}
 }
 
 // holds returns how many tasks one instance holds. A type without trunking, or of
@@ -105,7 +105,7 @@ type unknownTypeError struct {
 }
 
 func (e *unknownTypeError) Error() string {
-	s := fmt.Sprintf("instance type %q is not in the table of %s", e.Type, TableDate)
+	s := fmt.Sprintf("instance type %q is not in the table of %s", e.Type, tableDate)
 	if len(e.Nearest) > 0 {
 		s += "; similar are " + strings.Join(e.Nearest, ", ")
 	}

@@ -188,7 +188,7 @@ func TestUnknownTypes(t *testing.T) {
 	}
 }
 
-// TableDate is that of the module that is built in.
+// tableDate is that of the module that is built in.
 func TestTableDate(t *testing.T) {
 	dir, err := exec.Command("go", "list", "-f", "{{.Dir}}", "github.com/aws/amazon-vpc-resource-controller-k8s/pkg/aws/vpc").Output()
 	if err != nil {
@@ -198,8 +198,8 @@ func TestTableDate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(source), "// This file was generated at "+TableDate+"T") {
-		t.Errorf("the table is not of %s", TableDate)
+	if !strings.Contains(string(source), "// This file was generated at "+tableDate+"T") {
+		t.Errorf("the table is not of %s", tableDate)
 	}
 }
 

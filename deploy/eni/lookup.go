@@ -49,7 +49,7 @@ func Lookup(names []string, cluster *Cluster, ask func(types []string) (interfac
 			types[i] = ofInterfaces(e.Type, n)
 		} else if slices.Contains(cluster.types(), e.Type) {
 			types[i].Approximate = true
-			types[i].Note = fmt.Sprintf("counted as 0: not in the table of %s; %v", TableDate, why)
+			types[i].Note = fmt.Sprintf("counted as 0: not in the table of %s; %v", tableDate, why)
 		} else {
 			wrong = append(wrong, e)
 		}

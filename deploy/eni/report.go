@@ -17,7 +17,7 @@ type Question struct {
 
 // Report is the answer, in the form it has in JSON.
 type Report struct {
-	Table    string         `json:"table"` // TableDate
+	Table    string         `json:"table"` // tableDate
 	Tasks    int            `json:"tasks,omitempty"`
 	Trunking bool           `json:"trunking"` // whether Cluster.Fits counts with it
 	Types    []TypeReport   `json:"types"`
@@ -31,12 +31,12 @@ type Report struct {
 type TypeReport struct {
 	Type          string   `json:"instanceType"`
 	Tasks         int      `json:"tasks"`
-	Trunked       *int     `json:"trunkedTasks"` // nil without a trunk, or if that is not known
+	Trunked       *int     `json:"trunkedTasks"` // nil without a trunk, or if unknown
 	Trunking      Trunking `json:"trunking"`
 	Approximate   bool     `json:"approximate"`
 	Note          string   `json:"note,omitempty"`
-	Needed        *int     `json:"instancesNeeded,omitempty"`        // 0: no number would do
-	NeededTrunked *int     `json:"instancesNeededTrunked,omitempty"` // nil if that is not known
+	Needed        *int     `json:"instancesNeeded,omitempty"`        // 0: no number is enough
+	NeededTrunked *int     `json:"instancesNeededTrunked,omitempty"` // nil if unknown
 }
 
 // ClusterReport is about what a cluster holds.
@@ -62,7 +62,7 @@ type GroupReport struct {
 
 // NewReport answers a question.
 func NewReport(q Question) *Report {
-	r := &Report{Table: TableDate, Tasks: q.Tasks, Trunking: q.Trunking, Types: []TypeReport{}}
+	r := &Report{Table: tableDate, Tasks: q.Tasks, Trunking: q.Trunking, Types: []TypeReport{}}
 	for _, d := range q.Types {
 		t := TypeReport{Type: d.Type, Tasks: d.Tasks, Trunking: d.Trunking, Approximate: d.Approximate, Note: d.Note}
 		if d.Trunking == Supported {

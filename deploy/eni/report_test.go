@@ -39,7 +39,7 @@ func TestLookup(t *testing.T) {
 		{Type: "t3.large", Tasks: 2, Trunking: Unsupported},
 		ofInterfaces("x9.large", 4),
 		{Type: "c5.large", Tasks: 2, Trunked: 10, Trunking: Supported},
-		{Type: "x9.huge", Trunking: Unknown, Approximate: true, Note: "counted as 0: not in the table of " + TableDate + "; EC2 does not know it"},
+		{Type: "x9.huge", Trunking: Unknown, Approximate: true, Note: "counted as 0: not in the table of " + tableDate + "; EC2 does not know it"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("densities (-want +got):\n%s", diff)
@@ -118,7 +118,7 @@ func TestReport(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := strings.Replace(c.want, "{", `{"table":"`+TableDate+`",`, 1)
+		want := strings.Replace(c.want, "{", `{"table":"`+tableDate+`",`, 1)
 		if diff := cmp.Diff(want, string(got)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}

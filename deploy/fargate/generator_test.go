@@ -84,7 +84,7 @@ func (g generator) definition() jsonObject {
 	return d
 }
 
-// secretText is never to be seen in a finding.
+// secretText must not appear in a finding.
 const secretText = "hunter2-swordfish"
 
 func (g generator) container(name string, names []string, linked bool) jsonObject {

@@ -298,7 +298,7 @@ func matchAt(s string, start, end int, variable string) (m match, ok bool) {
 	return m, m.host || !strings.HasPrefix(after, "://")
 }
 
-// user reports whether a word followed by after is the user of a URL.
+// user reports whether a word followed by after is the user name in a URL.
 func user(after string) bool {
 	if i := strings.IndexAny(after, "/?#, \t\n\"'"); i >= 0 {
 		after = after[:i]

@@ -239,7 +239,7 @@ func wrap(s string, width int) string {
 // hang indents all lines but the first.
 func hang(s, indent string) string { return strings.ReplaceAll(s, "\n", "\n"+indent) }
 
-// printable replaces control characters, so that a definition cannot drive the
+// printable replaces control characters, so that a definition cannot control the
 // terminal.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {

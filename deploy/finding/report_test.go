@@ -73,7 +73,7 @@ func TestTextIsATableWhereThereIsRoom(t *testing.T) {
 	}
 }
 
-// A definition cannot drive the terminal of its reader.
+// A definition cannot control its reader's terminal.
 func TestTextHasNoControlCharacters(t *testing.T) {
 	r := finding.Report{Inputs: []finding.Input{{Name: "\x1b[31m.json", Findings: someFindings()}}}
 	for _, width := range []int{30, 120} {

@@ -3,7 +3,7 @@ package finding
 // Rule describes the findings of one ID.
 type Rule struct {
 	ID       string
-	Topic    Topic    // "" where nobody selects by it
+	Topic    Topic    // "" if no caller selects by it
 	Severity Severity // of its findings; see Refusal and Allow for when it is another
 	Action   Action   // what Convert does
 	Summary  string   // what was found and why it matters, in a sentence or two

@@ -35,10 +35,6 @@ func ReadExisting(name string, src []byte, service string) (*Existing, error) {
 // Name returns the name of the service, "" if it has none.
 func (e *Existing) Name() string { return e.node.Field("serviceName").Str() }
 
-// TaskDefinition returns the family, revision or ARN that the service runs, "" if
-// it names none.
-func (e *Existing) TaskDefinition() string { return e.node.Field("taskDefinition").Str() }
-
 // inTargetGroup reports whether the tasks of the service are in a target group.
 func (e *Existing) inTargetGroup() bool {
 	return slices.ContainsFunc(e.node.Get("loadBalancers").Items(), func(lb *tree.Node) bool { return lb.Get("targetGroupArn") != nil })

@@ -19,7 +19,7 @@ import (
 
 var update = flag.Bool("update", false, "write the findings and templates in testdata")
 
-// input is what a service is made of.
+// input is what New takes.
 type input struct {
 	task, existing string // existing may be ""
 	options        service.Options

@@ -20,7 +20,7 @@ type logGroup struct {
 }
 
 var logRegion = finding.Rule{ID: "service-log-region", Severity: finding.Info, Action: finding.Rewrite, Source: guideAwslogs,
-	Summary: "The log group is in the region of the stack."}
+	Summary: "The log group is in the Region of the stack."}
 
 var logRegionOther = finding.Rule{ID: "service-log-region-other", Severity: finding.Warning, Action: finding.Keep, Source: guideAwslogs,
 	Summary: "These logs go to a different region from those of the first container, so the template creates neither their group nor its subscription.",
@@ -68,7 +68,7 @@ func (s *Service) checkGroupName(n *tree.Node) {
 	}
 }
 
-// inStackRegion reports whether logs go to the region of the stack: the first one
+// inStackRegion reports whether logs go to the Region of the stack: the first one
 // that is named, which region holds from then on.
 func (s *Service) inStackRegion(n *tree.Node, region *string) bool {
 	name, ok := n.Text()
@@ -77,7 +77,7 @@ func (s *Service) inStackRegion(n *tree.Node, region *string) bool {
 	}
 	if *region == "" {
 		*region = name
-		s.taskFindings.Rewritten(logRegion, n, cfn.Ref("AWS::Region"), "the log group is in the region of the stack, not always in %s", name)
+		s.taskFindings.Rewritten(logRegion, n, cfn.Ref("AWS::Region"), "the log group is in the Region of the stack, not always in %s", name)
 	}
 	if name != *region {
 		s.taskFindings.Note(logRegionOther, n, "")

@@ -98,25 +98,8 @@ func (o *Options) validate() error {
 		{"HostedZone", o.HostedZone, zoneID, "the ID of a hosted zone, such as Z0123456789ABCDEFGHIJ"},
 		{"DatabaseSG", o.DatabaseSG, groupID, wantGroup},
 	}
-	for _, list := range []struct {
-		option  string
-		values  []string
-		pattern *regexp.Regexp
-		want    string
-	}{
-		{"Subnets", o.Subnets, subnetID, "a subnet, such as subnet-0a1b2c3d4e5f60718"},
-		{"SecurityGroups", o.SecurityGroups, groupID, wantGroup},
-		{"Paths", o.Paths, pathPattern, wantPath},
-		{"Hosts", o.Hosts, hostPattern, "a host name, such as shop.example.com or *.example.com"},
-	} {
-		for i, v := range list.values {
-			if slices.Contains(list.values[:i], v) {
-				return &finding.OptionError{Option: list.option, Value: v, Want: "each value once"}
-			}
-			if !list.pattern.MatchString(v) {
-				return &finding.OptionError{Option: list.option, Value: v, Want: list.want}
-			}
-		}
+	if err := o.validateLists(); err != nil {
+		return err
 	}
 	for _, c := range checks {
 		if c.value != "" && !c.pattern.MatchString(c.value) {
@@ -147,6 +130,31 @@ const (
 	wantGroup = "a security group, such as sg-0a1b2c3d4e5f60718"
 	wantPath  = "a path pattern, such as /shop/*"
 )
+
+// validateLists checks the options that take several values.
+func (o *Options) validateLists() error {
+	for _, list := range []struct {
+		option  string
+		values  []string
+		pattern *regexp.Regexp
+		want    string
+	}{
+		{"Subnets", o.Subnets, subnetID, "a subnet, such as subnet-0a1b2c3d4e5f60718"},
+		{"SecurityGroups", o.SecurityGroups, groupID, wantGroup},
+		{"Paths", o.Paths, pathPattern, wantPath},
+		{"Hosts", o.Hosts, hostPattern, "a host name, such as shop.example.com or *.example.com"},
+	} {
+		for i, v := range list.values {
+			if slices.Contains(list.values[:i], v) {
+				return &finding.OptionError{Option: list.option, Value: v, Want: "each value once"}
+			}
+			if !list.pattern.MatchString(v) {
+				return &finding.OptionError{Option: list.option, Value: v, Want: list.want}
+			}
+		}
+	}
+	return nil
+}
 
 // validateTogether checks options that need others.
 func (o *Options) validateTogether() error {

@@ -100,9 +100,6 @@ func New(d *taskdef.Document, existing *Existing, o Options) (*Service, error) {
 	return s, nil
 }
 
-// Name returns the name of the service.
-func (s *Service) Name() string { return s.o.Name }
-
 // Refused reports whether a finding is of severity error. Then the service cannot
 // be written.
 func (s *Service) Refused() bool {

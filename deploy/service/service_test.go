@@ -12,7 +12,7 @@ import (
 	"sumoship/deploy/tree"
 )
 
-// The findings do not tell anybody to do what the template does.
+// No finding advises what the template already does.
 func TestFindingsThatTheTemplateSettles(t *testing.T) {
 	for name, c := range map[string]struct {
 		o    service.Options

@@ -10,7 +10,7 @@ import (
 )
 
 // AccountPolicy is a subscription filter policy of a whole account: one filter
-// for all its log groups of a Region, those that are made later too. There can
+// for all its log groups of a Region, those also those created later. There can
 // be one in each Region.
 type AccountPolicy struct {
 	Name     string
@@ -90,7 +90,7 @@ func (p AccountPolicy) DeliversTo(d Destination) bool {
 }
 
 // Covers reports whether the policy delivers a log group to a destination. Criteria
-// of a form that is not known are taken to leave no group out.
+// of an unknown form are taken to leave out no group.
 func (p AccountPolicy) Covers(d Destination, group string) bool {
 	except, _ := p.except()
 	return p.DeliversTo(d) && !slices.Contains(except, group)

@@ -44,7 +44,8 @@ func isFunction(text string) bool {
 	return spelt(name, 140, "_-") && (!qualified || spelt(qualifier, 128, "$_-"))
 }
 
-// arn is the parts of an ARN. The SDK has the like, and is not known here.
+// arn holds the parts of an ARN. The SDK has such a type, but this package does
+// not import it.
 type arn struct{ partition, service, region, account, resource string }
 
 func parseARN(text string) (a arn, ok bool) {

@@ -68,8 +68,8 @@ const (
 	Own          Reason = "our own"                       // skip, or delete: our delivery writes to it
 	OtherRegion  Reason = "in another Region"             // skip: log groups deliver within their Region
 	Class        Reason = "not of the Standard class"     // skip: groups of this class have no subscriptions
-	Delivered    Reason = "delivered by another filter"   // skip: each log event would come twice
-	ByPolicy     Reason = "delivered by a policy"         // skip: of the account; each log event would come twice
+	Delivered    Reason = "delivered by another filter"   // skip: each log event would arrive twice
+	ByPolicy     Reason = "delivered by a policy"         // skip: of the account; each log event would arrive twice
 	Full         Reason = "two other filters"             // skip, a warning: there is no room
 	NameTaken    Reason = "our name, another destination" // skip, a warning: putting ours would overwrite it
 	AccountTaken Reason = "another policy"                // skip, a warning: the account has its one policy already
@@ -77,12 +77,11 @@ const (
 	Gone         Reason = "gone"                          // skip: the group was deleted meanwhile
 )
 
-// Warning reports whether somebody has to do something before the group can be
-// subscribed.
+// Warning reports whether a person has to act before the group can be subscribed.
 func (r Reason) Warning() bool { return r == Full || r == NameTaken || r == AccountTaken }
 
 // Refusal reports whether a group that was asked for by its name cannot be
-// subscribed. Of one that a pattern happens to match nothing else is expected.
+// subscribed. Where a pattern chose the group, that is not an error.
 func (r Reason) Refusal() bool { return r.Warning() || r == Own || r == Class || r == OtherRegion }
 
 // Step is one thing to do for a log group.
@@ -100,7 +99,7 @@ type Step struct {
 // its destination has to permit that.
 func (s Step) Delivers() bool { return s.Action == Put || s.Reason == Already }
 
-// Steps returns all that is to do for a group, in order: to create it and to set
+// Steps returns everything to do for a group, in order: to create it and to set
 // its retention, if it is one of Names, and last the [Rule.Step] of its filter.
 func (r *Rule) Steps(g Group) []Step {
 	var steps []Step

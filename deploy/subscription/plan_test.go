@@ -14,13 +14,24 @@ import (
 	"sumoship/deploy/subscription"
 )
 
+// Short names keep the tables readable.
+type (
+	Destination   = subscription.Destination
+	Rule          = subscription.Rule
+	Group         = subscription.Group
+	Filter        = subscription.Filter
+	Tag           = subscription.Tag
+	Step          = subscription.Step
+	AccountPolicy = subscription.AccountPolicy
+)
+
 const (
 	forwarder = "arn:aws:lambda:us-east-1:123456789012:function:sumoship-forwarder"
 	other     = "arn:aws:lambda:us-east-1:123456789012:function:SumoCWLogsLambda"
 	stream    = "arn:aws:kinesis:us-east-1:123456789012:stream/logs"
 )
 
-func destination(t testing.TB, arn string) subscription.Destination {
+func destination(t testing.TB, arn string) Destination {
 	t.Helper()
 	d, err := subscription.ParseDestination(arn)
 	if err != nil {
@@ -42,9 +53,14 @@ func patterns(t testing.TB, all ...string) (out []*regexp.Regexp) {
 }
 
 // filter makes NAME>DESTINATION into a filter.
-func filter(s string) subscription.Filter {
+func filter(s string) Filter {
 	name, arn, _ := strings.Cut(s, ">")
-	return subscription.Filter{Name: name, Destination: arn}
+	return Filter{Name: name, Destination: arn}
+}
+
+// told returns ACTION, REASON: DETAIL of a step.
+func told(s Step) string {
+	return strings.TrimSuffix(fmt.Sprintf("%s, %s: %s", s.Action, s.Reason, s.Detail), ": ")
 }
 
 func TestStep(t *testing.T) {
@@ -52,61 +68,62 @@ func TestStep(t *testing.T) {
 	patterned := ours
 	patterned.Pattern = "ERROR"
 	for name, c := range map[string]struct {
-		rule   subscription.Rule
-		group  subscription.Group
-		action subscription.Action
-		reason subscription.Reason
-		detail string
+		rule  Rule
+		group Group
+		want  string // as told
 	}{
-		"no rule takes all":               {group: subscription.Group{Name: "/ecs/web"}, action: subscription.Put, reason: subscription.New},
-		"included":                        {rule: subscription.Rule{Include: patterns(t, "^/ecs/")}, group: subscription.Group{Name: "/ecs/web"}, action: subscription.Put, reason: subscription.New},
-		"included, in any case":           {rule: subscription.Rule{Include: patterns(t, "test")}, group: subscription.Group{Name: "LogGroupTest"}, action: subscription.Put, reason: subscription.New},
-		"case that counts":                {rule: subscription.Rule{Include: patterns(t, "(?-i)test")}, group: subscription.Group{Name: "LogGroupTest"}, action: subscription.Skip, reason: subscription.NotChosen},
-		"case in an alternative":          {rule: subscription.Rule{Include: patterns(t, "web|test")}, group: subscription.Group{Name: "LogGroupTest"}, action: subscription.Put, reason: subscription.New},
-		"not included":                    {rule: subscription.Rule{Include: patterns(t, "^/ecs/")}, group: subscription.Group{Name: "x/ecs/web"}, action: subscription.Skip, reason: subscription.NotChosen},
-		"by tag":                          {rule: subscription.Rule{Include: patterns(t, "nothing"), Tags: []subscription.Tag{{Key: "ship", Value: "yes"}}}, group: subscription.Group{Name: "a", Tags: map[string]string{"ship": "yes"}}, action: subscription.Put, reason: subscription.New},
-		"another value of the tag":        {rule: subscription.Rule{Tags: []subscription.Tag{{Key: "ship", Value: "yes"}}}, group: subscription.Group{Name: "a", Tags: map[string]string{"ship": "no"}}, action: subscription.Skip, reason: subscription.NotChosen},
-		"a tag without a value":           {rule: subscription.Rule{Tags: []subscription.Tag{{Key: "ship"}}}, group: subscription.Group{Name: "a", Tags: map[string]string{}}, action: subscription.Skip, reason: subscription.NotChosen},
-		"excluded":                        {rule: subscription.Rule{Include: patterns(t, "ecs"), Exclude: patterns(t, "noisy")}, group: subscription.Group{Name: "/ecs/Noisy"}, action: subscription.Skip, reason: subscription.Excluded},
-		"excluded and ours":               {rule: subscription.Rule{Exclude: patterns(t, "noisy")}, group: subscription.Group{Name: "/ecs/noisy", Filters: []subscription.Filter{ours}}, action: subscription.Delete, reason: subscription.Excluded},
-		"not chosen and ours":             {rule: subscription.Rule{Include: patterns(t, "web")}, group: subscription.Group{Name: "a", Filters: []subscription.Filter{ours}}, action: subscription.Skip, reason: subscription.NotChosen},
-		"not chosen, ours, prune":         {rule: subscription.Rule{Include: patterns(t, "web"), Prune: true}, group: subscription.Group{Name: "a", Filters: []subscription.Filter{ours}}, action: subscription.Delete, reason: subscription.NotChosen},
-		"not chosen, prune, not ours":     {rule: subscription.Rule{Include: patterns(t, "web"), Prune: true}, group: subscription.Group{Name: "a", Filters: []subscription.Filter{filter("sumoship>" + other), filter("x>" + forwarder)}}, action: subscription.Skip, reason: subscription.NotChosen},
-		"the destination's own group":     {group: subscription.Group{Name: "/aws/lambda/sumoship-forwarder"}, action: subscription.Skip, reason: subscription.Own},
-		"named as our own":                {rule: subscription.Rule{Own: []string{"/x"}, Include: patterns(t, "x")}, group: subscription.Group{Name: "/x"}, action: subscription.Skip, reason: subscription.Own},
-		"our own in a loop already":       {rule: subscription.Rule{Own: []string{"/x"}}, group: subscription.Group{Name: "/x", Filters: []subscription.Filter{ours}}, action: subscription.Delete, reason: subscription.Own},
-		"a class without subscriptions":   {group: subscription.Group{Name: "a", Class: "INFREQUENT_ACCESS"}, action: subscription.Skip, reason: subscription.Class, detail: "INFREQUENT_ACCESS"},
-		"standard":                        {group: subscription.Group{Name: "a", Class: "STANDARD"}, action: subscription.Put, reason: subscription.New},
-		"already":                         {group: subscription.Group{Name: "a", Filters: []subscription.Filter{filter("x>" + other), ours}}, action: subscription.Skip, reason: subscription.Already},
-		"another pattern":                 {rule: subscription.Rule{Pattern: "ERROR"}, group: subscription.Group{Name: "a", Filters: []subscription.Filter{ours}}, action: subscription.Put, reason: subscription.Changed, detail: `pattern "", not "ERROR"`},
-		"changed beside a full house":     {group: subscription.Group{Name: "a", Filters: []subscription.Filter{filter("x>" + other), patterned}}, action: subscription.Put, reason: subscription.Changed, detail: `pattern "ERROR", not ""`},
-		"an alias of the same function":   {group: subscription.Group{Name: "a", Filters: []subscription.Filter{filter("sumoship>" + forwarder + ":live")}}, action: subscription.Put, reason: subscription.Changed, detail: fmt.Sprintf("destination %q, not %q", forwarder+":live", forwarder)},
-		"beside one other":                {group: subscription.Group{Name: "a", Filters: []subscription.Filter{filter("x>" + other)}}, action: subscription.Put, reason: subscription.New},
-		"two others":                      {group: subscription.Group{Name: "a", Filters: []subscription.Filter{filter("x>" + other), filter("y>" + stream)}}, action: subscription.Skip, reason: subscription.Full, detail: "x, y"},
-		"our name, another destination":   {group: subscription.Group{Name: "a", Filters: []subscription.Filter{filter("sumoship>" + other)}}, action: subscription.Skip, reason: subscription.NameTaken, detail: "sumoship delivers to " + other},
-		"another filter delivers there":   {group: subscription.Group{Name: "a", Filters: []subscription.Filter{filter("SumoLGLBDFilter>" + forwarder)}}, action: subscription.Skip, reason: subscription.Delivered, detail: "SumoLGLBDFilter"},
-		"another delivers to its alias":   {group: subscription.Group{Name: "a", Filters: []subscription.Filter{filter("x>" + forwarder + ":live")}}, action: subscription.Skip, reason: subscription.Delivered, detail: "x"},
-		"unsubscribe":                     {rule: subscription.Rule{Unsubscribe: true}, group: subscription.Group{Name: "a", Filters: []subscription.Filter{patterned}}, action: subscription.Delete, reason: subscription.Unsubscribed},
-		"unsubscribe our own":             {rule: subscription.Rule{Unsubscribe: true}, group: subscription.Group{Name: "/aws/lambda/sumoship-forwarder", Filters: []subscription.Filter{ours}}, action: subscription.Delete, reason: subscription.Unsubscribed},
-		"unsubscribe what is not there":   {rule: subscription.Rule{Unsubscribe: true}, group: subscription.Group{Name: "a", Filters: []subscription.Filter{filter("x>" + other)}}, action: subscription.Skip, reason: subscription.NotThere},
-		"unsubscribe and another":         {rule: subscription.Rule{Unsubscribe: true}, group: subscription.Group{Name: "a", Filters: []subscription.Filter{filter("x>" + forwarder)}}, action: subscription.Skip, reason: subscription.Delivered, detail: "x"},
-		"unsubscribe beside another":      {rule: subscription.Rule{Unsubscribe: true}, group: subscription.Group{Name: "a", Filters: []subscription.Filter{ours, filter("x>" + forwarder)}}, action: subscription.Delete, reason: subscription.Unsubscribed, detail: "x still delivers there"},
-		"of another stack":                {rule: subscription.Rule{Include: patterns(t, "sumoship")}, group: subscription.Group{Name: "/sumoship/other/forwarder"}, action: subscription.Skip, reason: subscription.Own},
-		"unsubscribe spares the excluded": {rule: subscription.Rule{Unsubscribe: true, Exclude: patterns(t, "a")}, group: subscription.Group{Name: "a", Filters: []subscription.Filter{ours}}, action: subscription.Skip, reason: subscription.Excluded},
-		"unsubscribe the chosen only":     {rule: subscription.Rule{Unsubscribe: true, Prune: true, Include: patterns(t, "b")}, group: subscription.Group{Name: "a", Filters: []subscription.Filter{ours}}, action: subscription.Skip, reason: subscription.NotChosen},
+		"no rule takes all":               {Rule{}, Group{Name: "/ecs/web"}, "put, new"},
+		"included":                        {Rule{Include: patterns(t, "^/ecs/")}, Group{Name: "/ecs/web"}, "put, new"},
+		"included, in any case":           {Rule{Include: patterns(t, "test")}, Group{Name: "LogGroupTest"}, "put, new"},
+		"case that counts":                {Rule{Include: patterns(t, "(?-i)test")}, Group{Name: "LogGroupTest"}, "skip, not chosen"},
+		"case in an alternative":          {Rule{Include: patterns(t, "web|test")}, Group{Name: "LogGroupTest"}, "put, new"},
+		"not included":                    {Rule{Include: patterns(t, "^/ecs/")}, Group{Name: "x/ecs/web"}, "skip, not chosen"},
+		"by tag":                          {Rule{Include: patterns(t, "nothing"), Tags: []Tag{{Key: "ship", Value: "yes"}}}, Group{Name: "a", Tags: map[string]string{"ship": "yes"}}, "put, new"},
+		"another value of the tag":        {Rule{Tags: []Tag{{Key: "ship", Value: "yes"}}}, Group{Name: "a", Tags: map[string]string{"ship": "no"}}, "skip, not chosen"},
+		"a tag without a value":           {Rule{Tags: []Tag{{Key: "ship"}}}, Group{Name: "a", Tags: map[string]string{}}, "skip, not chosen"},
+		"excluded":                        {Rule{Include: patterns(t, "ecs"), Exclude: patterns(t, "noisy")}, Group{Name: "/ecs/Noisy"}, "skip, excluded"},
+		"excluded and ours":               {Rule{Exclude: patterns(t, "noisy")}, Group{Name: "/ecs/noisy", Filters: []Filter{ours}}, "delete, excluded"},
+		"not chosen and ours":             {Rule{Include: patterns(t, "web")}, Group{Name: "a", Filters: []Filter{ours}}, "skip, not chosen"},
+		"not chosen, ours, prune":         {Rule{Include: patterns(t, "web"), Prune: true}, Group{Name: "a", Filters: []Filter{ours}}, "delete, not chosen"},
+		"not chosen, prune, not ours":     {Rule{Include: patterns(t, "web"), Prune: true}, Group{Name: "a", Filters: []Filter{filter("sumoship>" + other), filter("x>" + forwarder)}}, "skip, not chosen"},
+		"the destination's own group":     {Rule{}, Group{Name: "/aws/lambda/sumoship-forwarder"}, "skip, our own"},
+		"named as our own":                {Rule{Own: []string{"/x"}, Include: patterns(t, "x")}, Group{Name: "/x"}, "skip, our own"},
+		"our own in a loop already":       {Rule{Own: []string{"/x"}}, Group{Name: "/x", Filters: []Filter{ours}}, "delete, our own"},
+		"a class without subscriptions":   {Rule{}, Group{Name: "a", Class: "INFREQUENT_ACCESS"}, "skip, not of the Standard class: INFREQUENT_ACCESS"},
+		"standard":                        {Rule{}, Group{Name: "a", Class: "STANDARD"}, "put, new"},
+		"already":                         {Rule{}, Group{Name: "a", Filters: []Filter{filter("x>" + other), ours}}, "skip, already subscribed"},
+		"another pattern":                 {Rule{Pattern: "ERROR"}, Group{Name: "a", Filters: []Filter{ours}}, `put, changed: pattern "", not "ERROR"`},
+		"changed beside a full house":     {Rule{}, Group{Name: "a", Filters: []Filter{filter("x>" + other), patterned}}, `put, changed: pattern "ERROR", not ""`},
+		"an alias of the same function":   {Rule{}, Group{Name: "a", Filters: []Filter{filter("sumoship>" + forwarder + ":live")}}, fmt.Sprintf("put, changed: destination %q, not %q", forwarder+":live", forwarder)},
+		"beside one other":                {Rule{}, Group{Name: "a", Filters: []Filter{filter("x>" + other)}}, "put, new"},
+		"two others":                      {Rule{}, Group{Name: "a", Filters: []Filter{filter("x>" + other), filter("y>" + stream)}}, "skip, two other filters: x, y"},
+		"our name, another destination":   {Rule{}, Group{Name: "a", Filters: []Filter{filter("sumoship>" + other)}}, "skip, our name, another destination: sumoship delivers to " + other},
+		"another filter delivers there":   {Rule{}, Group{Name: "a", Filters: []Filter{filter("SumoLGLBDFilter>" + forwarder)}}, "skip, delivered by another filter: SumoLGLBDFilter"},
+		"another delivers to its alias":   {Rule{}, Group{Name: "a", Filters: []Filter{filter("x>" + forwarder + ":live")}}, "skip, delivered by another filter: x"},
+		"unsubscribe":                     {Rule{Unsubscribe: true}, Group{Name: "a", Filters: []Filter{patterned}}, "delete, unsubscribed"},
+		"unsubscribe our own":             {Rule{Unsubscribe: true}, Group{Name: "/aws/lambda/sumoship-forwarder", Filters: []Filter{ours}}, "delete, unsubscribed"},
+		"unsubscribe what is not there":   {Rule{Unsubscribe: true}, Group{Name: "a", Filters: []Filter{filter("x>" + other)}}, "skip, not subscribed"},
+		"unsubscribe and another":         {Rule{Unsubscribe: true}, Group{Name: "a", Filters: []Filter{filter("x>" + forwarder)}}, "skip, delivered by another filter: x"},
+		"unsubscribe beside another":      {Rule{Unsubscribe: true}, Group{Name: "a", Filters: []Filter{ours, filter("x>" + forwarder)}}, "delete, unsubscribed: x still delivers there"},
+		"of another stack":                {Rule{Include: patterns(t, "sumoship")}, Group{Name: "/sumoship/other/forwarder"}, "skip, our own"},
+		"unsubscribe spares the excluded": {Rule{Unsubscribe: true, Exclude: patterns(t, "a")}, Group{Name: "a", Filters: []Filter{ours}}, "skip, excluded"},
+		"unsubscribe the chosen only":     {Rule{Unsubscribe: true, Prune: true, Include: patterns(t, "b")}, Group{Name: "a", Filters: []Filter{ours}}, "skip, not chosen"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.rule.Destination = destination(t, forwarder)
 			got := c.rule.Step(c.group)
-			want := subscription.Step{Group: c.group.Name, Chosen: c.rule.Chooses(c.group), Action: c.action, Reason: c.reason, Detail: c.detail}
-			switch c.action {
+			if told(got) != c.want {
+				t.Errorf("%s, want %s", told(got), c.want)
+			}
+			want := Step{Group: c.group.Name, Chosen: c.rule.Chooses(c.group), Action: got.Action, Reason: got.Reason, Detail: got.Detail}
+			switch got.Action {
 			case subscription.Put:
-				want.Filter = subscription.Filter{Name: "sumoship", Destination: forwarder, Pattern: c.rule.Pattern}
+				want.Filter = Filter{Name: "sumoship", Destination: forwarder, Pattern: c.rule.Pattern}
 			case subscription.Delete:
 				want.Filter = c.group.Filters[0]
 			}
 			if d := cmp.Diff(want, got); d != "" {
-				t.Errorf("-want +got:\n%s", d)
+				t.Errorf("differs (-want +got):\n%s", d)
 			}
 		})
 	}
@@ -117,28 +134,28 @@ func TestStep(t *testing.T) {
 func TestSteps(t *testing.T) {
 	ours := filter("sumoship>" + forwarder)
 	for name, c := range map[string]struct {
-		rule  subscription.Rule
-		group subscription.Group
-		want  []string // ACTION, REASON and DETAIL
+		rule  Rule
+		group Group
+		want  []string // as told
 	}{
-		"all new": {subscription.Rule{Retention: 30}, subscription.Group{Missing: true},
+		"all new": {Rule{Retention: 30}, Group{Missing: true},
 			[]string{"create, missing", "retain, missing: 30 days, not for ever", "put, new"}},
-		"all done":               {subscription.Rule{Retention: 30}, subscription.Group{Retention: 30, Filters: []subscription.Filter{ours}}, []string{"skip, already subscribed"}},
-		"any retention":          {subscription.Rule{}, subscription.Group{Retention: 7, Filters: []subscription.Filter{ours}}, []string{"skip, already subscribed"}},
-		"longer":                 {subscription.Rule{Retention: 30}, subscription.Group{Retention: 7, Filters: []subscription.Filter{ours}}, []string{"retain, kept longer: 30 days, not 7", "skip, already subscribed"}},
-		"shorter":                {subscription.Rule{Retention: 7}, subscription.Group{Retention: 30}, []string{"retain, kept shorter: 7 days, not 30", "put, new"}},
-		"no longer for ever":     {subscription.Rule{Retention: 7}, subscription.Group{}, []string{"retain, kept shorter: 7 days, not for ever", "put, new"}},
-		"full":                   {subscription.Rule{Retention: 7}, subscription.Group{Retention: 7, Filters: []subscription.Filter{filter("x>" + other), filter("y>" + other)}}, []string{"skip, two other filters: x, y"}},
-		"delivered by a policy":  {subscription.Rule{}, subscription.Group{Policy: "all"}, []string{"skip, delivered by a policy: all"}},
-		"ours beside the policy": {subscription.Rule{}, subscription.Group{Policy: "all", Filters: []subscription.Filter{ours}}, []string{"skip, already subscribed"}},
-		"in another Region":      {subscription.Rule{Retention: 7}, subscription.Group{Region: "eu-west-1", Missing: true}, []string{"create, missing", "retain, missing: 7 days, not for ever", "skip, in another Region: eu-west-1"}},
-		"in its Region":          {subscription.Rule{}, subscription.Group{Region: "us-east-1"}, []string{"put, new"}},
-		"of another class":       {subscription.Rule{Retention: 7}, subscription.Group{Class: "INFREQUENT_ACCESS"}, []string{"retain, kept shorter: 7 days, not for ever", "skip, not of the Standard class: INFREQUENT_ACCESS"}},
-		"our own":                {subscription.Rule{Own: []string{"/ecs/shop"}}, subscription.Group{Missing: true}, []string{"create, missing", "skip, our own"}},
-		"excluded":               {subscription.Rule{Exclude: patterns(t, "shop"), Retention: 7}, subscription.Group{Missing: true}, []string{"skip, excluded"}},
-		"unsubscribe":            {subscription.Rule{Unsubscribe: true, Retention: 7}, subscription.Group{Filters: []subscription.Filter{ours}}, []string{"delete, unsubscribed"}},
-		"another name":           {subscription.Rule{Retention: 7}, subscription.Group{Name: "/ecs/shop-old"}, []string{"skip, not chosen"}},
-		"another case":           {subscription.Rule{}, subscription.Group{Name: "/ECS/shop"}, []string{"skip, not chosen"}},
+		"all done":               {Rule{Retention: 30}, Group{Retention: 30, Filters: []Filter{ours}}, []string{"skip, already subscribed"}},
+		"any retention":          {Rule{}, Group{Retention: 7, Filters: []Filter{ours}}, []string{"skip, already subscribed"}},
+		"longer":                 {Rule{Retention: 30}, Group{Retention: 7, Filters: []Filter{ours}}, []string{"retain, kept longer: 30 days, not 7", "skip, already subscribed"}},
+		"shorter":                {Rule{Retention: 7}, Group{Retention: 30}, []string{"retain, kept shorter: 7 days, not 30", "put, new"}},
+		"no longer for ever":     {Rule{Retention: 7}, Group{}, []string{"retain, kept shorter: 7 days, not for ever", "put, new"}},
+		"full":                   {Rule{Retention: 7}, Group{Retention: 7, Filters: []Filter{filter("x>" + other), filter("y>" + other)}}, []string{"skip, two other filters: x, y"}},
+		"delivered by a policy":  {Rule{}, Group{Policy: "all"}, []string{"skip, delivered by a policy: all"}},
+		"ours beside the policy": {Rule{}, Group{Policy: "all", Filters: []Filter{ours}}, []string{"skip, already subscribed"}},
+		"in another Region":      {Rule{Retention: 7}, Group{Region: "eu-west-1", Missing: true}, []string{"create, missing", "retain, missing: 7 days, not for ever", "skip, in another Region: eu-west-1"}},
+		"in its Region":          {Rule{}, Group{Region: "us-east-1"}, []string{"put, new"}},
+		"of another class":       {Rule{Retention: 7}, Group{Class: "INFREQUENT_ACCESS"}, []string{"retain, kept shorter: 7 days, not for ever", "skip, not of the Standard class: INFREQUENT_ACCESS"}},
+		"our own":                {Rule{Own: []string{"/ecs/shop"}}, Group{Missing: true}, []string{"create, missing", "skip, our own"}},
+		"excluded":               {Rule{Exclude: patterns(t, "shop"), Retention: 7}, Group{Missing: true}, []string{"skip, excluded"}},
+		"unsubscribe":            {Rule{Unsubscribe: true, Retention: 7}, Group{Filters: []Filter{ours}}, []string{"delete, unsubscribed"}},
+		"another name":           {Rule{Retention: 7}, Group{Name: "/ecs/shop-old"}, []string{"skip, not chosen"}},
+		"another case":           {Rule{}, Group{Name: "/ECS/shop"}, []string{"skip, not chosen"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.rule.Destination, c.rule.Names = destination(t, forwarder), []string{"/ecs/shop"}
@@ -147,21 +164,21 @@ func TestSteps(t *testing.T) {
 			}
 			var got []string
 			for _, s := range c.rule.Steps(c.group) {
-				got = append(got, strings.TrimSuffix(fmt.Sprintf("%s, %s: %s", s.Action, s.Reason, s.Detail), ": "))
+				got = append(got, told(s))
 				if s.Action == subscription.Retain && s.Retention != c.rule.Retention {
 					t.Errorf("retains for %d days", s.Retention)
 				}
 			}
 			if d := cmp.Diff(c.want, got); d != "" {
-				t.Errorf("-want +got:\n%s", d)
+				t.Errorf("differs (-want +got):\n%s", d)
 			}
 		})
 	}
 	t.Run("without a destination filters are left alone", func(t *testing.T) {
-		rule := &subscription.Rule{Names: []string{"/a"}}
-		got := rule.Steps(subscription.Group{Name: "/a", Filters: []subscription.Filter{filter("sumoship>" + other)}})
-		if d := cmp.Diff([]subscription.Step{{Group: "/a", Action: subscription.Skip, Reason: subscription.Unasked}}, got); d != "" {
-			t.Errorf("-want +got:\n%s", d)
+		rule := &Rule{Names: []string{"/a"}}
+		got := rule.Steps(Group{Name: "/a", Filters: []Filter{filter("sumoship>" + other)}})
+		if d := cmp.Diff([]Step{{Group: "/a", Action: subscription.Skip, Reason: subscription.Unasked}}, got); d != "" {
+			t.Errorf("differs (-want +got):\n%s", d)
 		}
 	})
 }
@@ -185,11 +202,11 @@ func TestCheckRetention(t *testing.T) {
 
 // A stream gets the role, a function does not, as in Sumo's connector.
 func TestRoleIsForStreams(t *testing.T) {
-	rule := subscription.Rule{Role: "arn:aws:iam::123456789012:role/logs", Name: "n"}
+	rule := Rule{Role: "arn:aws:iam::123456789012:role/logs", Name: "n"}
 	for arn, want := range map[string]string{forwarder: "", stream: rule.Role, "arn:aws:firehose:us-east-1:123456789012:deliverystream/x": rule.Role,
 		"arn:aws:logs:us-east-1:999999999999:destination:central": ""} {
 		rule.Destination = destination(t, arn)
-		if got := rule.Step(subscription.Group{Name: "a"}).Filter; got.Role != want || got.Name != "n" {
+		if got := rule.Step(Group{Name: "a"}).Filter; got.Role != want || got.Name != "n" {
 			t.Errorf("%s: %+v", arn, got)
 		}
 	}
@@ -200,8 +217,8 @@ type world struct{ *rand.Rand }
 
 func pick[T any](w world, all ...T) T { return all[w.IntN(len(all))] }
 
-func (w world) rule(t testing.TB) *subscription.Rule {
-	r := &subscription.Rule{Name: pick(w, "", "ours"), Pattern: pick(w, "", "ERROR"),
+func (w world) rule(t testing.TB) *Rule {
+	r := &Rule{Name: pick(w, "", "ours"), Pattern: pick(w, "", "ERROR"),
 		Prune: w.IntN(2) == 0, Unsubscribe: w.IntN(5) == 0, Role: pick(w, "", "arn:aws:iam::123456789012:role/r")}
 	if w.IntN(10) > 0 {
 		r.Destination = destination(t, pick(w, forwarder, forwarder+":live", stream))
@@ -215,7 +232,7 @@ func (w world) rule(t testing.TB) *subscription.Rule {
 		}
 	}
 	if w.IntN(3) == 0 {
-		r.Tags = []subscription.Tag{{Key: "ship", Value: "yes"}}
+		r.Tags = []Tag{{Key: "ship", Value: "yes"}}
 	}
 	if w.IntN(3) == 0 {
 		r.Own = []string{"/ecs/web"}
@@ -227,10 +244,10 @@ func (w world) rule(t testing.TB) *subscription.Rule {
 	return r
 }
 
-func (w world) groups() []subscription.Group {
-	var all []subscription.Group
+func (w world) groups() []Group {
+	var all []Group
 	for _, name := range []string{"/ecs/web", "/ecs/api", "/aws/lambda/sumoship-forwarder", "/aws/lambda/web", "plain", "Test", "/sumoship/x/replay"} {
-		g := subscription.Group{Name: name, Region: pick(w, "", "", "us-east-1", "eu-west-1"), Policy: pick(w, "", "", "", "everything")}
+		g := Group{Name: name, Region: pick(w, "", "", "us-east-1", "eu-west-1"), Policy: pick(w, "", "", "", "everything")}
 		if w.IntN(5) == 0 {
 			g.Missing = true
 			all = append(all, g)
@@ -241,7 +258,7 @@ func (w world) groups() []subscription.Group {
 			g.Tags["ship"] = pick(w, "yes", "no")
 		}
 		for _, n := range w.Perm(4)[:w.IntN(3)] {
-			g.Filters = append(g.Filters, subscription.Filter{Name: []string{"sumoship", "ours", "SumoLGLBDFilter", "x"}[n],
+			g.Filters = append(g.Filters, Filter{Name: []string{"sumoship", "ours", "SumoLGLBDFilter", "x"}[n],
 				Destination: pick(w, forwarder, forwarder+":live", other, stream), Pattern: pick(w, "", "ERROR"), Role: pick(w, "", "arn:aws:iam::123456789012:role/r")})
 		}
 		all = append(all, g)
@@ -250,10 +267,10 @@ func (w world) groups() []subscription.Group {
 }
 
 // apply does to a group what the service would.
-func apply(t *testing.T, g subscription.Group, s subscription.Step) subscription.Group {
+func apply(t *testing.T, g Group, s Step) Group {
 	t.Helper()
 	g.Filters = slices.Clone(g.Filters)
-	i := slices.IndexFunc(g.Filters, func(f subscription.Filter) bool { return f.Name == s.Filter.Name })
+	i := slices.IndexFunc(g.Filters, func(f Filter) bool { return f.Name == s.Filter.Name })
 	switch {
 	case s.Group != g.Name:
 		t.Errorf("a step for %s, not %s", s.Group, g.Name)
@@ -282,7 +299,7 @@ func apply(t *testing.T, g subscription.Group, s subscription.Step) subscription
 }
 
 // isLoop reports whether the delivery by a rule writes to a group.
-func isLoop(rule *subscription.Rule, group string) bool {
+func isLoop(rule *Rule, group string) bool {
 	return strings.HasPrefix(group, "/sumoship/") || slices.Contains(rule.Own, group) ||
 		rule.Destination.Service == "lambda" && group == "/aws/lambda/sumoship-forwarder"
 }
@@ -297,10 +314,10 @@ func TestPlanProperties(t *testing.T) {
 		if name == "" {
 			name = subscription.DefaultName
 		}
-		isOurs := func(f subscription.Filter) bool {
+		isOurs := func(f Filter) bool {
 			return f.Name == name && function(f.Destination) == function(rule.Destination.ARN)
 		}
-		foreign := func(g subscription.Group) (all []subscription.Filter) {
+		foreign := func(g Group) (all []Filter) {
 			for _, f := range g.Filters {
 				if !isOurs(f) {
 					all = append(all, f)
@@ -340,7 +357,7 @@ func TestPlanProperties(t *testing.T) {
 					t.Fatalf("seed %d: a loop through %s", seed, g.Name)
 				}
 				if s.Action == subscription.Put && s.Reason == subscription.New && (g.Policy != "" ||
-					slices.ContainsFunc(foreign(after), func(f subscription.Filter) bool { return function(f.Destination) == function(rule.Destination.ARN) })) {
+					slices.ContainsFunc(foreign(after), func(f Filter) bool { return function(f.Destination) == function(rule.Destination.ARN) })) {
 					t.Fatalf("seed %d: %s would be delivered twice", seed, g.Name)
 				}
 				if s.Action == subscription.Put && (g.Region == "eu-west-1" || rule.Destination.ARN == "") {
@@ -390,17 +407,17 @@ func rank(a subscription.Action) int {
 
 // 65,000 groups are planned in under 2 s and 100 MB.
 func BenchmarkPlan65000(b *testing.B) {
-	rule := &subscription.Rule{Destination: destination(b, forwarder), Include: patterns(b, "^/(aws|ecs)/", "prod"), Exclude: patterns(b, "debug|trace", "canary$"),
-		Tags: []subscription.Tag{{Key: "ship", Value: "yes"}, {Key: "team", Value: "payments"}}, Own: []string{"/aws/lambda/sumoship-replay", "/aws/lambda/sumoship-subscriber"}}
-	ours := subscription.Filter{Name: "sumoship", Destination: forwarder}
-	groups := make([]subscription.Group, 65_000)
+	rule := &Rule{Destination: destination(b, forwarder), Include: patterns(b, "^/(aws|ecs)/", "prod"), Exclude: patterns(b, "debug|trace", "canary$"),
+		Tags: []Tag{{Key: "ship", Value: "yes"}, {Key: "team", Value: "payments"}}, Own: []string{"/aws/lambda/sumoship-replay", "/aws/lambda/sumoship-subscriber"}}
+	ours := Filter{Name: "sumoship", Destination: forwarder}
+	groups := make([]Group, 65_000)
 	for i := range groups {
-		g := subscription.Group{Name: fmt.Sprintf("%s/team-%d/service-%d", []string{"/ecs", "/aws/lambda", "custom", "/aws/rds/instance"}[i%4], i%97, i)}
+		g := Group{Name: fmt.Sprintf("%s/team-%d/service-%d", []string{"/ecs", "/aws/lambda", "custom", "/aws/rds/instance"}[i%4], i%97, i)}
 		switch i % 5 {
 		case 0:
-			g.Filters = []subscription.Filter{ours}
+			g.Filters = []Filter{ours}
 		case 1:
-			g.Filters = []subscription.Filter{filter("x>" + other), filter("y>" + stream)}
+			g.Filters = []Filter{filter("x>" + other), filter("y>" + stream)}
 		case 2:
 			g.Tags = maps.Clone(map[string]string{"team": "payments"})
 		}

@@ -23,7 +23,7 @@ type RetentionError struct {
 
 func (e *RetentionError) Error() string { return fmt.Sprintf("%d: want %s", e.Days, e.Want) }
 
-// CheckRetention checks a retention in days; 0 stands for none, which keeps log
+// CheckRetention checks a retention in days; 0 means none, which keeps log
 // events for ever.
 //
 // Errors: *RetentionError.

@@ -49,12 +49,12 @@ type Rule struct {
 	// stay otherwise: somebody else may have chosen these groups.
 	Prune bool
 
-	// Unsubscribe turns the rule round: chosen groups lose our filter, and
+	// Unsubscribe reverses the rule: chosen groups lose our filter, and
 	// nothing else happens. Own groups can be chosen too.
 	Unsubscribe bool
 }
 
-// Tag is one that a log group may have.
+// Tag is a tag of a log group.
 type Tag struct{ Key, Value string }
 
 func (t Tag) String() string { return t.Key + "=" + t.Value }

@@ -14,7 +14,7 @@ import (
 )
 
 func TestParseDestination(t *testing.T) {
-	for arn, want := range map[string]subscription.Destination{
+	for arn, want := range map[string]Destination{
 		forwarder:           {Partition: "aws", Service: "lambda", Region: "us-east-1", Account: "123456789012", Name: "sumoship-forwarder"},
 		forwarder + ":live": {Partition: "aws", Service: "lambda", Region: "us-east-1", Account: "123456789012", Name: "sumoship-forwarder", Qualifier: "live"},
 		"arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:f:$LATEST":  {Partition: "aws-us-gov", Service: "lambda", Region: "us-gov-west-1", Account: "123456789012", Name: "f", Qualifier: "$LATEST"},
@@ -28,7 +28,7 @@ func TestParseDestination(t *testing.T) {
 			t.Error(err)
 		}
 		if d := cmp.Diff(want, got); d != "" {
-			t.Errorf("-want +got:\n%s", d)
+			t.Errorf("differs (-want +got):\n%s", d)
 		}
 	}
 	for arn, want := range map[string]string{
@@ -126,7 +126,7 @@ func TestParsers(t *testing.T) {
 			}
 		}
 	}
-	if tag, _ := subscription.ParseTag(" team = a=b "); tag != (subscription.Tag{Key: "team", Value: "a=b"}) {
+	if tag, _ := subscription.ParseTag(" team = a=b "); tag != (Tag{Key: "team", Value: "a=b"}) {
 		t.Errorf("got %+v", tag)
 	}
 }
@@ -187,7 +187,7 @@ func TestPermissionClash(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	if diff := cmp.Diff(subscription.ClashError{Function: forwarder, StatementID: "sumoship-all-log-groups"}, *clash); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
+		t.Errorf("differs (-want +got):\n%s", diff)
 	}
 	if permitted, err := d.Permitted(`{"Statement":[` + narrow + `,` + wide + `]}`); !permitted || err != nil {
 		t.Errorf("%v, %v", permitted, err)
@@ -195,8 +195,8 @@ func TestPermissionClash(t *testing.T) {
 }
 
 func TestAccountPolicy(t *testing.T) {
-	rule := &subscription.Rule{Destination: destination(t, forwarder), Own: []string{"/z", "/aws/lambda/sumoship-forwarder", "/a"}, Pattern: `{ $.level = "error" }`}
-	want := subscription.AccountPolicy{Name: "sumoship",
+	rule := &Rule{Destination: destination(t, forwarder), Own: []string{"/z", "/aws/lambda/sumoship-forwarder", "/a"}, Pattern: `{ $.level = "error" }`}
+	want := AccountPolicy{Name: "sumoship",
 		Document: `{"DestinationArn":"` + forwarder + `","FilterPattern":"{ $.level = \"error\" }"}`,
 		Criteria: `LogGroupName NOT IN ["/a","/aws/lambda/sumoship-forwarder","/z"]`}
 	got, err := rule.PlanAccount(nil)
@@ -204,7 +204,7 @@ func TestAccountPolicy(t *testing.T) {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff(want, got.Policy); d != "" {
-		t.Errorf("-want +got:\n%s", d)
+		t.Errorf("differs (-want +got):\n%s", d)
 	}
 	same := want
 	same.Document = `{ "FilterPattern": "{ $.level = \"error\" }", "DestinationArn": "` + forwarder + `"}`
@@ -216,20 +216,20 @@ func TestAccountPolicy(t *testing.T) {
 	named := want
 	named.Name = "mine"
 	for name, c := range map[string]struct {
-		have        []subscription.AccountPolicy
+		have        []AccountPolicy
 		unsubscribe bool
 		action      subscription.Action
 		reason      subscription.Reason
 	}{
 		"none":                     {nil, false, subscription.Put, subscription.New},
-		"equal":                    {[]subscription.AccountPolicy{same}, false, subscription.Skip, subscription.Already},
-		"a loop":                   {[]subscription.AccountPolicy{fewer}, false, subscription.Put, subscription.Changed},
-		"our name elsewhere":       {[]subscription.AccountPolicy{elsewhere}, false, subscription.Skip, subscription.NameTaken},
-		"another name, same place": {[]subscription.AccountPolicy{named}, false, subscription.Skip, subscription.Delivered},
-		"another":                  {[]subscription.AccountPolicy{{Name: "x", Document: "{}"}}, false, subscription.Skip, subscription.AccountTaken},
-		"unreadable":               {[]subscription.AccountPolicy{{Name: "sumoship", Document: "x"}}, false, subscription.Skip, subscription.NameTaken},
-		"remove":                   {[]subscription.AccountPolicy{fewer}, true, subscription.Delete, subscription.Unsubscribed},
-		"remove another":           {[]subscription.AccountPolicy{elsewhere, named}, true, subscription.Skip, subscription.NotThere},
+		"equal":                    {[]AccountPolicy{same}, false, subscription.Skip, subscription.Already},
+		"a loop":                   {[]AccountPolicy{fewer}, false, subscription.Put, subscription.Changed},
+		"our name elsewhere":       {[]AccountPolicy{elsewhere}, false, subscription.Skip, subscription.NameTaken},
+		"another name, same place": {[]AccountPolicy{named}, false, subscription.Skip, subscription.Delivered},
+		"another":                  {[]AccountPolicy{{Name: "x", Document: "{}"}}, false, subscription.Skip, subscription.AccountTaken},
+		"unreadable":               {[]AccountPolicy{{Name: "sumoship", Document: "x"}}, false, subscription.Skip, subscription.NameTaken},
+		"remove":                   {[]AccountPolicy{fewer}, true, subscription.Delete, subscription.Unsubscribed},
+		"remove another":           {[]AccountPolicy{elsewhere, named}, true, subscription.Skip, subscription.NotThere},
 		"remove none":              {nil, true, subscription.Skip, subscription.NotThere},
 	} {
 		rule.Unsubscribe = c.unsubscribe
@@ -242,7 +242,7 @@ func TestAccountPolicy(t *testing.T) {
 		}
 	}
 
-	stream := &subscription.Rule{Destination: destination(t, stream), Role: "arn:aws:iam::123456789012:role/r"}
+	stream := &Rule{Destination: destination(t, stream), Role: "arn:aws:iam::123456789012:role/r"}
 	if s, err := stream.PlanAccount(nil); err != nil || s.Policy.Criteria != "" || !strings.Contains(s.Policy.Document, `"RoleArn":"arn:aws:iam::123456789012:role/r"`) {
 		t.Errorf("%+v %v", s, err)
 	}
@@ -278,15 +278,15 @@ func TestAccountPolicyCovers(t *testing.T) {
 	d := destination(t, forwarder)
 	to := func(arn string) string { return `{"DestinationArn":"` + arn + `","FilterPattern":""}` }
 	for _, c := range []struct {
-		policy subscription.AccountPolicy
+		policy AccountPolicy
 		want   bool
 	}{
-		{subscription.AccountPolicy{Document: to(forwarder)}, true},
-		{subscription.AccountPolicy{Document: to(forwarder + ":live"), Criteria: `LogGroupName NOT IN ["/other"]`}, true},
-		{subscription.AccountPolicy{Document: to(forwarder), Criteria: `LogGroupName NOT IN ["/other", "/ecs/shop"]`}, false},
-		{subscription.AccountPolicy{Document: to(other)}, false},
-		{subscription.AccountPolicy{Document: "{"}, false},
-		{subscription.AccountPolicy{Document: to(forwarder), Criteria: "something new"}, true},
+		{AccountPolicy{Document: to(forwarder)}, true},
+		{AccountPolicy{Document: to(forwarder + ":live"), Criteria: `LogGroupName NOT IN ["/other"]`}, true},
+		{AccountPolicy{Document: to(forwarder), Criteria: `LogGroupName NOT IN ["/other", "/ecs/shop"]`}, false},
+		{AccountPolicy{Document: to(other)}, false},
+		{AccountPolicy{Document: "{"}, false},
+		{AccountPolicy{Document: to(forwarder), Criteria: "something new"}, true},
 	} {
 		if got := c.policy.Covers(d, "/ecs/shop"); got != c.want {
 			t.Errorf("%+v: %v", c.policy, got)

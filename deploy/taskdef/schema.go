@@ -36,7 +36,7 @@ const (
 	KindList
 	KindRecord // with members that ECS names
 	KindMap    // with keys that the author chooses
-	kindAny    // what nobody reads
+	kindAny    // read by no caller
 )
 
 func (k Kind) String() string {

@@ -21,7 +21,7 @@ var shapes = map[string]taskdef.Shape{"bare": taskdef.Bare, "described": taskdef
 // TestShapes reads documents in every shape. Each archive of testdata/shapes has
 // the input; what Bytes returns, unless that is the input; and what ECS returns,
 // unless that is what Bytes does. Its comment has the shape and the resource that
-// the document is to have, and the options of the reader.
+// the document must have, and the options of the reader.
 func TestShapes(t *testing.T) {
 	paths, err := filepath.Glob("testdata/shapes/*.txtar")
 	if err != nil || len(paths) == 0 {

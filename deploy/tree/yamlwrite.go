@@ -223,7 +223,7 @@ func (w *yamlWriter) put(start, end int, value string) {
 }
 
 // compactAt reports whether the dashes of a list in the source are below its key;
-// other is the answer for a value without dashes.
+// other is returned for a value without dashes.
 func compactAt(text string, n *Node, parent int, other bool) bool {
 	if len(n.yaml.entries) == 0 || n.yaml.flow {
 		return other
@@ -282,7 +282,7 @@ func (w *yamlWriter) collection(n *Node) {
 	}
 }
 
-// endsEmpty reports whether a value ends with a colon and nothing behind it.
+// endsEmpty reports whether a value ends with a colon and nothing after it.
 func endsEmpty(n *Node) bool {
 	for len(n.fields) > 0 && n.yaml != nil && n.yaml.flow {
 		n = n.fields[len(n.fields)-1].value
@@ -396,7 +396,7 @@ func (w *yamlWriter) flat(n *Node) bool {
 	return !old && n.kind == Array && leaf(n) && w.y.flatArrays
 }
 
-// after returns what goes behind a colon or a dash: a space and a value, or a line
+// after returns what follows a colon or a dash: a space and a value, or a line
 // break and a block. The column is that of the key or dash.
 func (w *yamlWriter) after(n *Node, column int, inArray, compact bool, quote byte, flat bool) string {
 	if n.kind < Array || n.Len() == 0 || flat {

@@ -23,7 +23,7 @@ type config struct {
 func readConfig(getenv func(string) string) (config, error) {
 	vars := function.NewVars(getenv)
 	c := config{
-		workers:      vars.Int("NUM_OF_WORKERS", DefaultWorkers, 1, 64),
+		workers:      vars.Int("NUM_OF_WORKERS", defaultWorkers, 1, 64),
 		reserve:      vars.Millis("DEADLINE_RESERVE", 0, 0, 10*time.Minute),
 		functionName: vars.Text("AWS_LAMBDA_FUNCTION_NAME"),
 	}

@@ -25,8 +25,8 @@ type Functions interface {
 	Invoke(ctx context.Context, arn string, event []byte) error
 }
 
-// Subscriber is the function that subscribes log groups, when they are made and
-// on a schedule.
+// Subscriber is the function that subscribes log groups, when they are created
+// and on a schedule.
 type Subscriber struct {
 	config
 	report    *function.Reporter
@@ -38,7 +38,7 @@ type Subscriber struct {
 	resolved bool              // the log group of the destination
 }
 
-// Options are what a Subscriber is made of.
+// Options configure a Subscriber.
 type Options struct {
 	function.Env
 	LogGroups LogGroups
@@ -112,7 +112,7 @@ func (s *Subscriber) run(ctx context.Context, event []byte, report *Report) erro
 		return err
 	}
 	subs := &Subscriptions{Rule: rule, Groups: s.groups, Workers: s.workers, PermissionDelay: PermissionDelay}
-	defer func() { report.Throttled = subs.Throttled() }()
+	defer func() { report.Throttled = int(subs.throttled.Load()) }()
 	if t.kind == triggerGroup {
 		report.LogGroup = t.group.Name
 		o := subs.apply(working, subs.plan(working, t.group))
@@ -196,7 +196,7 @@ func (s *Subscriber) resolveOwnLogGroup(ctx context.Context, report *Report) (*s
 			return nil, fmt.Errorf("DESTINATION_ARN: there is no such function: %w", err)
 		case err != nil:
 			// Those of OWN_LOG_GROUPS and the default one are known.
-			report.problem(fmt.Sprintf("the log group of the destination cannot be looked up: %v", err))
+			report.problem(fmt.Sprintf("cannot look up the log group of the destination: %v", err))
 		default:
 			s.rule.Own = append(s.rule.Own, group)
 			s.resolved = true

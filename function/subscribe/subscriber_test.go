@@ -86,7 +86,7 @@ func (w *fixture) subscribed() (all []string) {
 	return all
 }
 
-// many are log groups enough for some pages.
+// many returns enough log groups for several pages.
 func (w *fixture) many(n int) {
 	for i := range n {
 		w.Add(logstest.Group{Name: fmt.Sprintf("/ecs/service-%04d", i)})
@@ -102,7 +102,7 @@ func counts(r subscribe.Report) subscribe.Report {
 func check(t testing.TB, got, want any) {
 	t.Helper()
 	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("-want +got:\n%s", d)
+		t.Errorf("differs (-want +got):\n%s", d)
 	}
 }
 
@@ -457,7 +457,7 @@ func TestSubscriberFailsIfItCannotHandOver(t *testing.T) {
 	})
 }
 
-// Access that is denied half way keeps nobody else back, is reported, and a
+// Access that is denied halfway stops no other group, is reported, and a
 // second run completes it.
 func TestSubscriberWithAccessDeniedHalfWay(t *testing.T) {
 	w := newFixture(t)
@@ -534,7 +534,7 @@ func TestSubscriberLearnsWhereItsDestinationWrites(t *testing.T) {
 	}
 	check(t, w.subscribed(), []string{"/ecs/web"})
 
-	// Where it may not look, it goes on with what it knows and says so.
+	// Without permission to look, it continues with what it knows and says so.
 	w.OnRequest(func(c logstest.Call) logstest.Fault {
 		if c.Op == "GetFunctionConfiguration" {
 			return logstest.Fault{Code: "AccessDeniedException"}

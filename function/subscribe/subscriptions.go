@@ -21,7 +21,7 @@ type LogGroups interface {
 	// List returns the groups of a page, without tags and filters, and the token
 	// of the next page, which is "" after the last.
 	List(ctx context.Context, token string) (page []subscription.Group, next string, err error)
-	// Tags returns those of a group. The map is not nil.
+	// Tags returns the tags of a group. The map is not nil.
 	Tags(ctx context.Context, g subscription.Group) (map[string]string, error)
 	// Filters returns the subscription filters of a group.
 	Filters(ctx context.Context, group string) ([]subscription.Filter, error)
@@ -36,7 +36,7 @@ type Subscriptions struct {
 	Rule   *subscription.Rule
 	Groups LogGroups
 
-	// Workers is how many groups are processed at once; 0 means DefaultWorkers.
+	// Workers is how many groups are processed at once; 0 means 4.
 	Workers int
 
 	// Progress, if not nil, is called after each group, by several goroutines at
@@ -48,9 +48,9 @@ type Subscriptions struct {
 	// permission that may be new.
 	PermissionDelay time.Duration
 
-	throttled atomic.Int64
-	first     sync.Once // refusal for want of permission
-	refused   time.Time // when that was
+	throttled atomic.Int64 // calls
+	first     sync.Once    // refusal for lack of permission
+	refused   time.Time    // when that was
 }
 
 // PermissionDelay covers the seconds until CloudWatch Logs knows of a permission. A
@@ -58,11 +58,11 @@ type Subscriptions struct {
 // permission costs no more.
 const PermissionDelay = 10 * time.Second
 
-// DefaultWorkers is as many as get what CloudWatch Logs grants, about 5 to 10
+// defaultWorkers is as many as get what CloudWatch Logs grants, about 5 to 10
 // calls of a kind in a second.
 //
 // Source: Amazon CloudWatch Logs User Guide, "CloudWatch Logs quotas".
-const DefaultWorkers = 4
+const defaultWorkers = 4
 
 // Outcome is what became of a log group: a step, and why it failed if it did.
 // One that failed before its filters were known has no reason.
@@ -71,11 +71,8 @@ type Outcome struct {
 	Err error
 }
 
-// Throttled returns how often CloudWatch Logs throttled a call.
-func (s *Subscriptions) Throttled() int { return int(s.throttled.Load()) }
-
-// Plan finds what to do for each log group, and does nothing. The error is of the
-// listing.
+// Plan returns what to do for each log group, and changes nothing. Its error is
+// that of listing the groups.
 func (s *Subscriptions) Plan(ctx context.Context) ([]Outcome, error) {
 	var all []Outcome
 	for token := ""; ; {
@@ -224,7 +221,7 @@ func code(err error) string {
 // in the order of in.
 func inOrder[T, R any](workers int, in []T, do func(T) R) []R {
 	if workers == 0 {
-		workers = DefaultWorkers
+		workers = defaultWorkers
 	}
 	out := make([]R, len(in))
 	var next atomic.Int64

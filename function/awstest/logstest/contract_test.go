@@ -98,7 +98,7 @@ func (s service) fails(err error, code, text string) {
 func (s service) equal(want, got any) {
 	s.t.Helper()
 	if d := cmp.Diff(want, got); d != "" {
-		s.t.Errorf("-want +got:\n%s", d)
+		s.t.Errorf("differs (-want +got):\n%s", d)
 	}
 }
 
@@ -179,7 +179,7 @@ var contract = []struct {
 		_, err := s.DescribeLogGroups(s.t.Context(), &cloudwatchlogs.DescribeLogGroupsInput{Limit: aws.Int32(51)})
 		s.fails(err, "InvalidParameterException", "limit")
 	}},
-	{name: "a class of its own", notMoto: "does not tell the class", check: func(s service) {
+	{name: "a class of its own", notMoto: "does not return the class", check: func(s service) {
 		name := "/" + s.name("")
 		_, err := s.CreateLogGroup(s.t.Context(), &cloudwatchlogs.CreateLogGroupInput{LogGroupName: &name, LogGroupClass: types.LogGroupClassInfrequentAccess})
 		s.ok(err)

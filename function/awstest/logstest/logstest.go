@@ -29,7 +29,7 @@ import (
 	"sumoship/function/awstest"
 )
 
-// Where everything is.
+// The Region and account of every resource here.
 const (
 	Region  = "us-east-1"
 	Account = "123456789012"

@@ -17,7 +17,7 @@ func failed(what string, err error) error {
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-// apiError leaves out of the SDK's text what nobody reads.
+// apiError is the code and the message of AWS, without the SDK's own words.
 type apiError struct{ smithy.APIError }
 
 func (e *apiError) Error() string { return e.ErrorCode() + ": " + e.ErrorMessage() }

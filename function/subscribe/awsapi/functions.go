@@ -53,7 +53,7 @@ func (f *Functions) Permitted(ctx context.Context, d subscription.Destination) (
 }
 
 // Permit lets CloudWatch Logs call a function for all log groups of its account.
-// If somebody else has permitted that meanwhile, it is done.
+// It succeeds if another caller has permitted that meanwhile.
 //
 // Errors: [*subscription.ClashError] if a statement of our ID permits something
 // else, or those of the SDK.

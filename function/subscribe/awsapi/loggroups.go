@@ -112,7 +112,7 @@ func (l *LogGroups) Filters(ctx context.Context, group string) ([]subscription.F
 	return all, nil
 }
 
-// Apply puts or deletes the filter of a step. A filter that somebody removed meanwhile
+// Apply puts or deletes the filter of a step. A filter that another caller removed meanwhile
 // is as the step wants it.
 func (l *LogGroups) Apply(ctx context.Context, s subscription.Step) error {
 	f := s.Filter
@@ -136,8 +136,8 @@ func (l *LogGroups) Apply(ctx context.Context, s subscription.Step) error {
 
 // Prepare creates the log group of a step, or sets its retention; it applies any
 // other step. It is apart from Apply so that the subscriber, whose role allows neither,
-// does not link these calls. A group that somebody created meanwhile is as the step
-// wants it.
+// does not link these calls. A group that another caller created meanwhile is as
+// the step wants it.
 func (l *LogGroups) Prepare(ctx context.Context, s subscription.Step) error {
 	switch s.Action {
 	case subscription.Create:
