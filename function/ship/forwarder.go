@@ -41,6 +41,9 @@ func (f *Forwarder) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 // Ship is Invoke for callers in the same process.
 func (f *Forwarder) Ship(ctx context.Context, event []byte) (Report, error) {
 	r, err := f.ship(ctx, event)
+	if f.heartbeats(r.LogGroup) {
+		r.Heartbeat = r.Confirmed
+	}
 	writeReport(ctx, f.out, &r)
 	return r, err
 }

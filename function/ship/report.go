@@ -22,6 +22,7 @@ type Report struct {
 	Events    int            `json:"events"`
 	Filtered  map[string]int `json:"filtered,omitempty"` // by reason
 	Confirmed int            `json:"confirmed"`
+	Heartbeat int            `json:"heartbeat,omitempty"` // of these, of the log group of the heartbeat
 
 	DeadLettered int `json:"deadLettered"`          // in the dead-letter queue: put there, or left there by a replay
 	Quarantined  int `json:"quarantined,omitempty"` // put into the quarantine queue by a replay
@@ -80,6 +81,7 @@ func (r *Report) Add(o Report) {
 	}
 	r.Untried += o.Untried
 	r.Warnings += o.Warnings
+	r.Heartbeat += o.Heartbeat
 	r.Confirmed += o.Confirmed
 	r.DeadLettered += o.DeadLettered
 	r.Quarantined += o.Quarantined
@@ -147,6 +149,9 @@ func writeReport(ctx context.Context, out *function.Reporter, r *Report) {
 	if r.Untried > 0 {
 		attrs = append(attrs, slog.Int("untried", r.Untried))
 	}
+	if r.Heartbeat > 0 {
+		attrs = append(attrs, slog.Int("heartbeat", r.Heartbeat))
+	}
 	if len(r.Failures) > 0 {
 		attrs = append(attrs, counts("failures", r.Failures))
 	}
@@ -213,6 +218,9 @@ func (r *Report) writeMetrics(out *function.Reporter) {
 	}
 	if r.Warnings > 0 {
 		count("Warnings", r.Warnings)
+	}
+	if r.Heartbeat > 0 {
+		count("Heartbeat", r.Heartbeat)
 	}
 	if r.Breaker != "" {
 		count("BreakerOpen", 1)

@@ -260,7 +260,7 @@ func checkMapping(t *testing.T, d described) {
 	if m.EventSourceArn != d.Queues["DeadLetterQueue"]["QueueArn"] || m.FunctionArn != d.Functions["Replay"].FunctionArn || m.State != "Enabled" {
 		t.Errorf("mapping %+v", m)
 	}
-	if m.BatchSize != 10 || !slices.Equal(m.FunctionResponseTypes, []string{"ReportBatchItemFailures"}) || m.ScalingConfig["MaximumConcurrency"] != 2 {
+	if m.BatchSize != 10 || !slices.Equal(m.FunctionResponseTypes, []string{"ReportBatchItemFailures"}) || m.ScalingConfig["MaximumConcurrency"] != 10 {
 		t.Errorf("mapping %+v", m)
 	}
 }
