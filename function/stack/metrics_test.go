@@ -160,7 +160,7 @@ type metric struct {
 // Amazon CloudWatch Logs User Guide, "Monitoring usage with CloudWatch metrics".
 var known = map[string][]string{
 	"AWS/Lambda FunctionName": {
-		"Errors", "Throttles", "DeadLetterErrors", "Invocations", "ConcurrentExecutions", "AsyncEventsDropped",
+		"Errors", "Throttles", "DeadLetterErrors", "Invocations", "ConcurrentExecutions", "AsyncEventAge", "AsyncEventsDropped",
 	},
 	"AWS/SQS QueueName": {
 		"ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed",
@@ -201,7 +201,9 @@ func (s *stack) check(m metric, emitted map[string][]string) error {
 				there = append(there, s.name(name, "QueueName"))
 			}
 		case "LogGroupName":
-			there = []string{s.parameters["LogGroupName"]}
+			for _, f := range s.of("AWS::Logs::SubscriptionFilter") {
+				there = append(there, f.Properties["LogGroupName"].(string))
+			}
 		case "FilterName":
 			for _, f := range s.of("AWS::Logs::SubscriptionFilter") {
 				there = append(there, f.Properties["FilterName"].(string))
