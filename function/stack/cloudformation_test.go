@@ -112,9 +112,14 @@ const (
 // them: it selects the partition of the stack.
 func (t template) create(tt *testing.T, given map[string]string) *stack {
 	tt.Helper()
+	return t.createNamed(tt, given, "ship")
+}
+
+func (t template) createNamed(tt *testing.T, given map[string]string, stackName string) *stack {
+	tt.Helper()
 	region := map[string]string{"": "us-east-1", "aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}[given["Partition"]]
 	s := &stack{t: tt, template: t, parameters: map[string]string{}, resources: map[string]resource{}, pseudo: map[string]string{
-		"AWS::Partition": "aws", "AWS::Region": region, "AWS::AccountId": testAccount, "AWS::StackName": "ship", "AWS::URLSuffix": "amazonaws.com",
+		"AWS::Partition": "aws", "AWS::Region": region, "AWS::AccountId": testAccount, "AWS::StackName": stackName, "AWS::URLSuffix": "amazonaws.com",
 	}}
 	if p := given["Partition"]; p != "" {
 		s.pseudo["AWS::Partition"] = p
