@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"sumoship/function"
 	"sumoship/sumo"
 )
 
@@ -44,6 +45,10 @@ func (f *Forwarder) Ship(ctx context.Context, event []byte) (Report, error) {
 	if f.heartbeats(r.LogGroup) {
 		r.Heartbeat = r.Confirmed
 	}
-	writeReport(ctx, f.out, &r)
+	var more []function.Metric
+	if f.heartbeat != "" {
+		more = append(more, function.Count("Heartbeat", r.Heartbeat)) // 0 too, to be subtracted from Events
+	}
+	writeReport(ctx, f.out, &r, more...)
 	return r, err
 }

@@ -127,8 +127,8 @@ func (r *Report) failed(class string, err error, events int) {
 }
 
 // writeReport writes a line for people and one that CloudWatch turns into
-// metrics.
-func writeReport(ctx context.Context, out *function.Reporter, r *Report) {
+// metrics, those of the report and more.
+func writeReport(ctx context.Context, out *function.Reporter, r *Report, more ...function.Metric) {
 	level, message := slog.LevelInfo, "delivered"
 	switch {
 	case r.Lost > 0:
@@ -171,7 +171,7 @@ func writeReport(ctx context.Context, out *function.Reporter, r *Report) {
 		attrs = append(attrs, slog.String("class", r.Class), slog.String("error", r.Error))
 	}
 	out.Log.LogAttrs(ctx, level, message, attrs...)
-	r.writeMetrics(out)
+	r.writeMetrics(out, more)
 }
 
 // counts is slog.Any of a map, less what reflection costs.
@@ -198,8 +198,8 @@ var failureMetric = map[string]string{
 	Undecodable:                "Undecodable",
 }
 
-func (r *Report) writeMetrics(out *function.Reporter) {
-	m := make([]function.Metric, 0, 32)
+func (r *Report) writeMetrics(out *function.Reporter, more []function.Metric) {
+	m := append(make([]function.Metric, 0, 32), more...)
 	count := func(name string, n int) { m = append(m, function.Count(name, n)) }
 	count("Events", r.Events)
 	count("Filtered", r.FilteredTotal())
@@ -218,9 +218,6 @@ func (r *Report) writeMetrics(out *function.Reporter) {
 	}
 	if r.Warnings > 0 {
 		count("Warnings", r.Warnings)
-	}
-	if r.Heartbeat > 0 {
-		count("Heartbeat", r.Heartbeat)
 	}
 	if r.Breaker != "" {
 		count("BreakerOpen", 1)

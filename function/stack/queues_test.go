@@ -16,6 +16,11 @@ func TestQueuesLoseNothing(t *testing.T) {
 	forEachConfiguration(t, func(t *testing.T, s *stack) {
 		alarms := fmt.Sprint(s.of("AWS::CloudWatch::Alarm"))
 		policies := s.of("AWS::SQS::QueuePolicy")
+		for name, p := range policies {
+			if p.Attributes["DeletionPolicy"] != "RetainExceptOnCreate" || p.Attributes["UpdateReplacePolicy"] != "Retain" {
+				t.Errorf("%s is deleted with the stack, but not its queue", name)
+			}
+		}
 		for name, q := range s.of("AWS::SQS::Queue") {
 			p := q.Properties
 			key := s.parameters["KmsKeyArn"]
