@@ -26,20 +26,19 @@ var mayImport = map[string]struct {
 	"dlq/dlqtest":   {siblings: []string{"dlq"}},
 	"dlq/sqstest":   {siblings: []string{"function/awstest"}, sdk: true},
 
-	"function":                  {sdk: true},
-	"function/ship":             {siblings: []string{"function", "transform", "sumo", "dlq"}, sdk: true},
-	"function/subscribe":        {siblings: []string{"function", "deploy/subscription"}, sdk: true},
-	"function/subscribe/awsapi": {siblings: []string{"deploy/subscription"}, sdk: true},
-	"function/forwarder":        {siblings: []string{"function", "function/ship"}, sdk: true},
-	"function/replay":           {siblings: []string{"function", "function/ship"}, sdk: true},
-	"function/subscriber":       {siblings: []string{"function", "function/subscribe", "function/subscribe/awsapi"}, sdk: true},
-	"function/heartbeat":        {sdk: true},
-	"function/lambdatest":       {},
-	"function/logstest":         {siblings: []string{"function/awstest"}, sdk: true},
-	"function/awstest":          {},
-	"function/awstest/moto":     {},
+	"function":                    {sdk: true},
+	"function/ship":               {siblings: []string{"function", "transform", "sumo", "dlq"}, sdk: true},
+	"function/subscribe":          {siblings: []string{"function", "deploy/subscription"}, sdk: true},
+	"function/subscribe/awsapi":   {siblings: []string{"deploy/subscription"}, sdk: true},
+	"function/forwarder":          {siblings: []string{"function", "function/ship"}, sdk: true},
+	"function/replay":             {siblings: []string{"function", "function/ship"}, sdk: true},
+	"function/subscriber":         {siblings: []string{"function", "function/subscribe", "function/subscribe/awsapi"}, sdk: true},
+	"function/heartbeat":          {sdk: true},
+	"function/awstest":            {},
+	"function/awstest/lambdatest": {},
+	"function/awstest/logstest":   {siblings: []string{"function/awstest"}, sdk: true},
+	"function/awstest/moto":       {},
 
-	"deploy":              {siblings: []string{"deploy/cfn", "deploy/subscription"}},
 	"deploy/tree":         {},
 	"deploy/taskdef":      {siblings: []string{"deploy/tree"}},
 	"deploy/finding":      {siblings: []string{"deploy/tree", "deploy/taskdef"}},
@@ -51,7 +50,7 @@ var mayImport = map[string]struct {
 	"deploy/eni":          {},
 
 	"cmd/sumoship": {siblings: []string{"transform", "sumo", "sumo/sumotest", "dlq", "dlq/dlqtest", "function", "function/ship", "function/subscribe",
-		"function/subscribe/awsapi", "deploy", "deploy/…"}, sdk: true},
+		"function/subscribe/awsapi", "deploy/…"}, sdk: true},
 }
 
 // stands reports whether a name of the table stands for a package.

@@ -48,7 +48,9 @@ func Seconds(name string, n int64) Metric { return Metric{name, "Seconds", n} }
 //
 // Source: Amazon CloudWatch User Guide, "Specification: Embedded metric format".
 func (p *Reporter) Metrics(metrics []Metric) {
-	p.out.Write(appendMetrics(make([]byte, 0, 2048), p.dimension, metrics, time.Now()))
+	if _, err := p.out.Write(appendMetrics(make([]byte, 0, 2048), p.dimension, metrics, time.Now())); err != nil {
+		p.Log.Error("the metrics could not be written", "error", err)
+	}
 }
 
 // appendMetrics writes JSON by hand, since it is a good part of the cost of a

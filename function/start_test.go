@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"sumoship/function/lambdatest"
+	"sumoship/function/awstest/lambdatest"
 )
 
 // Every cold start pays for what a package builds when the program starts, even in

@@ -30,8 +30,9 @@ type Breaker struct {
 	mu       sync.Mutex
 	failures int // deliveries in a row that found the source unavailable
 	probing  bool
-	opened   time.Time
-	pause    time.Duration // from opened
+	opened   time.Time     // by the monotonic clock
+	openedAt time.Time     // by the wall clock
+	pause    time.Duration // from then
 	why      *SendError
 }
 
@@ -64,18 +65,17 @@ func (b *Breaker) state() (BreakerState, time.Duration) {
 	if b.failures == 0 {
 		return Closed, 0
 	}
-	if left := b.pause - since(b.opened); left > 0 {
+	if left := b.pause - b.since(); left > 0 {
 		return Open, left
 	}
 	return Probing, 0
 }
 
-// since is the time since t by the monotonic clock or by the wall clock,
-// whichever is longer: the monotonic one may stand still while Lambda has frozen
-// the environment, and the wall clock may be set back.
-func since(t time.Time) time.Duration {
-	now := time.Now()
-	return max(now.Sub(t), now.Round(0).Sub(t.Round(0)))
+// since returns the time since the breaker opened, by the clock that has gone on
+// for longer: the monotonic one may stand still while Lambda has frozen the
+// environment, and the wall clock may be set back.
+func (b *Breaker) since() time.Duration {
+	return max(time.Since(b.opened), time.Now().Round(0).Sub(b.openedAt))
 }
 
 // enter asks for a delivery. probe is the timeout of its requests if it is a
@@ -96,7 +96,7 @@ func (b *Breaker) enter(timeout time.Duration) (probe time.Duration, err error) 
 	case state == Probing:
 		return 0, &SendError{Class: b.why.Class, Status: b.why.Status, Err: fmt.Errorf("%w: another delivery is trying whether the source is back; before, %w", ErrOpen, b.why.Err)}
 	}
-	return 0, &SendError{Class: b.why.Class, Status: b.why.Status, Err: fmt.Errorf("%w for another %s: %w", ErrOpen, left.Round(time.Second), b.why.Err)}
+	return 0, &SendError{Class: b.why.Class, Status: b.why.Status, Err: fmt.Errorf("%w for another %s: %w", ErrOpen, rounded(left), b.why.Err)}
 }
 
 // leave takes what a delivery found. Nothing is learned from one that made no
@@ -122,7 +122,7 @@ func (b *Breaker) leave(probe bool, o *Outcome) {
 	case failure.Class == OutOfTime && o.Confirmed > 0:
 	default:
 		b.failures++
-		b.opened, b.why = time.Now(), failure
+		b.opened, b.openedAt, b.why = time.Now(), time.Now().Round(0), failure
 		b.pause = b.next(failure)
 	}
 }
@@ -139,4 +139,12 @@ func (b *Breaker) next(failure *SendError) time.Duration {
 		pause = max(pause, failure.RetryAfter+rand.N(failure.RetryAfter/4+1))
 	}
 	return pause
+}
+
+// rounded leaves out of a duration what does not matter to people.
+func rounded(d time.Duration) time.Duration {
+	if d < time.Second {
+		return d.Round(time.Millisecond)
+	}
+	return d.Round(time.Second)
 }

@@ -138,8 +138,8 @@ func (c *Client) zip(b *body) {
 	} else {
 		w, _ = gzip.NewWriterLevel(out, c.Level) // the level was checked with the configuration
 	}
-	w.Write(b.text) // to a bytes.Buffer: this cannot fail
-	w.Close()
+	_, _ = w.Write(b.text) // to a bytes.Buffer: this cannot fail
+	_ = w.Close()
 	c.gzipPool.put(w)
 	if cap(b.text) <= 2*c.MaxBody {
 		c.bufferPool.put(b.text[:0])

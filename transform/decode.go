@@ -14,8 +14,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// DefaultLimit is the usual bound of a decompressed payload, in bytes. A
-// payload of Lambda's greatest request, 6 MB, inflates to about 31 MB of logs.
+// DefaultLimit is the default limit of a decompressed payload, in bytes. The payload
+// of Lambda's largest request, 6 MB, inflates to about 31 MB of logs.
 const DefaultLimit = 64 << 20
 
 // The stages of Decode, as DecodeError names them.
@@ -59,10 +59,10 @@ type Batch struct {
 	named struct{ group, stream bool } // the document names them
 }
 
-// Len is the number of log events.
+// Len returns the number of log events.
 func (b *Batch) Len() int { return b.n }
 
-// Size is the length of the decompressed document in bytes.
+// Size returns the length of the decompressed document in bytes.
 func (b *Batch) Size() int { return len(b.doc) }
 
 // Decoder decodes payloads, one at a time, into buffers that it reuses. The zero
@@ -84,7 +84,7 @@ const keepCap = 16 << 20
 // fails without being read whole.
 //
 // The gzip trailer is checked, so a truncated payload is an error. Unknown keys
-// are ignored. Bytes that are not UTF-8 become U+FFFD. A CONTROL_MESSAGE sets
+// are allowed. Bytes that are not UTF-8 become U+FFFD. A CONTROL_MESSAGE sets
 // Batch.Control and has no events.
 //
 // Errors: *DecodeError, which wraps ErrTooLarge when the limit is exceeded. All

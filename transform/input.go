@@ -36,7 +36,7 @@ func ReadInput(input []byte, group string) [][]byte {
 		docs := []json.RawMessage{doc}
 		if doc[0] == '[' {
 			docs = nil
-			json.Unmarshal(doc, &docs) // it is an array: this cannot fail
+			_ = json.Unmarshal(doc, &docs) // it is an array: this cannot fail
 		}
 		for _, d := range docs {
 			out = append(out, readDocument(d, group)...)

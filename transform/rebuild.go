@@ -80,8 +80,8 @@ func (b *Batch) Rebuild(keep func(event int) bool, limit int) (parts []Part, unf
 func Pack(doc []byte) []byte {
 	var zipped bytes.Buffer
 	w := gzip.NewWriter(&zipped)
-	w.Write(doc) // to a bytes.Buffer: this cannot fail
-	w.Close()
+	_, _ = w.Write(doc) // to a bytes.Buffer: this cannot fail
+	_ = w.Close()
 	const head, tail = `{"awslogs":{"data":"`, `"}}`
 	out := make([]byte, 0, len(head)+base64.StdEncoding.EncodedLen(zipped.Len())+len(tail))
 	out = base64.StdEncoding.AppendEncode(append(out, head...), zipped.Bytes())

@@ -19,7 +19,7 @@ const (
 	VPCJSON
 	// VPCRaw is the message alone, trimmed; for a JSON string its content.
 	VPCRaw
-	// Raw is the message alone, unchanged except for one trailing newline.
+	// Raw is the message alone, as it is, without one trailing newline.
 	Raw
 )
 

@@ -18,8 +18,8 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 var formatNames = map[Format]string{Others: "Others", VPCJSON: "VPC-JSON", VPCRaw: "VPC-RAW", Raw: "RAW"}
 
-// Each file of testdata/events is a payload, decoded. Its golden file tells
-// what becomes of it under all options, those with the same outcome together.
+// Each file of testdata/events is a decoded payload. Its golden file holds the
+// records under all options, grouped by outcome.
 func TestGolden(t *testing.T) {
 	files, err := filepath.Glob("../testdata/events/*.json")
 	if err != nil || len(files) == 0 {
@@ -126,8 +126,8 @@ const (
 	stamp = "2016-11-10T23:11:54.523Z"
 )
 
-// The vectors of record-format, as Sumo's function makes them where that is no
-// flaw.
+// The test vectors of the record format: what Sumo's function writes, except for its
+// flaws.
 func TestRecordVectors(t *testing.T) {
 	for _, tt := range []struct{ message, want string }{
 		{stamp + "\t" + id + "\tINFO\tsome message\n", `"message":"some message","requestID":"` + id + `","level":"INFO"`},

@@ -28,10 +28,7 @@ func account(t *testing.T) *sqstest.Server {
 	server.Add(sqstest.Config{Name: "dead", DeadLetter: "quarantine", MaxReceives: 100})
 	api := httptest.NewServer(server)
 	t.Cleanup(api.Close)
-	for name, value := range map[string]string{"AWS_ENDPOINT_URL_SQS": api.URL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret",
-		"AWS_CONFIG_FILE": "/nowhere", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere", "AWS_PROFILE": ""} {
-		t.Setenv(name, value)
-	}
+	setAWS(t, api.URL)
 	return server
 }
 
@@ -47,7 +44,8 @@ func send(t *testing.T, server *sqstest.Server, queue, body string, attributes m
 	}
 }
 
-func letter(group string, lines ...string) string {
+// message is the body of one with a log event for each line.
+func message(group string, lines ...string) string {
 	var events []map[string]any
 	for i, l := range lines {
 		events = append(events, map[string]any{"id": fmt.Sprint(i), "timestamp": i, "message": l})
@@ -56,53 +54,66 @@ func letter(group string, lines ...string) string {
 	return string(transform.Pack(doc))
 }
 
-// command runs sumoship and returns what it wrote.
-func command(t *testing.T, variables map[string]string, args ...string) (status int, out, errs string) {
-	t.Helper()
-	var o, e bytes.Buffer
-	status = run(t.Context(), args, streams{strings.NewReader(""), &o, &e, func(name string) string { return variables[name] }})
-	return status, o.String(), e.String()
-}
-
-func TestDLQStatusPeekAndDryRunLeaveTheQueueAsItIs(t *testing.T) {
+// twoMessages puts a message into each queue, and one that cannot be read into
+// the dead-letter queue. What only looks must leave them as they are.
+func twoMessages(t *testing.T) {
 	server := account(t)
-	send(t, server, "dead", letter("/ecs/shop", "a", " ", "b"), map[string]string{"ErrorClass": "unavailable", "ErrorMessage": "unavailable: the source answered 503", "Attempts": "2"})
+	send(t, server, "dead", message("/ecs/shop", "a", " ", "b"),
+		map[string]string{"ErrorClass": "unavailable", "ErrorMessage": "unavailable: the source answered 503", "Attempts": "2"})
 	send(t, server, "dead", "garbage", nil)
 	send(t, server, "quarantine", "garbage", nil)
+	t.Cleanup(func() {
+		if n := len(server.Messages("dead")); n != 2 {
+			t.Errorf("%d messages are left of 2", n)
+		}
+		for _, m := range server.Messages("dead") {
+			if m.VisibleAt.After(m.Sent.Add(20 * time.Second)) {
+				t.Errorf("message %s is not visible until %v", m.ID, m.VisibleAt)
+			}
+		}
+	})
+}
 
+func TestDLQStatus(t *testing.T) {
+	twoMessages(t)
 	status, out, errs := command(t, nil, "dlq", "status", "--queue", "dead")
-	if status != 0 || !strings.Contains(out, "depth       2   2 visible") || !strings.Contains(out, "quarantine  1   in quarantine, after 100 receives") || !strings.Contains(out, "of 2 messages received") {
-		t.Errorf("status %d\n%s%s", status, out, errs)
+	if status != exitOK {
+		t.Errorf("status %d: %s", status, errs)
 	}
+	mentions(t, out, "depth       2     2 visible", "of 2 messages received", "quarantine  1     in quarantine, after 100 receives")
+
 	status, out, errs = command(t, map[string]string{"TASK_QUEUE_URL": "http://sqs/123456789012/dead"}, "dlq", "status", "--json")
 	var s struct{ Depth, QuarantineDepth int }
-	if err := json.Unmarshal([]byte(out), &s); err != nil || status != 0 || s.Depth != 2 || s.QuarantineDepth != 1 {
+	if err := json.Unmarshal([]byte(out), &s); err != nil || status != exitOK || s.Depth != 2 || s.QuarantineDepth != 1 {
 		t.Errorf("status %d: %v %s%s", status, err, out, errs)
 	}
-	status, out, errs = command(t, nil, "dlq", "peek", "--queue", "dead", "-n", "5")
-	if status != 0 || !strings.Contains(out, "/ecs/shop  3 ") || !strings.Contains(out, "unavailable the source answered 503") || !strings.Contains(out, "undecodable decode event") {
-		t.Errorf("status %d\n%s%s", status, out, errs)
+}
+
+func TestDLQPeek(t *testing.T) {
+	twoMessages(t)
+	status, out, errs := command(t, nil, "dlq", "peek", "--queue", "dead", "-n", "5")
+	if status != exitOK {
+		t.Errorf("status %d: %s", status, errs)
 	}
+	mentions(t, out, "/ecs/shop  3 ", "unavailable the source answered 503", "undecodable decode event")
+
 	status, out, _ = command(t, nil, "dlq", "peek", "--queue", "dead", "-n", "1", "--json")
 	var rows []struct {
 		LogGroup         string
 		Events, Attempts int
 	}
-	if err := json.Unmarshal([]byte(out), &rows); err != nil || status != 0 || len(rows) != 1 || rows[0].Events != 3 || rows[0].Attempts != 2 {
+	if err := json.Unmarshal([]byte(out), &rows); err != nil || status != exitOK || len(rows) != 1 || rows[0].Events != 3 || rows[0].Attempts != 2 {
 		t.Errorf("status %d: %v %s", status, err, out)
 	}
-	status, out, errs = command(t, map[string]string{"SUMO_ENDPOINT": "https://example.com/SECRET"}, "dlq", "replay", "--queue", "dead", "--dry-run")
-	if status != 0 || !strings.Contains(out, "/ecs/shop  3       2 ") || !strings.Contains(out, "1 message would be sent, 1 unreadable would be quarantined. Nothing was sent.") {
-		t.Errorf("status %d\n%s%s", status, out, errs)
+}
+
+func TestDLQDryRun(t *testing.T) {
+	twoMessages(t)
+	status, out, errs := command(t, map[string]string{"SUMO_ENDPOINT": "https://example.com/SECRET"}, "dlq", "replay", "--queue", "dead", "--dry-run")
+	if status != exitOK {
+		t.Errorf("status %d: %s", status, errs)
 	}
-	if n := len(server.Messages("dead")); n != 2 {
-		t.Errorf("%d messages are left of 2", n)
-	}
-	for _, m := range server.Messages("dead") { // all can be seen again at once
-		if m.VisibleAt.After(m.Sent.Add(20_000_000_000)) {
-			t.Errorf("message %s is away until %v", m.ID, m.VisibleAt)
-		}
-	}
+	mentions(t, out, "/ecs/shop       3        2 ", "1 message would be sent, 1 unreadable would be quarantined. Nothing was sent.")
 }
 
 func TestDLQReplayDeliversAndQuarantines(t *testing.T) {
@@ -114,7 +125,7 @@ func TestDLQReplayDeliversAndQuarantines(t *testing.T) {
 	}
 	defer stop()
 	for i := range 30 {
-		send(t, server, "dead", letter("/ecs/shop", fmt.Sprint("line ", i)), nil)
+		send(t, server, "dead", message("/ecs/shop", fmt.Sprint("line ", i)), nil)
 	}
 	send(t, server, "dead", "garbage", nil)
 	status, out, errs := command(t, nil, "dlq", "replay", "--queue", "dead", "--endpoint", url)
@@ -136,7 +147,7 @@ func TestDLQReplayDeliversAndQuarantines(t *testing.T) {
 func TestDLQReplayDuringAnOutage(t *testing.T) {
 	server := account(t)
 	for range 5 {
-		send(t, server, "dead", letter("/ecs/shop", "a"), nil)
+		send(t, server, "dead", message("/ecs/shop", "a"), nil)
 	}
 	variables := map[string]string{"NUMBER_OF_RETRIES": "0", "SUMO_ENDPOINT": "http://127.0.0.1:1/SECRET"}
 	status, out, errs := command(t, variables, "dlq", "replay", "--queue", "dead", "--workers", "1", "--json")
@@ -158,7 +169,7 @@ func TestDLQReplayInterrupted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stop()
-	send(t, server, "dead", letter("/ecs/shop", "a"), nil)
+	send(t, server, "dead", message("/ecs/shop", "a"), nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		for len(source.Requests()) == 0 {
@@ -167,7 +178,8 @@ func TestDLQReplayInterrupted(t *testing.T) {
 		cancel()
 	}()
 	var out, errs bytes.Buffer
-	status := run(ctx, []string{"dlq", "replay", "--queue", "dead", "--endpoint", url}, streams{strings.NewReader(""), &out, &errs, func(string) string { return "" }})
+	status := run(ctx, []string{"dlq", "replay", "--queue", "dead", "--endpoint", url},
+		streams{strings.NewReader(""), &out, &errs, func(string) string { return "" }})
 	if status != exitFound || len(server.Messages("dead")) != 1 {
 		t.Errorf("status %d, %d left\n%s%s", status, len(server.Messages("dead")), out.String(), errs.String())
 	}

@@ -13,7 +13,7 @@ import (
 	"sumoship/deploy/service"
 )
 
-// documented holds what stands between two marks of a page to what the program
+// documented holds the text between two marks of a page to what the program
 // says. -update writes it.
 func documented(t *testing.T, page, mark, want string) {
 	t.Helper()
@@ -52,7 +52,8 @@ func ruleTable(rules []finding.Rule) string {
 		if r.Refusal != "" {
 			says += " ECS: " + r.Refusal
 		}
-		fmt.Fprintf(&b, "| <a id=\"%s\"></a>`%s` | %s | %s | %s | %s | %s |\n", r.ID, r.ID, r.Severity, cell.Replace(says), cell.Replace(r.Help.String()), cell.Replace(r.Allow), cell.Replace(r.Source))
+		fmt.Fprintf(&b, "| <a id=\"%s\"></a>`%s` | %s | %s | %s | %s | %s |\n", r.ID, r.ID, r.Severity,
+			cell.Replace(says), cell.Replace(r.Help.String()), cell.Replace(r.Allow), cell.Replace(r.Source))
 	}
 	return b.String()
 }

@@ -27,19 +27,19 @@ type fargateCheckCmd struct {
 }
 
 func (c *fargateCheckCmd) Help() string {
-	return `On a definition that names FARGATE, errors are what Amazon ECS would refuse; on
+	return `In a definition that names FARGATE, errors are what Amazon ECS would refuse; in
 any other, what convert would refuse. Warnings and infos are what convert would
-change, and what would work otherwise on Fargate.
+change, and what works differently on Fargate.
 
-A directory is searched for *.json, *.yaml, *.yml and *.template, but not its
-node_modules and directories whose names begin with a dot. Files in it that hold
-no task definition are skipped and counted. All task definitions of a template
-are checked, unless --resource names one.
+A directory is searched for *.json, *.yaml, *.yml and *.template, except in
+node_modules and in directories whose names begin with a dot. Files without a task
+definition are skipped and counted. All task definitions of a template are
+checked, unless --resource names one.
 
   sumoship fargate check shop.json
   sumoship fargate check deploy/ --findings sarif --report findings.sarif
 
-Exit status: 0 fine, 1 findings at or above --fail-on, 2 the command is wrong or
+Exit status: 0 no findings that count, 1 findings at or above --fail-on, 2 the command is wrong or
 an input cannot be read, 3 AWS refused.`
 }
 
@@ -48,8 +48,8 @@ func (c *fargateCheckCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	// Each input is read, checked and forgotten by one worker; only what was
-	// found stays.
+	// One worker reads, checks and forgets each input: memory holds only the
+	// findings.
 	found := make([]outcome, len(inputs))
 	bar := newBar(len(inputs), "checking", s.err)
 	var workers errgroup.Group
@@ -63,7 +63,7 @@ func (c *fargateCheckCmd) Run(ctx context.Context, s streams) error {
 			return nil
 		})
 	}
-	workers.Wait()
+	_ = workers.Wait() // they return no error
 	bar.Finish()
 	if ctx.Err() != nil {
 		return exit{exitFound, errors.New("interrupted")}
@@ -94,11 +94,11 @@ func (c *fargateCheckCmd) Run(ctx context.Context, s streams) error {
 	return c.status(report)
 }
 
-// candidate is an input that is not read yet.
+// candidate is an input that may not have been read yet.
 type candidate struct {
 	input
 	read  bool // input holds the document
-	maybe bool // found in a directory: it need not be a task definition
+	maybe bool // found in a directory: it may not be a task definition
 }
 
 // inputs are those that the arguments name, each once, in order.
@@ -145,7 +145,8 @@ func (c *fargateCheckCmd) inputs(ctx context.Context, s streams) ([]candidate, e
 	return list, nil
 }
 
-// search finds what may hold task definitions below a directory, in order.
+// search adds the files below a directory that may hold task definitions, in
+// order.
 func search(root string, add func(name string, maybe bool)) error {
 	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		switch {
@@ -156,7 +157,7 @@ func search(root string, add func(name string, maybe bool)) error {
 				return fs.SkipDir
 			}
 		case slices.Contains([]string{".json", ".yaml", ".yml", ".template"}, strings.ToLower(filepath.Ext(path))):
-			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() { // d is a link, perhaps to a directory or to nothing
+			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() { // d may be a link, to a directory or to nothing
 				add(path, true)
 			}
 		}
@@ -164,10 +165,10 @@ func search(root string, add func(name string, maybe bool)) error {
 	})
 }
 
-// outcome is what came of an input.
+// outcome is the result for an input.
 type outcome struct {
 	inputs  []finding.Input
-	skipped bool  // it holds no task definition, and need not
+	skipped bool  // a file of a directory, without a task definition
 	usage   error // the flags are wrong
 }
 
@@ -197,7 +198,7 @@ func (c *fargateCheckCmd) check(s streams, in candidate) outcome {
 	for _, d := range documents {
 		findings, err := fargate.Check(d, c.options(in.region))
 		if err != nil {
-			return outcome{usage: wrongOption(err)}
+			return outcome{usage: exit{exitUsage, err}}
 		}
 		o.inputs = append(o.inputs, finding.Input{Name: in.name, Resource: d.Resource(), Findings: findings})
 	}
@@ -208,9 +209,9 @@ func unreadable(name string, err error) outcome {
 	return outcome{inputs: []finding.Input{{Name: name, Err: err}}}
 }
 
-// promising reports whether a text speaks of task definitions at all. It spares
-// reading the many other files of a repository, and complaints about those that
-// are JSON with comments, YAML of many documents, or templates of templates.
+// promising reports whether a text mentions task definitions at all. The other
+// files of a repository are not parsed, so that JSON with comments, YAML of many
+// documents or templates of templates are not reported as errors.
 func promising(doc []byte) bool {
 	for _, word := range []string{"ontainerDefinitions", "AWS::ECS::TaskDefinition", `"taskDefinition"`, "equiresCompatibilities", `"networkMode"`} {
 		if bytes.Contains(doc, []byte(word)) {

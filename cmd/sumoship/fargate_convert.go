@@ -1,144 +1,26 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"fmt"
-	"io"
-	"slices"
-	"strings"
 
-	"github.com/aymanbagabas/go-udiff"
-
-	"sumoship/deploy/fargate"
 	"sumoship/deploy/finding"
-	"sumoship/deploy/taskdef"
 )
-
-// conversionFlags are what convert and diff have in common.
-type conversionFlags struct {
-	fileArg
-	inputFlags
-	ruleFlags
-	Format string `help:"Shape of the output: that of the input (same), the JSON that Amazon ECS takes (ecs), or a CloudFormation template with the task definition alone (cfn)." enum:"same,ecs,cfn" default:"same"`
-}
-
-// conversion is a definition before and after.
-type conversion struct {
-	name          string
-	before, after []byte
-	findings      []finding.Finding
-}
-
-func (f *conversionFlags) convert(ctx context.Context, s streams) (conversion, error) {
-	in, err := f.one(ctx, s, f.File, f.Region)
-	if err != nil {
-		return conversion{}, err
-	}
-	d, err := f.document(in)
-	if err != nil {
-		return conversion{}, err
-	}
-	c := conversion{name: in.name, before: f.render(d)}
-	if c.findings, err = fargate.Convert(d, f.options(in.region)); err != nil {
-		return conversion{}, wrongOption(err)
-	}
-	c.after = f.render(d)
-	return c, nil
-}
-
-func (f *conversionFlags) render(d *taskdef.Document) []byte {
-	switch f.Format {
-	case "ecs":
-		return d.ECS()
-	case "cfn":
-		return d.CloudFormation()
-	}
-	return d.Bytes()
-}
-
-// refused tells why a conversion must not be written, nil if it may be.
-func (c conversion) refused() error {
-	mayAllow := map[string]bool{}
-	for _, rule := range fargate.Rules() {
-		mayAllow[rule.ID] = rule.Allow != ""
-	}
-	var ids []string
-	n, allow := 0, ""
-	for _, f := range c.findings {
-		if f.Severity != finding.Error {
-			continue
-		}
-		n++
-		if slices.Contains(ids, f.ID) {
-			continue
-		}
-		ids = append(ids, f.ID)
-		if mayAllow[f.ID] {
-			allow += " --allow " + f.ID
-		}
-	}
-	if n == 0 {
-		return nil
-	}
-	help := "Do what the help of each says"
-	if allow != "" {
-		help += ", or accept what it warns of with" + allow
-	}
-	return fmt.Errorf("%s is not converted: %s (%s)\nsumoship: %s", c.name, count(n, "error"), strings.Join(ids, ", "), help)
-}
-
-// diff is the conversion as a unified diff, which patch takes.
-func (c conversion) diff() string {
-	before, after := c.before, c.after
-	if line := bytes.IndexByte(before, '\n'); line < 0 || line == len(before)-1 {
-		before, after = indent(before), indent(after) // one line would be one change
-	}
-	return udiff.Unified(c.name, c.name, string(before), string(after))
-}
-
-// writeDiff writes a diff, with colours if w is a terminal that has them.
-func writeDiff(w io.Writer, s streams, diff string) error {
-	if !terminalStyle(w, s.getenv).Colour {
-		_, err := io.WriteString(w, diff)
-		return err
-	}
-	var b strings.Builder
-	for line := range strings.Lines(diff) {
-		text := strings.TrimSuffix(line, "\n")
-		switch {
-		case strings.HasPrefix(line, "--- "), strings.HasPrefix(line, "+++ "):
-			text = "\x1b[1m" + text + "\x1b[0m"
-		case strings.HasPrefix(line, "@@"):
-			text = "\x1b[36m" + text + "\x1b[0m"
-		case strings.HasPrefix(line, "-"):
-			text = "\x1b[31m" + text + "\x1b[0m"
-		case strings.HasPrefix(line, "+"):
-			text = "\x1b[32m" + text + "\x1b[0m"
-		}
-		b.WriteString(text)
-		b.WriteString(line[len(strings.TrimSuffix(line, "\n")):])
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
-}
 
 type fargateConvertCmd struct {
 	conversionFlags
 	reportFlags
-	Out  string `short:"o" help:"Write to this file instead of standard output; it can be that of the input." placeholder:"FILE"`
+	Out  string `short:"o" help:"Write to this file instead of standard output; it may be the input." placeholder:"FILE"`
 	Diff bool   `help:"Write a unified diff instead of the definition."`
 }
 
 func (c *fargateConvertCmd) Help() string {
 	return `The output has the shape of the input, and every byte that no rule had to change;
-only the members that ECS adds to a registered definition go. Each change is a
-finding. Findings go to standard error, or to --report FILE; with -o FILE, JSON
-and SARIF go to standard output.
+only the members that ECS adds to a registered definition are removed. Each change
+is a finding. Findings go to standard error, or to --report FILE; with -o FILE,
+JSON and SARIF go to standard output.
 
-What would change the meaning of the definition is refused: then nothing is
-written, and --allow ID takes the change after all. The ids are explained in
-docs/fargate.md.
+A change to the meaning of the definition is refused: nothing is written, unless
+--allow ID accepts the change. docs/fargate.md explains the IDs.
 
   sumoship fargate convert shop.json -o shop-fargate.json
   sumoship fargate convert --from-ecs shop:7 --diff
@@ -149,13 +31,9 @@ command or its input is wrong, 3 AWS refused.`
 }
 
 func (c *fargateConvertCmd) Run(ctx context.Context, s streams) error {
-	// Where the findings go: not to where the definition goes.
-	findings := s.err
-	if c.Findings != "text" && c.Report == "" {
-		if c.Out == "" {
-			return usage("--findings %s: standard output is for the definition; give --report FILE too, or -o FILE for the definition", c.Findings)
-		}
-		findings = s.out
+	findings, err := c.place(s, "definition", c.Out)
+	if err != nil {
+		return err
 	}
 	conversion, err := c.convert(ctx, s)
 	if err != nil {
@@ -172,7 +50,7 @@ func (c *fargateConvertCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	switch {
-	case refused != nil && garbled(conversion.findings):
+	case refused != nil && malformed(conversion.findings):
 		return exit{exitUsage, refused}
 	case refused != nil:
 		return exit{exitFound, refused}
@@ -189,9 +67,5 @@ func (c *fargateConvertCmd) write(s streams, done conversion) error {
 		}
 		result = []byte(done.diff())
 	}
-	if c.Out != "" {
-		return writeFile(c.Out, result)
-	}
-	_, err := s.out.Write(result)
-	return err
+	return writeResult(s, c.Out, result)
 }

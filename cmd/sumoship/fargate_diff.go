@@ -8,9 +8,9 @@ import (
 type fargateDiffCmd struct{ conversionFlags }
 
 func (c *fargateDiffCmd) Help() string {
-	return `A unified diff from the task definition to what convert would write, with
-colours on a terminal. A definition that stands on one line is indented for it.
-What convert would refuse is in the diff too, and is told on standard error.
+	return `Writes a unified diff from the task definition to what convert would write, in
+colour on a terminal. A definition on one line is indented first. Changes that
+convert would refuse are in the diff too, and named on standard error.
 
 Exit status: 0, whether or not there is a difference, 2 if the command or its
 input is wrong, 3 if AWS refused.`
@@ -25,7 +25,7 @@ func (c *fargateDiffCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	if err := conversion.refused(); err != nil {
-		if garbled(conversion.findings) {
+		if malformed(conversion.findings) {
 			return exit{exitUsage, err}
 		}
 		fmt.Fprintf(s.err, "sumoship: %v\n", err)

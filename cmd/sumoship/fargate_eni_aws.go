@@ -15,15 +15,12 @@ import (
 	"sumoship/deploy/eni"
 )
 
-// survey asks ECS for the active container instances of the cluster: those that
-// drain take no more tasks.
+// survey counts the active container instances of the cluster: draining ones take
+// no more tasks.
 func (c *fargateENICmd) survey(ctx context.Context) (*eni.Cluster, error) {
-	cfg, err := c.load(ctx)
+	cfg, err := c.loadRegion(ctx)
 	if err != nil {
 		return nil, err
-	}
-	if cfg.Region == "" {
-		return nil, usage("which Region? Give --region or set AWS_REGION")
 	}
 	instances, err := containerInstances(ctx, ecs.NewFromConfig(cfg), c.Cluster)
 	if err != nil {
@@ -44,7 +41,8 @@ func containerInstances(ctx context.Context, client *ecs.Client, cluster string)
 		}
 		// A page has at most 100, as many as can be described at once.
 		if len(page.ContainerInstanceArns) > 0 {
-			described, err := client.DescribeContainerInstances(ctx, &ecs.DescribeContainerInstancesInput{Cluster: &cluster, ContainerInstances: page.ContainerInstanceArns})
+			described, err := client.DescribeContainerInstances(ctx,
+				&ecs.DescribeContainerInstancesInput{Cluster: &cluster, ContainerInstances: page.ContainerInstanceArns})
 			if err != nil {
 				return nil, err
 			}
@@ -77,18 +75,18 @@ func newCluster(name string, described []ecstypes.ContainerInstance) *eni.Cluste
 	return eni.NewCluster(name, instances)
 }
 
-// Why EC2 has not told how many interfaces a type has.
+// Why EC2 did not say how many interfaces a type has.
 var (
 	errNotAsked = errors.New("EC2 was not asked: there are no AWS credentials, or no Region")
 	errNotKnown = errors.New("EC2 does not know it in this Region either")
 )
 
-// credentialsWait is how long credentials are looked for. Where there are none
-// the SDK's last resort is a metadata service that does not answer.
+// credentialsWait bounds the search for credentials: the SDK's last resort is a
+// metadata service, which outside of EC2 does not answer.
 const credentialsWait = 2 * time.Second
 
-// askEC2 tells how many interfaces each of the types can have, or why it does not
-// know that of those which are not in the result.
+// askEC2 returns how many interfaces each of the types can have, and why the
+// result lacks those that it lacks.
 func (c *fargateENICmd) askEC2(ctx context.Context, types []string) (interfaces map[string]int, why error) {
 	cfg, err := c.load(ctx)
 	if err != nil {
@@ -102,8 +100,7 @@ func (c *fargateENICmd) askEC2(ctx context.Context, types []string) (interfaces 
 	if _, err := cfg.Credentials.Retrieve(waiting); err != nil {
 		return nil, errNotAsked
 	}
-	// By a filter: asked for by name, one wrong type would spoil the answer for
-	// all.
+	// By a filter: by name, one unknown type would fail the call for all.
 	filter := ec2types.Filter{Name: aws.String("instance-type"), Values: types}
 	interfaces = map[string]int{}
 	client := ec2.NewFromConfig(cfg)

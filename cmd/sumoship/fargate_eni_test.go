@@ -20,15 +20,6 @@ import (
 	"sumoship/deploy/eni"
 )
 
-// atEndpoint makes the SDK talk to an endpoint of the test's, with credentials.
-func atEndpoint(t *testing.T, url string) {
-	t.Helper()
-	for name, value := range map[string]string{"AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret",
-		"AWS_CONFIG_FILE": "/nowhere", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere", "AWS_PROFILE": "", "AWS_MAX_ATTEMPTS": "1"} {
-		t.Setenv(name, value)
-	}
-}
-
 // A cluster of moto's: three types, one instance with a trunk, a type that only
 // EC2 knows.
 func TestENIOfAClusterOnMoto(t *testing.T) {
@@ -43,7 +34,10 @@ func TestENIOfAClusterOnMoto(t *testing.T) {
 	}
 	var trunked string
 	for _, name := range []string{"c5.large", "c5.large", "t3.large", "hpc6a.48xlarge"} {
-		run, err := computers.RunInstances(t.Context(), &ec2.RunInstancesInput{ImageId: aws.String("ami-760aaa0f" /* Amazon Linux, of moto's */), InstanceType: ec2types.InstanceType(name), MinCount: aws.Int32(1), MaxCount: aws.Int32(1)})
+		run, err := computers.RunInstances(t.Context(), &ec2.RunInstancesInput{
+			ImageId:      aws.String("ami-760aaa0f"), // Amazon Linux, of moto's
+			InstanceType: ec2types.InstanceType(name), MinCount: aws.Int32(1), MaxCount: aws.Int32(1),
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,7 +51,8 @@ func TestENIOfAClusterOnMoto(t *testing.T) {
 		}
 	}
 	if _, err := containers.PutAttributes(t.Context(), &ecs.PutAttributesInput{Cluster: aws.String("shop"), Attributes: []ecstypes.Attribute{{
-		Name: aws.String("ecs.awsvpc-trunk-id"), Value: aws.String("trunk"), TargetType: ecstypes.TargetTypeContainerInstance, TargetId: aws.String(trunked[strings.LastIndex(trunked, "/")+1:]),
+		Name: aws.String("ecs.awsvpc-trunk-id"), Value: aws.String("trunk"),
+		TargetType: ecstypes.TargetTypeContainerInstance, TargetId: aws.String(trunked[strings.LastIndex(trunked, "/")+1:]),
 	}}}); err != nil {
 		t.Fatal(err)
 	}
@@ -75,13 +70,13 @@ Fargate         any    any            none              none
 cluster shop
 
 INSTANCE TYPE   INSTANCES  WITH A TRUNK  TASKS  ALL WITH TRUNKS
-c5.large        2          1             12     20
-hpc6a.48xlarge  1          0             1      1
-t3.large        1          0             2      2
-in all          4          1             15     23
+c5.large                2             1     12               20
+hpc6a.48xlarge          1             0      1                1
+t3.large                1             0      2                2
+in all                  4             1     15               23
 `
 	if !strings.HasPrefix(out, want) || !strings.Contains(out, "hpc6a.48xlarge: not in the table of ") {
-		t.Error(cmp.Diff(want, out))
+		t.Errorf("-want +got:\n%s", cmp.Diff(want, out))
 	}
 	status, out, errs = command(t, nil, "fargate", "eni", "--cluster", "shop", "--tasks", "20", "--trunking")
 	if status != exitOK || errs != "" || !strings.Contains(out, "--attribute-name ecs.awsvpc-trunk-id --cluster shop\n") {
@@ -94,7 +89,8 @@ in all          4          1             15     23
 		t.Errorf("status %d: %s%s", status, out, errs)
 	}
 	status, out, errs = command(t, nil, "fargate", "eni", "--instance-type", "hpc6a.48xlarge,c5.larg")
-	if status != exitUsage || out != "" || !strings.Contains(errs, `"c5.larg" is not in the table`) || strings.Contains(errs, "hpc6a") || !strings.HasSuffix(errs, "\nEC2 does not know it in this Region either\n") {
+	if status != exitUsage || out != "" || !strings.Contains(errs, `"c5.larg" is not in the table`) ||
+		strings.Contains(errs, "hpc6a") || !strings.HasSuffix(errs, "\nEC2 does not know it in this Region either\n") {
 		t.Errorf("status %d: %s%s", status, out, errs)
 	}
 }
@@ -180,7 +176,8 @@ func TestENIOfAMixedCluster(t *testing.T) {
 	f.add(2, "ecs.os-type", "linux")
 	api := httptest.NewServer(f)
 	defer api.Close()
-	atEndpoint(t, api.URL)
+	setAWS(t, api.URL)
+	t.Setenv("AWS_MAX_ATTEMPTS", "1")
 
 	status, out, errs := command(t, nil, "fargate", "eni", "--cluster", "shop", "--instance-type", "c5.large", "--tasks", "42", "--json")
 	var got eni.Report
@@ -212,7 +209,7 @@ func TestENIOfAMixedCluster(t *testing.T) {
 
 	status, out, errs = command(t, nil, "fargate", "eni", "--cluster", "shop", "--tasks", "43")
 	if status != exitFound || !strings.Contains(errs, "cluster shop holds 42 awsvpc tasks, 1 too few for 43") ||
-		!strings.Contains(out, "m5.large (Windows)  2 ") || !strings.Contains(out, "Not counted: 2 instances outside of EC2") {
+		!strings.Contains(out, "m5.large (Windows)          2 ") || !strings.Contains(out, "Not counted: 2 instances outside of EC2") {
 		t.Errorf("status %d: %s%s", status, out, errs)
 	}
 	if status, out, errs := command(t, nil, "fargate", "eni", "--instance-type", "x9.huge"); status != exitAWS || out != "" ||
@@ -221,11 +218,13 @@ func TestENIOfAMixedCluster(t *testing.T) {
 	}
 
 	f.instances, f.gone = nil, nil
-	if status, out, errs := command(t, nil, "fargate", "eni", "--cluster", "empty", "--json"); status != exitOK || !strings.Contains(out, `"types":[],"cluster":{"name":"empty","instances":[],"tasks":0,`) {
+	if status, out, errs := command(t, nil, "fargate", "eni", "--cluster", "empty", "--json"); status != exitOK ||
+		!strings.Contains(out, `"types":[],"cluster":{"name":"empty","instances":[],"tasks":0,`) {
 		t.Errorf("status %d: %s%s", status, out, errs)
 	}
 	f.refuse = "ClusterNotFoundException"
-	if status, out, errs := command(t, nil, "fargate", "eni", "--cluster", "nowhere"); status != exitAWS || out != "" || !strings.Contains(errs, "cluster nowhere: ") || !strings.Contains(errs, "ClusterNotFoundException") {
+	if status, out, errs := command(t, nil, "fargate", "eni", "--cluster", "nowhere"); status != exitAWS || out != "" ||
+		!strings.Contains(errs, "cluster nowhere: ") || !strings.Contains(errs, "ClusterNotFoundException") {
 		t.Errorf("status %d: %s%s", status, out, errs)
 	}
 }

@@ -7,24 +7,23 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"sumoship/deploy/fargate"
 	"sumoship/deploy/finding"
 )
 
 type fargateExplainCmd struct {
-	What string `arg:"" optional:"" placeholder:"MODE|FILE" help:"A network mode (none, bridge, host or awsvpc), or a task definition in any shape that convert takes; - is standard input. Without it, all modes."`
+	What string `arg:"" optional:"" placeholder:"MODE|FILE" help:"A network mode (none, bridge, host or awsvpc), or a task definition in any shape that convert reads; - is standard input. Default: all modes."`
 	inputFlags
 	ruleFlags
 	JSON bool `name:"json" help:"Write the result as JSON."`
 }
 
 func (c *fargateExplainCmd) Help() string {
-	return `Tells what a network mode means for ports, addresses, isolation, performance and
-security groups, and what becomes of it on Fargate. Of a task definition it
-explains the mode, and tells where each port is reached before and after, and what
-else changes in its network; check tells the rest.
+	return `Explains what a network mode means for ports, addresses, isolation, performance
+and security groups, and what replaces it on Fargate. For a task definition it
+explains the mode, and shows where each port is reached before and after, and what
+else changes in its network; check reports the rest.
 
   sumoship fargate explain bridge
   sumoship fargate explain shop.json
@@ -44,7 +43,7 @@ func (c *fargateExplainCmd) Run(ctx context.Context, s streams) error {
 	in, err := c.one(ctx, s, c.What, c.Region)
 	if err != nil {
 		if e, ok := errors.AsType[exit](err); ok && errors.Is(e.err, fs.ErrNotExist) {
-			return usage("%q is no network mode (none, bridge, host, awsvpc), and there is no file of this name", c.What)
+			return usage("%q is not a network mode (none, bridge, host, awsvpc), and no file has this name", c.What)
 		}
 		return err
 	}
@@ -54,7 +53,7 @@ func (c *fargateExplainCmd) Run(ctx context.Context, s streams) error {
 	}
 	move, err := fargate.NewMove(d, c.options(in.region))
 	if err != nil {
-		return wrongOption(err)
+		return exit{exitUsage, err}
 	}
 	mode = slices.IndexFunc(modes, func(m fargate.NetworkMode) bool { return m.Name == move.Mode })
 	if c.JSON {
@@ -73,7 +72,7 @@ func (c *fargateExplainCmd) Run(ctx context.Context, s streams) error {
 			return err
 		}
 	} else {
-		fmt.Fprintf(s.out, "The network mode, %s, is known only when it is deployed.\n", move.Mode)
+		fmt.Fprintf(s.out, "The network mode, %s, is known only at deployment.\n", move.Mode)
 	}
 	return writeMove(s, in.name, move, style)
 }
@@ -93,21 +92,20 @@ func (c *fargateExplainCmd) modes(s streams, modes []fargate.NetworkMode) error 
 	return nil
 }
 
-// writeMove tells what changes in a definition.
+// writeMove shows what changes in the network of a definition.
 func writeMove(s streams, name string, move *fargate.Move, style finding.Style) error {
 	how := ""
 	if move.Default {
-		how = ", the default: it names none"
+		how = ", the default"
 	}
 	fmt.Fprintf(s.out, "\n%s has network mode %s%s.\n", name, move.Mode, how)
 	if len(move.Ports) > 0 {
-		fmt.Fprintln(s.out)
-		w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "CONTAINER\tREACHED TODAY AT\tON FARGATE AT")
+		var rows []row
 		for _, p := range move.Ports {
-			fmt.Fprintf(w, "%s\t%s\t%s\n", p.Container, p.Before, p.After)
+			rows = append(rows, row{p.Container, p.Before, p.After})
 		}
-		if err := w.Flush(); err != nil {
+		fmt.Fprintln(s.out)
+		if err := writeTable(s.out, row{"CONTAINER", "REACHED TODAY AT", "ON FARGATE AT"}, rows); err != nil {
 			return err
 		}
 	}
@@ -121,7 +119,7 @@ func writeMove(s streams, name string, move *fargate.Move, style finding.Style) 
 		}
 	}
 	if move.Others > 0 {
-		fmt.Fprintf(s.out, "There are %s besides, which are not about the network: sumoship fargate check %s\n", count(move.Others, "finding"), name)
+		fmt.Fprintf(s.out, "There are %s that are not about the network: sumoship fargate check %s\n", count(move.Others, "finding"), name)
 	}
 	return nil
 }

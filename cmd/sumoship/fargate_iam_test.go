@@ -12,6 +12,7 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/google/go-cmp/cmp"
 
 	"sumoship/function/awstest/moto"
 )
@@ -37,7 +38,8 @@ const secretShop = `{
         {"name": "COLOR", "valueFrom": "/shop/color"}
       ],
       "environmentFiles": [{"type": "s3", "value": "arn:aws:s3:::shop-config/web.env"}],
-      "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "/ecs/shop", "awslogs-region": "eu-west-1", "awslogs-stream-prefix": "ecs", "awslogs-create-group": "true"}}
+      "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "/ecs/shop", "awslogs-region": "eu-west-1",
+        "awslogs-stream-prefix": "ecs", "awslogs-create-group": "true"}}
     },
     {
       "name": "proxy",
@@ -110,10 +112,15 @@ func TestRolesPassCfnLint(t *testing.T) {
 	write("ec2.json", ec2Shop)
 	write("plain.json", tomorrowless(t), "--task-allow", "exec")
 	write("list.json", containerList, "--family", "web", "--task-allow", "s3-read:pictures/small")
-	write("secrets.json", secretShop, "--kms-key", "alias/shop", "--kms-key", "01234567-89ab-cdef-0123-456789abcdef",
-		"--task-allow", "sqs-send:orders", "--task-allow", "sqs-consume:orders", "--task-allow", "dynamodb:carts", "--task-allow", "s3-read:pictures", "--task-allow", "s3-write:pictures/new/",
-		"--task-allow", "kms:alias/shop", "--task-allow", "secret:late", "--task-allow", "parameter:/live/*", "--task-allow", "sns:news", "--task-allow", "exec", "--task-allow", "xray", "--task-allow", "metrics:Shop",
-		"--task-allow", "kinesis:s", "--task-allow", "firehose:s", "--task-allow", "events:default", "--task-allow", "lambda:f", "--task-allow", "states:m", "--task-allow", "rds-connect:db-ABC/shop", "--task-allow", "assume:arn:aws:iam::210987654321:role/other")
+	args := []string{"--kms-key", "alias/shop", "--kms-key", "01234567-89ab-cdef-0123-456789abcdef"}
+	for _, grant := range []string{
+		"sqs-send:orders", "sqs-consume:orders", "dynamodb:carts", "s3-read:pictures", "s3-write:pictures/new/", "kms:alias/shop", "secret:late",
+		"parameter:/live/*", "sns:news", "exec", "xray", "metrics:Shop", "kinesis:s", "firehose:s", "events:default", "lambda:f", "states:m",
+		"rds-connect:db-ABC/shop", "assume:arn:aws:iam::210987654321:role/other",
+	} {
+		args = append(args, "--task-allow", grant)
+	}
+	write("secrets.json", secretShop, args...)
 	fragment := write("template.yaml", secretTemplate)
 	_, resources, ok := strings.Cut(fragment, "Resources:\n")
 	if !ok {
@@ -128,15 +135,20 @@ func TestRolesPassCfnLint(t *testing.T) {
 	}
 }
 
-// What ECS describes tells its account and Region.
+// A definition that ECS describes names its account and Region.
 func TestIAMOfWhatECSDescribes(t *testing.T) {
 	startMoto(t)
 	cfg, err := awsconfig.LoadDefaultConfig(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ecs.NewFromConfig(cfg).RegisterTaskDefinition(t.Context(), &ecs.RegisterTaskDefinitionInput{Family: aws.String("shop"), ContainerDefinitions: []ecstypes.ContainerDefinition{
-		{Name: aws.String("web"), Image: aws.String("nginx"), Memory: aws.Int32(128), Secrets: []ecstypes.Secret{{Name: aws.String("S"), ValueFrom: aws.String("color")}}}}}); err != nil {
+	if _, err := ecs.NewFromConfig(cfg).RegisterTaskDefinition(t.Context(), &ecs.RegisterTaskDefinitionInput{
+		Family: aws.String("shop"),
+		ContainerDefinitions: []ecstypes.ContainerDefinition{{
+			Name: aws.String("web"), Image: aws.String("nginx"), Memory: aws.Int32(128),
+			Secrets: []ecstypes.Secret{{Name: aws.String("S"), ValueFrom: aws.String("color")}},
+		}},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	status, out, errs := command(t, nil, "fargate", "iam", "--from-ecs", "shop", "--format", "json")
@@ -155,8 +167,12 @@ func TestIAMOfWhatECSDescribes(t *testing.T) {
 	for _, s := range doc.ExecutionRole.Policy.Statement {
 		resources[s.Sid] = s.Resource
 	}
-	if resources["ReadParameters"] != "arn:aws:ssm:eu-west-1:123456789012:parameter/color" || resources["WriteLogs"] != "arn:aws:logs:eu-west-1:123456789012:log-group:/ecs/shop:log-stream:*" || len(resources) != 2 {
-		t.Errorf("%v", resources)
+	want := map[string]string{
+		"ReadParameters": "arn:aws:ssm:eu-west-1:123456789012:parameter/color",
+		"WriteLogs":      "arn:aws:logs:eu-west-1:123456789012:log-group:/ecs/shop:log-stream:*",
+	}
+	if diff := cmp.Diff(want, resources); diff != "" {
+		t.Errorf("resources (-want +got):\n%s", diff)
 	}
 	for _, n := range doc.Notes {
 		if !strings.Contains(errs, n) {

@@ -6,12 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"text/tabwriter"
+	"maps"
+	"slices"
+	"strings"
 
-	"sumoship/deploy"
 	"sumoship/deploy/cfn"
-	"sumoship/deploy/finding"
-	"sumoship/deploy/service"
 	"sumoship/deploy/subscription"
 )
 
@@ -21,84 +20,136 @@ type fargateLogsCmd struct {
 	ruleFlags
 	Subscribe     string `help:"Subscribe the log groups to this function, the forwarder." placeholder:"FUNCTION-ARN"`
 	FilterPattern string `help:"Deliver only log events that match this filter pattern of CloudWatch Logs." placeholder:"PATTERN"`
-	Retention     int    `help:"Keep log events for this many days. Default: as it is; new log groups keep them for ever." placeholder:"DAYS"`
+	Retention     int    `help:"Keep log events for this many days. Default: no change; new log groups keep them for ever." placeholder:"DAYS"`
 	DryRun        bool   `help:"Show the plan, and change nothing."`
 	Yes           bool   `short:"y" help:"Do not ask."`
 	JSON          bool   `name:"json" help:"Write the result as JSON."`
 }
 
 func (c *fargateLogsCmd) Help() string {
-	return `Makes the log groups that the containers of a task definition log to by awslogs,
+	return `Creates the log groups that the containers of a task definition log to by awslogs,
 sets their retention, lets CloudWatch Logs call the function, and subscribes them
-to it. A definition for EC2 is converted first, as convert would with the same
-flags: its groups are those of the Fargate version.
+to it. A definition for EC2 is converted first, as convert does with the same
+flags: its log groups are those of the Fargate version.
 
-Shows a plan, asks, and carries it out. What is there already is left as it is,
-so it can be run again at any time. Only the filter ` + deploy.FilterName + ` that delivers to this
+Shows a plan, asks, and carries it out. It changes only what is missing, so you
+can run it again at any time. Only the filter ` + subscription.DefaultName + ` that delivers to this
 function is ever changed; a log group has room for two filters, and one that is
 full is an error, after the others are done.
 
   sumoship fargate logs shop.json --subscribe $FORWARDER --retention 30 --dry-run
 
-Exit status: 0 all is as it should be, 1 something cannot be or you said no, 2
-the command or its input is wrong, 3 AWS refused.`
+Exit status: 0 the log groups are as they should be, 1 some cannot be subscribed
+or you said no, 2 the command or its input is wrong, 3 AWS refused.`
 }
 
 // logsStep is a step of the plan, and what came of it.
 type logsStep struct {
-	LogGroup string           `json:"logGroup,omitempty"`
-	Region   string           `json:"region,omitempty"`
-	Function string           `json:"function,omitempty"` // of the permission
-	Action   deploy.LogAction `json:"action"`
-	Why      string           `json:"why"`
-	Done     bool             `json:"done"`
-	Error    string           `json:"error,omitempty"`
+	LogGroup string `json:"logGroup,omitempty"`
+	Region   string `json:"region,omitempty"`
+	Function string `json:"function,omitempty"` // to permit
+	Action   string `json:"action"`             // as people read it
+	Why      string `json:"why"`
+	Done     bool   `json:"done"`
+	Error    string `json:"error,omitempty"`
 
-	err error
+	step subscription.Step // of the log group
+	err  error
 }
 
-// permitLogs is the one step that is not about a log group.
-const permitLogs deploy.LogAction = "permit"
+// permits reports whether the step is the one that is not about a log group.
+func (s *logsStep) permits() bool { return s.Function != "" }
 
-func (s *logsStep) changes() bool {
-	return s.Action != deploy.KeepGroup && s.Action != deploy.RefuseGroup
+func (s *logsStep) changes() bool { return s.permits() || s.step.Action != subscription.Skip }
+
+// of returns what the step is about.
+func (s *logsStep) of() string { return cmp.Or(s.LogGroup, s.Function) }
+
+func newLogsStep(rule *subscription.Rule, containers []string, g subscription.Group, step subscription.Step) *logsStep {
+	s := &logsStep{LogGroup: g.Name, Region: g.Region, Action: string(step.Action), Why: whyLogs(rule, containers, g, step), step: step}
+	switch {
+	case step.Action == subscription.Put:
+		s.Action = "subscribe"
+	case step.Action == subscription.Delete:
+		s.Action = "unsubscribe"
+	case step.Action == subscription.Skip && step.Reason.Refusal():
+		s.Action = "refuse"
+	case step.Action == subscription.Skip:
+		s.Action = "keep"
+	}
+	return s
+}
+
+// whyLogs says why a step is or is not taken, and what would help.
+func whyLogs(rule *subscription.Rule, containers []string, g subscription.Group, step subscription.Step) string {
+	filters := map[string]subscription.Filter{}
+	for _, f := range g.Filters {
+		filters[f.Name] = f
+	}
+	switch step.Reason {
+	case subscription.Missing:
+		if step.Action == subscription.Create {
+			return "for " + strings.Join(containers, ", ")
+		}
+		return step.Detail
+	case subscription.Longer:
+		return step.Detail
+	case subscription.Shorter:
+		return step.Detail + ": what is older is deleted"
+	case subscription.New:
+		return fmt.Sprintf("by filter %s, %s to %s", step.Filter.Name, matching(step.Filter.Pattern), step.Filter.Destination)
+	case subscription.Changed:
+		now := filters[step.Filter.Name]
+		return fmt.Sprintf("by filter %s, which delivers %s to %s now", now.Name, matching(now.Pattern), now.Destination)
+	case subscription.Already:
+		return "subscribed already"
+	case subscription.Unasked:
+		return "as it should be"
+	case subscription.Delivered:
+		return fmt.Sprintf("filter %s delivers it there", step.Detail)
+	case subscription.ByPolicy:
+		return fmt.Sprintf("the policy %s of the account delivers it there", step.Detail)
+	case subscription.OtherRegion:
+		return fmt.Sprintf("it is in %s, and log groups deliver within their Region: deploy a forwarder there", step.Detail)
+	case subscription.Class:
+		return fmt.Sprintf("log groups of class %s have no subscriptions: use one of class STANDARD", step.Detail)
+	case subscription.Own:
+		return "the forwarder writes to it itself, so subscribing it would make a loop"
+	case subscription.Full:
+		names := strings.Join(slices.Sorted(maps.Keys(filters)), " and ")
+		return fmt.Sprintf("it has the filters %s already, and a log group can have %d: delete one", names, subscription.MaxFilters)
+	case subscription.NameTaken:
+		return fmt.Sprintf("its filter %s, and is not ours: rename or delete it", step.Detail)
+	}
+	return strings.TrimSuffix(string(step.Reason)+": "+step.Detail, ": ")
+}
+
+func matching(pattern string) string {
+	if pattern == "" {
+		return "all"
+	}
+	return fmt.Sprintf("%q", pattern)
 }
 
 func (c *fargateLogsCmd) Run(ctx context.Context, s streams) error {
-	rule := deploy.LogRule{Retention: c.Retention, Pattern: c.FilterPattern}
-	var errs []error
-	if err := service.CheckRetention(c.Retention); err != nil {
-		errs = append(errs, fmt.Errorf("--retention: %d: want %s", c.Retention, wanted(err)))
-	}
-	if c.Subscribe != "" {
-		function, err := subscription.ParseDestination(c.Subscribe)
-		if err != nil || function.Service != "lambda" {
-			errs = append(errs, fmt.Errorf("--subscribe: %q is not the ARN of a function (arn:aws:lambda:REGION:ACCOUNT:function:NAME)", c.Subscribe))
-		}
-		rule.Function = &function
-	} else if c.FilterPattern != "" {
-		errs = append(errs, errors.New("--filter-pattern: there is no subscription without --subscribe"))
-	}
-	if len(errs) > 0 {
-		return exit{exitUsage, errors.Join(errs...)}
-	}
-	d, in, err := c.moved(ctx, s, c.fileArg, c.ruleFlags)
-	if err != nil {
-		return err
-	}
-	account := d.Account()
-	if rule.Function != nil {
-		account = rule.Function.Account
-	}
-	home := cmp.Or(c.Region, in.region, d.Region())
-	groups, err := cfn.LogGroups(d, home, account)
+	rule, err := c.rule()
 	if err != nil {
 		return exit{exitUsage, err}
 	}
-	cloud := &logsCloud{flags: awsFlags{profileFlag: profileFlag{c.Profile}}, home: home, rule: rule, warn: func(format string, args ...any) {
-		fmt.Fprintf(s.err, "sumoship: "+format+"\n", args...)
-	}}
-	steps, err := cloud.plan(ctx, groups)
+	d, in, err := c.readForFargate(ctx, s, c.fileArg, c.ruleFlags)
+	if err != nil {
+		return err
+	}
+	home := cmp.Or(c.Region, in.region, d.Region())
+	groups, err := cfn.LogGroups(d, home, cmp.Or(rule.Destination.Account, d.Account()))
+	if err != nil {
+		return exit{exitUsage, err}
+	}
+	for _, g := range groups {
+		rule.Names = append(rule.Names, g.Name)
+	}
+	cloud := &logsCloud{profile: c.profileFlag, home: home, rule: rule}
+	steps, err := cloud.plan(ctx, s, groups)
 	if err != nil {
 		return err
 	}
@@ -122,27 +173,40 @@ func (c *fargateLogsCmd) Run(ctx context.Context, s streams) error {
 	return c.finish(s, steps, todo, len(groups))
 }
 
-// wanted is what an option asks for.
-func wanted(err error) string {
-	if o, ok := errors.AsType[*finding.OptionError](err); ok {
-		return o.Want
+// rule reads the flags, and reports every mistake at once. What the rule names
+// comes from the task definition.
+func (c *fargateLogsCmd) rule() (*subscription.Rule, error) {
+	rule := &subscription.Rule{Retention: c.Retention}
+	var errs []error
+	if err := subscription.CheckRetention(c.Retention); err != nil {
+		errs = append(errs, fmt.Errorf("--retention: %w", err))
 	}
-	return err.Error()
+	switch {
+	case c.Subscribe != "":
+		d, err := subscription.ParseDestination(c.Subscribe)
+		if err != nil || d.Service != "lambda" {
+			errs = append(errs, fmt.Errorf("--subscribe: %q is not the ARN of a function (arn:aws:lambda:REGION:ACCOUNT:function:NAME)", c.Subscribe))
+		}
+		rule.Destination = d
+	case c.FilterPattern != "":
+		errs = append(errs, errors.New("--filter-pattern: needs --subscribe"))
+	}
+	var err error
+	if rule.Pattern, err = subscription.ParseFilterPattern(c.FilterPattern); err != nil {
+		errs = append(errs, fmt.Errorf("--filter-pattern: %w", err))
+	}
+	return rule, errors.Join(errs...)
 }
 
 func writeLogsPlan(out io.Writer, steps []*logsStep) error {
-	if len(steps) == 0 {
-		return nil
-	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ACTION\tOF\tWHAT")
+	var rows []row
 	for _, s := range steps {
-		fmt.Fprintf(w, "%s\t%s\t%s\n", s.Action, cmp.Or(s.LogGroup, s.Function), s.Why)
+		rows = append(rows, row{s.Action, s.of(), s.Why})
 	}
-	return w.Flush()
+	return writeTable(out, row{"ACTION", "OF", "WHAT"}, rows)
 }
 
-// finish tells what came of the steps.
+// finish writes what came of the steps.
 func (c *fargateLogsCmd) finish(s streams, steps []*logsStep, todo, groups int) error {
 	done, refused := 0, 0
 	var failed []error
@@ -150,8 +214,8 @@ func (c *fargateLogsCmd) finish(s streams, steps []*logsStep, todo, groups int) 
 		switch {
 		case step.err != nil:
 			step.Error = step.err.Error()
-			failed = append(failed, fmt.Errorf("%s %s: %w", step.Action, cmp.Or(step.LogGroup, step.Function), step.err))
-		case step.Action == deploy.RefuseGroup:
+			failed = append(failed, fmt.Errorf("%s %s: %w", step.Action, step.of(), step.err))
+		case step.step.Reason.Refusal():
 			refused++
 		case step.Done:
 			done++
@@ -181,7 +245,7 @@ func (c *fargateLogsCmd) finish(s streams, steps []*logsStep, todo, groups int) 
 		}
 		return exit{exitAWS, err}
 	case refused > 0:
-		return exit{exitFound, fmt.Errorf("%s cannot be subscribed, as the plan tells", count(refused, "log group"))}
+		return exit{exitFound, fmt.Errorf("%s cannot be subscribed, as the plan says", count(refused, "log group"))}
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"sumoship/deploy/fargate"
 	"sumoship/deploy/finding"
@@ -12,17 +11,17 @@ import (
 type fargateRegisterCmd struct {
 	fileArg
 	inputFlags
-	Region string   `help:"AWS Region to register in, if not that of the AWS configuration." placeholder:"REGION"`
-	Allow  []string `help:"Register in spite of this finding, by its id. Can be given again." placeholder:"ID" sep:","`
-	DryRun bool     `help:"Write the request to standard output, and register nothing."`
+	Region string   `option:"Region" help:"AWS Region to register in. Default: that of the AWS configuration." placeholder:"REGION"`
+	Allow  []string `option:"Allow" help:"Register despite this finding, by its ID. Repeatable." placeholder:"ID" sep:","`
+	DryRun bool     `help:"Write the request to standard output and register nothing."`
 	JSON   bool     `name:"json" help:"Write the result as JSON."`
 }
 
 func (c *fargateRegisterCmd) Help() string {
-	return `Registers the definition as it stands, as a new revision of its family, and
-writes FAMILY:REVISION. Members that ECS adds to a registered definition are left
-out; all others are sent, also those that this version of sumoship does not know.
-A definition with findings of severity error is not sent.
+	return `Registers the definition unchanged, as a new revision of its family, and writes
+FAMILY:REVISION. Members that ECS adds to a registered definition are left out; all
+others are sent, even if this version of sumoship does not know them. A definition
+with findings of severity error is not sent.
 
   sumoship fargate convert shop.json | sumoship fargate register -
 
@@ -43,23 +42,23 @@ func (c *fargateRegisterCmd) Run(ctx context.Context, s streams) error {
 		return exit{exitUsage, err}
 	}
 	if !d.Claims("FARGATE") {
-		return exit{exitFound, fmt.Errorf("%s is not registered: its requiresCompatibilities does not name FARGATE\nsumoship: Convert it first: sumoship fargate convert", in.name)}
+		return exit{exitFound, fmt.Errorf("%s is not registered: its requiresCompatibilities does not name FARGATE\n"+
+			"sumoship: convert it first: sumoship fargate convert", in.name)}
 	}
-	findings, err := fargate.Check(d, fargate.Options{Region: c.Region, Allow: c.Allow})
+	var o fargate.Options
+	setOptions(&o, c)
+	findings, err := fargate.Check(d, o)
 	if err != nil {
-		return wrongOption(err)
+		return exit{exitUsage, err}
 	}
-	findings = slices.DeleteFunc(findings, func(f finding.Finding) bool { return f.Severity != finding.Error })
-	if len(findings) > 0 {
-		report := finding.Report{Inputs: []finding.Input{{Name: in.name, Findings: findings}}}
-		if err := report.Text(s.err, terminalStyle(s.err, s.getenv)); err != nil {
-			return err
-		}
-		status := exitFound
-		if garbled(findings) {
-			status = exitUsage
-		}
-		return exit{status, fmt.Errorf("%s is not registered: %s", in.name, count(len(findings), "error"))}
+	n, err := writeErrors(s, finding.Input{Name: in.name, Findings: findings})
+	switch {
+	case err != nil:
+		return err
+	case malformed(findings):
+		return usage("%s is not registered: %s", in.name, count(n, "error"))
+	case n > 0:
+		return exit{exitFound, fmt.Errorf("%s is not registered: %s", in.name, count(n, "error"))}
 	}
 	request := d.ECS()
 	if c.DryRun {

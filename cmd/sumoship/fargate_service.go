@@ -1,9 +1,7 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,7 +12,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"sumoship/deploy/finding"
-	"sumoship/deploy/iam"
 	"sumoship/deploy/service"
 )
 
@@ -23,44 +20,43 @@ type fargateServiceCmd struct {
 	inputFlags
 	ruleFlags
 	reportFlags
+	roleFlags `group:"Roles"`
 
-	Service     string `help:"Name of the service. Default: that of --from-service." placeholder:"NAME" group:"Service"`
-	FromService string `help:"Take over what is valid of an existing service: a file with the output of describe-services, or an ARN." placeholder:"FILE|ARN" group:"Service"`
-	Cluster     string `help:"Cluster. Default: that of --from-service, or default." placeholder:"NAME|ARN" group:"Service"`
-	Count       *int   `help:"How many tasks. Default: as many as --from-service has, or 1." placeholder:"N" group:"Service"`
-	Spot        bool   `help:"Run on Fargate Spot." group:"Service"`
-	OnDemand    int    `help:"With --spot, so many tasks that are not." placeholder:"N" group:"Service"`
+	Service     string `option:"Name" help:"Name of the service. Default: that of --from-service." placeholder:"NAME" group:"Service"`
+	FromService string `help:"Keep the valid settings of an existing service: a file with the output of describe-services, or an ARN." placeholder:"FILE|ARN" group:"Service"`
+	Cluster     string `option:"Cluster" help:"Cluster. Default: that of --from-service, or default." placeholder:"NAME|ARN" group:"Service"`
+	Count       *int   `option:"DesiredCount" help:"Number of tasks. Default: that of --from-service, or 1." placeholder:"N" group:"Service"`
+	Spot        bool   `option:"Spot" help:"Run on Fargate Spot." group:"Service"`
+	OnDemand    int    `option:"OnDemand" help:"With --spot, number of tasks that run on demand." placeholder:"N" group:"Service"`
 
-	VPC           string   `name:"vpc" help:"VPC of the tasks." placeholder:"vpc-ID" group:"Network"`
-	Subnets       []string `help:"Subnets of the tasks." placeholder:"subnet-ID" group:"Network"`
-	SecurityGroup []string `help:"Security group that the tasks have beside their own. Can be given again." placeholder:"sg-ID" group:"Network"`
-	PublicIP      bool     `name:"public-ip" help:"Give tasks a public address, for public subnets without NAT." group:"Network"`
-	DatabaseSG    string   `name:"database-sg" help:"Security group of a database that lets the tasks in." placeholder:"sg-ID" group:"Network"`
-	DatabasePort  int      `help:"Port of the database." placeholder:"PORT" group:"Network"`
+	VPC           string   `option:"VPC" name:"vpc" help:"VPC of the tasks." placeholder:"vpc-ID" group:"Network"`
+	Subnets       []string `option:"Subnets" help:"Subnets of the tasks." placeholder:"subnet-ID" group:"Network"`
+	SecurityGroup []string `option:"SecurityGroups" help:"Additional security group of the tasks. Repeatable." placeholder:"sg-ID" group:"Network"`
+	PublicIP      bool     `option:"PublicIP" name:"public-ip" help:"Give tasks a public address, for public subnets without NAT." group:"Network"`
+	DatabaseSG    string   `option:"DatabaseSG" name:"database-sg" help:"Security group of a database that lets the tasks in." placeholder:"sg-ID" group:"Network"`
+	DatabasePort  int      `option:"DatabasePort" help:"Port of the database." placeholder:"PORT" group:"Network"`
 
-	Path             []string `help:"Put the service behind an Application Load Balancer, for requests with this path pattern. Can be given again." placeholder:"PATTERN" group:"Load balancer"`
-	Host             []string `help:"The same for requests to this host. Can be given again." placeholder:"NAME" group:"Load balancer"`
-	Listener         string   `help:"Listener that gets the rule." placeholder:"ARN" group:"Load balancer"`
-	Priority         int      `help:"Priority of the rule, 1 to 50000." placeholder:"N" group:"Load balancer"`
-	ALBSG            string   `name:"alb-sg" help:"Security group of the load balancer." placeholder:"sg-ID" group:"Load balancer"`
-	Container        string   `help:"Container that gets the requests. Default: the first essential one with a port." placeholder:"NAME" group:"Load balancer"`
-	Port             int      `help:"Port of the container. Default: its first." placeholder:"PORT" group:"Load balancer"`
-	HealthCheckPath  string   `help:"Path of the health check. Default: /." placeholder:"PATH" group:"Load balancer"`
-	HealthCheckGrace *int     `help:"Seconds from the start of a task in which failed health checks do not count. Default: those of --from-service, or 60." placeholder:"N" group:"Load balancer"`
-	DNSName          string   `name:"dns-name" help:"Make a Route 53 alias record of this name for the load balancer." placeholder:"NAME" group:"Load balancer"`
-	HostedZone       string   `help:"Hosted zone of the record." placeholder:"ID" group:"Load balancer"`
-	ALBDNS           string   `name:"alb-dns" help:"DNS name of the load balancer." placeholder:"NAME" group:"Load balancer"`
-	ALBZone          string   `name:"alb-zone" help:"Canonical hosted zone ID of the load balancer." placeholder:"ID" group:"Load balancer"`
+	Path             []string `option:"Paths" help:"Put the service behind an Application Load Balancer, for requests with this path pattern. Repeatable." placeholder:"PATTERN" group:"Load balancer"`
+	Host             []string `option:"Hosts" help:"The same for requests to this host. Repeatable." placeholder:"NAME" group:"Load balancer"`
+	Listener         string   `option:"Listener" help:"Listener that gets the rule." placeholder:"ARN" group:"Load balancer"`
+	Priority         int      `option:"Priority" help:"Priority of the rule, 1 to 50000." placeholder:"N" group:"Load balancer"`
+	ALBSG            string   `option:"LoadBalancerSG" name:"alb-sg" help:"Security group of the load balancer." placeholder:"sg-ID" group:"Load balancer"`
+	Container        string   `option:"Container" help:"Container that gets the requests. Default: the first essential one with a port." placeholder:"NAME" group:"Load balancer"`
+	Port             int      `option:"Port" help:"Port of the container. Default: its first." placeholder:"PORT" group:"Load balancer"`
+	HealthCheckPath  string   `option:"HealthCheckPath" help:"Path of the health check. Default: /." placeholder:"PATH" group:"Load balancer"`
+	HealthCheckGrace *int     `option:"HealthCheckGrace" help:"Seconds after the start of a task in which failed health checks do not count. Default: that of --from-service, or 60." placeholder:"N" group:"Load balancer"`
+	DNSName          string   `option:"RecordName" name:"dns-name" help:"Create a Route 53 alias record of this name for the load balancer." placeholder:"NAME" group:"Load balancer"`
+	HostedZone       string   `option:"HostedZone" help:"Hosted zone of the record." placeholder:"ID" group:"Load balancer"`
+	ALBDNS           string   `option:"LoadBalancerDNS" name:"alb-dns" help:"DNS name of the load balancer." placeholder:"NAME" group:"Load balancer"`
+	ALBZone          string   `option:"LoadBalancerZone" name:"alb-zone" help:"Canonical hosted zone ID of the load balancer." placeholder:"ID" group:"Load balancer"`
 
-	Forwarder         string `help:"Function that the log groups are subscribed to." placeholder:"ARN" group:"Logs"`
+	Forwarder         string `option:"Forwarder" help:"Function to subscribe the log groups to." placeholder:"ARN" group:"Logs"`
 	Subscribe         bool   `help:"Subscribe the log groups to the forwarder." default:"true" negatable:"" group:"Logs"`
-	Retention         int    `help:"Days that CloudWatch Logs keeps the logs. Default: 30." placeholder:"DAYS" group:"Logs"`
-	ExistingLogGroups bool   `help:"The log groups are there already: subscribe them, and do not make them." group:"Logs"`
+	Retention         int    `option:"Retention" help:"Retention of the log groups. Default: 30." placeholder:"DAYS" group:"Logs"`
+	PermitForwarder   bool   `option:"PermitForwarder" help:"Permit CloudWatch Logs to call the function, for all log groups of the account. Not needed if the forwarder's stack or sumoship subscribe did." group:"Logs"`
+	ExistingLogGroups bool   `option:"ExistingLogGroups" help:"The log groups exist: subscribe them, and do not create them." group:"Logs"`
 
-	NewRoles   bool     `help:"Make both roles, also where the definition names one." group:"Roles"`
-	TaskAllow  []string `help:"Allow the containers this, as in sumoship fargate iam. Can be given again." placeholder:"WHAT[:RESOURCE]" sep:"none" group:"Roles"`
-	KMSKey     []string `name:"kms-key" help:"Customer-managed key that secrets, parameters or environment files are encrypted with. Can be given again." placeholder:"ARN|ID|alias/NAME" group:"Roles"`
-	Repository []string `help:"ECR repository of an image whose name is known only when it is deployed, or none. Can be given again." placeholder:"NAME|ARN|none" group:"Roles"`
+	NewRoles bool `option:"NewRoles" help:"Create both roles, even if the definition names one." group:"Roles"`
 
 	As     string `help:"Write a CloudFormation template (cfn), or ecs-task-def.json and ecs-service-def.json for ecspresso." enum:"cfn,ecspresso" default:"cfn"`
 	Format string `help:"Write the template in yaml or json." enum:"yaml,json" default:"yaml"`
@@ -68,17 +64,16 @@ type fargateServiceCmd struct {
 }
 
 func (c *fargateServiceCmd) Help() string {
-	return `Writes a CloudFormation template that stands by itself: the log groups, with
-their retention and their subscription to the forwarder; the task execution role
-and the task role; the task definition; the security group of the tasks; the ECS
-service, which rolls back deployments that fail; behind a load balancer, with
---path or --host, a target group of type ip, a rule of an existing listener, and
-the rules of both security groups; the way into a database, with --database-sg;
-a DNS record, with --dns-name. What differs by account is a parameter. A value
-that a flag gives is its default.
+	return `Writes a complete CloudFormation template: the log groups, with their retention
+and their subscription to the forwarder; the task execution role and the task
+role; the task definition; the security group of the tasks; the ECS service, which
+rolls back deployments that fail; with --path or --host, behind a load balancer, a
+target group of type ip, a rule of an existing listener, and the rules of both
+security groups; with --database-sg, access to a database; with --dns-name, a DNS
+record. What differs by account is a parameter; flags set its default.
 
-A definition for EC2 is converted first, as convert would with the same flags.
-One with errors is refused, with its findings.
+A definition for EC2 is converted first, as convert does with the same flags. One
+with errors is refused, with its findings.
 
   sumoship fargate service shop.json --service shop -o shop.yaml
   sumoship fargate service shop.json --service shop --path '/shop/*' -o shop.yaml
@@ -90,12 +85,9 @@ command or its input is wrong, 3 AWS refused.`
 }
 
 func (c *fargateServiceCmd) Run(ctx context.Context, s streams) error {
-	findings := s.err
-	if c.Findings != "text" && c.Report == "" {
-		if c.Out == "" {
-			return usage("--findings %s: standard output is for the template; give --report FILE too, or -o for the template", c.Findings)
-		}
-		findings = s.out
+	findings, err := c.place(s, "template", c.Out)
+	if err != nil {
+		return err
 	}
 	if c.As == "ecspresso" && c.Out == "" {
 		return usage("--as ecspresso writes two files: give their directory with -o")
@@ -120,7 +112,7 @@ func (c *fargateServiceCmd) Run(ctx context.Context, s streams) error {
 	}
 	service, err := service.New(d, existing, o)
 	if err != nil {
-		return wrongService(err)
+		return exit{exitUsage, err}
 	}
 	refused := service.Refused()
 	if !refused {
@@ -136,7 +128,7 @@ func (c *fargateServiceCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	if refused {
-		return exit{exitFound, fmt.Errorf("%s is refused, nothing is written: %s", in.name, count(report.Summary().Errors, "error"))}
+		return exit{exitFound, fmt.Errorf("%s is refused, and nothing was written: %s", in.name, count(report.Summary().Errors, "error"))}
 	}
 	for _, note := range service.Notes {
 		fmt.Fprintf(s.err, "sumoship: %s\n", note)
@@ -144,56 +136,14 @@ func (c *fargateServiceCmd) Run(ctx context.Context, s streams) error {
 	return c.status(report)
 }
 
-func (c *fargateServiceCmd) serviceOptions() (service.Options, error) {
-	roles := iam.Options{Keys: c.KMSKey, Repositories: c.Repository}
-	var errs []error
-	for _, text := range c.TaskAllow {
-		g, err := iam.ParseGrant(text)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("--task-allow: %w", err))
-		}
-		roles.Allow = append(roles.Allow, g)
-	}
-	if len(errs) > 0 {
-		return service.Options{}, exit{exitUsage, errors.Join(errs...)}
-	}
-	return service.Options{
-		Conversion: c.options(""), Roles: roles, Ecspresso: c.As == "ecspresso",
-		Name: c.Service, Cluster: c.Cluster, DesiredCount: c.Count, Spot: c.Spot, OnDemand: c.OnDemand,
-		VPC: c.VPC, Subnets: c.Subnets, SecurityGroups: c.SecurityGroup, PublicIP: c.PublicIP,
-		Container: c.Container, Port: c.Port, Paths: c.Path, Hosts: c.Host, Listener: c.Listener, Priority: c.Priority,
-		LoadBalancerSG: c.ALBSG, LoadBalancerDNS: c.ALBDNS, LoadBalancerZone: c.ALBZone,
-		HealthCheckPath: c.HealthCheckPath, HealthCheckGrace: c.HealthCheckGrace, RecordName: c.DNSName, HostedZone: c.HostedZone,
-		DatabaseSG: c.DatabaseSG, DatabasePort: c.DatabasePort,
-		Forwarder: c.Forwarder, NoSubscription: !c.Subscribe, Retention: c.Retention, ExistingLogGroups: c.ExistingLogGroups, NewRoles: c.NewRoles,
-	}, nil
+func (c *fargateServiceCmd) serviceOptions() (o service.Options, err error) {
+	setOptions(&o, c)
+	o.Conversion, o.Ecspresso, o.NoSubscription = c.ruleFlags.options(""), c.As == "ecspresso", !c.Subscribe
+	o.Roles, err = c.roleFlags.options()
+	return o, err
 }
 
-// serviceFlagOf is the flag of an option of a service.
-var serviceFlagOf = map[string]string{
-	"Name": "--service", "Cluster": "--cluster", "DesiredCount": "--count", "OnDemand": "--on-demand",
-	"VPC": "--vpc", "Subnets": "--subnets", "SecurityGroups": "--security-group", "DatabaseSG": "--database-sg", "DatabasePort": "--database-port",
-	"Container": "--container", "Port": "--port", "Paths": "--path", "Hosts": "--host", "Listener": "--listener", "Priority": "--priority",
-	"LoadBalancerSG": "--alb-sg", "LoadBalancerDNS": "--alb-dns", "LoadBalancerZone": "--alb-zone",
-	"HealthCheckPath": "--health-check-path", "HealthCheckGrace": "--health-check-grace", "RecordName": "--dns-name", "HostedZone": "--hosted-zone",
-	"Forwarder": "--forwarder", "Retention": "--retention", "NewRoles": "--new-roles", "TaskAllow": "--task-allow",
-	"Keys": "--kms-key", "Repositories": "--repository",
-}
-
-// wrongService names the flag of an option that is wrong.
-func wrongService(err error) error {
-	o, ok := errors.AsType[*finding.OptionError](err)
-	if !ok {
-		return exit{exitUsage, err}
-	}
-	flag := cmp.Or(serviceFlagOf[o.Option], flagOf[o.Option], o.Option)
-	if o.Value == "" {
-		return usage("%s is missing: want %s", flag, o.Want)
-	}
-	return usage("%s: %q: want %s", flag, o.Value, o.Want)
-}
-
-// existing reads the service that --from-service names.
+// existing reads the service of --from-service.
 func (c *fargateServiceCmd) existing(ctx context.Context, s streams) (*service.Existing, error) {
 	if !strings.HasPrefix(c.FromService, "arn:") {
 		if c.FromService == stdin && c.File == stdin {
@@ -220,19 +170,19 @@ func (c *fargateServiceCmd) existing(ctx context.Context, s streams) (*service.E
 	return e, nil
 }
 
-// describeService returns the answer of DescribeServices as ECS wrote it.
+// describeService returns the response of DescribeServices as ECS wrote it.
 func (c *fargateServiceCmd) describeService(ctx context.Context) (doc []byte, err error) {
 	name, err := arn.Parse(c.FromService)
 	parts := strings.Split(name.Resource, "/")
 	if err != nil || name.Service != "ecs" || parts[0] != "service" || len(parts) < 2 || len(parts) > 3 {
 		return nil, usage("--from-service: %q: want a file, or the ARN of a service, such as arn:aws:ecs:us-east-1:111122223333:service/CLUSTER/NAME", c.FromService)
 	}
-	// The ARNs of old services do not name the cluster.
+	// ARNs in the old format do not name the cluster.
 	cluster := c.Cluster
 	if len(parts) == 3 {
 		cluster = parts[1]
 	}
-	cfg, err := (&profileFlag{c.Profile}).load(ctx, name.Region)
+	cfg, err := c.profileFlag.load(ctx, name.Region)
 	if err != nil {
 		return nil, err
 	}
@@ -258,10 +208,5 @@ func (c *fargateServiceCmd) write(s streams, service *service.Service) error {
 		}
 		return writeFile(filepath.Join(c.Out, "ecs-service-def.json"), definition)
 	}
-	out := service.CloudFormation(c.Format == "json")
-	if c.Out != "" {
-		return writeFile(c.Out, out)
-	}
-	_, err := s.out.Write(out)
-	return err
+	return writeResult(s, c.Out, service.CloudFormation(c.Format == "json"))
 }

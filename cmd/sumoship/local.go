@@ -1,22 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
-	"compress/gzip"
 	"context"
 	"embed"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"net/http"
-	"net/url"
-	"os"
-	"slices"
-	"strings"
-	"sync"
+	"math"
 
 	"github.com/schollz/progressbar/v3"
 
@@ -48,8 +38,8 @@ func (c *localCmd) Help() string {
   LOG_FORMAT=RAW sumoship local
   aws logs filter-log-events --log-group-name G | sumoship local - --log-group G
 
-With the built-in source, RETRY_INTERVAL is 20 ms and REQUEST_TIMEOUT 2 s unless
-these variables are set. What it does not accept goes to a dead-letter queue in
+With the built-in source, NUMBER_OF_RETRIES is 5, RETRY_INTERVAL and BREAKER_PAUSE
+are 20 ms and REQUEST_TIMEOUT is 2 s unless these variables are set. What it does not accept goes to a dead-letter queue in
 memory.
 
 Exit status: 0 if nothing was lost, 1 if something was lost or a real endpoint
@@ -57,7 +47,7 @@ did not accept it, 2 if the command or its input is wrong.`
 }
 
 func (c *localCmd) Run(ctx context.Context, s streams) error {
-	events, err := c.read(s.in)
+	events, err := c.read(s)
 	if err != nil {
 		return err
 	}
@@ -77,10 +67,12 @@ func (c *localCmd) Run(ctx context.Context, s streams) error {
 		}
 		defer stop()
 		variables = map[string]string{
-			"SUMO_ENDPOINT":   address,
-			"SUMO_TOKEN":      "", // of a real source
-			"RETRY_INTERVAL":  cmp.Or(s.getenv("RETRY_INTERVAL"), "20"),
-			"REQUEST_TIMEOUT": cmp.Or(s.getenv("REQUEST_TIMEOUT"), "2000"),
+			"SUMO_ENDPOINT":     address,
+			"SUMO_TOKEN":        "", // of a real source
+			"NUMBER_OF_RETRIES": cmp.Or(s.getenv("NUMBER_OF_RETRIES"), "5"),
+			"RETRY_INTERVAL":    cmp.Or(s.getenv("RETRY_INTERVAL"), "20"),
+			"REQUEST_TIMEOUT":   cmp.Or(s.getenv("REQUEST_TIMEOUT"), "2000"),
+			"BREAKER_PAUSE":     cmp.Or(s.getenv("BREAKER_PAUSE"), "20"),
 		}
 	}
 	getenv := func(name string) string {
@@ -89,7 +81,7 @@ func (c *localCmd) Run(ctx context.Context, s streams) error {
 		}
 		return s.getenv(name)
 	}
-	view := &view{localCmd: c, out: s.out}
+	view := &view{localCmd: c, out: s.out, breakers: map[string]string{}}
 	view.bar = progressbar.DefaultSilent(int64(len(events)))
 	if len(events) >= manyEvents {
 		view.bar = newBar(len(events), "shipping", s.err)
@@ -117,6 +109,7 @@ func (c *localCmd) Run(ctx context.Context, s streams) error {
 		r, err := forwarder.Ship(ctx, event)
 		total.Add(r)
 		broken = broken || r.Class == ship.Undecodable
+		view.breaker("forwarder", r.Breaker)
 		view.event(r, err)
 	}
 	if c.Replay {
@@ -124,7 +117,9 @@ func (c *localCmd) Run(ctx context.Context, s streams) error {
 			return err
 		}
 	}
-	view.end(total, queue)
+	if err := view.end(total, queue); err != nil {
+		return err
+	}
 	switch {
 	case total.Lost > 0:
 		return exit{status: exitFound}
@@ -138,7 +133,7 @@ func (c *localCmd) Run(ctx context.Context, s streams) error {
 
 // maxRounds bounds how often the dead-letter queue is drained, whatever the
 // script of the source.
-const maxRounds = 100
+const maxRounds = 1000
 
 // replay drains the queue until it is empty or a round makes no progress.
 func replay(ctx context.Context, r *ship.Replayer, queue *dlqtest.Queue, view *view, total *ship.Report) error {
@@ -148,19 +143,24 @@ func replay(ctx context.Context, r *ship.Replayer, queue *dlqtest.Queue, view *v
 		if err != nil {
 			return err
 		}
+		view.breaker("replay", report.Breaker)
 		view.drained(report)
 		total.DeadLettered -= report.Confirmed + report.Quarantined
 		report.Events, report.Filtered, report.DeadLettered = 0, nil, 0 // they have been counted
 		total.Add(report)
-		if report.Confirmed == 0 && sumo.Class(report.Class) != sumo.Unavailable {
-			break // Sumo Logic would refuse it again
+		switch sumo.Class(report.Class) {
+		case sumo.Unavailable, sumo.Throttled:
+		default:
+			if report.Confirmed == 0 {
+				return nil // Sumo Logic would refuse it again
+			}
 		}
 	}
 	return nil
 }
 
 // read reads the events.
-func (c *localCmd) read(stdin io.Reader) ([][]byte, error) {
+func (c *localCmd) read(s streams) ([][]byte, error) {
 	var events [][]byte
 	if len(c.Events) == 0 {
 		files, err := samples.ReadDir("samples")
@@ -177,15 +177,9 @@ func (c *localCmd) read(stdin io.Reader) ([][]byte, error) {
 		return events, nil
 	}
 	for _, name := range c.Events {
-		var b []byte
-		var err error
-		if name == "-" {
-			b, err = io.ReadAll(stdin)
-		} else {
-			b, err = os.ReadFile(name)
-		}
+		b, err := read(s, name, math.MaxInt64)
 		if err != nil {
-			return nil, exit{exitUsage, err}
+			return nil, err
 		}
 		events = append(events, transform.ReadInput(b, c.LogGroup)...)
 	}
@@ -194,207 +188,3 @@ func (c *localCmd) read(stdin io.Reader) ([][]byte, error) {
 
 // manyEvents is the number of events from which a progress bar is shown.
 const manyEvents = 20
-
-// post is a request to the source and its response.
-type post struct {
-	Status    int               `json:"status"` // 0: no response
-	Error     string            `json:"error,omitempty"`
-	Headers   map[string]string `json:"headers"`
-	RawBytes  int               `json:"rawBytes"`
-	SentBytes int               `json:"sentBytes"`
-	Records   []string          `json:"records"`
-}
-
-// observer reports each request that goes through it, without its address.
-type observer struct {
-	next http.RoundTripper
-	see  func(post)
-}
-
-func (o *observer) RoundTrip(r *http.Request) (*http.Response, error) {
-	sent, err := io.ReadAll(r.Body)
-	if err != nil {
-		return nil, err
-	}
-	r = r.Clone(r.Context())
-	r.Body = io.NopCloser(bytes.NewReader(sent))
-	p := post{Headers: map[string]string{}, SentBytes: len(sent)}
-	for name := range r.Header {
-		if name != "X-Sumo-Token" {
-			p.Headers[name] = r.Header.Get(name)
-		}
-	}
-	resp, err := o.next.RoundTrip(r)
-	if err != nil {
-		p.Error = reason(err)
-	} else {
-		p.Status = resp.StatusCode
-	}
-	raw := sent
-	if r.Header.Get("Content-Encoding") == "gzip" {
-		if zr, zerr := gzip.NewReader(bytes.NewReader(sent)); zerr == nil {
-			raw, _ = io.ReadAll(zr) // our own gzip
-		}
-	}
-	p.RawBytes, p.Records = len(raw), strings.Split(string(raw), "\n")
-	o.see(p)
-	return resp, err
-}
-
-func reason(err error) string {
-	if ue, ok := errors.AsType[*url.Error](err); ok {
-		err = ue.Err
-	}
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return "no answer in time"
-	}
-	return err.Error()
-}
-
-// view writes the progress as text, or as one JSON document.
-type view struct {
-	*localCmd
-	out io.Writer
-	bar *progressbar.ProgressBar
-
-	mu    sync.Mutex
-	posts int
-	json  *json.Encoder
-}
-
-func (v *view) begin() {
-	if v.JSON {
-		v.json = json.NewEncoder(v.out)
-		v.json.SetEscapeHTML(false)
-		fmt.Fprint(v.out, `{"posts":[`)
-	}
-}
-
-func (v *view) post(p post) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.bar.Clear()
-	v.posts++
-	if v.json != nil {
-		if v.posts > 1 {
-			fmt.Fprint(v.out, ",")
-		}
-		v.json.Encode(p)
-		return
-	}
-	answer := cmp.Or(p.Error, fmt.Sprintf("%d %s", p.Status, http.StatusText(p.Status)))
-	packed := ""
-	if p.Headers["Content-Encoding"] != "" {
-		packed = fmt.Sprintf(", %s %s", size(p.SentBytes), p.Headers["Content-Encoding"])
-	}
-	fmt.Fprintf(v.out, "POST %d  %s, %s%s  → %s\n", v.posts, count(len(p.Records), "record"), size(p.RawBytes), packed, answer)
-	if p.Status/100 != 2 {
-		return
-	}
-	for _, name := range slices.Sorted(maps.Keys(p.Headers)) {
-		if strings.HasPrefix(name, "X-Sumo-") {
-			fmt.Fprintf(v.out, "    %s: %s\n", name, p.Headers[name])
-		}
-	}
-	for i, r := range p.Records {
-		if v.Records >= 0 && i == v.Records {
-			fmt.Fprintf(v.out, "    … and %d more (--records -1 shows all)\n", len(p.Records)-i)
-			break
-		}
-		fmt.Fprintf(v.out, "    %s\n", r)
-	}
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
-func size(n int) string {
-	switch {
-	case n < 10_000:
-		return fmt.Sprintf("%d B", n)
-	case n < 10_000_000:
-		return fmt.Sprintf("%d kB", n/1000)
-	}
-	return fmt.Sprintf("%d MB", n/1_000_000)
-}
-
-// event shows what became of an event that was not delivered.
-func (v *view) event(r ship.Report, err error) {
-	v.bar.Add(1)
-	if v.json != nil {
-		return
-	}
-	group := cmp.Or(r.LogGroup, "an unknown log group")
-	if r.DeadLettered > 0 {
-		fmt.Fprintf(v.out, "DEAD-LETTERED  %s of %s: %s\n", count(r.DeadLettered, "log event"), group, r.Error)
-	}
-	if err != nil {
-		fmt.Fprintf(v.out, "LOST  %s: %v\n", group, err)
-	}
-}
-
-// drained shows what a round of replay did.
-func (v *view) drained(r ship.Report) {
-	if v.json != nil || r.Messages.Received == 0 {
-		return
-	}
-	fmt.Fprintf(v.out, "REPLAY  %s: %d done, %d put back in part, %d quarantined, %d kept, %d untried; %s confirmed\n",
-		count(r.Messages.Received, "message"), r.Messages.Done, r.Messages.PutBack, r.Messages.Quarantined, r.Messages.Kept, r.Messages.Untried,
-		count(r.Confirmed, "log event"))
-}
-
-func (v *view) end(total ship.Report, queue *dlqtest.Queue) {
-	v.bar.Finish()
-	entries := queue.Entries()
-	if v.json != nil {
-		type entry struct {
-			LogGroup string `json:"logGroup,omitempty"`
-			Class    string `json:"class"`
-			Message  string `json:"message"`
-			Bytes    int    `json:"bytes"`
-		}
-		left := []entry{}
-		for _, e := range entries {
-			left = append(left, entry{e.Cause.LogGroup, e.Cause.Class, e.Cause.Message, len(e.Event)})
-		}
-		fmt.Fprint(v.out, `],"deadLetters":`)
-		v.json.Encode(left)
-		fmt.Fprint(v.out, `,"total":`)
-		v.json.Encode(total)
-		fmt.Fprint(v.out, "}\n")
-		return
-	}
-	var reasons []string
-	for _, r := range slices.Sorted(maps.Keys(total.Filtered)) {
-		reasons = append(reasons, fmt.Sprintf("%s %d", r, total.Filtered[r]))
-	}
-	requests := []string{}
-	for _, class := range slices.Sorted(maps.Keys(total.Attempts)) {
-		requests = append(requests, fmt.Sprintf("%s %d", class, total.Attempts[class]))
-	}
-	note := ""
-	if len(entries) > 0 {
-		note = fmt.Sprintf("in %s of the dead-letter queue", count(len(entries), "message"))
-	}
-	row := func(name string, n int, note string) {
-		fmt.Fprintln(v.out, strings.TrimRight(fmt.Sprintf("%-14s%8d   %s", name, n, note), " "))
-	}
-	fmt.Fprintln(v.out)
-	row("log events in", total.Events, "")
-	row("confirmed", total.Confirmed, fmt.Sprintf("in %d bodies; requests: %s", total.Bodies, cmp.Or(strings.Join(requests, ", "), "none")))
-	row("filtered", total.FilteredTotal(), strings.Join(reasons, ", "))
-	row("dead-lettered", total.DeadLettered, note)
-	if total.Quarantined > 0 {
-		row("quarantined", total.Quarantined, "")
-	}
-	row("lost", total.Lost, "")
-	sum := fmt.Sprintf("%d = %d + %d + %d", total.Events, total.Confirmed, total.FilteredTotal(), total.DeadLettered)
-	if total.Quarantined > 0 {
-		sum += fmt.Sprintf(" + %d", total.Quarantined)
-	}
-	fmt.Fprintf(v.out, "%s + %d\n", sum, total.Lost)
-}

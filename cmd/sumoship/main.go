@@ -1,9 +1,11 @@
-// Sumoship is the command beside sumoship's Lambda functions.
+// Sumoship is the command beside sumoship's Lambda functions. It only reads
+// flags and inputs, calls the packages that do the work, and writes their
+// results: one file a verb, and what verbs share in exit.go, input.go, output.go,
+// aws.go, options.go and findings.go.
 package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,29 +14,6 @@ import (
 
 	"github.com/alecthomas/kong"
 )
-
-// Exit statuses of all verbs.
-const (
-	exitOK    = 0
-	exitFound = 1 // it ran, and what it found is not good
-	exitUsage = 2 // it was called wrongly, or its input cannot be read
-	exitAWS   = 3 // AWS refused, or was not to be reached
-)
-
-// exit ends a verb with a status. Its error, if any, has not been printed yet.
-type exit struct {
-	status int
-	err    error
-}
-
-func (e exit) Error() string {
-	if e.err == nil {
-		return fmt.Sprintf("exit status %d", e.status)
-	}
-	return e.err.Error()
-}
-
-func usage(format string, args ...any) error { return exit{exitUsage, fmt.Errorf(format, args...)} }
 
 // streams are what a verb reads and writes: results on out, progress and
 // errors on err.
@@ -46,7 +25,7 @@ type streams struct {
 
 type cli struct {
 	Local       localCmd       `cmd:"" help:"Run the forwarder here, on sample events or your own, and show what Sumo Logic would receive."`
-	DLQ         dlqCmd         `cmd:"" name:"dlq" help:"Look after the dead-letter queue."`
+	DLQ         dlqCmd         `cmd:"" name:"dlq" help:"Inspect, replay and redrive the dead-letter queue."`
 	Subscribe   subscribeCmd   `cmd:"" help:"Subscribe log groups to the forwarder, by name and tags."`
 	Unsubscribe unsubscribeCmd `cmd:"" help:"Remove the subscriptions of log groups."`
 	Fargate     fargateCmd     `cmd:"" help:"Move task definitions from EC2 to Fargate, with logs that arrive."`
@@ -60,7 +39,22 @@ func main() {
 }
 
 // run is the command: it returns its exit status.
-func run(ctx context.Context, args []string, s streams) (status int) {
+func run(ctx context.Context, args []string, s streams) int {
+	out := &output{Writer: s.out}
+	s.out = out
+	e := dispatch(ctx, args, s)
+	if e.err != nil {
+		fmt.Fprintf(s.err, "sumoship: %v\n", e.err)
+	}
+	if err := out.missing(e.err); err != nil {
+		fmt.Fprintf(s.err, "sumoship: %v\n", err)
+		e.status = max(e.status, exitFound)
+	}
+	return e.status
+}
+
+// dispatch runs the verb that args name.
+func dispatch(ctx context.Context, args []string, s streams) (e exit) {
 	var c cli
 	type done struct{ status int }
 	defer func() { // --help ends in kong.Exit
@@ -69,7 +63,7 @@ func run(ctx context.Context, args []string, s streams) (status int) {
 			if !ok {
 				panic(r)
 			}
-			status = d.status
+			e = exit{status: d.status}
 		}
 	}()
 	parser, err := kong.New(&c,
@@ -89,18 +83,10 @@ func run(ctx context.Context, args []string, s streams) (status int) {
 	}
 	command, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintf(s.err, "sumoship: %v\nsumoship: see sumoship --help\n", err)
-		return exitUsage
+		return exit{exitUsage, fmt.Errorf("%w\nsumoship: see sumoship --help", err)}
 	}
 	if err := command.Run(); err != nil {
-		e, ok := errors.AsType[exit](err)
-		if !ok {
-			e = exit{exitFound, err}
-		}
-		if e.err != nil {
-			fmt.Fprintf(s.err, "sumoship: %v\n", e.err)
-		}
-		return e.status
+		return asExit(err, command.Flags())
 	}
-	return exitOK
+	return exit{status: exitOK}
 }

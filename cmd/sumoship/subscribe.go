@@ -4,58 +4,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"maps"
-	"regexp"
 	"slices"
-	"strings"
-	"sync"
-	"text/tabwriter"
-
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
-	"github.com/aws/aws-sdk-go-v2/service/lambda"
-	"github.com/aws/smithy-go"
 
 	"sumoship/deploy/subscription"
-	"sumoship/function/subscribe"
-	"sumoship/function/subscribe/awsapi"
 )
-
-// subscriptionFlags say which log groups, and where they deliver to.
-type subscriptionFlags struct {
-	awsFlags
-	Destination string   `required:"" help:"Where the log groups deliver to: ARN of a function, of a Kinesis or Firehose stream, or of a logical destination." placeholder:"ARN"`
-	Include     []string `sep:"none" help:"Choose log groups whose name this matches; can be given again. Without --include and --tag: all." placeholder:"PATTERN"`
-	Exclude     []string `sep:"none" help:"But not those whose name this matches; can be given again." placeholder:"PATTERN"`
-	Tag         []string `sep:"none" help:"Choose log groups with this tag too; can be given again." placeholder:"KEY=VALUE"`
-	FilterName  string   `help:"Name of our filters. Filters of other names, or with other destinations, are never touched." default:"sumoship" placeholder:"NAME"`
-	Account     bool     `help:"One policy for all log groups of the account, those to come too, in place of a filter in each."`
-	DryRun      bool     `help:"Tell what would be done, and change nothing."`
-	Yes         bool     `short:"y" help:"Do not ask."`
-	All         bool     `help:"Show also the log groups that there is nothing to do for."`
-	JSON        bool     `name:"json" help:"Write the result as JSON."`
-}
-
-const patternHelp = `
-Patterns are regular expressions in RE2 syntax, looked for anywhere in the name;
-letters match in either case unless (?-i) says otherwise.`
 
 type subscribeCmd struct {
 	subscriptionFlags
-	Own           []string `sep:"none" help:"Log group that is never to be subscribed, as that of another function on the way of its events; can be given again." placeholder:"NAME"`
+	Own           []string `sep:"none" help:"Log group that is never subscribed, such as that of another function on the way of its events. Repeatable." placeholder:"NAME"`
 	FilterPattern string   `help:"Deliver only log events that match this filter pattern of CloudWatch Logs." placeholder:"PATTERN"`
 	Role          string   `help:"Role by which CloudWatch Logs delivers to a stream." placeholder:"ARN"`
 	Prune         bool     `help:"Also remove our filters from log groups that are not chosen."`
 }
 
 func (c *subscribeCmd) Help() string {
-	return `Shows a plan, asks, and carries it out. Where all is as it should be, nothing
-is done; so it can be run again at any time, after a failure for one.
+	return `Shows a plan, asks, and carries it out. It changes only what is missing, so you
+can run it again at any time, for example after a failure.
 
-What is excluded by a pattern loses our filter. The log group that the
-destination function writes to, those that begin with ` + subscription.OwnPrefix + `, and those of
---own are never subscribed: it would make a loop. A function gets one permission
-for all log groups, if it has none.
+Log groups that an exclude pattern matches lose our filter. The log group that
+the destination function writes to, those that begin with ` + subscription.OwnPrefix + `, and
+those of --own are never subscribed, which would make a loop. A function gets
+one permission for all log groups, if it has none.
 ` + patternHelp + `
 
 Exit status: 0 if the log groups are as they should be, 1 if some cannot be
@@ -63,7 +32,7 @@ subscribed or you said no, 2 if the command is wrong, 3 if AWS refused.`
 }
 
 func (c *subscribeCmd) Run(ctx context.Context, s streams) error {
-	x, err := c.open(ctx, func(r *subscription.Rule) (errs []error) {
+	x, err := c.open(ctx, s, func(r *subscription.Rule) (errs []error) {
 		r.Prune = c.Prune
 		var err error
 		if r.Pattern, err = subscription.ParseFilterPattern(c.FilterPattern); err != nil {
@@ -84,508 +53,27 @@ func (c *subscribeCmd) Run(ctx context.Context, s streams) error {
 			}
 		}
 		if c.Account && c.Prune {
-			errs = append(errs, errors.New("--prune: the policy of an account is no filter of a log group"))
+			errs = append(errs, errors.New("--prune: the policy of an account is not a filter of a log group"))
 		}
 		return errs
 	})
 	if err != nil {
 		return err
 	}
-	if err := x.learn(ctx); err != nil {
+	own, err := x.ownLogGroup(ctx)
+	if err != nil {
 		return err
 	}
+	x.rule.Own = append(x.rule.Own, own...)
 	if c.Account {
 		return x.account(ctx, s)
 	}
-	if policy, err := x.accountPolicy(ctx, s); err != nil {
+	policies, err := x.policies(ctx)
+	if err != nil {
 		return err
-	} else if policy != "" {
-		return exit{exitFound, fmt.Errorf("the policy %q of the account delivers all log groups there already; each log event would come twice", policy)}
+	}
+	if len(policies) > 0 {
+		return exit{exitFound, fmt.Errorf("the policy %q of the account delivers all log groups there already; each log event would come twice", policies[0].Name)}
 	}
 	return x.run(ctx, s)
-}
-
-type unsubscribeCmd struct{ subscriptionFlags }
-
-func (c *unsubscribeCmd) Help() string {
-	return `The reverse of subscribe: shows which log groups would lose our filter, asks,
-and removes it. When no filter delivers to the function any more, the permission
-that subscribe gave it goes too.
-` + patternHelp + `
-
-Exit status: 0 if no chosen log group has our filter any more, 1 if you said no,
-2 if the command is wrong, 3 if AWS refused.`
-}
-
-func (c *unsubscribeCmd) Run(ctx context.Context, s streams) error {
-	x, err := c.open(ctx, func(r *subscription.Rule) []error {
-		r.Unsubscribe = true
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if c.Account {
-		return x.account(ctx, s)
-	}
-	return x.run(ctx, s)
-}
-
-// subscribing is a call of one of the two verbs.
-type subscribing struct {
-	*subscriptionFlags
-	rule      *subscription.Rule
-	groups    *awsapi.LogGroups
-	functions *awsapi.Functions
-	consent   bool // to change something
-	result    subscriptionResult
-}
-
-// subscriptionResult is what a call answers.
-type subscriptionResult struct {
-	Destination string             `json:"destination"`
-	DryRun      bool               `json:"dryRun,omitempty"`
-	Steps       []subscriptionStep `json:"steps"`
-	Permission  string             `json:"permission,omitempty"`
-	Report      *subscribe.Report  `json:"report,omitempty"` // not of the policy of an account
-}
-
-type subscriptionStep struct {
-	LogGroup string              `json:"logGroup,omitempty"`
-	Policy   string              `json:"policy,omitempty"`
-	Action   subscription.Action `json:"action"`
-	Reason   subscription.Reason `json:"reason,omitempty"`
-	Detail   string              `json:"detail,omitempty"`
-	Criteria string              `json:"selectionCriteria,omitempty"`
-	Error    string              `json:"error,omitempty"`
-}
-
-// open reads the flags, which more may add to, and makes the clients. All that
-// is wrong is told at once.
-func (f *subscriptionFlags) open(ctx context.Context, more func(*subscription.Rule) []error) (*subscribing, error) {
-	var errs []error
-	rule := &subscription.Rule{}
-	var err error
-	if rule.Destination, err = subscription.ParseDestination(f.Destination); err != nil {
-		errs = append(errs, fmt.Errorf("--destination: %w", err))
-	}
-	if rule.Name, err = subscription.ParseName(f.FilterName); err != nil {
-		errs = append(errs, fmt.Errorf("--filter-name: %w", err))
-	}
-	for _, p := range []struct {
-		flag string
-		from []string
-		to   *[]*regexp.Regexp
-	}{{"--include", f.Include, &rule.Include}, {"--exclude", f.Exclude, &rule.Exclude}} {
-		for _, text := range p.from {
-			re, err := subscription.ParsePattern(text)
-			if err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", p.flag, err))
-			}
-			*p.to = append(*p.to, re)
-		}
-	}
-	for _, text := range f.Tag {
-		tag, err := subscription.ParseTag(text)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("--tag: %w", err))
-		}
-		rule.Tags = append(rule.Tags, tag)
-	}
-	if f.Account && len(f.Include)+len(f.Exclude)+len(f.Tag) > 0 {
-		errs = append(errs, errors.New("--account: the policy of an account cannot choose by patterns or tags; leave groups out by their names with --own"))
-	}
-	errs = append(errs, more(rule)...)
-	// Log groups deliver within their Region.
-	if f.Region != "" && rule.Destination.Region != "" && f.Region != rule.Destination.Region {
-		errs = append(errs, fmt.Errorf("--region: log groups in %s cannot deliver to a destination in %s", f.Region, rule.Destination.Region))
-	}
-	if len(errs) > 0 {
-		return nil, usage("%w", errors.Join(errs...))
-	}
-	flags := f.awsFlags
-	flags.Region = rule.Destination.Region
-	cfg, err := flags.load(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return &subscribing{subscriptionFlags: f, rule: rule, groups: awsapi.NewLogGroups(cloudwatchlogs.NewFromConfig(cfg)), functions: awsapi.NewFunctions(lambda.NewFromConfig(cfg)),
-		consent: f.Yes, result: subscriptionResult{Destination: f.Destination, DryRun: f.DryRun, Steps: []subscriptionStep{}}}, nil
-}
-
-// code is that of an error of AWS.
-func code(err error) string {
-	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		return api.ErrorCode()
-	}
-	return ""
-}
-
-// learn finds the log group that the destination really writes to, and with
-// that whether it exists.
-func (x *subscribing) learn(ctx context.Context) error {
-	if x.rule.Destination.Service != "lambda" {
-		return nil // CloudWatch Logs itself finds out with the first subscription
-	}
-	group, err := x.functions.LogGroup(ctx, x.rule.Destination.ARN)
-	if code(err) == "ResourceNotFoundException" {
-		return exit{exitAWS, fmt.Errorf("there is no function %s, or not for you", x.rule.Destination.ARN)}
-	}
-	if err != nil {
-		return exit{exitAWS, fmt.Errorf("the log group of the destination, which is not to be subscribed, cannot be looked up: %w", err)}
-	}
-	x.rule.Own = append(x.rule.Own, group)
-	return nil
-}
-
-// accountPolicy is the name of the policy of the account that delivers to the
-// destination, if there is one. Who may not look goes on.
-func (x *subscribing) accountPolicy(ctx context.Context, s streams) (name string, err error) {
-	policies, err := x.groups.Policies(ctx)
-	switch {
-	case code(err) == "AccessDeniedException":
-		fmt.Fprintf(s.err, "sumoship: whether a policy of the account delivers there too cannot be looked up: %v\n", err)
-		return "", nil
-	case err != nil:
-		return "", exit{exitAWS, err}
-	}
-	for _, p := range policies {
-		if p.DeliversTo(x.rule.Destination) {
-			return p.Name, nil
-		}
-	}
-	return "", nil
-}
-
-// run deals with log groups, one by one.
-func (x *subscribing) run(ctx context.Context, s streams) error {
-	var mu sync.Mutex
-	bar := newBar(-1, "looking at log groups", s.err)
-	subs := &subscribe.Subscriptions{Rule: x.rule, Groups: x.groups, Seen: func(subscribe.Outcome) {
-		mu.Lock()
-		defer mu.Unlock()
-		bar.Add(1)
-	}}
-	plan, err := subs.Plan(ctx)
-	bar.Finish()
-	if ctx.Err() != nil {
-		return exit{exitFound, errors.New("interrupted; nothing was changed")}
-	}
-	if err != nil {
-		return exit{exitAWS, err}
-	}
-	todo := slices.DeleteFunc(slices.Clone(plan), func(o subscribe.Outcome) bool { return o.Err != nil || o.Action == subscription.Skip })
-	if !x.JSON {
-		if err := x.table(s.out, plan); err != nil {
-			return err
-		}
-	}
-	if x.DryRun || len(todo) == 0 {
-		if err := x.permission(ctx, s, plan); err != nil {
-			return err
-		}
-		return x.finish(s, plan, len(todo))
-	}
-	if err := x.ask(s, questionOf(todo)); err != nil {
-		return err
-	}
-	// The service looks whether it may call the function before it takes a filter.
-	if !x.rule.Unsubscribe {
-		if err := x.permission(ctx, s, plan); err != nil {
-			return err
-		}
-	}
-	bar = newBar(len(todo), "changing subscriptions", s.err)
-	done := map[string]subscribe.Outcome{}
-	for _, o := range subs.Apply(ctx, todo) {
-		done[o.Group] = o
-	}
-	bar.Finish()
-	untried := 0
-	var outcomes []subscribe.Outcome
-	for _, o := range plan {
-		if d, ok := done[o.Group]; ok {
-			o = d
-		}
-		if errors.Is(o.Err, context.Canceled) {
-			untried++
-		}
-		outcomes = append(outcomes, o)
-	}
-	if untried > 0 {
-		x.finish(s, outcomes, 0)
-		return exit{exitFound, fmt.Errorf("interrupted; %s left as before, and the next run goes on with them", count(untried, "log group"))}
-	}
-	if x.rule.Unsubscribe {
-		if err := x.permission(ctx, s, outcomes); err != nil {
-			return err
-		}
-	}
-	return x.finish(s, outcomes, 0)
-}
-
-// table shows a plan: what there is to do and to know of, and how many log
-// groups there are that nothing is done for.
-func (x *subscribing) table(out io.Writer, plan []subscribe.Outcome) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	shown := false
-	for _, o := range plan {
-		if !x.shows(o) {
-			continue
-		}
-		if !shown {
-			fmt.Fprintln(w, "ACTION\tLOG GROUP\tWHY")
-			shown = true
-		}
-		action := string(o.Action)
-		why := string(o.Reason)
-		if o.Detail != "" {
-			why += ": " + o.Detail
-		}
-		if o.Err != nil {
-			action, why = "failed", o.Err.Error()
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", action, o.Group, why)
-	}
-	return w.Flush()
-}
-
-// shows tells whether a log group is to be named, not just counted.
-func (x *subscribing) shows(o subscribe.Outcome) bool {
-	return x.All || o.Err != nil || o.Action != subscription.Skip || o.Reason.Warning() || o.Reason == subscription.Delivered
-}
-
-// questionOf asks for consent to steps.
-func questionOf(todo []subscribe.Outcome) string {
-	puts, deletes := 0, 0
-	for _, o := range todo {
-		if o.Action == subscription.Put {
-			puts++
-		} else {
-			deletes++
-		}
-	}
-	switch {
-	case deletes == 0:
-		return fmt.Sprintf("Subscribe %s?", count(puts, "log group"))
-	case puts == 0:
-		return fmt.Sprintf("Remove the subscription of %s?", count(deletes, "log group"))
-	}
-	return fmt.Sprintf("Subscribe %s, and remove the subscription of %d?", count(puts, "log group"), deletes)
-}
-
-// ask asks for consent, once.
-func (x *subscribing) ask(s streams, question string) error {
-	if err := consent(s, x.consent, question); err != nil {
-		return err
-	}
-	x.consent = true
-	return nil
-}
-
-// permission lets CloudWatch Logs call the destination, once for all log groups,
-// or takes that back when nothing needs it any more.
-func (x *subscribing) permission(ctx context.Context, s streams, outcomes []subscribe.Outcome) error {
-	d := x.rule.Destination
-	if d.Service != "lambda" {
-		return nil
-	}
-	if x.rule.Unsubscribe {
-		return x.forbid(ctx, s, outcomes)
-	}
-	wanted := slices.ContainsFunc(outcomes, func(o subscribe.Outcome) bool {
-		return o.Action == subscription.Put || o.Reason == subscription.Already
-	})
-	if !wanted {
-		return nil
-	}
-	return x.permit(ctx, s)
-}
-
-func (x *subscribing) permit(ctx context.Context, s streams) error {
-	permitted, err := x.functions.Permitted(ctx, x.rule.Destination)
-	switch {
-	case code(err) == "AccessDeniedException":
-		// Whoever deployed the function has seen to it, or the filters will say.
-		fmt.Fprintf(s.err, "sumoship: whether CloudWatch Logs may call the destination cannot be looked up: %v\n", err)
-		x.result.Permission = "not known"
-		return nil
-	case err != nil:
-		return exit{exitAWS, err}
-	case permitted:
-		x.result.Permission = "there already"
-		return nil
-	case x.DryRun:
-		x.result.Permission = "to be added"
-		return nil
-	}
-	if err := x.ask(s, "Let CloudWatch Logs call the function for all log groups?"); err != nil {
-		return err
-	}
-	if err := x.functions.Permit(ctx, x.rule.Destination); err != nil {
-		return exit{exitAWS, err}
-	}
-	x.result.Permission = "added"
-	return nil
-}
-
-// forbid removes our permission, but not while a filter or policy may need it.
-func (x *subscribing) forbid(ctx context.Context, s streams, outcomes []subscribe.Outcome) error {
-	needed := len(x.Include)+len(x.Exclude)+len(x.Tag) > 0 || // there may be others
-		slices.ContainsFunc(outcomes, func(o subscribe.Outcome) bool {
-			return o.Err != nil || o.Reason == subscription.Delivered || o.Reason == subscription.Unsubscribed && o.Detail != ""
-		})
-	if !needed {
-		policy, err := x.accountPolicy(ctx, s)
-		if err != nil {
-			return err
-		}
-		needed = policy != ""
-	}
-	if needed || x.DryRun || !x.consent {
-		return nil
-	}
-	removed, err := x.functions.Forbid(ctx, x.rule.Destination)
-	if err != nil {
-		return exit{exitAWS, err}
-	}
-	if removed {
-		x.result.Permission = "removed"
-	}
-	return nil
-}
-
-// finish writes the result. todo is how many steps a dry run has left undone.
-func (x *subscribing) finish(s streams, outcomes []subscribe.Outcome, todo int) error {
-	report := subscribe.Report{Left: -1}
-	failed, warned := 0, 0
-	var first error
-	for _, o := range outcomes {
-		report.Add(o)
-		step := subscriptionStep{LogGroup: o.Group, Action: o.Action, Reason: o.Reason, Detail: o.Detail}
-		if o.Err != nil {
-			step.Error = o.Err.Error()
-			if failed++; first == nil {
-				first = fmt.Errorf("%s: %w", o.Group, o.Err)
-			}
-		}
-		if o.Reason.Warning() {
-			warned++
-		}
-		if x.shows(o) {
-			x.result.Steps = append(x.result.Steps, step)
-		}
-	}
-	x.result.Report = &report
-	var err error
-	if x.JSON {
-		err = writeJSON(s.out, x.result)
-	} else {
-		err = x.summary(s.out, &report, todo)
-	}
-	switch {
-	case err != nil:
-		return err
-	case failed > 0:
-		return exit{exitAWS, fmt.Errorf("%s failed, the first: %w\nsumoship: what was done stays done; run it again to do the rest", count(failed, "log group"), first)}
-	case warned > 0:
-		return exit{exitFound, fmt.Errorf("%s cannot be subscribed", count(warned, "log group"))}
-	}
-	return nil
-}
-
-func (x *subscribing) summary(out io.Writer, r *subscribe.Report, todo int) error {
-	var parts []string
-	add := func(n int, what string) {
-		if n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, what))
-		}
-	}
-	would := ""
-	if todo > 0 {
-		would = "to be "
-	}
-	add(r.Subscribed, would+"subscribed")
-	add(r.Removed, would+"unsubscribed")
-	add(r.Failed, "failed")
-	add(r.Already, "already subscribed")
-	for _, reason := range slices.Sorted(maps.Keys(r.Skipped)) {
-		add(r.Skipped[reason], reason)
-	}
-	if len(parts) == 0 {
-		parts = []string{"there is nothing to do"}
-	}
-	fmt.Fprintf(out, "%s: %s.\n", count(r.Seen, "log group"), strings.Join(parts, ", "))
-	if x.result.Permission != "" {
-		fmt.Fprintf(out, "Permission of CloudWatch Logs to call the function: %s.\n", x.result.Permission)
-	}
-	if x.DryRun {
-		fmt.Fprintln(out, "Nothing was changed.")
-	}
-	return nil
-}
-
-// account deals with the policy of the account.
-func (x *subscribing) account(ctx context.Context, s streams) error {
-	if !x.rule.Unsubscribe {
-		// A policy names what it leaves out; other stacks of sumoship are known by
-		// the names of their groups.
-		own, err := x.groups.Named(ctx, subscription.OwnPrefix)
-		if err != nil {
-			return exit{exitAWS, err}
-		}
-		x.rule.Own = append(x.rule.Own, own...)
-	}
-	have, err := x.groups.Policies(ctx)
-	if err != nil {
-		return exit{exitAWS, err}
-	}
-	step, err := x.rule.PlanAccount(have)
-	if err != nil {
-		return usage("--account: %w", err)
-	}
-	p := step.Policy
-	x.result.Steps = append(x.result.Steps, subscriptionStep{Policy: p.Name, Action: step.Action, Reason: step.Reason, Detail: step.Detail, Criteria: p.Criteria})
-	if !x.JSON {
-		fmt.Fprintf(s.out, "%s  the policy of the account: %s\n", step.Action, strings.TrimSuffix(string(step.Reason)+": "+step.Detail, ": "))
-		if step.Action == subscription.Put {
-			fmt.Fprintf(s.out, "     %s\n     %s\n", p.Document, p.Criteria)
-		}
-	}
-	if step.Action != subscription.Skip && !x.DryRun {
-		question := "Subscribe all log groups of the account but these?"
-		if step.Action == subscription.Delete {
-			question = "Remove the policy of the account?"
-		}
-		if err := x.ask(s, question); err != nil {
-			return err
-		}
-	}
-	if d := x.rule.Destination; d.Service == "lambda" && !x.rule.Unsubscribe && !step.Reason.Warning() {
-		if err := x.permit(ctx, s); err != nil {
-			return err
-		}
-	}
-	if !x.DryRun {
-		if err := x.groups.ApplyAccount(ctx, step); err != nil {
-			return exit{exitAWS, err}
-		}
-	}
-	if x.JSON {
-		err = writeJSON(s.out, x.result)
-	} else {
-		if x.result.Permission != "" {
-			fmt.Fprintf(s.out, "Permission of CloudWatch Logs to call the function: %s.\n", x.result.Permission)
-		}
-		switch {
-		case x.DryRun, step.Action == subscription.Skip:
-			fmt.Fprintln(s.out, "Nothing was changed.")
-		default:
-			fmt.Fprintln(s.out, "Done. CloudWatch Logs takes some minutes to follow.")
-		}
-	}
-	if err == nil && step.Reason.Warning() {
-		return exit{exitFound, fmt.Errorf("the account has one policy already, which is not ours: %s", step.Detail)}
-	}
-	return err
 }

@@ -9,11 +9,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"sumoship/function/logstest"
+	"sumoship/function/awstest/logstest"
 )
 
 // region is a Region with log groups and a forwarder, as the command finds it.
@@ -22,10 +25,8 @@ func region(t *testing.T) (server *logstest.Server, forwarder string) {
 	server = logstest.New()
 	api := httptest.NewServer(server)
 	t.Cleanup(api.Close)
-	for name, value := range map[string]string{"AWS_ENDPOINT_URL": api.URL, "AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret",
-		"AWS_CONFIG_FILE": "/nowhere", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere", "AWS_PROFILE": "", "AWS_MAX_ATTEMPTS": "1"} {
-		t.Setenv(name, value)
-	}
+	setAWS(t, api.URL)
+	t.Setenv("AWS_MAX_ATTEMPTS", "1")
 	return server, server.AddFunction("forwarder", "/logs/of-the-forwarder")
 }
 
@@ -39,6 +40,21 @@ func filtersOf(server *logstest.Server) (all []string) {
 	return all
 }
 
+// permitLogs gives the forwarder a statement of our ID, for some log groups.
+func permitLogs(t *testing.T, server *logstest.Server, source string) {
+	t.Helper()
+	_, err := server.Lambda().AddPermission(t.Context(), &lambda.AddPermissionInput{
+		FunctionName: aws.String("forwarder"),
+		StatementId:  aws.String("sumoship-all-log-groups"),
+		Action:       aws.String("lambda:InvokeFunction"),
+		Principal:    aws.String("logs.amazonaws.com"),
+		SourceArn:    aws.String("arn:aws:logs:us-east-1:123456789012:log-group:" + source),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func equal(t *testing.T, want, got any) {
 	t.Helper()
 	if d := cmp.Diff(want, got); d != "" {
@@ -50,16 +66,20 @@ func TestSubscribeAndUnsubscribe(t *testing.T) {
 	server, forwarder := region(t)
 	other := logstest.Filter{Name: "other", Destination: logstest.FunctionARN("other")}
 	server.Add(
-		logstest.Group{Name: "/ecs/api"}, logstest.Group{Name: "/ecs/web", Filters: []logstest.Filter{other}}, logstest.Group{Name: "/ecs/debug"},
-		logstest.Group{Name: "/ecs/a_b"}, logstest.Group{Name: "/aws/lambda/forwarder"}, logstest.Group{Name: "/sumoship/shop/forwarder"}, logstest.Group{Name: "/mine"},
-		logstest.Group{Name: "cheap", Class: "INFREQUENT_ACCESS", Tags: map[string]string{"ship": "yes"}}, logstest.Group{Name: "tagged", Tags: map[string]string{"ship": "yes"}},
+		logstest.Group{Name: "/ecs/api"}, logstest.Group{Name: "/ecs/web", Filters: []logstest.Filter{other}},
+		logstest.Group{Name: "/ecs/debug"}, logstest.Group{Name: "/ecs/a_b"}, logstest.Group{Name: "/aws/lambda/forwarder"},
+		logstest.Group{Name: "/sumoship/shop/forwarder"}, logstest.Group{Name: "/mine"},
+		logstest.Group{Name: "cheap", Class: "INFREQUENT_ACCESS", Tags: map[string]string{"ship": "yes"}},
+		logstest.Group{Name: "tagged", Tags: map[string]string{"ship": "yes"}},
 		logstest.Group{Name: "plain"}, logstest.Group{Name: "/logs/of-the-forwarder"},
 	)
-	args := []string{"subscribe", "--destination", forwarder, "--include", "^/ECS/.{1,9}$", "--include", "mine|forwarder", "--exclude", "debug", "--tag", "ship=yes", "--own", "/mine"}
+	args := []string{"subscribe", "--destination", forwarder, "--include", "^/ECS/.{1,9}$", "--include", "mine|forwarder",
+		"--exclude", "debug", "--tag", "ship=yes", "--own", "/mine"}
 
 	// Without a terminal nothing is done unless it is asked for.
 	status, out, errs := command(t, nil, args...)
-	if status != exitUsage || !strings.Contains(errs, "give --yes to go ahead, or --dry-run") || len(filtersOf(server)) != 1 || len(server.Permissions("forwarder")) != 0 {
+	if status != exitUsage || !strings.Contains(errs, "give --yes to go ahead, or --dry-run") || len(filtersOf(server)) != 1 ||
+		len(server.Permissions("forwarder")) != 0 {
 		t.Errorf("status %d, %v\n%s%s", status, filtersOf(server), out, errs)
 	}
 	status, out, errs = command(t, nil, append(args, "--dry-run")...)
@@ -123,8 +143,9 @@ Nothing was changed.
 // The permission stays while others deliver to the function.
 func TestUnsubscribeLeavesOthersThePermission(t *testing.T) {
 	for name, theirs := range map[string]logstest.Group{
-		"alone":       {Name: "/b", Filters: []logstest.Filter{{Name: "theirs", Destination: logstest.FunctionARN("forwarder")}}},
-		"beside ours": {Name: "/b", Filters: []logstest.Filter{{Name: "sumoship", Destination: logstest.FunctionARN("forwarder")}, {Name: "theirs", Destination: logstest.FunctionARN("forwarder")}}},
+		"alone": {Name: "/b", Filters: []logstest.Filter{{Name: "theirs", Destination: logstest.FunctionARN("forwarder")}}},
+		"beside ours": {Name: "/b", Filters: []logstest.Filter{{Name: "sumoship", Destination: logstest.FunctionARN("forwarder")},
+			{Name: "theirs", Destination: logstest.FunctionARN("forwarder")}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, forwarder := region(t)
@@ -142,18 +163,22 @@ func TestUnsubscribeLeavesOthersThePermission(t *testing.T) {
 	}
 }
 
-func TestSubscribeTellsWhatItCannot(t *testing.T) {
+func TestSubscribeReportsWhatItCannot(t *testing.T) {
 	server, forwarder := region(t)
 	server.Add(
-		logstest.Group{Name: "/full", Filters: []logstest.Filter{{Name: "a", Destination: logstest.FunctionARN("a")}, {Name: "b", Destination: logstest.FunctionARN("b")}}},
+		logstest.Group{Name: "/full", Filters: []logstest.Filter{{Name: "a", Destination: logstest.FunctionARN("a")},
+			{Name: "b", Destination: logstest.FunctionARN("b")}}},
 		logstest.Group{Name: "/taken", Filters: []logstest.Filter{{Name: "sumoship", Destination: logstest.FunctionARN("old")}}},
 		logstest.Group{Name: "/twice", Filters: []logstest.Filter{{Name: "SumoLGLBDFilter", Destination: forwarder}}},
 		logstest.Group{Name: "/web"},
 	)
 	before := filtersOf(server)
 	status, out, errs := command(t, nil, "subscribe", "--destination", forwarder, "--yes")
-	for _, want := range []string{"skip    /full      two other filters: a, b", "skip    /taken     our name, another destination: sumoship delivers to " + logstest.FunctionARN("old"),
-		"skip    /twice     delivered by another filter: SumoLGLBDFilter", "put     /web       new"} {
+	for _, want := range []string{
+		"skip    /full      two other filters: a, b",
+		"skip    /taken     our name, another destination: sumoship delivers to " + logstest.FunctionARN("old"),
+		"skip    /twice     delivered by another filter: SumoLGLBDFilter", "put     /web       new",
+	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
@@ -164,7 +189,7 @@ func TestSubscribeTellsWhatItCannot(t *testing.T) {
 	equal(t, append(before, "/web sumoship"), filtersOf(server))
 }
 
-// Access that is denied half way is told, and a second run does the rest.
+// Access that is denied half way is an error, and a second run does the rest.
 func TestSubscribeWithAccessDeniedHalfWay(t *testing.T) {
 	server, forwarder := region(t)
 	for i := range 60 {
@@ -177,7 +202,8 @@ func TestSubscribeWithAccessDeniedHalfWay(t *testing.T) {
 		return logstest.Fault{}
 	})
 	status, out, errs := command(t, nil, "subscribe", "--destination", forwarder, "--yes")
-	if status != exitAWS || !strings.Contains(out, "20 subscribed, 40 failed") || !strings.Contains(errs, "40 log groups failed, the first: /ecs/20: put subscription filter: AccessDeniedException: you shall not") ||
+	if status != exitAWS || !strings.Contains(out, "20 subscribed, 40 failed") ||
+		!strings.Contains(errs, "40 log groups failed, the first: /ecs/20: put subscription filter: AccessDeniedException: you shall not") ||
 		!strings.Contains(errs, "run it again to do the rest") {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
@@ -188,7 +214,7 @@ func TestSubscribeWithAccessDeniedHalfWay(t *testing.T) {
 	}
 	for op, want := range map[string]string{
 		"DescribeLogGroups":        "list log groups: AccessDeniedException",
-		"GetFunctionConfiguration": "the log group of the destination, which is not to be subscribed, cannot be looked up",
+		"GetFunctionConfiguration": "the log group of the destination, which must not be subscribed, cannot be looked up",
 		"AddPermission":            "add a permission for CloudWatch Logs: AccessDeniedException",
 	} {
 		server.AddFunction("forwarder", "") // without its permission
@@ -204,7 +230,7 @@ func TestSubscribeWithAccessDeniedHalfWay(t *testing.T) {
 			t.Errorf("%s: status %d\n%s%s", op, status, out, errs)
 		}
 	}
-	// Who may not look at policies goes on.
+	// A caller that may not read policies goes on.
 	server.OnRequest(func(c logstest.Call) logstest.Fault {
 		if c.Op == "GetPolicy" || c.Op == "DescribeAccountPolicies" {
 			return logstest.Fault{Code: "AccessDeniedException"}
@@ -212,8 +238,53 @@ func TestSubscribeWithAccessDeniedHalfWay(t *testing.T) {
 		return logstest.Fault{}
 	})
 	status, out, errs = command(t, nil, "subscribe", "--destination", forwarder, "--yes")
-	if status != exitAWS || strings.Count(errs, "cannot be looked up") != 2 || !strings.Contains(errs, "/new: put subscription filter: InvalidParameterException: Could not execute the lambda function") {
+	if status != exitAWS || strings.Count(errs, "cannot be looked up") != 2 ||
+		!strings.Contains(errs, "/new: put subscription filter: InvalidParameterException: Could not execute the lambda function") {
 		t.Errorf("status %d\n%s%s", status, out, errs)
+	}
+}
+
+// The permission that the command gives takes a moment until CloudWatch Logs knows
+// of it.
+func TestSubscribeWaitsForItsPermission(t *testing.T) {
+	for name, more := range map[string][]string{"filters": nil, "account": {"--account"}} {
+		t.Run(name, func(t *testing.T) {
+			server, forwarder := region(t)
+			server.Add(logstest.Group{Name: "/ecs/web"}, logstest.Group{Name: "/ecs/api"})
+			server.PermissionDelay = 500 * time.Millisecond
+			status, out, errs := command(t, nil, append([]string{"subscribe", "--destination", forwarder, "--yes"}, more...)...)
+			if status != exitOK || errs != "" || len(filtersOf(server))+2*len(server.Policies()) != 2 {
+				t.Errorf("status %d\n%s%s", status, out, errs)
+			}
+		})
+	}
+}
+
+// A statement of our ID that permits something else is in the way, and nothing is
+// changed.
+func TestSubscribeExplainsAClash(t *testing.T) {
+	const want = "its policy has a statement sumoship-all-log-groups that permits something else: remove it with " +
+		"aws lambda remove-permission --function-name arn:aws:lambda:us-east-1:123456789012:function:forwarder --statement-id sumoship-all-log-groups"
+	for name, before := range map[string]bool{"found": true, "made meanwhile": false} {
+		t.Run(name, func(t *testing.T) {
+			server, forwarder := region(t)
+			server.Add(logstest.Group{Name: "/ecs/web"})
+			if before {
+				permitLogs(t, server, "/ecs/other:*")
+			}
+			made := before
+			server.OnRequest(func(c logstest.Call) logstest.Fault {
+				if c.Op == "AddPermission" && !made {
+					made = true
+					permitLogs(t, server, "/ecs/other:*")
+				}
+				return logstest.Fault{}
+			})
+			status, out, errs := command(t, nil, "subscribe", "--destination", forwarder, "--yes")
+			if status != exitAWS || !strings.Contains(errs, want) || len(filtersOf(server)) != 0 {
+				t.Errorf("status %d\n%s%s", status, out, errs)
+			}
+		})
 	}
 }
 
@@ -222,16 +293,26 @@ func TestSubscribeInterrupted(t *testing.T) {
 	for i := range 60 {
 		server.Add(logstest.Group{Name: fmt.Sprintf("/ecs/%02d", i)})
 	}
-	for op, want := range map[string]string{"DescribeSubscriptionFilters": "interrupted; nothing was changed", "PutSubscriptionFilter": "left as before, and the next run goes on with them"} {
+	for op, want := range map[string]string{
+		"DescribeSubscriptionFilters": "interrupted; nothing was changed",
+		"PutSubscriptionFilter":       "left as before, and the next run goes on with them",
+	} {
 		ctx, cancel := context.WithCancel(t.Context())
 		server.OnRequest(func(c logstest.Call) logstest.Fault {
-			if c.Op == op && c.Name == "/ecs/30" {
+			switch {
+			case c.Op == op && c.Name == "/ecs/30":
 				cancel()
+			case c.Op == op && c.Name > "/ecs/30": // never before it, however slow that is
+				<-ctx.Done()
+			}
+			if ctx.Err() != nil {
+				return logstest.Fault{Code: "AccessDeniedException"}
 			}
 			return logstest.Fault{}
 		})
 		var out, errs bytes.Buffer
-		status := run(ctx, []string{"subscribe", "--destination", forwarder, "--yes"}, streams{strings.NewReader(""), &out, &errs, func(string) string { return "" }})
+		status := run(ctx, []string{"subscribe", "--destination", forwarder, "--yes"},
+			streams{strings.NewReader(""), &out, &errs, func(string) string { return "" }})
 		cancel()
 		if status != exitFound || !strings.Contains(errs.String(), want) {
 			t.Errorf("status %d\n%s%s", status, out.String(), errs.String())
@@ -251,7 +332,8 @@ func TestSubscribeAccount(t *testing.T) {
 	server.Add(logstest.Group{Name: "/sumoship/shop/forwarder"}, logstest.Group{Name: "/sumoship/other/replay"}, logstest.Group{Name: "/ecs/web"})
 	args := []string{"subscribe", "--account", "--destination", forwarder, "--own", "/aws/lambda/replay", "--filter-pattern", `?"ERROR" ?WARN`}
 	status, out, errs := command(t, nil, append(args, "--dry-run")...)
-	if status != exitOK || !strings.HasPrefix(out, "put  the policy of the account: new\n") || !strings.HasSuffix(out, "to be added.\nNothing was changed.\n") || len(server.Policies()) != 0 {
+	if status != exitOK || !strings.HasPrefix(out, "put  the policy of the account: new\n") ||
+		!strings.HasSuffix(out, "to be added.\nNothing was changed.\n") || len(server.Policies()) != 0 {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
 	if status, _, errs = command(t, nil, args...); status != exitUsage || !strings.Contains(errs, "--yes") {
@@ -273,7 +355,8 @@ func TestSubscribeAccount(t *testing.T) {
 	}
 	// Filters beside it would deliver each event twice.
 	status, out, errs = command(t, nil, "subscribe", "--destination", forwarder, "--yes")
-	if status != exitFound || !strings.Contains(errs, `the policy "sumoship" of the account delivers all log groups there already`) || len(filtersOf(server)) != 0 {
+	twice := `the policy "sumoship" of the account delivers all log groups there already`
+	if status != exitFound || !strings.Contains(errs, twice) || len(filtersOf(server)) != 0 {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
 	status, out, errs = command(t, nil, "unsubscribe", "--account", "--destination", forwarder, "--yes")
@@ -284,7 +367,8 @@ func TestSubscribeAccount(t *testing.T) {
 	server.AddPolicy(theirs)
 	for _, verb := range []string{"subscribe", "unsubscribe"} {
 		status, out, errs = command(t, nil, verb, "--account", "--destination", forwarder, "--yes")
-		if verb == "subscribe" && (status != exitFound || !strings.Contains(errs, "the account has one policy already, which is not ours: theirs")) || verb == "unsubscribe" && status != exitOK {
+		if verb == "subscribe" && (status != exitFound ||
+			!strings.Contains(errs, "the account has one policy already, which is not ours: theirs")) || verb == "unsubscribe" && status != exitOK {
 			t.Errorf("%s: status %d\n%s%s", verb, status, out, errs)
 		}
 	}
@@ -300,12 +384,16 @@ func TestSubscribeWrongCalls(t *testing.T) {
 		want   []string
 	}{
 		{exitUsage, nil, []string{"--destination"}},
-		{exitUsage, []string{"--destination", "forwarder", "--include", "(", "--exclude", "^(?!a)", "--tag", "x", "--filter-name", "a:b", "--own", "a b", "--role", "r", "--filter-pattern", strings.Repeat("x", 1025)},
-			[]string{`--destination: "forwarder" is not an ARN`, "--include: ", "--exclude: ", "no look-around", "--tag: ", "--filter-name: ", "--own: ", "--role: ", "--filter-pattern: "}},
-		{exitUsage, []string{"--destination", forwarder, "--account", "--include", "x", "--prune"}, []string{"--account: the policy of an account cannot choose", "--prune: "}},
-		{exitUsage, []string{"--destination", forwarder, "--region", "eu-west-1"}, []string{"--region: log groups in eu-west-1 cannot deliver to a destination in us-east-1"}},
+		{exitUsage, []string{"--destination", "forwarder", "--include", "(", "--exclude", "^(?!a)", "--tag", "x",
+			"--filter-name", "a:b", "--own", "a b", "--role", "r", "--filter-pattern", strings.Repeat("x", 1025)},
+			[]string{`--destination: "forwarder" is not an ARN`, "--include: ", "--exclude: ", "no look-around", "--tag: ",
+				"--filter-name: ", "--own: ", "--role: ", "--filter-pattern: "}},
+		{exitUsage, []string{"--destination", forwarder, "--account", "--include", "x", "--prune"},
+			[]string{"--account: the policy of an account cannot choose", "--prune: "}},
+		{exitUsage, []string{"--destination", forwarder, "--region", "eu-west-1"},
+			[]string{"--region: log groups in eu-west-1 cannot deliver to a destination in us-east-1"}},
 		{exitUsage, []string{"--destination", "arn:aws:kinesis:us-east-1:123456789012:stream/x"}, []string{"--role: CloudWatch Logs needs one"}},
-		{exitAWS, []string{"--destination", logstest.FunctionARN("none"), "--yes"}, []string{"there is no function " + logstest.FunctionARN("none")}},
+		{exitAWS, []string{"--destination", logstest.FunctionARN("none"), "--yes"}, []string{"function " + logstest.FunctionARN("none") + " does not exist"}},
 	} {
 		status, out, errs := command(t, nil, append([]string{"subscribe"}, c.args...)...)
 		if status != c.status || out != "" {
@@ -321,7 +409,8 @@ func TestSubscribeWrongCalls(t *testing.T) {
 		t.Errorf("%d filters", n)
 	}
 	// A stream whose role is given has no permission of Lambda's.
-	status, out, errs := command(t, nil, "subscribe", "--destination", "arn:aws:kinesis:us-east-1:123456789012:stream/x", "--role", "arn:aws:iam::123456789012:role/r", "--yes")
+	status, out, errs := command(t, nil, "subscribe", "--destination", "arn:aws:kinesis:us-east-1:123456789012:stream/x",
+		"--role", "arn:aws:iam::123456789012:role/r", "--yes")
 	if status != exitOK || strings.Contains(out, "Permission") || !slices.Equal(filtersOf(server), []string{"/a sumoship"}) {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
@@ -334,7 +423,8 @@ func TestSubscribeScripts(t *testing.T) {
 			server.Add(logstest.Group{Name: "/ecs/web"}, logstest.Group{Name: "/ecs/api"}, logstest.Group{Name: "/rds"})
 			api := httptest.NewServer(server)
 			e.Defer(api.Close)
-			e.Vars = append(e.Vars, "FORWARDER="+server.AddFunction("forwarder", ""), "AWS_ENDPOINT_URL="+api.URL, "AWS_ACCESS_KEY_ID=id", "AWS_SECRET_ACCESS_KEY=secret",
+			e.Vars = append(e.Vars, "FORWARDER="+server.AddFunction("forwarder", ""),
+				"AWS_ENDPOINT_URL="+api.URL, "AWS_ACCESS_KEY_ID=id", "AWS_SECRET_ACCESS_KEY=secret",
 				"AWS_CONFIG_FILE=/nowhere", "AWS_SHARED_CREDENTIALS_FILE=/nowhere")
 			return nil
 		},

@@ -7,17 +7,18 @@ import (
 	"sumoship/deploy/tree"
 )
 
-// LogGroup is a log group that a definition sends logs to by awslogs.
+// LogGroup is a log group that containers log to with awslogs.
 type LogGroup struct {
 	Name       string
-	Region     string   // "" is that of the task
+	Region     string   // "" for that of the task
 	Containers []string // by name
 }
 
 // LogGroups returns the log groups of a Fargate definition, in its order. region
-// and account are those in which it runs, as far as they are known.
+// and account are where it runs, "" if that is not known.
 //
-// Errors: *InputError of each name that only a deployment knows, joined.
+// Errors: *[taskdef.InputError] of each name that is invalid or known only after
+// deployment, joined.
 func LogGroups(d *taskdef.Document, region, account string) ([]LogGroup, error) {
 	r := NewReader(d)
 	known := map[string]string{"AWS::Region": region, "AWS::AccountId": account}
@@ -36,11 +37,11 @@ func LogGroups(d *taskdef.Document, region, account string) ([]LogGroup, error) 
 	return groups, r.Err()
 }
 
-// groups adds the log groups of one configuration.
+// groups adds the log groups of the options of one container.
 func (r *Reader) groups(groups []LogGroup, container string, options *tree.Node, known map[string]string) []LogGroup {
 	in := ""
 	for _, e := range r.Read(options.Key("awslogs-region")) {
-		if e = e.Fill(known); len(e.Opaque()) == 0 {
+		if e = e.Fill(known); len(e.Parts()) == 0 {
 			in = e.Text
 		}
 	}
@@ -54,11 +55,11 @@ func (r *Reader) groups(groups []LogGroup, container string, options *tree.Node,
 		}
 		n := options.Key("awslogs-group")
 		switch {
-		case len(e.Opaque()) > 0:
-			r.Wrong(r.Errorf(n, "deploy it, and subscribe the log group then", "the log group at %s is known only when it is deployed", n.Pointer()))
+		case len(e.Parts()) > 0:
+			r.AddError(r.Errorf(n, "deploy it first, then subscribe the log group", "the log group at %s is known only when it is deployed", n.Pointer()))
 			continue
 		case !taskdef.GroupName.MatchString(e.Text):
-			r.Wrong(r.Errorf(n, "use letters, digits and _ - / . #", "%q is not the name of a log group", e.Text))
+			r.AddError(r.Errorf(n, "use letters, digits and _ - / . #", "invalid log group name %q", e.Text))
 			continue
 		}
 		i := slices.IndexFunc(groups, func(g LogGroup) bool { return g.Name == e.Text && g.Region == in })

@@ -10,7 +10,7 @@ import (
 )
 
 // Reader reads the values of a document that may hold intrinsic functions. It
-// collects what it cannot read.
+// collects the errors, so that a caller reports all at once.
 type Reader struct {
 	name      string // of the document, for messages
 	template  bool
@@ -18,15 +18,16 @@ type Reader struct {
 	errs      []error
 }
 
-// NewReader returns a reader of a document.
+// NewReader returns a Reader of d.
 func NewReader(d *taskdef.Document) *Reader {
 	return &Reader{name: d.Name(), template: d.Shape() == taskdef.Template, resources: d.Root().Key("Resources")}
 }
 
-// Err returns all that could not be read, joined: an *InputError each.
+// Err returns the errors so far, joined: *[taskdef.InputError] of what could not
+// be read, and those of AddError.
 func (r *Reader) Err() error { return errors.Join(r.errs...) }
 
-// Errorf returns an *InputError about a node of the document.
+// Errorf returns a *[taskdef.InputError] about a node of the document.
 func (r *Reader) Errorf(n *tree.Node, help, what string, args ...any) error {
 	return taskdef.Errorf(r.name, n, help, what, args...)
 }
@@ -35,27 +36,28 @@ func (r *Reader) Errorf(n *tree.Node, help, what string, args ...any) error {
 // document is not a template.
 func (r *Reader) Resource(id string) *tree.Node { return r.resources.Key(id) }
 
-// wrong notes an error, once.
-func (r *Reader) Wrong(err error) {
+// AddError adds an error, once.
+func (r *Reader) AddError(err error) {
 	if !slices.ContainsFunc(r.errs, func(other error) bool { return other.Error() == err.Error() }) {
 		r.errs = append(r.errs, err)
 	}
 }
 
-// read reads a text, in all its variants. What cannot be read is an error of the
-// whole.
+// Read returns the values that a text can have: more than one where it has a
+// Fn::If, none where it is absent or cannot be read.
 func (r *Reader) Read(n *tree.Node) []Expression {
 	if n == nil {
 		return nil
 	}
 	all, err := r.expressions(n)
 	if err != nil {
-		r.Wrong(err)
+		r.AddError(err)
 	}
 	return all
 }
 
-// each returns the objects of a list, of conditions those of both branches.
+// Each returns the objects in a list, or the object that n is, with those in both
+// branches of each Fn::If.
 func (r *Reader) Each(n *tree.Node) (all []*tree.Node) {
 	switch branches := n.Key("Fn::If"); {
 	case n.Kind() == tree.Array:
@@ -69,27 +71,26 @@ func (r *Reader) Each(n *tree.Node) (all []*tree.Node) {
 			}
 		}
 	case n.Opaque():
-		r.Wrong(r.Errorf(n, "put it there", "%s is known only when it is deployed, and with it what it needs", n.Pointer()))
+		r.AddError(r.Errorf(n, "write the value instead", "%s is known only when it is deployed, and so is what it needs", n.Pointer()))
 	case n.Kind() == tree.Object:
 		all = append(all, n)
 	}
 	return all
 }
 
-// logConfigurations are those of a container: one, or those of the branches of a
-// condition.
+// LogConfigurations returns the log configurations that a container can have:
+// more than one where it has a Fn::If.
 func (r *Reader) LogConfigurations(container *tree.Node) []*tree.Node {
 	all := r.Each(container.Get("logConfiguration"))
 	for _, configuration := range all {
 		if driver := configuration.Get("logDriver"); driver.Opaque() {
-			r.Wrong(r.Errorf(driver, "put it there", "%s is known only when it is deployed, and with it where the logs go", driver.Pointer()))
+			r.AddError(r.Errorf(driver, "write the value instead", "%s is known only when it is deployed, and so is where the logs go", driver.Pointer()))
 		}
 	}
 	return all
 }
 
-// expressions reads a text; of a Fn::If it reads both. A placeholder that nobody
-// fills in is an error.
+// expressions reads a text, and both branches of a Fn::If.
 func (r *Reader) expressions(n *tree.Node) ([]Expression, error) {
 	if branches := n.Key("Fn::If"); n.Opaque() && branches.Len() == 3 {
 		var all []Expression
@@ -112,6 +113,11 @@ func (r *Reader) expressions(n *tree.Node) ([]Expression, error) {
 	return []Expression{e}, nil
 }
 
+// Expression reads a text, or a Fn::Sub or Fn::Join of texts; any other intrinsic
+// function is a part. A placeholder that CloudFormation does not fill in is an
+// error.
+//
+// Errors: *[taskdef.InputError].
 func (r *Reader) Expression(n *tree.Node) (Expression, error) {
 	if s, ok := n.Text(); ok {
 		return r.text(n, s)
@@ -123,70 +129,51 @@ func (r *Reader) Expression(n *tree.Node) (Expression, error) {
 		return Expression{}, r.Errorf(n, "", "the value of %s is %s and not a string", n.Pointer(), n.Kind())
 	}
 	if !r.template {
-		return Expression{}, r.Errorf(n, "put the value there", "the value of %s is a function of CloudFormation, in a document that is no template", n.Pointer())
+		return Expression{}, r.Errorf(n, "write the value instead", "the value of %s is an intrinsic function, and the document is not a CloudFormation template", n.Pointer())
 	}
-	switch sub, join := n.Key("Fn::Sub"), n.Key("Fn::Join"); {
-	case sub != nil:
-		pattern, variables := sub, (*tree.Node)(nil)
-		for i, v := range sub.Elements() {
-			switch i {
-			case 0:
-				pattern = v
-			case 1:
-				variables = v
-			}
-		}
-		if s, ok := pattern.Text(); ok {
+	if sub := n.Key("Fn::Sub"); sub != nil {
+		text, variables := SubArgs(sub)
+		if s, ok := text.Text(); ok {
 			return r.substitute(n, s, variables)
 		}
-	case join.Len() == 2:
-		return r.join(n, join)
 	}
-	return UnknownPart(n, n), nil
+	if join := n.Key("Fn::Join").Items(); len(join) == 2 && join[1].Kind() == tree.Array {
+		separator, _ := join[0].Text()
+		return r.join(separator, join[1])
+	}
+	return Deferred(n, n), nil
 }
 
-// text reads a string as it stands.
+// text reads a string.
 func (r *Reader) text(n *tree.Node, s string) (Expression, error) {
 	if strings.ContainsFunc(s, isPart) {
 		return Expression{}, r.private(n)
 	}
 	if r.template && strings.Contains(s, "{{resolve:") {
-		return UnknownPart(n, n), nil
+		return Deferred(n, n), nil
 	}
 	if tree.NewString(s).Opaque() {
-		return Expression{}, r.Errorf(n, "put the value there", "the value of %s holds a placeholder, which nobody fills in here", n.Pointer())
+		return Expression{}, r.Errorf(n, "write the value instead", "the value of %s holds a placeholder that nothing fills in", n.Pointer())
 	}
 	return Literal(s), nil
 }
 
-// private reports a text that holds what stands for parts here.
+// private returns the error of a text that holds a rune that stands for a part.
 func (r *Reader) private(n *tree.Node) error {
-	return r.Errorf(n, "take it out", "the value of %s holds a character for private use", n.Pointer())
+	return r.Errorf(n, "remove it", "the value of %s holds a private-use character", n.Pointer())
 }
 
-// substitute reads the text of a Fn::Sub, the value from.
-func (r *Reader) substitute(from *tree.Node, s string, variables *tree.Node) (Expression, error) {
-	if strings.ContainsFunc(s, isPart) {
-		return Expression{}, r.private(from)
+// substitute reads the text of the Fn::Sub n.
+func (r *Reader) substitute(n *tree.Node, text string, variables *tree.Node) (Expression, error) {
+	if strings.ContainsFunc(text, isPart) {
+		return Expression{}, r.private(n)
 	}
 	var all []any
-	for {
-		before, rest, found := strings.Cut(s, "${")
-		all = append(all, before)
-		name, after, closed := strings.Cut(rest, "}")
-		switch {
-		case !found:
-			return Concat(all...), nil
-		case !closed:
-			all = append(all, "${"+rest)
-			return Concat(all...), nil
-		}
-		s = after
-		name = strings.TrimSpace(name)
-		resource, attribute, dotted := strings.Cut(name, ".")
-		switch v := variables.Key(name); {
-		case strings.HasPrefix(name, "!"):
-			all = append(all, "${"+name[1:]+"}")
+	for _, t := range splitSub(text) {
+		resource, attribute, dotted := strings.Cut(t.name, ".")
+		switch v := variables.Key(t.name); {
+		case t.name == "":
+			all = append(all, t.text)
 		case v != nil:
 			e, err := r.Expression(v)
 			if err != nil {
@@ -194,27 +181,16 @@ func (r *Reader) substitute(from *tree.Node, s string, variables *tree.Node) (Ex
 			}
 			all = append(all, e)
 		case dotted:
-			all = append(all, UnknownPart(GetAtt(resource, attribute), from))
+			all = append(all, Deferred(GetAtt(resource, attribute), n))
 		default:
-			all = append(all, UnknownPart(Ref(name), from))
+			all = append(all, Deferred(Ref(t.name), n))
 		}
 	}
+	return Concat(all...), nil
 }
 
-// join reads a Fn::Join of what can be read one by one.
-func (r *Reader) join(n, join *tree.Node) (Expression, error) {
-	var separator string
-	var list *tree.Node
-	for i, v := range join.Elements() {
-		if i == 0 {
-			separator, _ = v.Text()
-		} else {
-			list = v
-		}
-	}
-	if list.Kind() != tree.Array {
-		return UnknownPart(n, n), nil
-	}
+// join reads the list of a Fn::Join.
+func (r *Reader) join(separator string, list *tree.Node) (Expression, error) {
 	var all []any
 	for i, v := range list.Elements() {
 		if i > 0 {

@@ -1,23 +1,18 @@
-// Package cfn holds the values of CloudFormation: resources and intrinsic
-// functions to write a template with, and expressions to read one, of which
-// parts are known only after deployment.
+// Package cfn reads and writes values of CloudFormation templates: it builds
+// resources and intrinsic functions, and reads texts of which parts are known
+// only after deployment.
 package cfn
 
 import (
-	"bytes"
-	"fmt"
 	"strings"
-
-	"go.yaml.in/yaml/v3"
 
 	"sumoship/deploy/tree"
 )
 
-// The values that templates are made of.
-
+// Prop returns a property; [Object] leaves it out if v is nil.
 func Prop(name string, v *tree.Node) tree.Member { return tree.Member{Name: name, Value: v} }
 
-// object is an object of those properties that have a value.
+// Object returns an object with the properties that have a value.
 func Object(properties ...tree.Member) *tree.Node {
 	var have []tree.Member
 	for _, p := range properties {
@@ -28,7 +23,7 @@ func Object(properties ...tree.Member) *tree.Node {
 	return tree.NewObject(have...)
 }
 
-// array is a list, nil if nothing is in it.
+// Array returns a list, nil if it would be empty.
 func Array(values ...*tree.Node) *tree.Node {
 	if len(values) == 0 {
 		return nil
@@ -36,6 +31,7 @@ func Array(values ...*tree.Node) *tree.Node {
 	return tree.NewArray(values...)
 }
 
+// Strings returns a list of strings, nil if it would be empty.
 func Strings(values ...string) *tree.Node {
 	var nodes []*tree.Node
 	for _, v := range values {
@@ -44,75 +40,26 @@ func Strings(values ...string) *tree.Node {
 	return Array(nodes...)
 }
 
-// resource is a resource without attributes such as DependsOn.
+// Resource returns a resource with its type and properties.
 func Resource(kind string, properties ...tree.Member) *tree.Node {
 	return Object(Prop("Type", tree.NewString(kind)), Prop("Properties", Object(properties...)))
 }
 
-// ref, getAtt and sub are intrinsic functions.
-// Source: AWS CloudFormation User Guide, "Intrinsic function reference".
+// Ref returns {"Ref": name}.
 func Ref(name string) *tree.Node { return Object(Prop("Ref", tree.NewString(name))) }
 
+// GetAtt returns {"Fn::GetAtt": [resource, attribute]}.
 func GetAtt(resource, attribute string) *tree.Node {
 	return Object(Prop("Fn::GetAtt", tree.NewArray(tree.NewString(resource), tree.NewString(attribute))))
 }
 
+// Sub returns {"Fn::Sub": s}.
 func Sub(s string) *tree.Node { return Object(Prop("Fn::Sub", tree.NewString(s))) }
 
-// writeTemplate writes a template as JSON, or as YAML with the short tags of the
-// intrinsic functions.
-func Write(n *tree.Node, json bool) []byte {
-	if json {
-		return n.Bytes()
-	}
-	var b bytes.Buffer
-	e := yaml.NewEncoder(&b)
-	e.SetIndent(2)
-	if err := e.Encode(yamlOf(n)); err != nil {
-		panic(fmt.Sprintf("deploy: a template that YAML cannot hold: %v", err)) // yamlOf makes none
-	}
-	e.Close() // writes nothing more, and to a buffer
-	return b.Bytes()
-}
-
-func yamlOf(n *tree.Node) *yaml.Node {
-	if name, arg, ok := Intrinsic(n); ok {
-		if y := shortTag(name, arg); y != nil {
-			return y
-		}
-	}
-	switch n.Kind() {
-	case tree.Object:
-		y := &yaml.Node{Kind: yaml.MappingNode}
-		for name, v := range n.Members() {
-			y.Content = append(y.Content, scalar("!!str", name), yamlOf(v))
-		}
-		return y
-	case tree.Array:
-		y := &yaml.Node{Kind: yaml.SequenceNode}
-		for _, v := range n.Elements() {
-			y.Content = append(y.Content, yamlOf(v))
-		}
-		return y
-	case tree.String:
-		s, _ := n.Text()
-		return scalar("!!str", s)
-	case tree.Number:
-		if _, ok := n.Int(); ok {
-			return scalar("!!int", n.Source())
-		}
-		return scalar("!!float", n.Source())
-	case tree.Bool:
-		return scalar("!!bool", n.Source())
-	}
-	return scalar("!!null", "null")
-}
-
-func scalar(tag, value string) *yaml.Node {
-	return &yaml.Node{Kind: yaml.ScalarNode, Tag: tag, Value: value}
-}
-
-// intrinsicOf takes an intrinsic function apart.
+// Intrinsic returns the name of the intrinsic function that n is, such as
+// Fn::Sub, and its argument.
+//
+// Source: AWS CloudFormation User Guide, "Intrinsic function reference".
 func Intrinsic(n *tree.Node) (name string, arg *tree.Node, ok bool) {
 	if n.Kind() != tree.Object || !n.Opaque() {
 		return "", nil, false
@@ -123,25 +70,27 @@ func Intrinsic(n *tree.Node) (name string, arg *tree.Node, ok bool) {
 	return "", nil, false
 }
 
-// shortTag writes an intrinsic function by its tag, nil where it has none: a tag
-// cannot stand before another.
-func shortTag(name string, arg *tree.Node) *yaml.Node {
-	tag := "!" + strings.TrimPrefix(name, "Fn::")
-	if strings.Contains(tag, "::") || arg.Kind() == tree.Object && name != "Fn::Transform" || arg.Kind() < tree.Bool {
-		return nil // Fn::ForEach::Name is a key; an object may be another function
+// RefName returns the name in a Ref, "" if n is something else.
+func RefName(n *tree.Node) string { return n.Key("Ref").Str() }
+
+// GetAttName returns the resource and the attribute of a Fn::GetAtt, "" if n is
+// something else or they are not literal.
+func GetAttName(n *tree.Node) (resource, attribute string) {
+	arg := n.Key("Fn::GetAtt")
+	if s, ok := arg.Text(); ok {
+		resource, attribute, _ = strings.Cut(s, ".")
+		return resource, attribute
 	}
-	if name == "Fn::GetAtt" && arg.Kind() == tree.Array && arg.Len() == 2 {
-		var parts []string
-		for _, v := range arg.Elements() {
-			s, ok := v.Text()
-			if !ok || strings.Contains(s, "${") {
-				return nil
-			}
-			parts = append(parts, s)
+	var names []string
+	for _, v := range arg.Elements() {
+		s, ok := v.Text()
+		if !ok {
+			return "", ""
 		}
-		return &yaml.Node{Kind: yaml.ScalarNode, Tag: tag, Value: strings.Join(parts, ".")}
+		names = append(names, s)
 	}
-	y := yamlOf(arg)
-	y.Tag = tag
-	return y
+	if len(names) < 2 {
+		return "", ""
+	}
+	return names[0], strings.Join(names[1:], ".")
 }

@@ -15,30 +15,30 @@ type Instance struct {
 
 // Cluster is the container instances of an ECS cluster, counted.
 type Cluster struct {
-	Name     string
-	Groups   []Group // by type, then Linux before Windows; of Density only Type is set
-	External int     // instances outside of EC2, which awsvpc tasks cannot use
+	name     string
+	groups   []group // by type, then Linux before Windows; of Density only Type is set
+	external int     // instances outside of EC2, which awsvpc tasks cannot use
 }
 
 // NewCluster counts instances.
 func NewCluster(name string, instances []Instance) *Cluster {
-	c := &Cluster{Name: name}
+	c := &Cluster{name: name}
 	for _, instance := range instances {
 		if instance.Type == "" {
-			c.External++
+			c.external++
 			continue
 		}
-		i := slices.IndexFunc(c.Groups, func(g Group) bool { return g.Type == instance.Type && g.Windows == instance.Windows })
+		i := slices.IndexFunc(c.groups, func(g group) bool { return g.Type == instance.Type && g.Windows == instance.Windows })
 		if i < 0 {
-			i = len(c.Groups)
-			c.Groups = append(c.Groups, Group{Density: Density{Type: instance.Type}, Windows: instance.Windows})
+			i = len(c.groups)
+			c.groups = append(c.groups, group{Density: Density{Type: instance.Type}, Windows: instance.Windows})
 		}
-		c.Groups[i].Instances++
+		c.groups[i].Instances++
 		if instance.Trunk {
-			c.Groups[i].Trunks++
+			c.groups[i].Trunks++
 		}
 	}
-	slices.SortFunc(c.Groups, func(a, b Group) int {
+	slices.SortFunc(c.groups, func(a, b group) int {
 		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(strconv.FormatBool(a.Windows), strconv.FormatBool(b.Windows)))
 	})
 	return c
@@ -47,24 +47,24 @@ func NewCluster(name string, instances []Instance) *Cluster {
 // types returns the instance types of the cluster, none for a nil cluster.
 func (c *Cluster) types() (types []string) {
 	if c != nil {
-		for _, g := range c.Groups {
+		for _, g := range c.groups {
 			types = append(types, g.Type)
 		}
 	}
 	return slices.Compact(types)
 }
 
-// Group is instances of one type in a cluster.
-type Group struct {
+// group is instances of one type in a cluster.
+type group struct {
 	Density
 	Instances int
 	Trunks    int  // those of them that have a trunk
 	Windows   bool // no trunk, ever
 }
 
-// Holds returns how many tasks the instances hold as they are, and how many once
+// holds returns how many tasks the instances hold as they are, and how many once
 // each has been replaced by one launched with trunking.
-func (g Group) Holds() (now, trunked int) {
-	now = g.Trunks*g.Density.Holds(true) + (g.Instances-g.Trunks)*g.Density.Holds(false)
-	return now, g.Instances * g.Density.Holds(!g.Windows)
+func (g group) holds() (now, trunked int) {
+	now = g.Trunks*g.Density.holds(true) + (g.Instances-g.Trunks)*g.Density.holds(false)
+	return now, g.Instances * g.Density.holds(!g.Windows)
 }

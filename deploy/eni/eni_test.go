@@ -92,7 +92,7 @@ func TestOf(t *testing.T) {
 		{Type: "c5n.large", Tasks: 2, Trunking: Unsupported, Approximate: true,
 			Note: "2 tasks and 10 with trunking by the VPC controller's table, but ECS's guide says that it has no trunking"},
 	} {
-		got, err := Of(" " + strings.ToUpper(want.Type))
+		got, err := of(" " + strings.ToUpper(want.Type))
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Errorf("%s: %v (-want +got):\n%s", want.Type, err, diff)
 		}
@@ -102,7 +102,7 @@ func TestOf(t *testing.T) {
 // No type of the table gives figures that a plan would trip over.
 func TestEveryTypeHasSaneFigures(t *testing.T) {
 	for name := range vpc.Limits {
-		d, err := Of(name)
+		d, err := of(name)
 		if err != nil || d.Type != name || d.Tasks < 1 || d.Trunking == Unknown ||
 			d.Trunking == Supported && d.Trunked < d.Tasks || d.Trunking == Unsupported && d.Trunked != 0 ||
 			d.Approximate && d.Note == "" {
@@ -122,8 +122,8 @@ func TestEveryTypeHasSaneFigures(t *testing.T) {
 }
 
 func TestInstances(t *testing.T) {
-	c5, _ := Of("c5.large")
-	t3, _ := Of("t3.large")
+	c5, _ := of("c5.large")
+	t3, _ := of("t3.large")
 	for _, c := range []struct {
 		d                     Density
 		tasks, plain, trunked int
@@ -135,31 +135,31 @@ func TestInstances(t *testing.T) {
 		{c5, 30, 15, 3},
 		{c5, 31, 16, 4},
 		{t3, 30, 15, 15}, // it runs with ordinary interfaces
-		{OfInterfaces("x9.large", 4), 30, 10, 10},
-		{OfInterfaces("x9.nano", 1), 30, 0, 0},
-		{OfInterfaces("x9.nano", 0), 30, 0, 0},
+		{ofInterfaces("x9.large", 4), 30, 10, 10},
+		{ofInterfaces("x9.nano", 1), 30, 0, 0},
+		{ofInterfaces("x9.nano", 0), 30, 0, 0},
 	} {
-		if plain, trunked := c.d.Instances(c.tasks, false), c.d.Instances(c.tasks, true); plain != c.plain || trunked != c.trunked {
+		if plain, trunked := c.d.instances(c.tasks, false), c.d.instances(c.tasks, true); plain != c.plain || trunked != c.trunked {
 			t.Errorf("%d tasks on %s: %d and %d instances, want %d and %d", c.tasks, c.d.Type, plain, trunked, c.plain, c.trunked)
 		}
 	}
 }
 
 func TestGroupHolds(t *testing.T) {
-	c5, _ := Of("c5.large")
-	t3, _ := Of("t3.large")
+	c5, _ := of("c5.large")
+	t3, _ := of("t3.large")
 	for _, c := range []struct {
-		g            Group
+		g            group
 		now, trunked int
 	}{
-		{Group{Density: c5, Instances: 4}, 8, 40},
-		{Group{Density: c5, Instances: 4, Trunks: 1}, 16, 40},
-		{Group{Density: c5, Instances: 4, Trunks: 4}, 40, 40},
-		{Group{Density: c5, Instances: 4, Windows: true}, 8, 8},
-		{Group{Density: t3, Instances: 4}, 8, 8},
-		{Group{Density: c5}, 0, 0},
+		{group{Density: c5, Instances: 4}, 8, 40},
+		{group{Density: c5, Instances: 4, Trunks: 1}, 16, 40},
+		{group{Density: c5, Instances: 4, Trunks: 4}, 40, 40},
+		{group{Density: c5, Instances: 4, Windows: true}, 8, 8},
+		{group{Density: t3, Instances: 4}, 8, 8},
+		{group{Density: c5}, 0, 0},
 	} {
-		if now, trunked := c.g.Holds(); now != c.now || trunked != c.trunked {
+		if now, trunked := c.g.holds(); now != c.now || trunked != c.trunked {
 			t.Errorf("%+v holds %d and %d, want %d and %d", c.g, now, trunked, c.now, c.trunked)
 		}
 	}
@@ -174,8 +174,8 @@ func TestUnknownTypes(t *testing.T) {
 		"xyz":        nil,
 		"":           nil,
 	} {
-		_, err := Of(name)
-		unknown, ok := errors.AsType[*UnknownTypeError](err)
+		_, err := of(name)
+		unknown, ok := errors.AsType[*unknownTypeError](err)
 		if !ok || unknown.Type != name {
 			t.Fatalf("%q: %v", name, err)
 		}
@@ -208,8 +208,8 @@ func FuzzOf(f *testing.F) {
 		f.Add(name)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
-		d, err := Of(name)
-		unknown, ok := errors.AsType[*UnknownTypeError](err)
+		d, err := of(name)
+		unknown, ok := errors.AsType[*unknownTypeError](err)
 		if err == nil && d.Tasks < 1 || err != nil && (!ok || len(unknown.Nearest) > 3 || d != Density{}) {
 			t.Errorf("%q: %+v, %v", name, d, err)
 		}

@@ -1,6 +1,6 @@
 package eni
 
-// What ECS's own guide says of a type, where that is not what the table gives.
+// limit is what ECS's own guide says of a type.
 type limit struct{ tasks, trunked int }
 
 func (l limit) String() string {
@@ -12,11 +12,11 @@ func (l limit) String() string {
 
 // guideDiffers has the types whose limits in ECS's guide are not those of the
 // formulas: types with a second network card; i4i, for which the guide gives
-// more; types that have a trunk in the guide alone. trn1n.32xlarge is in a later
-// revision only, whose figures were not at hand.
+// more; types that have a trunk in the guide only. trn1n.32xlarge is only in a
+// later revision, whose figures were not at hand.
 //
-// Source: Amazon ECS Developer Guide, as in testdata/ecs-limits.tsv. Its
-// i4i.large, which holds -2 tasks, is not taken over.
+// Source: Amazon ECS Developer Guide, as in testdata/ecs-limits.tsv, without its
+// i4i.large, which holds -2 tasks.
 var guideDiffers = map[string]limit{
 	"c6in.32xlarge":   {13, 120},
 	"c6in.metal":      {13, 120},
@@ -38,12 +38,12 @@ var guideDiffers = map[string]limit{
 	"trn1n.32xlarge":  {},
 }
 
-// guideRefuses has the types and families that the guide says have no trunking
-// with ECS. For some it lists limits all the same; EKS has branch interfaces on
+// guideRefuses has the types and families that have no trunking with ECS by the
+// guide, which lists limits for some all the same. EKS has branch interfaces on
 // most of them, so the table does too.
 //
-// Source: the same page, the note above its tables, less the families that the
-// table does not have.
+// Source: the same page, the note above its tables, without the families that the
+// table lacks.
 var guideRefuses = map[string]bool{
 	"a1.metal": true, "c5.metal": true, "c5a.8xlarge": true, "c5ad.8xlarge": true, "c5d.metal": true,
 	"m5.metal": true, "p3dn.24xlarge": true, "r5.metal": true, "r5.8xlarge": true, "r5d.metal": true,

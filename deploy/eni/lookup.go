@@ -11,14 +11,15 @@ import (
 // which may be nil: each type once, in that order.
 //
 // ask is called once with the types that the table does not have. It returns how
-// many interfaces each can have, as [OfInterfaces] takes it, and why it does not
+// many interfaces each can have, the primary one included, and why it does not
 // say so for the rest.
 //
 // A type in a cluster exists, so it counts as 0 tasks if nothing is known of it.
-// Any other unknown type is an error, a *[LookupError].
+// Any other unknown type is an error, which
+// names all of them and wraps why.
 func Lookup(names []string, cluster *Cluster, ask func(types []string) (interfaces map[string]int, why error)) ([]Density, error) {
 	var types []Density
-	var unknown []*UnknownTypeError
+	var unknown []*unknownTypeError
 	seen := map[string]bool{}
 	for _, name := range slices.Concat(names, cluster.types()) {
 		name = strings.ToLower(strings.TrimSpace(name))
@@ -26,8 +27,8 @@ func Lookup(names []string, cluster *Cluster, ask func(types []string) (interfac
 			continue
 		}
 		seen[name] = true
-		d, err := Of(name)
-		if e, ok := errors.AsType[*UnknownTypeError](err); ok {
+		d, err := of(name)
+		if e, ok := errors.AsType[*unknownTypeError](err); ok {
 			unknown = append(unknown, e)
 			d = Density{Type: name, Trunking: Unknown}
 		}
@@ -41,11 +42,11 @@ func Lookup(names []string, cluster *Cluster, ask func(types []string) (interfac
 		asked = append(asked, e.Type)
 	}
 	interfaces, why := ask(asked)
-	var wrong []*UnknownTypeError
+	var wrong []*unknownTypeError
 	for _, e := range unknown {
 		i := slices.IndexFunc(types, func(d Density) bool { return d.Type == e.Type })
 		if n, ok := interfaces[e.Type]; ok {
-			types[i] = OfInterfaces(e.Type, n)
+			types[i] = ofInterfaces(e.Type, n)
 		} else if slices.Contains(cluster.types(), e.Type) {
 			types[i].Approximate = true
 			types[i].Note = fmt.Sprintf("counted as 0: not in the table of %s; %v", TableDate, why)
@@ -54,19 +55,19 @@ func Lookup(names []string, cluster *Cluster, ask func(types []string) (interfac
 		}
 	}
 	if len(wrong) > 0 {
-		return nil, &LookupError{Types: wrong, Why: why}
+		return nil, &lookupError{Types: wrong, Why: why}
 	}
 	return types, nil
 }
 
-// LookupError names the types of which nothing is known. It wraps the reason why
+// lookupError names the types of which nothing is known. It wraps the reason why
 // asking did not help.
-type LookupError struct {
-	Types []*UnknownTypeError
+type lookupError struct {
+	Types []*unknownTypeError
 	Why   error
 }
 
-func (e *LookupError) Error() string {
+func (e *lookupError) Error() string {
 	var lines []string
 	for _, t := range e.Types {
 		lines = append(lines, t.Error())
@@ -74,4 +75,4 @@ func (e *LookupError) Error() string {
 	return fmt.Sprintf("%s\n%v", strings.Join(lines, "\n"), e.Why)
 }
 
-func (e *LookupError) Unwrap() error { return e.Why }
+func (e *lookupError) Unwrap() error { return e.Why }

@@ -10,8 +10,8 @@ import (
 	"github.com/aws/amazon-vpc-resource-controller-k8s/pkg/aws/vpc"
 )
 
-// nearest names the types that somebody may have meant, at most three: the
-// nearest in spelling, those of the same family or size first among equals.
+// nearest returns at most three types that may be meant: the nearest in spelling,
+// among equals those of the same family or size first.
 func nearest(name string) []string {
 	type candidate struct {
 		name     string
@@ -27,8 +27,8 @@ func nearest(name string) []string {
 		}
 		if family(known) != family(name) {
 			c.kin++
-			// What is wrong by half is another name, but in its own
-			// family any size is worth a mention.
+			// A name that is half wrong is another name, but any size of
+			// the same family is worth a mention.
 			if c.distance > len(name)/2 {
 				continue
 			}

@@ -69,7 +69,7 @@ func NewReport(q Question) *Report {
 			t.Trunked = &d.Trunked
 		}
 		if q.Tasks > 0 {
-			now, trunked := d.Instances(q.Tasks, false), d.Instances(q.Tasks, true)
+			now, trunked := d.instances(q.Tasks, false), d.instances(q.Tasks, true)
 			t.Needed = &now
 			if d.Trunking != Unknown {
 				t.NeededTrunked = &trunked
@@ -83,7 +83,7 @@ func NewReport(q Question) *Report {
 	if q.Trunking {
 		name := "CLUSTER"
 		if q.Cluster != nil {
-			name = cmp.Or(q.Cluster.Name, name)
+			name = cmp.Or(q.Cluster.name, name)
 		}
 		r.Enable, r.Limits = trunkingSteps(name), trunkingLimits()
 	}
@@ -91,12 +91,12 @@ func NewReport(q Question) *Report {
 }
 
 func newClusterReport(q Question) *ClusterReport {
-	r := &ClusterReport{Name: q.Cluster.Name, Groups: []GroupReport{}, External: q.Cluster.External}
-	for _, g := range q.Cluster.Groups {
+	r := &ClusterReport{Name: q.Cluster.name, Groups: []GroupReport{}, External: q.Cluster.external}
+	for _, g := range q.Cluster.groups {
 		if i := slices.IndexFunc(q.Types, func(d Density) bool { return d.Type == g.Type }); i >= 0 {
 			g.Density = q.Types[i]
 		}
-		now, trunked := g.Holds()
+		now, trunked := g.holds()
 		r.Tasks += now
 		r.Trunked += trunked
 		r.Groups = append(r.Groups, GroupReport{g.Type, g.Windows, g.Instances, g.Trunks, now, trunked})

@@ -13,12 +13,12 @@ func TestNewCluster(t *testing.T) {
 	got := NewCluster("shop", []Instance{
 		{Type: "m5.large", Windows: true}, {Type: "m5.large"}, {}, {Type: "c5.large"}, {Type: "m5.large", Trunk: true}, {},
 	})
-	want := &Cluster{Name: "shop", External: 2, Groups: []Group{
+	want := &Cluster{name: "shop", external: 2, groups: []group{
 		{Density: Density{Type: "c5.large"}, Instances: 1},
 		{Density: Density{Type: "m5.large"}, Instances: 2, Trunks: 1},
 		{Density: Density{Type: "m5.large"}, Instances: 1, Windows: true},
 	}}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(Cluster{}, group{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -37,7 +37,7 @@ func TestLookup(t *testing.T) {
 	}
 	want := []Density{
 		{Type: "t3.large", Tasks: 2, Trunking: Unsupported},
-		OfInterfaces("x9.large", 4),
+		ofInterfaces("x9.large", 4),
 		{Type: "c5.large", Tasks: 2, Trunked: 10, Trunking: Supported},
 		{Type: "x9.huge", Trunking: Unknown, Approximate: true, Note: "counted as 0: not in the table of " + TableDate + "; EC2 does not know it"},
 	}
@@ -61,8 +61,9 @@ func TestLookupAsksForNothingThatTheTableHas(t *testing.T) {
 
 func TestLookupNamesAllThatAreUnknown(t *testing.T) {
 	why := errors.New("not asked")
-	got, err := Lookup([]string{"c5.larg", "c5.large", "x9.large", "xyz"}, nil, func([]string) (map[string]int, error) { return map[string]int{"x9.large": 2}, why })
-	unknown, ok := errors.AsType[*LookupError](err)
+	ask := func([]string) (map[string]int, error) { return map[string]int{"x9.large": 2}, why }
+	got, err := Lookup([]string{"c5.larg", "c5.large", "x9.large", "xyz"}, nil, ask)
+	unknown, ok := errors.AsType[*lookupError](err)
 	if !ok || got != nil || !errors.Is(err, why) {
 		t.Fatalf("%v, %v", got, err)
 	}
@@ -106,7 +107,8 @@ func TestReport(t *testing.T) {
 				`"instancesNeeded":2,"instancesNeededTrunked":2}]}`},
 		"an empty cluster": {Question{Cluster: NewCluster("empty", nil)},
 			`{"trunking":false,"types":[],"cluster":{"name":"empty","instances":[],"tasks":0,"trunkedTasks":0}}`},
-		"a cluster that holds them": {Question{Types: densities(t, "c5.large"), Tasks: 12, Cluster: NewCluster("shop", []Instance{{Type: "c5.large", Trunk: true}, {Type: "c5.large"}, {}})},
+		"a cluster that holds them": {Question{Types: densities(t, "c5.large"), Tasks: 12,
+			Cluster: NewCluster("shop", []Instance{{Type: "c5.large", Trunk: true}, {Type: "c5.large"}, {}})},
 			`{"tasks":12,"trunking":false,"types":[{"instanceType":"c5.large","tasks":2,"trunkedTasks":10,"trunking":"supported","approximate":false,` +
 				`"instancesNeeded":6,"instancesNeededTrunked":2}],` +
 				`"cluster":{"name":"shop","instances":[{"instanceType":"c5.large","count":2,"withTrunk":1,"tasks":12,"trunkedTasks":20}],` +

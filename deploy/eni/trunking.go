@@ -30,7 +30,8 @@ func trunkingSteps(cluster string) []Step {
 func trunkingLimits() []string {
 	return []string{
 		"Linux only, on Nitro instances, with container agent 1.28.1 and ecs-init 1.28.1-2 or later; Windows has no trunk.",
-		"Resource-name DNS A records of the instance have to be off (aws ec2 modify-private-dns-name-options --instance-id ID --no-enable-resource-name-dns-a-record).",
+		"Resource-name DNS A records of the instance have to be off" +
+			" (aws ec2 modify-private-dns-name-options --instance-id ID --no-enable-resource-name-dns-a-record).",
 		"Instances in shared subnets do not register; tasks run in the VPC of their instance.",
 		"Fargate needs none of this.",
 	}

@@ -39,7 +39,8 @@ func BenchmarkConvert(b *testing.B) {
 			link = fmt.Sprintf(`"links": ["c%d:db"], `, i+1)
 		}
 		containers = append(containers, fmt.Sprintf(`{"name": "c%d", "image": "i", "cpu": 10, "memory": 64, %s"portMappings": [{"containerPort": %d, "hostPort": 0}],
-			"environment": [{"name": "DB", "value": "mysql://u:p@db:3306/x"}, {"name": "A", "value": "b"}], "logConfiguration": {"logDriver": "json-file"}}`, i, link, 8000+i))
+			"environment": [{"name": "DB", "value": "mysql://u:p@db:3306/x"}, {"name": "A", "value": "b"}],
+			"logConfiguration": {"logDriver": "json-file"}}`, i, link, 8000+i))
 	}
 	d := read(b, "td.json", `{"family": "a", "containerDefinitions": [`+strings.Join(containers, ", ")+`]}`)
 	b.ReportAllocs()

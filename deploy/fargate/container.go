@@ -2,18 +2,19 @@ package fargate
 
 import (
 	"regexp"
-	"strings"
 
 	"sumoship/deploy/finding"
 	"sumoship/deploy/taskdef"
 	"sumoship/deploy/tree"
 )
 
-var noEssentialContainer = finding.Rule{ID: "no-essential-container", Severity: finding.Error, Action: finding.Refuse, Source: apiContainer,
-	Summary: "No container is essential; a task needs one that is.", Help: finding.Advice{"Say essential true for the one that the task is for."}}
+var noEssentialContainer = finding.Rule{
+	ID: "no-essential-container", Severity: finding.Error, Action: finding.Refuse, Source: apiContainer,
+	Summary: "No container is essential; a task needs at least one.",
+	Help:    finding.Advice{"Set essential to true on the main container."},
+}
 
-// eachContainer looks after the members of containers that need no look at the
-// others, and at what the containers of a task must be together.
+// eachContainer checks the containers one by one, then what concerns them together.
 func (c *converter) eachContainer() {
 	essential := c.containersUnknown
 	seen := map[string]bool{}
@@ -40,50 +41,49 @@ func (c *converter) eachContainer() {
 }
 
 // Source: Amazon ECS API Reference, ContainerDefinition (name).
-var containerNameInvalid = finding.Rule{ID: "container-name-invalid", Severity: finding.Error, Action: finding.Refuse, Source: apiContainer,
-	Summary: "The name of a container is none: 1 to 255 letters, digits, _ and -.", Help: finding.Advice{"Rename it."}}
+var containerNameInvalid = finding.Rule{
+	ID: "container-name-invalid", Severity: finding.Error, Action: finding.Refuse, Source: apiContainer,
+	Summary: "A container name is invalid; want 1 to 255 letters, digits, _ and -.",
+	Help:    finding.Advice{"Rename it."},
+}
 
-var containerNameDuplicate = finding.Rule{ID: "container-name-duplicate", Severity: finding.Error, Action: finding.Refuse, Source: apiContainer,
-	Summary: "Two containers have the same name.", Help: finding.Advice{"Rename one."}}
+var containerNameDuplicate = finding.Rule{
+	ID: "container-name-duplicate", Severity: finding.Error, Action: finding.Refuse, Source: apiContainer,
+	Summary: "Two containers have the same name.",
+	Help:    finding.Advice{"Rename one."},
+}
 
 func (c *converter) name(container *tree.Node, seen map[string]bool) {
 	n := container.Get("name")
 	name := n.Identity()
 	if n == nil || name == "" && n.Kind() != tree.String {
-		return // missing or of a wrong type, and reported
+		return // missing or of the wrong type, and reported
 	}
 	if !n.Opaque() && !taskdef.ECSName.MatchString(name) {
-		c.Fail(containerNameInvalid, n, "%q is no name of a container: 1 to 255 letters, digits, _ and -", name)
+		c.Fail(containerNameInvalid, n, "invalid container name %q: want 1 to 255 letters, digits, _ and -", name)
 	}
 	if seen[name] {
-		c.Fail(containerNameDuplicate, n, "another container of this task is called %q already", name)
+		c.Fail(containerNameDuplicate, n, "another container of this task is already named %q", name)
 	}
 	seen[name] = true
 }
 
-// essential reports whether a container is; one that does not say so is.
+// essential reports whether a container is essential, as it is by default.
 func (c *converter) essential(container *tree.Node) bool {
 	n := container.Get("essential")
 	return n == nil || n.Opaque() || c.flag(n)
-}
-
-var interactiveConsole = finding.Rule{ID: "interactive-console", Severity: finding.Info, Action: finding.Keep, Source: guideFargate,
-	Summary: "Nobody can attach to a container on Fargate as with docker attach.", Help: finding.Advice{"Use ECS Exec."}}
-
-func (c *converter) console(container *tree.Node) {
-	for _, member := range []string{"interactive", "pseudoTerminal"} {
-		if n := container.Get(member); n != nil && c.flag(n) {
-			c.Note(interactiveConsole, n, "")
-		}
-	}
 }
 
 // Source: Amazon ECS API Reference, ContainerDefinition (startTimeout,
 // stopTimeout): "The valid values for Fargate are 2-120 seconds."
 const leastTimeout, mostTimeout = 2, 120
 
-var timeoutClamped = finding.Rule{ID: "timeout-clamped", Severity: finding.Warning, Action: finding.Set, Source: apiContainer,
-	Summary: "Fargate waits between 2 and 120 seconds.", Help: finding.Advice{"See that the container ends in that time."}, Refusal: "the valid values for Fargate are 2-120 seconds"}
+var timeoutClamped = finding.Rule{
+	ID: "timeout-clamped", Severity: finding.Warning, Action: finding.Set, Source: apiContainer,
+	Summary: "Fargate waits 2 to 120 seconds.",
+	Help:    finding.Advice{"Make sure that the container starts or stops in that time."},
+	Refusal: "the valid values for Fargate are 2-120 seconds",
+}
 
 func (c *converter) timeouts(container *tree.Node) {
 	for _, member := range []string{"startTimeout", "stopTimeout"} {
@@ -95,20 +95,20 @@ func (c *converter) timeouts(container *tree.Node) {
 		switch {
 		case !ok || v < 0: // reported
 		case v > mostTimeout && member == "stopTimeout":
-			c.set(timeoutClamped, container, member, tree.NewInt(mostTimeout), "Fargate waits %d s at most, and not %d s: a shutdown may be cut short", mostTimeout, v)
+			c.set(timeoutClamped, container, member, tree.NewInt(mostTimeout), "Fargate waits %d s at most, not %d s: a shutdown may be cut short", mostTimeout, v)
 		case v > mostTimeout:
-			c.set(timeoutClamped, container, member, tree.NewInt(mostTimeout), "Fargate waits %d s at most, and not %d s, for what the container depends on", mostTimeout, v)
+			c.set(timeoutClamped, container, member, tree.NewInt(mostTimeout), "Fargate waits %d s at most, not %d s, for what the container depends on", mostTimeout, v)
 		case v < leastTimeout:
-			c.set(timeoutClamped, container, member, tree.NewInt(leastTimeout), "Fargate waits %d s at least, and not %d s", leastTimeout, v)
+			c.set(timeoutClamped, container, member, tree.NewInt(leastTimeout), "Fargate waits %d s at least, not %d s", leastTimeout, v)
 		}
 	}
 }
 
-var windowsMemberDropped = finding.Rule{ID: "windows-member-dropped", Severity: finding.Warning, Action: finding.Drop, Source: guideWindows,
-	Summary: "Windows containers on Fargate do not have this.", Refusal: "Windows containers on Fargate do not support this parameter"}
-
-var valueOutOfRange = finding.Rule{ID: "value-out-of-range", Severity: finding.Error, Action: finding.Refuse, Source: apiTask,
-	Summary: "A number, or how many there are of something, is out of range.", Help: finding.Advice{"Bring it into the range."}}
+var valueOutOfRange = finding.Rule{
+	ID: "value-out-of-range", Severity: finding.Error, Action: finding.Refuse, Source: apiTask,
+	Summary: "A number or a count is out of range.",
+	Help:    finding.Advice{"Change it to a value in the range."},
+}
 
 func (c *converter) restart(container *tree.Node) {
 	n := container.Get("restartPolicy")
@@ -116,16 +116,19 @@ func (c *converter) restart(container *tree.Node) {
 		return
 	}
 	if c.windows {
-		c.drop(windowsMemberDropped, n, "Windows containers on Fargate have no restartPolicy: a container that ends stays ended")
+		c.drop(windowsMemberDropped, n, "Windows containers on Fargate do not support restartPolicy: a container that exits is not restarted")
 		return
 	}
 	if codes := n.Get("ignoredExitCodes"); codes.Len() > 50 {
-		c.Fail(valueOutOfRange, codes, "%d exit codes are out of range: at most 50", codes.Len())
+		c.Fail(valueOutOfRange, codes, "%d exit codes are out of range: want at most 50", codes.Len())
 	}
 }
 
-var healthCheckCommand = finding.Rule{ID: "health-check-command", Severity: finding.Error, Action: finding.Refuse, Source: "Amazon ECS API Reference, HealthCheck",
-	Summary: "The command of a health check begins with CMD or CMD-SHELL.", Help: finding.Advice{"Add it."}}
+var healthCheckCommand = finding.Rule{
+	ID: "health-check-command", Severity: finding.Error, Action: finding.Refuse, Source: "Amazon ECS API Reference, HealthCheck",
+	Summary: "The command of a health check must begin with CMD or CMD-SHELL.",
+	Help:    finding.Advice{"Add it."},
+}
 
 func (c *converter) health(container *tree.Node) {
 	n := container.Get("healthCheck").Get("command")
@@ -142,10 +145,14 @@ func (c *converter) health(container *tree.Node) {
 	c.Fail(healthCheckCommand, n, "")
 }
 
-var volumeUnknown = finding.Rule{ID: "volume-unknown", Severity: finding.Error, Action: finding.Refuse, Source: apiVolume,
-	Summary: "A container mounts a volume that does not exist.", Help: finding.Advice{"Correct the name, or add the volume."}, Refusal: "Unknown volume."}
+var volumeUnknown = finding.Rule{
+	ID: "volume-unknown", Severity: finding.Error, Action: finding.Refuse, Source: apiVolume,
+	Summary: "A container mounts a volume that the definition does not have.",
+	Help:    finding.Advice{"Correct the name, or add the volume."},
+	Refusal: "Unknown volume.",
+}
 
-// mounts looks whether the volumes and containers that a container mounts exist.
+// mounts checks that the volumes and containers that a container mounts exist.
 func (c *converter) mounts(container *tree.Node) {
 	for _, mount := range c.items(container.Get("mountPoints")) {
 		name := mount.Get("sourceVolume")
@@ -160,245 +167,33 @@ func (c *converter) mounts(container *tree.Node) {
 	}
 }
 
-var containerUnknown = finding.Rule{ID: "container-unknown", Severity: finding.Error, Action: finding.Refuse, Source: apiContainer,
-	Summary: "A container that is referred to does not exist.", Help: finding.Advice{"Correct the name, or take the reference out."}}
-
-// known reports whether the name of a container is that of one of this task, and
-// a finding if not.
-func (c *converter) known(name *tree.Node) bool {
-	id := name.Identity()
-	if id == "" || c.byName[id] != nil || c.containersUnknown || c.unknown(name) {
-		return id != "" && c.byName[id] != nil
-	}
-	c.Fail(containerUnknown, name, "there is no container %q in this task", id)
-	return false
-}
-
-var dependsOnEssential = finding.Rule{ID: "depends-on-essential", Severity: finding.Error, Action: finding.Refuse, Source: apiDependency,
-	Summary: "A container waits for the end of an essential one, with which the task ends.", Help: finding.Advice{"Say essential false for the one that ends."}}
-
-var dependsOnHealth = finding.Rule{ID: "depends-on-health", Severity: finding.Error, Action: finding.Refuse, Source: apiDependency,
-	Summary: "A container waits for the health of one that has no health check in the definition.", Help: finding.Advice{"Add healthCheck; that of the image does not count."}}
-
-func (c *converter) dependencies(container *tree.Node) {
-	for _, d := range c.items(container.Get("dependsOn")) {
-		name := d.Get("containerName")
-		if name == nil || !c.known(name) {
-			continue
-		}
-		on := c.byName[name.Identity()]
-		switch condition := c.text(d.Get("condition")); condition {
-		case "COMPLETE", "SUCCESS":
-			if n := on.Get("essential"); !n.Opaque() && c.essential(on) {
-				c.Fail(dependsOnEssential, d, "%q is essential, so the task ends when it does: nothing can wait for its %s", name.Identity(), condition)
-			}
-		case "HEALTHY":
-			if on.Get("healthCheck") == nil {
-				c.Fail(dependsOnHealth, d, "%q has no healthCheck in this definition, so it is never HEALTHY", name.Identity())
-			}
-		}
-	}
-}
-
-var dependsOnCycle = finding.Rule{ID: "depends-on-cycle", Severity: finding.Error, Action: finding.Refuse, Source: apiDependency,
-	Summary: "Containers wait for each other.", Help: finding.Advice{"Take one dependency out."}}
-
-// cycles reports containers that wait for each other, by dependsOn and by links,
-// which become that.
-func (c *converter) cycles() {
-	const visiting, done = 1, 2
-	state := map[*tree.Node]int{}
-	var visit func(container *tree.Node, path []string)
-	visit = func(container *tree.Node, path []string) {
-		name := c.names[container]
-		switch state[container] {
-		case visiting:
-			for i, p := range path {
-				if p == name {
-					path = path[i:]
-					break
-				}
-			}
-			c.Fail(dependsOnCycle, container, "containers wait for each other: %s", strings.Join(append(path, name), " → "))
-			return
-		case done:
-			return
-		}
-		state[container] = visiting
-		for _, on := range c.waitsFor(container) {
-			visit(on, append(path[:len(path):len(path)], name))
-		}
-		state[container] = done
-	}
-	for _, container := range c.containers {
-		visit(container, nil)
-	}
-}
-
-func (c *converter) waitsFor(container *tree.Node) (on []*tree.Node) {
-	for _, d := range container.Get("dependsOn").Elements() {
-		if n := c.byName[d.Get("containerName").Identity()]; n != nil {
-			on = append(on, n)
-		}
-	}
-	for _, l := range container.Get("links").Elements() {
-		name, _, _ := strings.Cut(l.Identity(), ":")
-		if n := c.byName[name]; n != nil {
-			on = append(on, n)
-		}
-	}
-	return on
-}
-
 // Source: Amazon ECS API Reference, EnvironmentFile; Amazon ECS Developer Guide,
 // "Pass environment variables to a container": at most 10, file extension .env.
 var environmentFile = regexp.MustCompile(`^arn:[a-z-]+:s3:::[^/]+/.+\.env$`)
 
-var environmentFileInvalid = finding.Rule{ID: "environment-file-invalid", Severity: finding.Error, Action: finding.Refuse, Source: "Amazon ECS API Reference, EnvironmentFile",
-	Summary: "An environment file is an object in S3 whose name ends in .env.", Help: finding.Advice{"Give its ARN, such as arn:aws:s3:::bucket/app.env."}}
+var environmentFileInvalid = finding.Rule{
+	ID: "environment-file-invalid", Severity: finding.Error, Action: finding.Refuse, Source: "Amazon ECS API Reference, EnvironmentFile",
+	Summary: "An environment file must be an S3 object whose name ends in .env.",
+	Help:    finding.Advice{"Give its ARN, such as arn:aws:s3:::bucket/app.env."},
+}
 
-var valueInvalid = finding.Rule{ID: "value-invalid", Severity: finding.Error, Action: finding.Refuse, Source: apiTask,
-	Summary: "A value is none of those that ECS knows.", Help: finding.Advice{"Use one that it knows."}}
+var valueInvalid = finding.Rule{
+	ID: "value-invalid", Severity: finding.Error, Action: finding.Refuse, Source: apiTask,
+	Summary: "ECS does not know this value.",
+	Help:    finding.Advice{"Use a value that it knows."},
+}
 
 func (c *converter) environmentFiles(container *tree.Node) {
 	files := container.Get("environmentFiles")
 	for i, f := range c.items(files) {
 		if i == 10 {
-			c.Fail(valueOutOfRange, files, "%d environment files are out of range: at most 10", files.Len())
+			c.Fail(valueOutOfRange, files, "%d environment files are out of range: want at most 10", files.Len())
 		}
 		if n := f.Get("value"); n != nil && !c.unknown(n) && !environmentFile.MatchString(n.Identity()) {
-			c.Fail(environmentFileInvalid, n, "%s is no ARN of an S3 object whose name ends in .env", n.Source())
+			c.Fail(environmentFileInvalid, n, "%s is not the ARN of an S3 object whose name ends in .env", n.Source())
 		}
 		if n := f.Get("type"); n != nil && !c.unknown(n) && n.Identity() != "s3" {
-			c.Fail(valueInvalid, n, "%s is not s3", n.Source())
+			c.Fail(valueInvalid, n, "invalid type %s: want s3", n.Source())
 		}
 	}
-}
-
-var windowsFirelens = finding.Rule{ID: "windows-firelens", Severity: finding.Error, Action: finding.Refuse, Source: guideWindows,
-	Summary: "Windows containers on Fargate have no awsfirelens.", Help: finding.Advice{"Use awslogs."}, Allow: "the logs go to CloudWatch Logs, and the log router loses its configuration.",
-	Refusal: "Windows tasks do not support awsfirelens"}
-
-var firelensConfigS3 = finding.Rule{ID: "firelens-config-s3", Severity: finding.Error, Action: finding.Refuse, Source: "Amazon ECS API Reference, FirelensConfiguration",
-	Summary: "On Fargate the log router cannot read its configuration from S3 by config-file-type.", Help: finding.Advice{"Use the init image of aws-for-fluent-bit and the variable aws_fluent_bit_init_s3_1, or build the file into the image."},
-	Allow: "the options of the file are dropped.", Refusal: "Fargate launch type does not support FirelensConfiguration config file from 's3'"}
-
-func (c *converter) firelens(container *tree.Node) {
-	n := container.Get("firelensConfiguration")
-	if n == nil || c.unknown(n) {
-		return
-	}
-	if c.windows {
-		c.refuseOrDrop(windowsFirelens, n, "")
-		return
-	}
-	options := n.Get("options")
-	if kind := options.Key("config-file-type"); kind != nil && !c.unknown(kind) && kind.Identity() == "s3" {
-		if c.Refuse(firelensConfigS3, kind, "") {
-			c.drop(firelensConfigS3, kind, "")
-			if file := options.Key("config-file-value"); file != nil {
-				c.drop(firelensConfigS3, file, "")
-			}
-		}
-	}
-}
-
-var privileged = finding.Rule{ID: "privileged", Severity: finding.Error, Action: finding.Refuse, Source: guideFargate,
-	Summary: "Fargate has no privileged containers.", Help: finding.Advice{"Find out what it is for: most containers need it no more."},
-	Allow: allowDropped, Refusal: "Fargate requires that the 'privileged' setting be 'false'."}
-
-var hostnameDropped = finding.Rule{ID: "hostname-dropped", Topic: finding.Network, Severity: finding.Warning, Action: finding.Drop, Source: apiContainer,
-	Summary: "With awsvpc a container has the name that its address has in the VPC, and no other.", Help: finding.Advice{"See that nothing needs the name."},
-	Refusal: "hostname is not supported on container when networkMode=awsvpc."}
-
-var networkingDisabled = finding.Rule{ID: "networking-disabled", Topic: finding.Network, Severity: finding.Error, Action: finding.Refuse, Source: guideFargate,
-	Summary: "The container has no network; on Fargate it would have that of the task.", Help: finding.Advice{"Move it to a task of its own, with a security group without rules."},
-	Allow: allowDropped, Refusal: "Disable Networking is not supported on container when networkMode=awsvpc"}
-
-var sameMeaningDropped = finding.Rule{ID: "same-meaning-dropped", Severity: finding.Info, Action: finding.Drop, Source: guideFargate,
-	Summary: "A member that Fargate does not take asks for what it does anyway.", Refusal: "Fargate compatible task definitions do not have this parameter"}
-
-var dnsSettings = finding.Rule{ID: "dns-settings", Topic: finding.Network, Severity: finding.Error, Action: finding.Refuse, Source: guideFargate,
-	Summary: "The task resolves names as its VPC does.", Help: finding.Advice{"Use the DHCP options of the VPC, or rules of Route 53 Resolver."},
-	Allow: allowDropped, Refusal: "DNS servers are not supported on container when networkMode=awsvpc"}
-
-var credentialSpecJoined = finding.Rule{ID: "credential-spec-joined", Severity: finding.Error, Action: finding.Refuse, Source: guideGMSA,
-	Summary: "The credential spec needs an instance that has joined the domain.", Help: finding.Advice{"Use credentialSpecs with credentialspecdomainless: and a secret."},
-	Allow: allowDropped, Refusal: "Fargate tasks take domainless credential specs only"}
-
-var dockerSecurityOptions = finding.Rule{ID: "docker-security-options", Severity: finding.Error, Action: finding.Refuse, Source: guideFargate,
-	Summary: "Fargate takes no dockerSecurityOptions; without them the container is less isolated from its neighbours in the task, or may gain privileges.", Help: finding.Advice{"Each task has a virtual machine of its own; drop privileges in the image."},
-	Allow: allowDropped, Refusal: "Fargate compatible task definitions do not support dockerSecurityOptions"}
-
-var credentialSpecWindows = finding.Rule{ID: "credential-spec-windows", Severity: finding.Error, Action: finding.Refuse, Source: guideWindows,
-	Summary: "Windows containers on Fargate cannot use gMSA.", Help: finding.Advice{"Stay on EC2, or sign in by other means."},
-	Allow: allowDropped, Refusal: "Windows containers on Fargate do not support gMSA"}
-
-var resourceRequirements = finding.Rule{ID: "resource-requirements", Severity: finding.Error, Action: finding.Refuse, Source: guideFargate,
-	Summary: "Fargate has no GPU or other accelerator.", Help: finding.Advice{"Use ECS Managed Instances, or stay on EC2."},
-	Allow: allowDropped, Refusal: "Tasks using the Fargate launch type do not support GPU resource requirements"}
-
-// refused looks after the members that Fargate does not have.
-func (c *converter) refused(container *tree.Node) {
-	if n := container.Get("privileged"); n != nil && c.flag(n) {
-		c.refuseOrDrop(privileged, n, "")
-	}
-	if n := container.Get("hostname"); n != nil && n.Identity() != "" {
-		c.drop(hostnameDropped, n, "")
-	}
-	if n := container.Get("disableNetworking"); n != nil && !c.unknown(n) {
-		if c.flag(n) {
-			c.refuseOrDrop(networkingDisabled, n, "")
-		} else {
-			c.drop(sameMeaningDropped, n, "disableNetworking false is what Fargate does")
-		}
-	}
-	for _, member := range []string{"dnsServers", "dnsSearchDomains"} {
-		if n := container.Get(member); n.Len() > 0 {
-			c.refuseOrDrop(dnsSettings, n, "Fargate takes no %s: the task resolves names as its VPC does", member)
-		}
-	}
-	for _, n := range c.items(container.Get("dockerSecurityOptions")) {
-		if strings.HasPrefix(c.text(n), "credentialspec:") {
-			c.refuseOrDrop(credentialSpecJoined, n, "")
-		} else {
-			c.refuseOrDrop(dockerSecurityOptions, n, "")
-		}
-	}
-	var domainless int
-	for _, n := range c.items(container.Get("credentialSpecs")) {
-		switch {
-		case c.windows:
-			c.refuseOrDrop(credentialSpecWindows, n, "")
-		case strings.HasPrefix(c.text(n), "credentialspecdomainless:"):
-			domainless++
-		default:
-			c.refuseOrDrop(credentialSpecJoined, n, "")
-		}
-	}
-	if domainless > 1 {
-		c.Fail(valueOutOfRange, container.Get("credentialSpecs"), "%d credential specs are out of range: at most 1", domainless)
-	}
-	for _, n := range c.items(container.Get("resourceRequirements")) {
-		c.refuseOrDrop(resourceRequirements, n, "Fargate has no %s", orUnknown(c.text(n.Get("type")), "such device"))
-	}
-	if c.windows {
-		c.notOnWindows(container)
-	}
-}
-
-// notOnWindows drops what Windows containers do not have.
-func (c *converter) notOnWindows(container *tree.Node) {
-	for _, member := range []string{"user", "readonlyRootFilesystem", "linuxParameters", "ulimits", "systemControls"} {
-		if n := container.Get(member); n != nil && (n.Len() > 0 || n.Kind() < tree.Array) {
-			c.drop(windowsMemberDropped, n, "Windows containers on Fargate have no %s", member)
-		}
-	}
-}
-
-func orUnknown(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }

@@ -1,11 +1,8 @@
 package fargate
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
-	"flag"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,11 +14,8 @@ import (
 	"sumoship/deploy/taskdef"
 )
 
-var update = flag.Bool("update", false, "write golden files")
-
-// TestConvert compares conversions of whole definitions with testdata/convert:
-// in.json or in.yaml, with options.json, to out (none where it is refused) and
-// findings.txt.
+// TestConvert compares conversions of whole definitions with testdata/convert: from
+// in.json or in.yaml, with options.json, to out (absent if refused) and findings.txt.
 func TestConvert(t *testing.T) {
 	inputs, err := filepath.Glob("testdata/convert/*/in.*")
 	if err != nil || len(inputs) < 10 {
@@ -49,7 +43,7 @@ func TestConvert(t *testing.T) {
 			out := filepath.Join(dir, "out"+filepath.Ext(in))
 			if hasError(found) {
 				if _, err := os.Stat(out); err == nil {
-					t.Errorf("%s stands there, and the conversion is refused", out)
+					t.Errorf("the conversion is refused, want no %s", out)
 				}
 				return
 			}
@@ -59,55 +53,19 @@ func TestConvert(t *testing.T) {
 				t.Fatal(err)
 			}
 			if hasError(checked) {
-				t.Errorf("what comes out does not pass: %s", describe(checked))
+				t.Errorf("the output does not pass: %s", describe(checked))
 			}
 		})
 	}
 }
 
-func golden(t *testing.T, path string, got []byte) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s (-want +got), go test -update writes it:\n%s", path, diff)
-	}
-}
-
-func describe(found []finding.Finding) []byte {
-	var b bytes.Buffer
-	for _, f := range found {
-		fmt.Fprintf(&b, "%d:%d %s %s %s %s\n", f.Line, f.Column, f.Severity, f.Action, f.ID, strings.TrimSpace(f.Pointer+" "+f.Container))
-		if f.Before != "" {
-			fmt.Fprintf(&b, "    - %s\n", f.Before)
-		}
-		if f.After != "" {
-			fmt.Fprintf(&b, "    + %s\n", f.After)
-		}
-		fmt.Fprintf(&b, "    %s\n", f.Why)
-		if len(f.Help) > 0 {
-			fmt.Fprintf(&b, "    → %s\n", f.Help)
-		}
-	}
-	return b.Bytes()
-}
-
-// TestPublishedPairs converts definitions with the figures of those that AWS has
-// published for EC2 and, by hand, for Fargate; sizes, ports, prefixes and aliases
-// are theirs.
+// TestPublishedPairs converts definitions that AWS has published for EC2 and, made
+// by hand, for Fargate; sizes, ports, prefixes and aliases are theirs.
 //
 // Source: github.com/aws-samples/aws-containers-task-definitions at 75aee9ed
 // (nginx, kibana, jetty; Apache-2.0), aws-microservices-deploy-options at
 // 9706b74c (greeting; MIT-0), amazon-cloudwatch-container-insights at dfd96117
-// (cwagent-statsd; MIT-0). The last has 512 and 1024 there, where 256 and 512 do.
+// (cwagent-statsd; MIT-0). The last has 512 and 1024 there; 256 and 512 suffice.
 func TestPublishedPairs(t *testing.T) {
 	for _, c := range []struct {
 		name, src   string
@@ -115,16 +73,22 @@ func TestPublishedPairs(t *testing.T) {
 		port        int64
 		prefix      string
 	}{
-		{"nginx", container(`"portMappings": [{"containerPort": 80, "protocol": "tcp"}], "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "g", "awslogs-region": "us-east-2", "awslogs-stream-prefix": "nginx"}}`),
+		{"nginx", container(`"portMappings": [{"containerPort": 80, "protocol": "tcp"}], "logConfiguration": {"logDriver": "awslogs",
+			"options": {"awslogs-group": "g", "awslogs-region": "us-east-2", "awslogs-stream-prefix": "nginx"}}`),
 			"256", "512", 80, "nginx"},
-		{"kibana", of(`"memory": "2048", "networkMode": "awsvpc", "cpu": "1024"`, `"portMappings": [{"hostPort": 80, "containerPort": 5601}], "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "g", "awslogs-region": "us-east-1"}}`),
+		{"kibana", of(`"memory": "2048", "networkMode": "awsvpc", "cpu": "1024"`, `"portMappings": [{"hostPort": 80, "containerPort": 5601}],
+			"logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "g", "awslogs-region": "us-east-1"}}`),
 			"1024", "2048", 5601, "ecs"},
-		{"jetty", of(`"memory": "1024", "networkMode": "awsvpc", "cpu": "512"`, `"portMappings": [{"hostPort": 8443, "containerPort": 8443}], "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "g", "awslogs-region": "us-east-1", "awslogs-stream-prefix": "ecs"}}`),
+		{"jetty", of(`"memory": "1024", "networkMode": "awsvpc", "cpu": "512"`, `"portMappings": [{"hostPort": 8443, "containerPort": 8443}],
+			"logConfiguration": {"logDriver": "awslogs",
+				"options": {"awslogs-group": "g", "awslogs-region": "us-east-1", "awslogs-stream-prefix": "ecs"}}`),
 			"512", "1024", 8443, "ecs"},
-		{"greeting", `{"family": "greeting", "containerDefinitions": [{"name": "web", "image": "i", "cpu": "256", "memory": "1024", "portMappings": [{"hostPort": "8081", "containerPort": "8081"}]}]}`,
+		{"greeting", `{"family": "greeting", "containerDefinitions": [{"name": "web", "image": "i", "cpu": "256", "memory": "1024",
+			"portMappings": [{"hostPort": "8081", "containerPort": "8081"}]}]}`,
 			"256", "1024", 8081, "web"},
 		{"statsd", `{"family": "statsd", "networkMode": "bridge", "cpu": "256", "memory": "256", "containerDefinitions": [
-			{"name": "web", "image": "i", "portMappings": [{"containerPort": 1}], "links": ["cwagent"], "entryPoint": ["sh", "-c", "socat - UDP:cwagent:8125"]}, {"name": "cwagent", "image": "i"}]}`,
+			{"name": "web", "image": "i", "portMappings": [{"containerPort": 1}], "links": ["cwagent"], "entryPoint": ["sh", "-c", "socat - UDP:cwagent:8125"]},
+			{"name": "cwagent", "image": "i"}]}`,
 			"256", "512", 1, "web"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -144,20 +108,22 @@ func TestPublishedPairs(t *testing.T) {
 				t.Errorf("size %s/%s, port %d, prefix %s, want %s/%s, %d, %s", cpu, memory, port, prefix, c.cpu, c.memory, c.port, c.prefix)
 			}
 			if host := first(web.Field("portMappings")).Field("hostPort"); host != nil {
-				t.Errorf("host port %s is there still", host.Source())
+				t.Errorf("host port %s is still there", host.Source())
 			}
 			if strings.Contains(string(d.Bytes()), "UDP:") && !strings.Contains(string(d.Bytes()), "UDP:127.0.0.1:8125") {
-				t.Errorf("the alias is there still: %s", d.Bytes())
+				t.Errorf("the alias is still there: %s", d.Bytes())
 			}
 		})
 	}
 }
 
-// TestUntouched compares bytes that no finding names.
+// TestUntouched compares the bytes that no finding names.
 func TestUntouched(t *testing.T) {
 	const odd = `"environment" :[ {"name":"A" ,"value":"\u0041\/"},{ "value": "1e3",   "name":"B"}],
 	  "x-own" : [1.0, 1e2 ,-0]`
-	src := "{ \"networkMode\" : \"bridge\",\n\t\"containerDefinitions\":[{\"name\":\"a\",\"image\" :\"b\"," + odd + ",\"memory\":9, \"hostname\":\"h\"}],\"family\":\"f\"  }\n"
+	src := `{ "networkMode" : "bridge",
+	"containerDefinitions":[{"name":"a","image" :"b",` + odd + `,"memory":9, "hostname":"h"}],"family":"f"  }
+`
 	d := read(t, "td.json", src)
 	if found, err := Convert(d, usual(Options{})); err != nil || hasError(found) {
 		t.Fatal(err, found)
@@ -167,8 +133,8 @@ func TestUntouched(t *testing.T) {
 	}
 }
 
-// TestOpaqueNames has names that only a deployment knows: they are compared, and
-// copied, as they are.
+// TestOpaqueNames has names that are known only when the template is deployed: they
+// are compared and copied as they are.
 func TestOpaqueNames(t *testing.T) {
 	d := read(t, "td.json", `{"Resources": {"T": {"Type": "AWS::ECS::TaskDefinition", "Properties": {"ExecutionRoleArn": "r", "ContainerDefinitions": [
 		{"Name": {"Ref": "A"}, "Image": "i", "Memory": 9, "DependsOn": [{"ContainerName": {"Ref": "B"}, "Condition": "START"}]},
@@ -177,17 +143,19 @@ func TestOpaqueNames(t *testing.T) {
 	if err != nil || hasError(found) {
 		t.Fatal(err, string(describe(found)))
 	}
-	if out := string(d.Bytes()); strings.Count(out, `"awslogs-stream-prefix": {"Ref": "A"}`) != 1 || strings.Count(out, `"awslogs-stream-prefix": {"Ref": "B"}`) != 1 {
-		t.Error(out)
+	for _, prefix := range []string{`"awslogs-stream-prefix": {"Ref": "A"}`, `"awslogs-stream-prefix": {"Ref": "B"}`} {
+		if n := strings.Count(string(d.Bytes()), prefix); n != 1 {
+			t.Errorf("%s occurs %d times, want once, in\n%s", prefix, n, d.Bytes())
+		}
 	}
 }
 
-// TestFargateStays has a definition that was made for Fargate: there is nothing
-// to convert.
+// TestFargateStays converts a definition that was made for Fargate.
 func TestFargateStays(t *testing.T) {
 	const src = `{"family": "ids", "networkMode": "awsvpc", "placementConstraints": [], "requiresCompatibilities": ["FARGATE"], "volumes": [],
  "taskRoleArn": "arn:aws:iam::111122223333:role/ids", "executionRoleArn": "arn:aws:iam::111122223333:role/exec", "ephemeralStorage": {"sizeInGiB": 25},
- "containerDefinitions": [{"name": "ids", "image": "ids:{{ env ` + "`TAG`" + ` }}", "cpu": 256, "memory": 16, "essential": true, "mountPoints": [], "volumesFrom": [],
+ "containerDefinitions": [{"name": "ids", "image": "ids:{{ env ` + "`TAG`" + ` }}", "cpu": 256, "memory": 16, "essential": true,
+  "mountPoints": [], "volumesFrom": [],
   "portMappings": [{"protocol": "tcp", "containerPort": 11212, "hostPort": 11212}], "ulimits": [{"name": "nofile", "softLimit": 100000, "hardLimit": 100000}],
   "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "ids", "awslogs-region": "us-east-1", "awslogs-stream-prefix": "ids"}}}],
  "cpu": "1024", "memory": "2048"}`
@@ -201,13 +169,13 @@ func TestFargateStays(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	}
-	if diff := cmp.Diff(src, string(d.Bytes())); diff != "" {
-		t.Error(diff)
+	if d := cmp.Diff(src, string(d.Bytes())); d != "" {
+		t.Errorf("bytes (-want +got):\n%s", d)
 	}
 }
 
 // TestCheckFargate has definitions that claim Fargate: what ECS refuses is an
-// error there, though Convert mends it.
+// error, although Convert fixes it.
 func TestCheckFargate(t *testing.T) {
 	claim := func(task, container string) string {
 		if task != "" {
@@ -276,7 +244,14 @@ func TestOptions(t *testing.T) {
 			}
 		}
 	}
-	good := Options{Region: "us-gov-west-1", ExecutionRole: "arn:aws-cn:iam::111122223333:role/a/b", LogGroup: "/a/${env}", Arch: "arm64", Volumes: map[string]string{"v": "efs:fs-0123456789abcdef0:/a b"}, Allow: allowable()}
+	good := Options{
+		Region:        "us-gov-west-1",
+		ExecutionRole: "arn:aws-cn:iam::111122223333:role/a/b",
+		LogGroup:      "/a/${env}",
+		Arch:          "arm64",
+		Volumes:       map[string]string{"v": "efs:fs-0123456789abcdef0:/a b"},
+		Allow:         allowable(),
+	}
 	if _, err := Convert(read(t, "td.json", task("")), good); err != nil {
 		t.Error(err)
 	}

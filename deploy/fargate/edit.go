@@ -5,28 +5,8 @@ import (
 	"sumoship/deploy/tree"
 )
 
-// converter is one conversion of one definition. Its methods in this file are
-// the only ones that edit a definition, and each reports what it does: an edit
-// without a finding cannot be written. (A test reads the source for it.)
-type converter struct {
-	Options
-	*finding.Recorder
-	def      *tree.Node // the task definition
-	template bool       // it stands in a CloudFormation template
-	list     bool       // only its containers are in the input, and will be in the output
-
-	fargate           bool // it claims FARGATE already: nothing in it speaks of an instance
-	windows           bool
-	mode              string                // network mode that it came with, "" for none
-	containers        []*tree.Node          // those that can be read
-	names             map[*tree.Node]string // of the containers
-	byName            map[string]*tree.Node
-	containersUnknown bool // one container or more is known only when it is deployed
-	said              map[*tree.Node]bool
-}
-
-// report adds a finding about an edit or a node. The finding says so where the
-// output has no place for the edit.
+// report adds a finding about an edit. The finding says so if the output has no
+// place for it.
 func (c *converter) report(rule finding.Rule, action finding.Action, n *tree.Node, why string, args []any) *finding.Finding {
 	f := c.Report(rule, action, n, why, args...)
 	if c.list && action == finding.Set && n.Parent() == c.def {
@@ -35,14 +15,14 @@ func (c *converter) report(rule finding.Rule, action finding.Action, n *tree.Nod
 	return f
 }
 
-// failOnce is Fail for what would be said of each container otherwise.
+// failOnce is Fail for what would otherwise be reported for each container.
 func (c *converter) failOnce(rule finding.Rule, n *tree.Node) {
 	if !c.Has(rule) {
 		c.Fail(rule, n, "")
 	}
 }
 
-// refuseOrDrop refuses a member or element, or drops it if that is allowed.
+// refuseOrDrop refuses a member or element, or drops it if allowed.
 func (c *converter) refuseOrDrop(rule finding.Rule, n *tree.Node, why string, args ...any) (dropped bool) {
 	if c.Refuse(rule, n, why, args...) {
 		c.drop(rule, n, why, args...)
@@ -51,14 +31,14 @@ func (c *converter) refuseOrDrop(rule finding.Rule, n *tree.Node, why string, ar
 	return false
 }
 
-// refuseOrKeep refuses what is at a node, or keeps it if that is allowed.
+// refuseOrKeep refuses a node, or keeps it if allowed.
 func (c *converter) refuseOrKeep(rule finding.Rule, n *tree.Node, why string, args ...any) {
 	if c.Refuse(rule, n, why, args...) {
 		c.Note(rule, n, why, args...)
 	}
 }
 
-// set gives owner a member, by its name in the API.
+// set sets a member, by its name in the API.
 func (c *converter) set(rule finding.Rule, owner *tree.Node, member string, v *tree.Node, why string, args ...any) *finding.Finding {
 	before := finding.Shown(owner.Field(member))
 	n := owner.SetField(member, v)
@@ -67,7 +47,7 @@ func (c *converter) set(rule finding.Rule, owner *tree.Node, member string, v *t
 	return f
 }
 
-// setOption gives the options of a log driver an entry.
+// setOption sets an option of a log driver.
 func (c *converter) setOption(rule finding.Rule, options *tree.Node, key string, v *tree.Node, why string, args ...any) *finding.Finding {
 	before := finding.Shown(options.Key(key))
 	n := options.SetKey(key, v)
@@ -76,8 +56,8 @@ func (c *converter) setOption(rule finding.Rule, options *tree.Node, key string,
 	return f
 }
 
-// drop takes a member or an element away; with its last element a list goes too,
-// for of some lists ECS does not take an empty one.
+// drop removes a member or an element. A list is dropped with its last element,
+// because ECS does not accept some lists empty.
 func (c *converter) drop(rule finding.Rule, n *tree.Node, why string, args ...any) *finding.Finding {
 	before := finding.Shown(n)
 	list := n.Parent()
@@ -95,7 +75,7 @@ func (c *converter) drop(rule finding.Rule, n *tree.Node, why string, args ...an
 	return f
 }
 
-// swapFor puts a member in the place of another.
+// swapFor replaces a member by another.
 func (c *converter) swapFor(rule finding.Rule, old *tree.Node, member string, v *tree.Node, why string, args ...any) *finding.Finding {
 	f := c.report(rule, finding.Rewrite, old, why, args)
 	f.Before = finding.Shown(old)
@@ -105,38 +85,40 @@ func (c *converter) swapFor(rule finding.Rule, old *tree.Node, member string, v 
 	return f
 }
 
-// put puts an element at the end of an array, and returns it.
+// put appends an element to an array and returns it.
 func (c *converter) put(rule finding.Rule, array, v *tree.Node, why string, args ...any) *tree.Node {
 	n := array.Append(v)
 	c.report(rule, finding.Set, n, why, args).After = n.Source()
 	return n
 }
 
-// rewrite gives a node another value. Of what stood there and what stands there
-// now only the parts that matter, before and after, are told.
-func (c *converter) rewrite(rule finding.Rule, n, v *tree.Node, before, after, why string, args ...any) *finding.Finding {
+// rewrite gives a node another value.
+func (c *converter) rewrite(rule finding.Rule, n, v *tree.Node, why string, args ...any) *finding.Finding {
 	f := c.report(rule, finding.Rewrite, n, why, args)
+	f.Before, f.After = finding.Shown(n), v.Source()
 	n.Replace(v)
-	f.Before, f.After = before, after
 	return f
 }
 
-var valueUnknown = finding.Rule{ID: "value-unknown", Severity: finding.Info, Action: finding.Keep,
-	Summary: "This value is known only when it is deployed, so it stays and could not be checked.", Help: finding.Advice{"See that what it will be suits Fargate."}}
+var valueUnknown = finding.Rule{
+	ID: "value-unknown", Severity: finding.Info, Action: finding.Keep,
+	Summary: "This value is known only at deployment, so it was kept and not checked.",
+	Help:    finding.Advice{"Make sure that the final value suits Fargate."},
+}
 
-// unknown remarks, once, that a value is not known before it is deployed.
+// unknown reports whether a value is known only at deployment, and notes it once.
 func (c *converter) unknown(n *tree.Node) bool {
 	if !n.Opaque() {
 		return false
 	}
-	if !c.said[n] {
-		c.said[n] = true
+	if !c.reported[n] {
+		c.reported[n] = true
 		c.Note(valueUnknown, n, "")
 	}
 	return true
 }
 
-// text reads a string; "" if it is absent, of another type, or not known yet.
+// text reads a string, "" if it is absent, of another type or unknown.
 func (c *converter) text(n *tree.Node) string {
 	if c.unknown(n) {
 		return ""
@@ -145,7 +127,7 @@ func (c *converter) text(n *tree.Node) string {
 	return s
 }
 
-// number reads a whole number; 0 if it is absent, of another type, or not known yet.
+// number reads a whole number, 0 if it is absent, of another type or unknown.
 func (c *converter) number(n *tree.Node) int64 {
 	if c.unknown(n) {
 		return 0
@@ -154,7 +136,7 @@ func (c *converter) number(n *tree.Node) int64 {
 	return i
 }
 
-// flag reads true or false; false if it is absent, of another type, or not known yet.
+// flag reads a boolean, false if it is absent, of another type or unknown.
 func (c *converter) flag(n *tree.Node) bool {
 	if c.unknown(n) {
 		return false
@@ -163,7 +145,7 @@ func (c *converter) flag(n *tree.Node) bool {
 	return v
 }
 
-// items returns the elements of an array that can be read.
+// items returns the elements of an array that are known.
 func (c *converter) items(n *tree.Node) (all []*tree.Node) {
 	if c.unknown(n) || n.Kind() != tree.Array {
 		return nil

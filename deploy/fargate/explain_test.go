@@ -13,7 +13,7 @@ import (
 	"sumoship/deploy/taskdef"
 )
 
-// Every mode that a definition can name is explained, by the same topics.
+// Each mode that a definition can name is explained under the same topics.
 func TestNetworkModesSayTheSameThings(t *testing.T) {
 	var names []string
 	for _, m := range fargate.NetworkModes() {
@@ -25,8 +25,8 @@ func TestNetworkModesSayTheSameThings(t *testing.T) {
 				t.Errorf("%s, %s: %s", m.Name, topic.Name, topic.Text)
 			}
 		}
-		if diff := cmp.Diff([]string{"ports", "addresses", "isolation", "performance", "security groups", "Fargate"}, topics); diff != "" {
-			t.Errorf("%s: %s", m.Name, diff)
+		if d := cmp.Diff([]string{"ports", "addresses", "isolation", "performance", "security groups", "Fargate"}, topics); d != "" {
+			t.Errorf("%s (-want +got):\n%s", m.Name, d)
 		}
 		for _, width := range []int{0, 40} {
 			var b bytes.Buffer
@@ -40,14 +40,15 @@ func TestNetworkModesSayTheSameThings(t *testing.T) {
 			}
 		}
 	}
-	if diff := cmp.Diff([]string{"none", "bridge", "host", "awsvpc"}, names); diff != "" {
-		t.Error(diff)
+	if d := cmp.Diff([]string{"none", "bridge", "host", "awsvpc"}, names); d != "" {
+		t.Errorf("modes (-want +got):\n%s", d)
 	}
 }
 
 func TestNewMove(t *testing.T) {
 	const containers = `"containerDefinitions": [
-		{"name": "web", "image": "web", "memory": 128, "links": ["db"], "portMappings": [{"containerPort": 8080, "hostPort": 80}, {"containerPort": 9090}, {"containerPort": 53, "hostPort": 0, "protocol": "udp"}, {"containerPortRange": "7000-7010"}]},
+		{"name": "web", "image": "web", "memory": 128, "links": ["db"], "portMappings": [{"containerPort": 8080, "hostPort": 80},
+			{"containerPort": 9090}, {"containerPort": 53, "hostPort": 0, "protocol": "udp"}, {"containerPortRange": "7000-7010"}]},
 		{"name": "db", "image": "db", "memory": 128}]`
 	for name, c := range map[string]struct {
 		doc       string
@@ -62,11 +63,15 @@ func TestNewMove(t *testing.T) {
 			{"web", "instance address, a port that Docker chooses for 53/udp", "task address, port 53/udp"},
 			{"web", "instance address, a port that Docker chooses for 7000-7010/tcp", "task address, port 7000-7010/tcp"},
 		}, []string{"network-mode", "link-dropped", "link-depends-on", "link-alias-unused", "host-port-changed", "host-port-dynamic"}},
-		"host": {`{"family": "a", "networkMode": "host", "containerDefinitions": [{"name": "web", "image": "web", "memory": 128, "portMappings": [{"containerPort": 80}], "environment": [{"name": "AGENT", "value": "localhost:8125"}]}]}`,
-			"host", false, []fargate.PortMove{{"web", "instance address, port 80/tcp", "task address, port 80/tcp"}}, []string{"network-mode-host", "localhost-in-host-mode"}},
-		"awsvpc": {`{"family": "a", "networkMode": "awsvpc", "containerDefinitions": [{"name": "web", "image": "web", "memory": 128, "portMappings": [{"containerPort": 80}]}]}`,
+		"host": {`{"family": "a", "networkMode": "host", "containerDefinitions": [{"name": "web", "image": "web", "memory": 128,
+			"portMappings": [{"containerPort": 80}], "environment": [{"name": "AGENT", "value": "localhost:8125"}]}]}`,
+			"host", false, []fargate.PortMove{{"web", "instance address, port 80/tcp", "task address, port 80/tcp"}},
+			[]string{"network-mode-host", "localhost-in-host-mode"}},
+		"awsvpc": {`{"family": "a", "networkMode": "awsvpc", "containerDefinitions": [{"name": "web", "image": "web", "memory": 128,
+			"portMappings": [{"containerPort": 80}]}]}`,
 			"awsvpc", false, []fargate.PortMove{{"web", "task address, port 80/tcp", "task address, port 80/tcp"}}, nil},
-		"none": {`{"family": "a", "networkMode": "none", "containerDefinitions": [{"name": "web", "image": "web", "memory": 128}]}`, "none", false, []fargate.PortMove{}, []string{"network-mode-none"}},
+		"none": {`{"family": "a", "networkMode": "none", "containerDefinitions": [{"name": "web", "image": "web", "memory": 128}]}`,
+			"none", false, []fargate.PortMove{}, []string{"network-mode-none"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d, err := taskdef.Read("a.json", []byte(c.doc), taskdef.ReadOptions{})
@@ -80,8 +85,8 @@ func TestNewMove(t *testing.T) {
 			if m.Mode != c.mode || m.Default != c.isDefault || m.Others == 0 {
 				t.Errorf("%+v", m)
 			}
-			if diff := cmp.Diff(c.ports, m.Ports); diff != "" {
-				t.Error(diff)
+			if d := cmp.Diff(c.ports, m.Ports); d != "" {
+				t.Errorf("ports (-want +got):\n%s", d)
 			}
 			var ids []string
 			for _, f := range m.Findings {
@@ -91,13 +96,13 @@ func TestNewMove(t *testing.T) {
 			}
 			slices.Sort(ids)
 			slices.Sort(c.ids)
-			if diff := cmp.Diff(c.ids, ids); diff != "" {
-				t.Error(diff)
+			if d := cmp.Diff(c.ids, ids); d != "" {
+				t.Errorf("findings (-want +got):\n%s", d)
 			}
 			if string(d.Bytes()) != c.doc {
 				t.Errorf("it was edited: %s", d.Bytes())
 			}
-			// Nothing is told twice or left out.
+			// No finding is counted twice or left out.
 			all, err := fargate.Convert(d, fargate.Options{})
 			if err != nil || len(all) != len(m.Findings)+m.Others {
 				t.Errorf("%d findings of %d: %v", len(m.Findings)+m.Others, len(all), err)
@@ -109,6 +114,6 @@ func TestNewMove(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := fargate.NewMove(d, fargate.Options{Arch: "riscv"}); err == nil {
-		t.Error("a wrong option is taken")
+		t.Error("an invalid option is accepted")
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"sumoship/deploy/taskdef"
 )
 
-// FuzzConvert gives the converter whatever can be read: it must not panic, what
-// it converts must pass, and a second conversion must find nothing to do.
+// FuzzConvert converts whatever can be read: no panic, and a second conversion of
+// what was converted finds nothing to do.
 func FuzzConvert(f *testing.F) {
 	inputs, err := filepath.Glob("testdata/convert/*/in.*")
 	if err != nil {
@@ -23,10 +23,16 @@ func FuzzConvert(f *testing.F) {
 		}
 		f.Add(src)
 	}
-	for _, c := range ruleCases {
-		f.Add([]byte(c.bad))
+	for _, path := range ruleFiles(f) {
+		_, cases := ruleFile(f, path)
+		for _, c := range cases {
+			f.Add([]byte(c.bad))
+		}
 	}
-	o := Options{Region: "us-east-1", ExecutionRole: "exec", TaskRole: "task", LogGroup: "g", Fluentd: "firelens", RewriteLinks: "all", Shm: "tmpfs", Allow: allowable()}
+	o := Options{
+		Region: "us-east-1", ExecutionRole: "exec", TaskRole: "task", LogGroup: "g",
+		Fluentd: "firelens", RewriteLinks: "all", Shm: "tmpfs", Allow: allowable(),
+	}
 	f.Fuzz(func(t *testing.T, src []byte) {
 		d, err := taskdef.Read("td", src, taskdef.ReadOptions{})
 		if err != nil {

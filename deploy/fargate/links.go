@@ -2,27 +2,37 @@ package fargate
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"sumoship/deploy/finding"
 	"sumoship/deploy/tree"
 )
 
-// loopback is where a container finds its neighbours in a task that has one
-// network. It is not localhost, which may be ::1.
+// loopback is where a container reaches the others of a task with one network. It is
+// not localhost, which may resolve to ::1.
 const loopback = "127.0.0.1"
 
-var linkDropped = finding.Rule{ID: "link-dropped", Topic: finding.Network, Severity: finding.Info, Action: finding.Drop, Source: apiContainer,
-	Summary: "Fargate has no links; the containers of a task share its network, at 127.0.0.1.", Refusal: "Links are not supported when networkMode=awsvpc."}
+var linkDropped = finding.Rule{
+	ID: "link-dropped", Topic: finding.Network, Severity: finding.Info, Action: finding.Drop, Source: apiContainer,
+	Summary: "Fargate has no links; the containers of a task share its network and reach each other at 127.0.0.1.",
+	Refusal: "Links are not supported when networkMode=awsvpc.",
+}
 
-var linkUnknown = finding.Rule{ID: "link-unknown", Topic: finding.Network, Severity: finding.Error, Action: finding.Refuse, Source: apiContainer,
-	Summary: "A link names a container that does not exist.", Help: finding.Advice{"Correct the name, or take the link out."}}
+var linkUnknown = finding.Rule{
+	ID: "link-unknown", Topic: finding.Network, Severity: finding.Error, Action: finding.Refuse, Source: apiContainer,
+	Summary: "A link names a container that the definition does not have.",
+	Help:    finding.Advice{"Correct the name, or remove the link."},
+}
 
-var linkAliasUnused = finding.Rule{ID: "link-alias-unused", Topic: finding.Network, Severity: finding.Warning, Action: finding.Keep, Source: dockerLinks,
-	Summary: "Nothing in the definition says the alias of a link: it is probably built into the image, and does not resolve on Fargate.", Help: finding.Advice{"Configure the address, such as by a variable of the image: WORDPRESS_DB_HOST=127.0.0.1."}}
+var linkAliasUnused = finding.Rule{
+	ID: "link-alias-unused", Topic: finding.Network, Severity: finding.Warning, Action: finding.Keep, Source: dockerLinks,
+	Summary: "Nothing in the definition uses the alias of a link: it is probably built into the image, and does not resolve on Fargate.",
+	Help:    finding.Advice{"Configure the address, for instance with a variable that the image reads: WORDPRESS_DB_HOST=127.0.0.1."},
+}
 
-// links turns links into what they were for: neighbours are reached at 127.0.0.1
-// and started first.
+// links replaces links by what they did: the linked container starts first, and its
+// alias becomes 127.0.0.1.
 //
 // Source: Amazon ECS API Reference, ContainerDependency: START "emulates the
 // behavior of links and volumes today".
@@ -41,7 +51,7 @@ func (c *converter) links() {
 		if c.unknown(links) {
 			names = []string{links.Source()}
 		}
-		c.drop(linkDropped, links, "Fargate has no links; the containers of a task share its network, at %s: %s", loopback, strings.Join(names, ", "))
+		c.drop(linkDropped, links, "Fargate has no links; the containers of a task reach each other at %s: %s", loopback, strings.Join(names, ", "))
 		for _, l := range aliases {
 			if l.to == "" {
 				continue
@@ -52,7 +62,8 @@ func (c *converter) links() {
 			}
 			c.startFirst(container, l)
 			if !c.readdress(container, l) {
-				c.Note(linkAliasUnused, l.node, "nothing in the definition says %q, so it is probably built into the image or in a secret: make it configurable, and say %s", l.alias, loopback)
+				c.Note(linkAliasUnused, l.node,
+					"nothing in the definition uses %q, so it is probably built into the image or in a secret: make it configurable, and set it to %s", l.alias, loopback)
 			}
 		}
 	}
@@ -60,12 +71,12 @@ func (c *converter) links() {
 
 // link is one link of a container.
 type link struct {
-	to    string // name of the container
-	alias string // as which it is known
+	to    string // name of the linked container
+	alias string // its host name
 	node  *tree.Node
 }
 
-// aliases reads links: name or name:alias.
+// aliases reads links, each name or name:alias.
 func (c *converter) aliases(links *tree.Node) (all []link) {
 	for _, n := range links.Elements() {
 		if s, ok := n.Text(); ok && s != "" {
@@ -74,7 +85,7 @@ func (c *converter) aliases(links *tree.Node) (all []link) {
 				alias = to
 			}
 			if alias == "" {
-				c.Fail(valueInvalid, n, "%q is no link: name, or name:alias", s)
+				c.Fail(valueInvalid, n, "invalid link %q: want name or name:alias", s)
 				continue
 			}
 			all = append(all, link{to, alias, n})
@@ -83,34 +94,42 @@ func (c *converter) aliases(links *tree.Node) (all []link) {
 	return all
 }
 
-var extraHostLinked = finding.Rule{ID: "extra-host-linked", Topic: finding.Network, Severity: finding.Info, Action: finding.Drop, Source: guideFargate,
-	Summary: "The entry gives a linked container the address 127.0.0.1, which the rewriting of the link does.", Refusal: "Extra hosts are not supported on container when networkMode=awsvpc"}
+var extraHostLinked = finding.Rule{
+	ID: "extra-host-linked", Topic: finding.Network, Severity: finding.Info, Action: finding.Drop, Source: guideFargate,
+	Summary: "The entry maps a linked container to 127.0.0.1, as the rewritten link does.",
+	Refusal: "Extra hosts are not supported on container when networkMode=awsvpc",
+}
 
-var extraHosts = finding.Rule{ID: "extra-hosts", Topic: finding.Network, Severity: finding.Error, Action: finding.Refuse, Source: guideFargate,
-	Summary: "Fargate takes no extraHosts, so the name would not resolve.", Help: finding.Advice{"Put it into a private hosted zone of Route 53, or write /etc/hosts in the entry point."},
-	Allow: allowDropped, Refusal: "Extra hosts are not supported on container when networkMode=awsvpc"}
+var extraHosts = finding.Rule{
+	ID: "extra-hosts", Topic: finding.Network, Severity: finding.Error, Action: finding.Refuse, Source: guideFargate,
+	Summary: "Fargate does not accept extraHosts, so the name would not resolve.",
+	Help:    finding.Advice{"Put the name into a Route 53 private hosted zone, or write /etc/hosts in the entry point."},
+	Allow:   allowDropped,
+	Refusal: "Extra hosts are not supported on container when networkMode=awsvpc",
+}
 
-// extraHosts drops entries that say where a linked container is, and refuses
-// others.
+// extraHosts drops entries for linked containers and refuses others.
 func (c *converter) extraHosts(container *tree.Node, aliases []link) {
 	for _, n := range c.items(container.Get("extraHosts")) {
 		host, ip := c.text(n.Get("hostname")), c.text(n.Get("ipAddress"))
-		ours := false
+		linked := false
 		for _, l := range aliases {
-			ours = ours || ip == loopback && l.alias == host
+			linked = linked || ip == loopback && l.alias == host
 		}
-		if ours {
+		if linked {
 			c.drop(extraHostLinked, n, "")
 		} else {
-			c.refuseOrDrop(extraHosts, n, "Fargate takes no extraHosts, so the name %q would not resolve", host)
+			c.refuseOrDrop(extraHosts, n, "Fargate does not accept extraHosts, so the name %q would not resolve", host)
 		}
 	}
 }
 
-var linkDependsOn = finding.Rule{ID: "link-depends-on", Topic: finding.Network, Severity: finding.Info, Action: finding.Set, Source: apiDependency,
-	Summary: "A link also made the container wait for the start of the other; dependsOn START does that."}
+var linkDependsOn = finding.Rule{
+	ID: "link-depends-on", Topic: finding.Network, Severity: finding.Info, Action: finding.Set, Source: apiDependency,
+	Summary: "A link also made the container wait until the other had started; dependsOn START does the same.",
+}
 
-// startFirst makes a container wait for the start of one that it was linked to.
+// startFirst makes a container wait until the one that it was linked to has started.
 func (c *converter) startFirst(container *tree.Node, l link) {
 	dependsOn := container.Get("dependsOn")
 	for _, d := range dependsOn.Elements() {
@@ -129,8 +148,8 @@ func (c *converter) startFirst(container *tree.Node, l link) {
 	}
 }
 
-// readdress writes 127.0.0.1 where a container says the alias of a link as a
-// host. It reports whether the alias was found at all.
+// readdress replaces the alias of a link by 127.0.0.1 where a container uses it as a
+// host. It reports whether it found the alias at all.
 func (c *converter) readdress(container *tree.Node, l link) (found bool) {
 	variable := strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(l.alias)) + "_PORT"
 	for _, e := range container.Get("environment").Elements() {
@@ -146,26 +165,31 @@ func (c *converter) readdress(container *tree.Node, l link) (found bool) {
 				found = true
 			}
 			if s, _ := n.Text(); strings.Contains(s, variable) {
-				found = true // the scan warns of it
+				found = true // scan warns of it
 			}
 		}
 	}
 	return found
 }
 
-var linkAliasKept = finding.Rule{ID: "link-alias-kept", Topic: finding.Network, Severity: finding.Warning, Action: finding.Keep, Source: dockerLinks,
-	Summary: "The alias of a link stands here, which does not resolve on Fargate.", Help: finding.Advice{"Make it 127.0.0.1; --rewrite-links all does so in commands as well."}}
+var linkAliasKept = finding.Rule{
+	ID: "link-alias-kept", Topic: finding.Network, Severity: finding.Warning, Action: finding.Keep, Source: dockerLinks,
+	Summary: "The alias of a link is used here and does not resolve on Fargate.",
+	Help:    finding.Advice{"Replace it with 127.0.0.1; --rewrite-links all does so in commands as well."},
+}
 
-var linkAliasRewritten = finding.Rule{ID: "link-alias-rewritten", Topic: finding.Network, Severity: finding.Info, Action: finding.Rewrite, Source: guideFargate,
-	Summary: "The alias of a link stood as a host; the linked container is at 127.0.0.1 now."}
+var linkAliasRewritten = finding.Rule{
+	ID: "link-alias-rewritten", Topic: finding.Network, Severity: finding.Info, Action: finding.Rewrite, Source: guideFargate,
+	Summary: "The alias of a link was used as a host; the linked container is now at 127.0.0.1.",
+}
 
-// alias rewrites, or warns of, an alias in one text.
+// alias rewrites an alias in one text, or warns of it.
 func (c *converter) alias(n *tree.Node, l link, variable string, rewrite bool) (found bool) {
 	text, ok := n.Text()
 	if !ok {
 		for s := range literals(n) {
 			if len(hosts(s, l.alias, variable)) > 0 {
-				c.Note(linkAliasKept, n, "%q stands in a value that is put together when it is deployed", l.alias).Help = finding.Advice{"Make it " + loopback + " there."}
+				c.Note(linkAliasKept, n, "%q occurs in a value that is assembled at deployment", l.alias).Help = finding.Advice{"Replace it with " + loopback + " there."}
 				return true
 			}
 		}
@@ -184,8 +208,8 @@ func (c *converter) alias(n *tree.Node, l link, variable string, rewrite bool) (
 	last := 0
 	for _, m := range matches {
 		if !m.host {
-			f := c.Note(linkAliasKept, n, "%q %s may be the address of the linked container, or not", l.alias, in)
-			f.Before, f.Help = finding.Quoted(m.token(text)), finding.Advice{"If it is, make it " + loopback + "."}
+			f := c.Note(linkAliasKept, n, "%q %s may be the address of the linked container", l.alias, in)
+			f.Before, f.Help = finding.Quoted(m.token(text)), finding.Advice{"If it is, replace it with " + loopback + "."}
 			continue
 		}
 		if !rewrite {
@@ -199,16 +223,16 @@ func (c *converter) alias(n *tree.Node, l link, variable string, rewrite bool) (
 	}
 	if last > 0 {
 		b.WriteString(text[last:])
-		c.rewrite(linkAliasRewritten, n, tree.NewString(b.String()), finding.Quoted(strings.Join(before, " ")), finding.Quoted(strings.Join(after, " ")),
-			"%q %s was the linked container %q, which is at %s now", l.alias, in, l.to, loopback)
+		f := c.rewrite(linkAliasRewritten, n, tree.NewString(b.String()), "%q %s was the linked container %q, which is now at %s", l.alias, in, l.to, loopback)
+		f.Before, f.After = finding.Quoted(strings.Join(before, " ")), finding.Quoted(strings.Join(after, " ")) // the rest may be secret
 	}
 	return true
 }
 
-// match is a place of an alias in a text: [start,end) with the port, if any.
+// match is an alias in a text: [start,end), with its port if any.
 type match struct {
 	start, end int
-	host       bool // it stands where a host does
+	host       bool // it is where a host belongs
 }
 
 func (m match) token(s string) string { return s[m.start:m.end] }
@@ -216,23 +240,21 @@ func (m match) token(s string) string { return s[m.start:m.end] }
 var (
 	deferred = regexp.MustCompile(`\$\{[^}]*\}|\{\{.*?\}\}`)
 	portOf   = regexp.MustCompile(`^:\d{2,5}`)
-	// A variable so named holds no address, though its value be a host's name: DB_CONNECTION=mysql.
+	// noAddress matches variables that do not hold an address, though their value may
+	// equal a host name: DB_CONNECTION=mysql.
 	noAddress = regexp.MustCompile(`(?i)(^|_)(TYPE|ENGINE|DRIVER|CONNECTION|DIALECT|ADAPTER|NAME|DATABASE|DB|USER|USERNAME|LOGIN|PASSWORD|PASS|SECRET|TOKEN|KEY|SCHEMA|PROFILE|PROTOCOL|SCHEME|KIND|MODE|STORE|ENV|ENVIRONMENT|ROLE|SERVICE_NAME|VERSION|TAG)$`)
 )
 
-// hosts returns where s says alias, bounded by what names of hosts do not hold,
-// and whether it stands there as a host: as the whole value (unless the variable
-// is of those that hold no address), after :// or @, or before the colon of a
-// port. What is filled in later, ${…} and {{…}}, is left alone.
+// hosts returns where alias occurs in s as a whole name, and whether as a host. It
+// skips what is filled in at deployment, ${…} and {{…}}.
 func hosts(s, alias, variable string) (all []match) {
 	if !strings.Contains(s, alias) {
 		return nil
 	}
 	var masked [][]int
-	if strings.ContainsAny(s, "{") {
+	if strings.Contains(s, "{") {
 		masked = deferred.FindAllStringIndex(s, -1)
 	}
-next:
 	for from := 0; ; {
 		i := strings.Index(s[from:], alias)
 		if i < 0 {
@@ -244,35 +266,39 @@ next:
 		if start > 0 && inName(s[start-1]) || end < len(s) && inName(s[end]) {
 			continue
 		}
-		for _, m := range masked {
-			if start < m[1] && end > m[0] {
-				continue next
-			}
+		if slices.ContainsFunc(masked, func(m []int) bool { return start < m[1] && end > m[0] }) {
+			continue
 		}
-		m := match{start: start, end: end}
-		before, after := s[:start], s[end:]
-		if port := portOf.FindString(after); port != "" && !(len(after) > len(port) && (inName(after[len(port)]) || after[len(port)] == '@')) {
-			m.end += len(port)
-			m.host = true
+		if m, ok := matchAt(s, start, end, variable); ok {
+			all = append(all, m)
+			from = m.end
 		}
-		if strings.HasSuffix(before, "://") || strings.HasSuffix(before, "@") {
-			m.host = true
-		}
-		if start == 0 && end == len(s) {
-			m.host = !noAddress.MatchString(variable)
-		}
-		if user(after) {
-			m.host, m.end = false, end // scheme://alias:password@host
-		}
-		if !m.host && strings.HasPrefix(after, "://") {
-			continue // the scheme of an address
-		}
-		all = append(all, m)
-		from = m.end
 	}
 }
 
-// user reports whether what follows makes the word before it a user's name.
+// matchAt returns the match of the alias s[start:end], false if it is the scheme of a
+// URL. The alias is a host if it is the whole value (unless noAddress matches the
+// variable), after :// or @, or before a port, but not as the user of a URL.
+func matchAt(s string, start, end int, variable string) (m match, ok bool) {
+	m = match{start: start, end: end}
+	before, after := s[:start], s[end:]
+	if user(after) {
+		return m, true // scheme://alias:password@host
+	}
+	if port := portOf.FindString(after); port != "" && (len(after) == len(port) || !inName(after[len(port)]) && after[len(port)] != '@') {
+		m.end += len(port)
+		m.host = true
+	}
+	if strings.HasSuffix(before, "://") || strings.HasSuffix(before, "@") {
+		m.host = true
+	}
+	if start == 0 && end == len(s) {
+		m.host = !noAddress.MatchString(variable)
+	}
+	return m, m.host || !strings.HasPrefix(after, "://")
+}
+
+// user reports whether a word followed by after is the user of a URL.
 func user(after string) bool {
 	if i := strings.IndexAny(after, "/?#, \t\n\"'"); i >= 0 {
 		after = after[:i]
@@ -280,12 +306,12 @@ func user(after string) bool {
 	return strings.Contains(after, "@")
 }
 
-// inName reports whether a byte can be in the name of a host.
+// inName reports whether a host name can contain the byte.
 func inName(b byte) bool {
 	return 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9' || b == '_' || b == '.' || b == '-'
 }
 
-// literals yields the strings in a value that an intrinsic function makes.
+// literals yields the strings in a value, also those within intrinsic functions.
 func literals(n *tree.Node) func(yield func(string) bool) {
 	return func(yield func(string) bool) { eachLiteral(n, yield) }
 }

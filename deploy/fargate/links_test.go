@@ -10,7 +10,7 @@ import (
 func TestHosts(t *testing.T) {
 	for _, c := range []struct {
 		text, variable string
-		want           string // hosts in brackets, what may be one in parentheses
+		want           string // hosts in brackets, possible hosts in parentheses
 	}{
 		{"db", "DB_HOST", "[db]"},
 		{"db", "", "[db]"},
@@ -46,15 +46,16 @@ func TestHosts(t *testing.T) {
 			last = m.end
 		}
 		b.WriteString(c.text[last:])
-		if diff := cmp.Diff(c.want, b.String()); diff != "" {
-			t.Errorf("%q: %s", c.text, diff)
+		if d := cmp.Diff(c.want, b.String()); d != "" {
+			t.Errorf("%q (-want +got):\n%s", c.text, d)
 		}
 	}
 }
 
-// TestRewriteLinks has what is rewritten where.
+// TestRewriteLinks counts what each choice of RewriteLinks rewrites.
 func TestRewriteLinks(t *testing.T) {
-	src := two(`"links": ["db:mysql"], "environment": [{"name": "A", "value": "mysql:3306"}], "command": ["x", "mysql:3306"], "healthCheck": {"command": ["CMD", "ping", "mysql:3306"]}`, "")
+	src := two(`"links": ["db:mysql"], "environment": [{"name": "A", "value": "mysql:3306"}], "command": ["x", "mysql:3306"],
+		"healthCheck": {"command": ["CMD", "ping", "mysql:3306"]}`, "")
 	for _, c := range []struct {
 		where string
 		want  int // of 3
@@ -65,10 +66,10 @@ func TestRewriteLinks(t *testing.T) {
 			t.Fatal(err, found)
 		}
 		if got := strings.Count(string(d.Bytes()), `"127.0.0.1:3306"`); got != c.want {
-			t.Errorf("%q: %d are rewritten, want %d", c.where, got, c.want)
+			t.Errorf("%q: %d rewritten, want %d", c.where, got, c.want)
 		}
 		if kept, done := withID(found, "link-alias-kept"), withID(found, "link-alias-rewritten"); len(kept) != 3-c.want || len(done) != c.want {
-			t.Errorf("%q: %d findings of kept, %d of rewritten", c.where, len(kept), len(done))
+			t.Errorf("%q: findings of %d kept, %d rewritten, want %d and %d", c.where, len(kept), len(done), 3-c.want, c.want)
 		}
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"sumoship/deploy/tree"
 )
 
-// granted are the capabilities that a container has without asking.
+// granted are the capabilities that a container has by default.
 // Source: Docker Engine reference, "Runtime privilege and Linux capabilities".
 var granted = map[string]bool{
 	"AUDIT_WRITE": true, "CHOWN": true, "DAC_OVERRIDE": true, "FOWNER": true, "FSETID": true,
@@ -15,11 +15,15 @@ var granted = map[string]bool{
 	"SETGID": true, "SETPCAP": true, "SETUID": true, "SYS_CHROOT": true,
 }
 
-var devices = finding.Rule{ID: "devices", Severity: finding.Error, Action: finding.Refuse, Source: apiLinux,
-	Summary: "There is no instance whose devices a container could have.", Help: finding.Advice{"Stay on EC2."},
-	Allow: allowDropped, Refusal: "Fargate compatible task definitions do not support devices"}
+var devices = finding.Rule{
+	ID: "devices", Severity: finding.Error, Action: finding.Refuse, Source: apiLinux,
+	Summary: "Fargate has no instance whose devices a container could use.",
+	Help:    finding.Advice{"Stay on EC2."},
+	Allow:   allowDropped,
+	Refusal: "Fargate compatible task definitions do not support devices",
+}
 
-// linux looks after what a container wants of the kernel.
+// linux handles what a container requires of the kernel.
 func (c *converter) linux(container *tree.Node) {
 	if c.windows {
 		return // dropped
@@ -36,32 +40,46 @@ func (c *converter) linux(container *tree.Node) {
 	c.ulimits(container)
 }
 
-var capabilityGranted = finding.Rule{ID: "capability-granted", Severity: finding.Info, Action: finding.Drop, Source: apiLinux,
-	Summary: "A container on Fargate has this capability without asking, and must not ask.", Refusal: "only SYS_PTRACE may be added on Fargate"}
+var capabilityGranted = finding.Rule{
+	ID: "capability-granted", Severity: finding.Info, Action: finding.Drop, Source: apiLinux,
+	Summary: "A container on Fargate has this capability by default, and must not add it.",
+	Refusal: "only SYS_PTRACE may be added on Fargate",
+}
 
-var capability = finding.Rule{ID: "capability", Severity: finding.Error, Action: finding.Refuse, Source: apiLinux,
-	Summary: "Fargate gives no capability but SYS_PTRACE.", Help: finding.Advice{"See whether the container works without it, or stay on EC2."},
-	Allow: allowDropped, Refusal: "only SYS_PTRACE may be added on Fargate"}
+var capability = finding.Rule{
+	ID: "capability", Severity: finding.Error, Action: finding.Refuse, Source: apiLinux,
+	Summary: "Fargate adds no capability except SYS_PTRACE.",
+	Help:    finding.Advice{"Check whether the container works without it, or stay on EC2."},
+	Allow:   allowDropped,
+	Refusal: "only SYS_PTRACE may be added on Fargate",
+}
 
 func (c *converter) capabilities(add *tree.Node) {
 	for _, n := range c.items(add) {
 		switch name := strings.TrimPrefix(strings.ToUpper(c.text(n)), "CAP_"); {
 		case name == "SYS_PTRACE":
 		case granted[name]:
-			c.drop(capabilityGranted, n, "a container on Fargate has %s without asking, and must not ask", name)
+			c.drop(capabilityGranted, n, "a container on Fargate has %s by default, and must not add it", name)
 		default:
-			c.refuseOrDrop(capability, n, "Fargate gives no container %s", name)
+			c.refuseOrDrop(capability, n, "Fargate does not let a container add %s", name)
 		}
 	}
 }
 
-var sharedMemoryTmpfs = finding.Rule{ID: "shared-memory-tmpfs", Severity: finding.Warning, Action: finding.Rewrite, Source: apiLinux,
-	Summary: "A tmpfs at /dev/shm stands in for sharedMemorySize, as asked for; its content counts as memory of the container.", Help: finding.Advice{"Try it: this is not documented by AWS."},
-	Refusal: "Fargate compatible task definitions do not support sharedMemorySize"}
+var sharedMemoryTmpfs = finding.Rule{
+	ID: "shared-memory-tmpfs", Severity: finding.Warning, Action: finding.Rewrite, Source: apiLinux,
+	Summary: "A tmpfs at /dev/shm replaces sharedMemorySize, as requested; its content counts towards the container's memory.",
+	Help:    finding.Advice{"Test it: AWS does not document this."},
+	Refusal: "Fargate compatible task definitions do not support sharedMemorySize",
+}
 
-var sharedMemory = finding.Rule{ID: "shared-memory", Severity: finding.Error, Action: finding.Refuse, Source: apiLinux,
-	Summary: "On Fargate /dev/shm has the size that it has, 64 MiB by Docker's default.", Help: finding.Advice{"--shm tmpfs mounts a tmpfs of that size there instead; try whether that works for you."},
-	Allow: allowDropped, Refusal: "Fargate compatible task definitions do not support sharedMemorySize"}
+var sharedMemory = finding.Rule{
+	ID: "shared-memory", Severity: finding.Error, Action: finding.Refuse, Source: apiLinux,
+	Summary: "On Fargate the size of /dev/shm cannot be set; Docker's default is 64 MiB.",
+	Help:    finding.Advice{"--shm tmpfs mounts a tmpfs of that size there instead; test whether that works for you."},
+	Allow:   allowDropped,
+	Refusal: "Fargate compatible task definitions do not support sharedMemorySize",
+}
 
 func (c *converter) sharedMemory(parameters *tree.Node) {
 	n := parameters.Get("sharedMemorySize")
@@ -87,8 +105,12 @@ func (c *converter) sharedMemory(parameters *tree.Node) {
 	}
 }
 
-var swapDropped = finding.Rule{ID: "swap-dropped", Severity: finding.Warning, Action: finding.Drop, Source: apiLinux,
-	Summary: "Fargate has no swap: what does not fit into memory is killed.", Help: finding.Advice{"Give the container more memory."}, Refusal: "Fargate compatible task definitions do not support maxSwap"}
+var swapDropped = finding.Rule{
+	ID: "swap-dropped", Severity: finding.Warning, Action: finding.Drop, Source: apiLinux,
+	Summary: "Fargate has no swap: a container that exceeds its memory is killed.",
+	Help:    finding.Advice{"Give the container more memory."},
+	Refusal: "Fargate compatible task definitions do not support maxSwap",
+}
 
 func (c *converter) swap(parameters *tree.Node) {
 	most, swappiness := parameters.Get("maxSwap"), parameters.Get("swappiness")
@@ -97,15 +119,18 @@ func (c *converter) swap(parameters *tree.Node) {
 		switch {
 		case n == nil:
 		case off:
-			c.drop(sameMeaningDropped, n, "%s asks for no swap, and Fargate has none", n.Name())
+			c.drop(sameMeaningDropped, n, "%s asks for no swap, which Fargate does not have", n.Name())
 		default:
 			c.drop(swapDropped, n, "")
 		}
 	}
 }
 
-var ulimitOrder = finding.Rule{ID: "ulimit-order", Severity: finding.Error, Action: finding.Refuse, Source: "Amazon ECS API Reference, Ulimit",
-	Summary: "A soft limit is over the hard limit.", Help: finding.Advice{"Lower it."}}
+var ulimitOrder = finding.Rule{
+	ID: "ulimit-order", Severity: finding.Error, Action: finding.Refuse, Source: "Amazon ECS API Reference, Ulimit",
+	Summary: "A soft limit is above the hard limit.",
+	Help:    finding.Advice{"Lower it."},
+}
 
 func (c *converter) ulimits(container *tree.Node) {
 	for _, n := range c.items(container.Get("ulimits")) {
@@ -113,17 +138,20 @@ func (c *converter) ulimits(container *tree.Node) {
 		if soft == nil || hard == nil || soft.Opaque() || hard.Opaque() {
 			continue
 		}
-		// -1 is no limit.
+		// -1 means unlimited.
 		if s, h := c.number(soft), c.number(hard); h >= 0 && (s > h || s < 0) {
-			c.Fail(ulimitOrder, n, "the soft limit %d is over the hard limit %d", s, h)
+			c.Fail(ulimitOrder, n, "the soft limit %d is above the hard limit %d", s, h)
 		}
 	}
 }
 
-var openFilesDefault = finding.Rule{ID: "open-files-default", Severity: finding.Info, Action: finding.Keep, Source: "Amazon ECS API Reference, ContainerDefinition (ulimits)",
-	Summary: "No container sets how many files it may open (nofile). On Fargate that is 65535; on EC2 it was what Docker on the instance said.", Help: finding.Advice{"Set ulimits if it matters."}}
+var openFilesDefault = finding.Rule{
+	ID: "open-files-default", Severity: finding.Info, Action: finding.Keep, Source: "Amazon ECS API Reference, ContainerDefinition (ulimits)",
+	Summary: "No container sets the limit of open files (nofile). On Fargate it is 65535; on EC2 it was that of Docker on the instance.",
+	Help:    finding.Advice{"Set ulimits if it matters."},
+}
 
-// openFiles remarks that the limit of open files is another one, where nobody
+// openFiles notes that the default limit of open files differs, unless a container
 // sets it.
 func (c *converter) openFiles() {
 	if c.fargate || c.windows || c.containersUnknown {
@@ -139,11 +167,14 @@ func (c *converter) openFiles() {
 	c.Note(openFilesDefault, c.def, "")
 }
 
-var systemControlShared = finding.Rule{ID: "system-control-shared", Topic: finding.Network, Severity: finding.Warning, Action: finding.Keep, Source: "Amazon ECS API Reference, SystemControl",
-	Summary: "Two containers set a kernel parameter of the network, which is one for the task.", Help: finding.Advice{"Set it in one."}}
+var systemControlShared = finding.Rule{
+	ID: "system-control-shared", Topic: finding.Network, Severity: finding.Warning, Action: finding.Keep, Source: "Amazon ECS API Reference, SystemControl",
+	Summary: "Two containers set the same network kernel parameter, and the task has one network.",
+	Help:    finding.Advice{"Set it in one."},
+}
 
-// sharedControls warns of kernel parameters of the network, which is one for the
-// task, that two containers set.
+// sharedControls warns of network kernel parameters that two containers set, because
+// the task has one network.
 func (c *converter) sharedControls() {
 	if c.windows {
 		return
@@ -156,7 +187,7 @@ func (c *converter) sharedControls() {
 				continue
 			}
 			if first := by[name]; first != nil && first != container {
-				c.Note(systemControlShared, n, "%s is set by %q too; the network is one for the task, so the container that starts last wins", name, c.names[first])
+				c.Note(systemControlShared, n, "%s is also set by %q; the task has one network, so the container that starts last wins", name, c.names[first])
 			} else {
 				by[name] = container
 			}

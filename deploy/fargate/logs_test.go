@@ -1,26 +1,29 @@
 package fargate
 
 import (
+	"fmt"
 	"strings"
 	"testing"
-
-	"sumoship/deploy/finding"
 )
 
-// TestLogDestination has where the group, the region and the prefix of a
-// container without logs come from.
+// TestLogDestination has the sources of the group, region and prefix of a container
+// without logs.
 func TestLogDestination(t *testing.T) {
+	const options = `{"awslogs-group":%q,"awslogs-region":%q,"awslogs-stream-prefix":"web","mode":"blocking"}`
+	ecr := strings.Replace(task(""), "nginx:1", "123456789012.dkr.ecr.eu-west-3.amazonaws.com/a", 1)
+	neighbour := two("", `"logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-region": "{{ region }}"}}`)
 	for name, c := range map[string]struct {
 		src  string
 		o    Options
 		want string
 	}{
-		"options":   {task(""), Options{Region: "eu-west-1", LogGroup: "/g"}, `{"awslogs-group":"/g","awslogs-region":"eu-west-1","awslogs-stream-prefix":"web","mode":"blocking"}`},
-		"family":    {task(`"family": "shop"`), Options{Region: "eu-west-1"}, `{"awslogs-group":"/ecs/shop","awslogs-region":"eu-west-1","awslogs-stream-prefix":"web","mode":"blocking"}`},
-		"suffix":    {task(""), Options{Region: "eu-west-1", FamilySuffix: "-f"}, `{"awslogs-group":"/ecs/app-f","awslogs-region":"eu-west-1","awslogs-stream-prefix":"web","mode":"blocking"}`},
-		"neighbour": {two("", `"logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-region": "{{ region }}"}}`), Options{}, `{"awslogs-group":"/ecs/app","awslogs-region":"{{ region }}","awslogs-stream-prefix":"web","mode":"blocking"}`},
-		"image":     {strings.Replace(task(""), "nginx:1", "123456789012.dkr.ecr.eu-west-3.amazonaws.com/a", 1), Options{}, `{"awslogs-group":"/ecs/app","awslogs-region":"eu-west-3","awslogs-stream-prefix":"web","mode":"blocking"}`},
-		"fargate":   {task(`"requiresCompatibilities": ["FARGATE"]`), Options{Region: "eu-west-1"}, `{"awslogs-group":"/ecs/app","awslogs-region":"eu-west-1","awslogs-stream-prefix":"web"}`},
+		"options":   {task(""), Options{Region: "eu-west-1", LogGroup: "/g"}, fmt.Sprintf(options, "/g", "eu-west-1")},
+		"family":    {task(`"family": "shop"`), Options{Region: "eu-west-1"}, fmt.Sprintf(options, "/ecs/shop", "eu-west-1")},
+		"suffix":    {task(""), Options{Region: "eu-west-1", FamilySuffix: "-f"}, fmt.Sprintf(options, "/ecs/app-f", "eu-west-1")},
+		"neighbour": {neighbour, Options{}, fmt.Sprintf(options, "/ecs/app", "{{ region }}")},
+		"image":     {ecr, Options{}, fmt.Sprintf(options, "/ecs/app", "eu-west-3")},
+		"fargate": {task(`"requiresCompatibilities": ["FARGATE"]`), Options{Region: "eu-west-1"},
+			`{"awslogs-group":"/ecs/app","awslogs-region":"eu-west-1","awslogs-stream-prefix":"web"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.o.ExecutionRole = "exec"
@@ -37,14 +40,18 @@ func TestLogDestination(t *testing.T) {
 	}
 }
 
-// TestSecretsStay has secrets wherever a definition may hold them, and findings
-// about all of these places.
-func TestSecretsStay(t *testing.T) {
+// TestSecretsStayOut has secrets wherever a definition may hold them, and findings
+// about each of these places.
+func TestSecretsStayOut(t *testing.T) {
 	const secret = "swordfish"
-	src := `{"family": "a", "networkMode": "host", "volumes": [{"name": "v", "dockerVolumeConfiguration": {"driver": "cifs", "driverOpts": {"o": "password=swordfish"}}}],
-	"containerDefinitions": [{"name": "a", "image": "i", "memory": 9, "links": ["b"], "command": ["--password=swordfish b:3306 172.17.0.1 $B_PORT_3306_TCP_ADDR swordfish"],
-	"environment": [{"name": "A", "value": "mysql://u:swordfish@b:3306/x?y=169.254.169.254&swordfish"}, {"name": "N", "value": ["swordfish"]}, {"name": "P", "value": "b swordfish"}, "swordfish"],
-	"logConfiguration": {"logDriver": "gelf", "options": {"gelf-address": "udp://swordfish", "x": ["swordfish"]}}, "dockerLabels": {"a": ["swordfish"]}},
+	src := `{"family": "a", "networkMode": "host",
+	"volumes": [{"name": "v", "dockerVolumeConfiguration": {"driver": "cifs", "driverOpts": {"o": "password=swordfish"}}}],
+	"containerDefinitions": [{"name": "a", "image": "i", "memory": 9, "links": ["b"],
+		"command": ["--password=swordfish b:3306 172.17.0.1 $B_PORT_3306_TCP_ADDR swordfish"],
+		"environment": [{"name": "A", "value": "mysql://u:swordfish@b:3306/x?y=169.254.169.254&swordfish"},
+			{"name": "N", "value": ["swordfish"]}, {"name": "P", "value": "b swordfish"}, "swordfish"],
+		"logConfiguration": {"logDriver": "gelf", "options": {"gelf-address": "udp://swordfish", "x": ["swordfish"]}},
+		"dockerLabels": {"a": ["swordfish"]}},
 	{"name": "b", "image": "i", "memory": 9, "logConfiguration": {"logDriver": "awslogs", "options": {"tag": "swordfish"}}}]}`
 	for _, o := range []Options{{}, {RewriteLinks: "all", Allow: allowable()}} {
 		found, err := Convert(read(t, "td.json", src), o)
@@ -57,19 +64,5 @@ func TestSecretsStay(t *testing.T) {
 		if len(found) < 20 {
 			t.Errorf("only %d findings", len(found))
 		}
-	}
-}
-
-func TestShown(t *testing.T) {
-	n := read(t, "td.json", container(`"command": ["x"], "environment": [{"name": "A", "value": "x"}], "dockerLabels": {"k": "x"}, "user": "root"`)).Definition().Field("containerDefinitions")
-	const want = `[{"name":"web","image":"nginx:1","cpu":100,"memory":256,"command":["…"],"environment":[{"name":"A","value":"…"}],"dockerLabels":{"k":"…"},"user":"root"}]`
-	if got := finding.Shown(n); got != want {
-		t.Errorf("got %s, want %s", got, want)
-	}
-	if got := finding.Shown(first(n).Field("dockerLabels").Key("k")); got != `"…"` {
-		t.Errorf("got %s of a label", got)
-	}
-	if got := finding.Shown(nil); got != "" {
-		t.Errorf("got %s of nothing", got)
 	}
 }

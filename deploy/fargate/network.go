@@ -9,20 +9,29 @@ import (
 	"sumoship/deploy/tree"
 )
 
-var networkModeHost = finding.Rule{ID: "network-mode-host", Topic: finding.Network, Severity: finding.Warning, Action: finding.Set, Source: guideFargate,
-	Summary: "Fargate has one network mode, awsvpc: the network of the instance is gone, and with it what else listened there on localhost.",
-	Help:    finding.Advice{"Add portMappings for what load balancers and service discovery need, and open the ports in the security group of the service."},
-	Refusal: "Fargate only supports network mode 'awsvpc'."}
+var networkModeHost = finding.Rule{
+	ID: "network-mode-host", Topic: finding.Network, Severity: finding.Warning, Action: finding.Set, Source: guideFargate,
+	Summary: "Fargate has one network mode, awsvpc: the instance's network is gone, and with it whatever else listened there on localhost.",
+	Help:    finding.Advice{"Add portMappings for what load balancers and service discovery need, and open the ports in the service's security group."},
+	Refusal: "Fargate only supports network mode 'awsvpc'.",
+}
 
-var networkModeNone = finding.Rule{ID: "network-mode-none", Topic: finding.Network, Severity: finding.Error, Action: finding.Refuse, Source: guideFargate,
-	Summary: "The containers have no network; on Fargate they would have one, with a way out.", Help: finding.Advice{"Close it by a security group without rules."},
-	Allow: "the network mode becomes awsvpc.", Refusal: "Fargate only supports network mode 'awsvpc'."}
+var networkModeNone = finding.Rule{
+	ID: "network-mode-none", Topic: finding.Network, Severity: finding.Error, Action: finding.Refuse, Source: guideFargate,
+	Summary: "The containers have no network; on Fargate they would have one, with access to the outside.",
+	Help:    finding.Advice{"Close it with a security group without rules."},
+	Allow:   "the network mode becomes awsvpc.",
+	Refusal: "Fargate only supports network mode 'awsvpc'.",
+}
 
-var networkMode = finding.Rule{ID: "network-mode", Topic: finding.Network, Severity: finding.Info, Action: finding.Set, Source: guideFargate,
-	Summary: "Fargate has one network mode, awsvpc: the task has a network interface and an address of its own.", Help: finding.Advice{"Give the service subnets and security groups."},
-	Refusal: "Fargate only supports network mode 'awsvpc'."}
+var networkMode = finding.Rule{
+	ID: "network-mode", Topic: finding.Network, Severity: finding.Info, Action: finding.Set, Source: guideFargate,
+	Summary: "Fargate has one network mode, awsvpc: the task has its own network interface and address.",
+	Help:    finding.Advice{"Give the service subnets and security groups."},
+	Refusal: "Fargate only supports network mode 'awsvpc'.",
+}
 
-// network gives the task the only network mode of Fargate.
+// network sets the only network mode of Fargate.
 func (c *converter) network() {
 	n := c.def.Get("networkMode")
 	if c.unknown(n) || c.mode == "awsvpc" {
@@ -37,7 +46,7 @@ func (c *converter) network() {
 		}
 	case "", "bridge", "default", "<default>":
 		c.set(networkMode, c.def, "networkMode", tree.NewString("awsvpc"), "")
-	} // what else it may be is an invalid value
+	} // anything else is reported as invalid
 }
 
 // portRange is a range of ports that a container listens on, by protocol.
@@ -58,11 +67,14 @@ func (p portRange) overlaps(o portRange) bool {
 	return p.protocol == o.protocol && p.first <= o.last && o.first <= p.last
 }
 
-var portNameDuplicate = finding.Rule{ID: "port-name-duplicate", Topic: finding.Network, Severity: finding.Error, Action: finding.Refuse, Source: apiPort,
-	Summary: "Two port mappings have the same name.", Help: finding.Advice{"Rename one."}}
+var portNameDuplicate = finding.Rule{
+	ID: "port-name-duplicate", Topic: finding.Network, Severity: finding.Error, Action: finding.Refuse, Source: apiPort,
+	Summary: "Two port mappings have the same name.",
+	Help:    finding.Advice{"Rename one."},
+}
 
-// ports takes host ports away, for a task has an address of its own, and looks
-// for containers that would listen on the same port of it.
+// ports drops host ports, because a task has its own address, and finds containers
+// that would listen on the same port of it.
 func (c *converter) ports() {
 	var taken []portRange
 	names := map[string]bool{}
@@ -81,7 +93,7 @@ func (c *converter) ports() {
 			}
 			if name := mapping.Get("name"); name != nil {
 				if id := name.Identity(); names[id] {
-					c.Fail(portNameDuplicate, name, "%q names another port mapping of this task already", id)
+					c.Fail(portNameDuplicate, name, "another port mapping of this task is already named %q", id)
 				} else {
 					names[id] = true
 				}
@@ -90,16 +102,25 @@ func (c *converter) ports() {
 	}
 }
 
-var portRangeConflict = finding.Rule{ID: "port-range-conflict", Topic: finding.Network, Severity: finding.Error, Action: finding.Refuse, Source: apiPort,
-	Summary: "A mapping is of one port or of a range, not of both.", Help: finding.Advice{"Take containerPort and hostPort out, or containerPortRange."}}
+var portRangeConflict = finding.Rule{
+	ID: "port-range-conflict", Topic: finding.Network, Severity: finding.Error, Action: finding.Refuse, Source: apiPort,
+	Summary: "A port mapping has one port or a range, not both.",
+	Help:    finding.Advice{"Remove containerPort and hostPort, or containerPortRange."},
+}
 
-var memberMissing = finding.Rule{ID: "member-missing", Severity: finding.Error, Action: finding.Refuse, Source: apiTask,
-	Summary: "A member that ECS needs is missing.", Help: finding.Advice{"Add it."}}
+var memberMissing = finding.Rule{
+	ID: "member-missing", Severity: finding.Error, Action: finding.Refuse, Source: apiTask,
+	Summary: "A parameter that ECS requires is missing.",
+	Help:    finding.Advice{"Add it."},
+}
 
-var hostPortDynamic = finding.Rule{ID: "host-port-dynamic", Topic: finding.Network, Severity: finding.Info, Action: finding.Keep, Source: apiPort,
-	Summary: "The instance chose a host port; on Fargate the container port is that of the task.", Help: finding.Advice{"Use a target group of type ip on the container port."}}
+var hostPortDynamic = finding.Rule{
+	ID: "host-port-dynamic", Topic: finding.Network, Severity: finding.Info, Action: finding.Keep, Source: apiPort,
+	Summary: "The instance chose a host port; on Fargate the container port is the task's port.",
+	Help:    finding.Advice{"Use a target group of type ip on the container port."},
+}
 
-// port reads a mapping, and takes its host port away.
+// port reads a mapping and drops its host port.
 func (c *converter) port(mapping *tree.Node) (p portRange, ok bool) {
 	p.protocol = "tcp"
 	if n := mapping.Get("protocol"); n != nil {
@@ -111,22 +132,10 @@ func (c *converter) port(mapping *tree.Node) (p portRange, ok bool) {
 		return p, false
 	}
 	if span != nil {
-		text := c.text(span)
-		if text == "" {
-			return p, false
-		}
-		first, last, _ := strings.Cut(text, "-")
-		var err1, err2 error
-		p.first, err1 = strconv.ParseInt(first, 10, 64)
-		p.last, err2 = strconv.ParseInt(last, 10, 64)
-		if err1 != nil || err2 != nil || p.first < 1 || p.last > 65535 || p.first >= p.last {
-			c.Fail(valueInvalid, span, "%q is no range of ports, such as 8000-8010", text)
-			return p, false
-		}
-		return p, true
+		return c.portSpan(p, span)
 	}
 	if container == nil {
-		c.Fail(memberMissing, mapping, "containerPort is missing here")
+		c.Fail(memberMissing, mapping, "containerPort is missing")
 		return p, false
 	}
 	if host != nil {
@@ -139,12 +148,34 @@ func (c *converter) port(mapping *tree.Node) (p portRange, ok bool) {
 	return p, p.first > 0
 }
 
-var hostPortRemoved = finding.Rule{ID: "host-port-removed", Topic: finding.Network, Severity: finding.Info, Action: finding.Drop, Source: apiPort,
-	Summary: "Fargate has no host ports; the container port, the same number, is that of the task."}
+// portSpan reads containerPortRange.
+func (c *converter) portSpan(p portRange, span *tree.Node) (portRange, bool) {
+	text := c.text(span)
+	if text == "" {
+		return p, false
+	}
+	first, last, _ := strings.Cut(text, "-")
+	var err1, err2 error
+	p.first, err1 = strconv.ParseInt(first, 10, 64)
+	p.last, err2 = strconv.ParseInt(last, 10, 64)
+	if err1 != nil || err2 != nil || p.first < 1 || p.last > 65535 || p.first >= p.last {
+		c.Fail(valueInvalid, span, "invalid port range %q: want one such as 8000-8010", text)
+		return p, false
+	}
+	return p, true
+}
 
-var hostPortChanged = finding.Rule{ID: "host-port-changed", Topic: finding.Network, Severity: finding.Warning, Action: finding.Drop, Source: apiPort,
-	Summary: "The host port goes: load balancers, clients and security groups use the container port.", Help: finding.Advice{"Use a target group of type ip on the container port."},
-	Refusal: "When networkMode=awsvpc, the host ports and container ports in port mappings must match."}
+var hostPortRemoved = finding.Rule{
+	ID: "host-port-removed", Topic: finding.Network, Severity: finding.Info, Action: finding.Drop, Source: apiPort,
+	Summary: "Fargate has no host ports; the container port, with the same number, is the task's port.",
+}
+
+var hostPortChanged = finding.Rule{
+	ID: "host-port-changed", Topic: finding.Network, Severity: finding.Warning, Action: finding.Drop, Source: apiPort,
+	Summary: "The host port is dropped: load balancers, clients and security groups use the container port.",
+	Help:    finding.Advice{"Use a target group of type ip on the container port."},
+	Refusal: "When networkMode=awsvpc, the host ports and container ports in port mappings must match.",
+}
 
 func (c *converter) hostPort(container, host *tree.Node) {
 	if container.Opaque() || host.Opaque() {
@@ -154,46 +185,56 @@ func (c *converter) hostPort(container, host *tree.Node) {
 			}
 			return
 		}
-		c.drop(hostPortChanged, host, "Fargate has no host ports; this one, %s, is known only when it is deployed, and the container port is %s", host.Source(), container.Source())
+		c.drop(hostPortChanged, host, "Fargate has no host ports; this one, %s, is known only at deployment, and the container port is %s", host.Source(), container.Source())
 		return
 	}
 	from, ok := host.Int()
 	to, ok2 := container.Int()
 	switch {
-	case !ok || !ok2: // reported as of a wrong type
-	case from == to && c.fargate: // ECS takes it
+	case !ok || !ok2: // reported as of the wrong type
+	case from == to && c.fargate: // ECS accepts it
 	case from == to:
 		c.drop(hostPortRemoved, host, "")
 	case from == 0:
-		c.drop(hostPortChanged, host, "the dynamic host port goes: load balancers, clients and security groups use container port %d", to)
+		c.drop(hostPortChanged, host, "the dynamic host port is dropped: load balancers, clients and security groups use container port %d", to)
 	default:
-		c.drop(hostPortChanged, host, "host port %d goes: load balancers, clients and security groups use container port %d", from, to)
+		c.drop(hostPortChanged, host, "host port %d is dropped: load balancers, clients and security groups use container port %d", from, to)
 	}
 }
 
-var portCollision = finding.Rule{ID: "port-collision", Topic: finding.Network, Severity: finding.Error, Action: finding.Refuse, Source: apiPort,
-	Summary: "Two containers have the same port; in one task they share the network, so only one can listen.", Help: finding.Advice{"Make one listen on another port."},
-	Allow: allowKept}
+var portCollision = finding.Rule{
+	ID: "port-collision", Topic: finding.Network, Severity: finding.Error, Action: finding.Refuse, Source: apiPort,
+	Summary: "Two containers have the same port; they share the task's network, so only one can listen.",
+	Help:    finding.Advice{"Make one listen on another port."},
+	Allow:   allowKept,
+}
 
-var portMappingDuplicate = finding.Rule{ID: "port-mapping-duplicate", Topic: finding.Network, Severity: finding.Info, Action: finding.Drop, Source: apiPort,
-	Summary: "Without its host port a mapping says what another says already."}
+var portMappingDuplicate = finding.Rule{
+	ID: "port-mapping-duplicate", Topic: finding.Network, Severity: finding.Info, Action: finding.Drop, Source: apiPort,
+	Summary: "Without its host port this mapping repeats another.",
+}
 
-var portOverlap = finding.Rule{ID: "port-overlap", Topic: finding.Network, Severity: finding.Error, Action: finding.Refuse, Source: apiPort,
-	Summary: "Two port mappings of a container overlap.", Help: finding.Advice{"Take one out."}}
+var portOverlap = finding.Rule{
+	ID: "port-overlap", Topic: finding.Network, Severity: finding.Error, Action: finding.Refuse, Source: apiPort,
+	Summary: "Two port mappings of a container overlap.",
+	Help:    finding.Advice{"Remove one."},
+}
 
-// free looks whether a port of the task is free still. It drops what maps the
-// port of one container again, as two host ports for it did.
+// free reports whether no other mapping has the port, and refuses one that overlaps
+// another. It drops a mapping that repeats a port of its container, as two host
+// ports for it did, and returns false.
 func (c *converter) free(mapping *tree.Node, p portRange, taken []portRange) bool {
 	for _, t := range taken {
 		switch {
 		case !p.overlaps(t):
 		case t.container != p.container:
-			c.refuseOrKeep(portCollision, mapping, "containers %q and %q both have port %s; in one task they share the network, so the second cannot listen", c.names[t.container], c.names[p.container], p)
+			c.refuseOrKeep(portCollision, mapping,
+				"containers %q and %q both have port %s; they share the task's network, so the second cannot listen", c.names[t.container], c.names[p.container], p)
 		case t.first == p.first && t.last == p.last && mapping.Get("name") == nil && mapping.Get("containerPort") != nil:
-			c.drop(portMappingDuplicate, mapping, "port %s of this container is mapped already", p)
+			c.drop(portMappingDuplicate, mapping, "port %s of this container is already mapped", p)
 			return false
 		default:
-			c.Fail(portOverlap, mapping, "port %s of this container is mapped already", p)
+			c.Fail(portOverlap, mapping, "port %s of this container is already mapped", p)
 		}
 	}
 	return true

@@ -8,27 +8,45 @@ import (
 	"sumoship/deploy/tree"
 )
 
-var ExecutionRoleSet = finding.Rule{ID: "execution-role-set", Severity: finding.Info, Action: finding.Set, Source: guideRole,
-	Summary: "The definition had no execution role, and gets the one of the options."}
+// ExecutionRoleSet reports that Options.ExecutionRole was used.
+var ExecutionRoleSet = finding.Rule{
+	ID: "execution-role-set", Severity: finding.Info, Action: finding.Set, Source: guideRole,
+	Summary: "The definition had no execution role and gets the given one.",
+}
 
-var executionRoleMissing = finding.Rule{ID: "execution-role-missing", Severity: finding.Error, Action: finding.Refuse, Source: guideRole,
-	Summary: "Fargate needs an execution role, as which it pulls images, reads secrets and writes logs.", Help: finding.Advice{"Name one with --execution-role."},
-	Allow: "it stays absent, and ECS will not register the definition before it is there."}
+var executionRoleMissing = finding.Rule{
+	ID: "execution-role-missing", Severity: finding.Error, Action: finding.Refuse, Source: guideRole,
+	Summary: "Fargate needs an execution role to pull images, read secrets and write logs.",
+	Help:    finding.Advice{"Give one with --execution-role."},
+	Allow:   "it stays absent, and ECS does not register the definition until it is added.",
+}
 
-var ExecutionRoleRights = finding.Rule{ID: "execution-role-rights", Severity: finding.Info, Action: finding.Keep, Source: guideRole,
-	Summary: "The execution role needs more than AmazonECSTaskExecutionRolePolicy.", Help: finding.Advice{"Add a policy that grants it."}}
+// ExecutionRoleRights reports what the execution role must be allowed.
+var ExecutionRoleRights = finding.Rule{
+	ID: "execution-role-rights", Severity: finding.Info, Action: finding.Keep, Source: guideRole,
+	Summary: "The execution role needs permissions beyond AmazonECSTaskExecutionRolePolicy.",
+	Help:    finding.Advice{"Add a policy that grants them."},
+}
 
-var TaskRoleSet = finding.Rule{ID: "task-role-set", Severity: finding.Info, Action: finding.Set, Source: apiTask,
-	Summary: "The definition had no task role, and gets the one of the options."}
+// TaskRoleSet reports that Options.TaskRole was used.
+var TaskRoleSet = finding.Rule{
+	ID: "task-role-set", Severity: finding.Info, Action: finding.Set, Source: apiTask,
+	Summary: "The definition had no task role and gets the given one.",
+}
 
-var TaskRoleMissing = finding.Rule{ID: "task-role-missing", Severity: finding.Warning, Action: finding.Keep, Source: apiTask,
-	Summary: "There is no task role. On EC2 the containers could use the role of the instance; on Fargate they have none.", Help: finding.Advice{"If they call AWS, name a role with --task-role."}}
+// TaskRoleMissing reports that neither the definition nor the options have a task
+// role.
+var TaskRoleMissing = finding.Rule{
+	ID: "task-role-missing", Severity: finding.Warning, Action: finding.Keep, Source: apiTask,
+	Summary: "The definition has no task role. On EC2 the containers could use the instance's role; on Fargate they have none.",
+	Help:    finding.Advice{"If they call AWS, give a role with --task-role."},
+}
 
-// roles gives the task the roles that the options name, and tells what the
-// execution role has to be allowed.
+// roles gives the task the roles of the options, and reports the permissions that
+// the execution role needs.
 func (c *converter) roles() {
 	if c.list {
-		return // they stand in the resource around the list
+		return // the resource around the list has them
 	}
 	needs, rights := c.needsOfRole()
 	role := c.def.Get("executionRoleArn")
@@ -40,7 +58,7 @@ func (c *converter) roles() {
 		c.refuseOrKeep(executionRoleMissing, c.def, "Fargate needs an execution role for %s", strings.Join(needs, ", "))
 	}
 	if len(rights) > 0 {
-		c.Note(ExecutionRoleRights, c.def, "the execution role needs more than AmazonECSTaskExecutionRolePolicy: %s", strings.Join(rights, "; "))
+		c.Note(ExecutionRoleRights, c.def, "the execution role needs permissions beyond AmazonECSTaskExecutionRolePolicy: %s", strings.Join(rights, "; "))
 	}
 	role = c.def.Get("taskRoleArn")
 	switch {
@@ -52,7 +70,7 @@ func (c *converter) roles() {
 	}
 }
 
-// role returns a role as it is named in a definition. CloudFormation wants an ARN.
+// role returns the value that names a role. CloudFormation wants an ARN.
 func (c *converter) role(name string) *tree.Node {
 	if !c.template || strings.HasPrefix(name, "arn:") || placeholder(name) {
 		return tree.NewString(name)
@@ -62,7 +80,7 @@ func (c *converter) role(name string) *tree.Node {
 
 var privateImage = regexp.MustCompile(`^\d{12}\.dkr\.ecr[.-]`)
 
-// needsOfRole returns why the task needs an execution role, and which rights
+// needsOfRole returns why the task needs an execution role, and which permissions
 // beyond the managed policy that role needs.
 func (c *converter) needsOfRole() (needs, rights []string) {
 	var awslogs, createGroup, ecr, secrets, files, registry bool
@@ -85,10 +103,10 @@ func (c *converter) needsOfRole() (needs, rights []string) {
 	}{
 		{awslogs, "the log driver awslogs", ""},
 		{createGroup, "", "logs:CreateLogGroup for awslogs-create-group"},
-		{ecr, "images of Amazon ECR", ""},
+		{ecr, "Amazon ECR images", ""},
 		{secrets, "secrets", "ssm:GetParameters, secretsmanager:GetSecretValue and kms:Decrypt for the secrets"},
 		{files, "environmentFiles", "s3:GetObject and s3:GetBucketLocation for the environment files"},
-		{registry, "repositoryCredentials", "secretsmanager:GetSecretValue for the credentials of the registry"},
+		{registry, "repositoryCredentials", "secretsmanager:GetSecretValue for the registry credentials"},
 	} {
 		if v.needed && v.what != "" {
 			needs = append(needs, v.what)

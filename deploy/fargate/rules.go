@@ -2,28 +2,22 @@ package fargate
 
 import (
 	"slices"
-	"sync"
 
 	"sumoship/deploy/finding"
 )
 
-// Rules returns all rules, in the order in which a definition is gone through.
+// Rules returns all rules, ordered by subject.
 func Rules() []finding.Rule { return slices.Clone(rules) }
 
-var byID = sync.OnceValue(func() map[string]finding.Rule {
-	m := map[string]finding.Rule{}
-	for _, r := range rules {
-		m[r.ID] = r
+func lookup(id string) (rule finding.Rule, ok bool) {
+	i := slices.IndexFunc(rules, func(r finding.Rule) bool { return r.ID == id })
+	if i < 0 {
+		return rule, false
 	}
-	return m
-})
-
-func lookup(id string) (finding.Rule, bool) {
-	r, ok := byID()[id]
-	return r, ok
+	return rules[i], true
 }
 
-// Where things are documented.
+// Sources.
 const (
 	guideFargate  = `Amazon ECS Developer Guide, "Task definition differences for Fargate"`
 	guideAwslogs  = `Amazon ECS Developer Guide, "Using the awslogs log driver"`
@@ -47,19 +41,16 @@ const (
 	dockerLinks   = `Docker documentation, "Legacy container links"`
 )
 
+// What Convert does with what the user allows.
 const (
 	allowDropped = "it is dropped."
 	allowVolume  = "the volume and its mounts are dropped."
 	allowKept    = "it stays as it is."
 )
 
-// WrongType is the ID of the finding that a part of the definition cannot be
-// read: a list where a string belongs, or the like.
-const WrongType = "wrong-type"
-
 var rules = []finding.Rule{
-	// What no rule could read.
-	wrongType, memberMissing, valueInvalid, valueOutOfRange, unknownMember, valueUnknown, typeMended,
+	// Values that cannot be read.
+	WrongType, memberMissing, valueInvalid, valueOutOfRange, unknownMember, valueUnknown, typeMended,
 
 	// The task.
 	familyMissing, familyInvalid, familySuffix, ecsVerdict, compatibilities, placementConstraint, runtimePlatform,
@@ -99,7 +90,7 @@ var rules = []finding.Rule{
 	logOptionDropped, logGroupSet, logGroupUnknown, logRegionSet, logRegionUnknown, logStreamPrefixSet, logModeSet,
 	logMultilineConflict,
 
-	// What texts tell of the instance.
+	// Texts that assume an instance.
 	instanceMetadata, dockerBridgeAddress, dockerSocket, containerMetadataFile, linkVariables, localhostInHostMode,
 	networkInterface,
 }

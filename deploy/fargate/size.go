@@ -10,8 +10,8 @@ import (
 	"sumoship/deploy/tree"
 )
 
-// tier is the memory that Fargate has for one amount of CPU, both in the units
-// of the API: 1024 CPU units are a vCPU, memory is in MiB.
+// tier is the memory that Fargate offers for one amount of CPU, in the API's units:
+// 1024 CPU units are a vCPU, memory is in MiB.
 type tier struct {
 	cpu     int64
 	memory  []int64
@@ -21,7 +21,7 @@ type tier struct {
 // tiers are all 77 sizes of a Fargate task, in order.
 //
 // Source: Amazon ECS Developer Guide, "Task definition differences for Fargate",
-// task CPU and memory. The tier of 32 vCPU came in mid 2026 and may be missing in
+// task CPU and memory. The tier of 32 vCPU came in mid-2026 and may be missing in
 // a region.
 var tiers = []tier{
 	{256, []int64{512, 1024, 2048}, false},
@@ -43,9 +43,8 @@ func steps(from, to, step int64) (all []int64) {
 	return all
 }
 
-// pick returns the smallest Fargate size that holds cpu units and memory MiB:
-// the first tier with the CPU that has the memory too. By the prices of Fargate
-// no other size that holds them costs less.
+// pick returns the smallest Fargate size with at least cpu units and memory MiB, in
+// the first tier that has both. At Fargate's prices no other such size costs less.
 func pick(cpu, memory int64, windows bool) (gotCPU, gotMemory int64, ok bool) {
 	for _, t := range tiers {
 		if t.cpu < cpu || windows && !t.windows {
@@ -66,7 +65,7 @@ func parseCPU(s string) (units int64, ok bool) { return parseAmount(s, "vcpu") }
 // parseMemory reads task memory as ECS does: "512", "0.5GB", "1 GB".
 func parseMemory(s string) (mib int64, ok bool) { return parseAmount(s, "gb") }
 
-// parseAmount reads a whole number, or a number of units of 1024.
+// parseAmount reads a whole number, or a number in units of 1024.
 func parseAmount(s, unit string) (int64, bool) {
 	s = strings.ToLower(strings.TrimSpace(s))
 	number, isUnit := strings.CutSuffix(s, unit)
@@ -82,18 +81,17 @@ func parseAmount(s, unit string) (int64, bool) {
 	return int64(f), true
 }
 
-// need is what the containers of a task ask for.
+// need is the sum of what the containers ask for.
 type need struct {
 	cpu         int64 // sum
-	memory      int64 // sum of the limits, or of the reservations where there is none (or the other way round)
-	largest     int64 // the largest limit of one container
-	reservation int64 // sum of the reservations
-	known       bool  // a container says something of its memory
-	partly      bool  // a value is not known before it is deployed
+	memory      int64 // sum of limits, or of reservations where there is none (or the other way round)
+	largest     int64 // largest limit of one container
+	reservation int64 // sum of reservations
+	partly      bool  // a value is known only at deployment
 }
 
 func (c *converter) need() (n need) {
-	const most = int64(1) << 40 // sums of such values do not overflow
+	const most = int64(1) << 40 // so that sums do not overflow
 	for _, container := range c.containers {
 		get := func(member string) int64 {
 			v := container.Get(member)
@@ -106,7 +104,6 @@ func (c *converter) need() (n need) {
 		n.cpu += cpu
 		n.largest = max(n.largest, limit)
 		n.reservation += reservation
-		n.known = n.known || limit > 0 || reservation > 0
 		if limit == 0 || c.MemoryBasis == "reservation" && reservation > 0 {
 			limit = reservation
 		}
@@ -117,32 +114,51 @@ func (c *converter) need() (n need) {
 	return n
 }
 
-var taskSizeUnknown = finding.Rule{ID: "task-size-unknown", Severity: finding.Error, Action: finding.Refuse, Source: guideFargate,
-	Summary: "One of cpu and memory of the task is known only when it is deployed, and the other is missing.", Help: finding.Advice{"Give both."}}
+var taskSizeUnknown = finding.Rule{
+	ID: "task-size-unknown", Severity: finding.Error, Action: finding.Refuse, Source: guideFargate,
+	Summary: "One of the task's cpu and memory is known only at deployment, and the other is missing.",
+	Help:    finding.Advice{"Give both."},
+}
 
-var memoryUnknown = finding.Rule{ID: "memory-unknown", Severity: finding.Warning, Action: finding.Keep, Source: apiContainer,
-	Summary: "Nothing in the definition says how much memory it needs, so the size is the smallest for its CPU.", Help: finding.Advice{"Measure it, and set memory."}}
+var memoryUnknown = finding.Rule{
+	ID: "memory-unknown", Severity: finding.Warning, Action: finding.Keep, Source: apiContainer,
+	Summary: "Nothing in the definition gives its memory, so it gets the smallest size for its CPU.",
+	Help:    finding.Advice{"Measure it, and set memory."},
+}
 
-var taskSizeNone = finding.Rule{ID: "task-size-none", Severity: finding.Error, Action: finding.Refuse, Source: guideFargate,
-	Summary: "No size of Fargate is large enough.", Help: finding.Advice{"Ask for less, or split the task; --memory-basis reservation adds up reservations and not limits."}}
+var taskSizeNone = finding.Rule{
+	ID: "task-size-none", Severity: finding.Error, Action: finding.Refuse, Source: guideFargate,
+	Summary: "No Fargate size is large enough.",
+	Help:    finding.Advice{"Ask for less, or split the task; --memory-basis reservation adds up reservations instead of limits."},
+}
 
-var taskSize32vcpu = finding.Rule{ID: "task-size-32vcpu", Severity: finding.Info, Action: finding.Keep, Source: guideFargate,
-	Summary: "32 vCPU are new on Fargate, and may not be there in each region.", Help: finding.Advice{"Register it in your region to see."}}
+var taskSize32vcpu = finding.Rule{
+	ID: "task-size-32vcpu", Severity: finding.Info, Action: finding.Keep, Source: guideFargate,
+	Summary: "32 vCPU are new on Fargate and may not be available in every region.",
+	Help:    finding.Advice{"Register the definition in your region to find out."},
+}
 
-var taskCPU = finding.Rule{ID: "task-cpu", Severity: finding.Info, Action: finding.Set, Source: guideFargate,
-	Summary: "Fargate runs a task in one of its sizes only.", Refusal: "No Fargate configuration exists for given values, or the containers ask for more than the task has."}
+var taskCPU = finding.Rule{
+	ID: "task-cpu", Severity: finding.Info, Action: finding.Set, Source: guideFargate,
+	Summary: "Fargate runs tasks in fixed sizes only.",
+	Refusal: "No Fargate configuration exists for given values, or the containers ask for more than the task has.",
+}
 
-var taskMemory = finding.Rule{ID: "task-memory", Severity: finding.Info, Action: finding.Set, Source: guideFargate,
-	Summary: "Fargate runs a task in one of its sizes only.", Refusal: "No Fargate configuration exists for given values, or the containers ask for more than the task has."}
+var taskMemory = finding.Rule{
+	ID: "task-memory", Severity: finding.Info, Action: finding.Set, Source: guideFargate,
+	Summary: "Fargate runs tasks in fixed sizes only.",
+	Refusal: "No Fargate configuration exists for given values, or the containers ask for more than the task has.",
+}
 
-// size gives the task a size that Fargate has.
+// size sets the smallest Fargate size that holds the containers and what the task
+// asks for.
 func (c *converter) size() {
 	cpuNode, memoryNode := c.def.Get("cpu"), c.def.Get("memory")
 	if cpuNode.Opaque() || memoryNode.Opaque() {
 		c.unknown(cpuNode)
 		c.unknown(memoryNode)
 		if cpuNode == nil || memoryNode == nil {
-			c.Fail(taskSizeUnknown, c.def, "one of cpu and memory of the task is known only when it is deployed, and the other is missing; Fargate needs both")
+			c.Fail(taskSizeUnknown, c.def, "one of the task's cpu and memory is known only at deployment, and the other is missing; Fargate needs both")
 		}
 		return
 	}
@@ -155,7 +171,7 @@ func (c *converter) size() {
 	c.unreserved(n)
 	wantCPU, wantMemory := max(cpu, n.cpu), max(memory, n.memory)
 	if c.fargate && cpu >= n.cpu && memory >= max(n.largest, n.reservation) {
-		// ECS takes limits that add up to more than the task has.
+		// ECS accepts limits that add up to more than the task has.
 		wantCPU, wantMemory = cpu, memory
 	}
 	if wantMemory == 0 && !n.partly {
@@ -167,18 +183,18 @@ func (c *converter) size() {
 		if c.windows {
 			os = " for Windows"
 		}
-		c.Fail(taskSizeNone, c.def, "the task needs %d CPU units and %d MiB; no Fargate size%s holds that", wantCPU, wantMemory, os)
+		c.Fail(taskSizeNone, c.def, "the task needs %d CPU units and %d MiB; no Fargate size%s is that large", wantCPU, wantMemory, os)
 		return
 	}
 	if newCPU == largestCPU {
 		c.Note(taskSize32vcpu, c.def, "")
 	}
-	why := fmt.Sprintf("Fargate runs a task in one of its sizes only; the containers ask for %s", n)
+	why := fmt.Sprintf("Fargate runs tasks in fixed sizes only; the containers ask for %s", n)
 	if cpu > 0 || memory > 0 {
 		why += fmt.Sprintf(", the task for %s", asked(cpu, memory))
 	}
 	if n.partly {
-		why += "; some of it is known only when it is deployed, so this is the least"
+		why += "; some values are known only at deployment, so this is the minimum"
 	}
 	if newCPU != cpu {
 		c.set(taskCPU, c.def, "cpu", tree.NewString(strconv.FormatInt(newCPU, 10)), "%s", why)
@@ -202,10 +218,13 @@ func asked(cpu, memory int64) string {
 	return fmt.Sprintf("%d CPU units and %d MiB", cpu, memory)
 }
 
-var taskSizeInvalid = finding.Rule{ID: "task-size-invalid", Severity: finding.Error, Action: finding.Refuse, Source: apiTask,
-	Summary: "The cpu or memory of the task is no amount.", Help: finding.Advice{`Write CPU units and MiB, such as "256" and "512", or ".25 vCPU" and "0.5 GB".`}}
+var taskSizeInvalid = finding.Rule{
+	ID: "task-size-invalid", Severity: finding.Error, Action: finding.Refuse, Source: apiTask,
+	Summary: "The task's cpu or memory is not a valid amount.",
+	Help:    finding.Advice{`Write CPU units and MiB, such as "256" and "512", or ".25 vCPU" and "0.5 GB".`},
+}
 
-// amount reads cpu or memory of the task; an absent one is 0.
+// amount reads cpu or memory of the task, 0 if absent.
 func (c *converter) amount(n *tree.Node, parse func(string) (int64, bool)) (v int64, ok bool) {
 	if n == nil {
 		return 0, true
@@ -218,22 +237,28 @@ func (c *converter) amount(n *tree.Node, parse func(string) (int64, bool)) (v in
 		}
 		v, ok = parse(s)
 	} else {
-		return 0, false // its type is wrong, and reported
+		return 0, false // of the wrong type, and reported
 	}
 	if !ok {
-		c.Fail(taskSizeInvalid, n, "%s is no amount that ECS knows", n.Source())
+		c.Fail(taskSizeInvalid, n, "%s is not an amount that ECS knows", n.Source())
 	}
 	return v, ok
 }
 
-var cpuUnreserved = finding.Rule{ID: "cpu-unreserved", Severity: finding.Info, Action: finding.Keep, Source: apiContainer,
-	Summary: "No container reserves CPU. On EC2 they could use all that the instance had to spare; on Fargate the CPU of the task is the limit.", Help: finding.Advice{"Measure what they use, and set cpu of the task."}}
+var cpuUnreserved = finding.Rule{
+	ID: "cpu-unreserved", Severity: finding.Info, Action: finding.Keep, Source: apiContainer,
+	Summary: "No container reserves CPU. On EC2 they could use all the instance's spare CPU; on Fargate the task's CPU is the limit.",
+	Help:    finding.Advice{"Measure what they use, and set the task's cpu."},
+}
 
-var containerCPUUnreserved = finding.Rule{ID: "container-cpu-unreserved", Severity: finding.Info, Action: finding.Keep, Source: apiContainer,
-	Summary: "This container reserves no CPU, so it gets what the others of the task leave it.", Help: finding.Advice{"Set its cpu if it needs a share."}}
+var containerCPUUnreserved = finding.Rule{
+	ID: "container-cpu-unreserved", Severity: finding.Info, Action: finding.Keep, Source: apiContainer,
+	Summary: "This container reserves no CPU, so it gets what the other containers leave.",
+	Help:    finding.Advice{"Set its cpu if it needs a share."},
+}
 
-// unreserved remarks on containers without CPU of their own, which on EC2 could
-// use what the instance had to spare.
+// unreserved notes containers without reserved CPU, which on EC2 could use the
+// instance's spare CPU.
 func (c *converter) unreserved(n need) {
 	if c.fargate || n.partly {
 		return

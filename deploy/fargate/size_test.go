@@ -3,16 +3,7 @@ package fargate
 import (
 	"math"
 	"testing"
-
-	"sumoship/deploy/tree"
 )
-
-func first(n *tree.Node) *tree.Node {
-	for _, e := range n.Elements() {
-		return e
-	}
-	return nil
-}
 
 func TestPick(t *testing.T) {
 	for _, c := range []struct {

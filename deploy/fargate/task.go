@@ -10,19 +10,27 @@ import (
 )
 
 // Source: Amazon ECS API Reference, RegisterTaskDefinition (family).
-var familyMissing = finding.Rule{ID: "family-missing", Severity: finding.Error, Action: finding.Refuse, Source: apiTask,
-	Summary: "The definition has no family.", Help: finding.Advice{"Give it one."}}
+var familyMissing = finding.Rule{
+	ID: "family-missing", Severity: finding.Error, Action: finding.Refuse, Source: apiTask,
+	Summary: "The definition has no family.",
+	Help:    finding.Advice{"Give it one."},
+}
 
-var familyInvalid = finding.Rule{ID: "family-invalid", Severity: finding.Error, Action: finding.Refuse, Source: apiTask,
-	Summary: "The name of the family is none: 1 to 255 letters, digits, _ and -.", Help: finding.Advice{"Rename it."}}
+var familyInvalid = finding.Rule{
+	ID: "family-invalid", Severity: finding.Error, Action: finding.Refuse, Source: apiTask,
+	Summary: "The family name is invalid; want 1 to 255 letters, digits, _ and -.",
+	Help:    finding.Advice{"Rename it."},
+}
 
-var familySuffix = finding.Rule{ID: "family-suffix", Severity: finding.Info, Action: finding.Set,
-	Summary: "The Fargate version gets a family of its own, as asked for."}
+var familySuffix = finding.Rule{
+	ID: "family-suffix", Severity: finding.Info, Action: finding.Set,
+	Summary: "The Fargate version gets its own family, as requested.",
+}
 
 func (c *converter) family() {
 	n := c.def.Get("family")
 	if n == nil {
-		if !c.template && !c.list { // CloudFormation makes a name
+		if !c.template && !c.list { // CloudFormation generates one
 			c.Fail(familyMissing, c.def, "")
 		}
 		return
@@ -32,28 +40,32 @@ func (c *converter) family() {
 		return
 	}
 	if !n.Opaque() && !taskdef.ECSName.MatchString(name) {
-		c.Fail(familyInvalid, n, "%q is no name of a family: 1 to 255 letters, digits, _ and -", name)
+		c.Fail(familyInvalid, n, "invalid family name %q: want 1 to 255 letters, digits, _ and -", name)
 		return
 	}
 	if s := c.FamilySuffix; s != "" && !strings.HasSuffix(name, s) {
 		if !n.Opaque() && len(name)+len(s) > 255 {
-			c.Fail(familyInvalid, n, "with %q the name of the family is longer than 255", s)
+			c.Fail(familyInvalid, n, "with %q the family name is longer than 255 characters", s)
 			return
 		}
 		c.set(familySuffix, c.def, "family", tree.NewString(name+s), "")
 	}
 }
 
-var ecsVerdict = finding.Rule{ID: "ecs-verdict", Severity: finding.Info, Action: finding.Keep, Source: "Amazon ECS API Reference, TaskDefinition (compatibilities)",
-	Summary: "ECS has said what this definition is compatible with, and Fargate is not among it or was not asked for."}
+var ecsVerdict = finding.Rule{
+	ID: "ecs-verdict", Severity: finding.Info, Action: finding.Keep, Source: "Amazon ECS API Reference, TaskDefinition (compatibilities)",
+	Summary: "This definition records what ECS found it compatible with; Fargate was not required at that time.",
+}
 
-var compatibilities = finding.Rule{ID: "compatibilities", Severity: finding.Info, Action: finding.Set, Source: apiTask,
-	Summary: "The definition has to claim FARGATE, so that ECS checks it for that."}
+var compatibilities = finding.Rule{
+	ID: "compatibilities", Severity: finding.Info, Action: finding.Set, Source: apiTask,
+	Summary: "The definition must claim FARGATE, so that ECS checks it for Fargate.",
+}
 
-// compatibilities makes the definition claim Fargate.
+// compatibilities makes the definition claim FARGATE.
 func (c *converter) compatibilities() {
 	if verdict := c.def.Get("compatibilities"); verdict.Len() > 0 && !c.fargate {
-		c.Note(ecsVerdict, verdict, "ECS has found this definition compatible with %s", strings.Join(verdict.Strs(), ", "))
+		c.Note(ecsVerdict, verdict, "ECS found this definition compatible with %s", strings.Join(verdict.Strs(), ", "))
 	}
 	n := c.def.Get("requiresCompatibilities")
 	if c.unknown(n) {
@@ -67,37 +79,52 @@ func (c *converter) compatibilities() {
 	if c.KeepEC2 || c.fargate && slices.Contains(have, "EC2") {
 		want = slices.Insert(want, 0, tree.NewString("EC2"))
 	}
-	why := "the definition has to claim FARGATE, so that ECS checks it for that"
+	why := "the definition must claim FARGATE, so that ECS checks it for Fargate"
 	if slices.Contains(have, "EXTERNAL") {
-		why += "; EXTERNAL goes, for external instances have no network mode awsvpc"
+		why += "; EXTERNAL is dropped, because external instances have no network mode awsvpc"
 	}
 	c.set(compatibilities, c.def, "requiresCompatibilities", tree.NewArray(want...), "%s", why)
 }
 
-var pidModeHost = finding.Rule{ID: "pid-mode-host", Severity: finding.Error, Action: finding.Refuse, Source: apiTask,
-	Summary: "The containers see the processes of the instance; on Fargate there is none.", Help: finding.Advice{"pidMode task shares those of the task."},
-	Allow: "pidMode is dropped: each container sees its own processes.", Refusal: "Tasks using the Fargate launch type do not support pidMode 'host'. The supported value for pidMode is 'task'."}
+var pidModeHost = finding.Rule{
+	ID: "pid-mode-host", Severity: finding.Error, Action: finding.Refuse, Source: apiTask,
+	Summary: "The containers see the instance's processes; Fargate has no instance.",
+	Help:    finding.Advice{"pidMode task shares the processes of the task."},
+	Allow:   "pidMode is dropped: each container sees its own processes.",
+	Refusal: "Tasks using the Fargate launch type do not support pidMode 'host'. The supported value for pidMode is 'task'.",
+}
 
-var ipcMode = finding.Rule{ID: "ipc-mode", Severity: finding.Error, Action: finding.Refuse, Source: apiTask,
-	Summary: "The containers share memory segments and semaphores; on Fargate each has its own.", Help: finding.Advice{"Use a file on a shared volume, or a socket, between them."},
-	Allow: allowDropped, Refusal: "Fargate compatible task definitions do not support ipcMode"}
+var ipcMode = finding.Rule{
+	ID: "ipc-mode", Severity: finding.Error, Action: finding.Refuse, Source: apiTask,
+	Summary: "The containers share memory segments and semaphores; on Fargate each container has its own.",
+	Help:    finding.Advice{"Use a file on a shared volume, or a socket, instead."},
+	Allow:   allowDropped,
+	Refusal: "Fargate compatible task definitions do not support ipcMode",
+}
 
-var proxyConfiguration = finding.Rule{ID: "proxy-configuration", Topic: finding.Network, Severity: finding.Warning, Action: finding.Keep, Source: apiTask,
-	Summary: "The proxy of App Mesh works on Fargate, but App Mesh was announced to end in September 2026.", Help: finding.Advice{"Plan to move to ECS Service Connect."}}
+var proxyConfiguration = finding.Rule{
+	ID: "proxy-configuration", Topic: finding.Network, Severity: finding.Warning, Action: finding.Keep, Source: apiTask,
+	Summary: "The App Mesh proxy works on Fargate, but AWS announced the end of App Mesh for September 2026.",
+	Help:    finding.Advice{"Plan to move to ECS Service Connect."},
+}
 
-var inferenceAccelerators = finding.Rule{ID: "inference-accelerators", Severity: finding.Error, Action: finding.Refuse, Source: apiTask,
-	Summary: "Elastic Inference is retired; nothing takes inferenceAccelerators any more.", Help: finding.Advice{"Infer on the CPU, or on GPU instances."},
-	Allow: allowDropped, Refusal: "Unsupported field 'inferenceAccelerators'"}
+var inferenceAccelerators = finding.Rule{
+	ID: "inference-accelerators", Severity: finding.Error, Action: finding.Refuse, Source: apiTask,
+	Summary: "Elastic Inference is retired; nothing accepts inferenceAccelerators any more.",
+	Help:    finding.Advice{"Run inference on the CPU, or on GPU instances."},
+	Allow:   allowDropped,
+	Refusal: "Unsupported field 'inferenceAccelerators'",
+}
 
-// namespaces looks after what the task shares with the instance, and after the
-// rest of the task level.
+// namespaces handles what the task shares with the instance, and the rest of the
+// task level.
 func (c *converter) namespaces() {
 	if n := c.def.Get("pidMode"); n != nil {
 		switch mode := c.text(n); {
 		case mode == "host":
 			c.refuseOrDrop(pidModeHost, n, "")
 		case mode == "task" && c.windows:
-			c.drop(windowsMemberDropped, n, "Windows containers have no pidMode")
+			c.drop(windowsMemberDropped, n, "Windows containers do not support pidMode")
 		}
 	}
 	if n := c.def.Get("ipcMode"); n != nil {
@@ -105,7 +132,7 @@ func (c *converter) namespaces() {
 		case "host", "task":
 			c.refuseOrDrop(ipcMode, n, "ipcMode %q shares memory segments and semaphores; on Fargate each container has its own", mode)
 		case "none", "private":
-			c.drop(sameMeaningDropped, n, "ipcMode %q is what Fargate does, and the member is not taken", mode)
+			c.drop(sameMeaningDropped, n, "ipcMode %q is what Fargate does, but it does not accept the parameter", mode)
 		}
 	}
 	if n := c.def.Get("proxyConfiguration"); n != nil {

@@ -11,16 +11,22 @@ import (
 	"sumoship/deploy/tree"
 )
 
-var wrongType = finding.Rule{ID: WrongType, Severity: finding.Error, Action: finding.Refuse, Source: apiTask,
-	Summary: "A value is of another type than ECS takes there.", Help: finding.Advice{"Write it as the API has it."}, Refusal: "a parameter has an invalid type"}
+// WrongType reports a value that cannot be read, such as a list where the API wants
+// a string.
+var WrongType = finding.Rule{
+	ID: "wrong-type", Severity: finding.Error, Action: finding.Refuse, Source: apiTask,
+	Summary: "A value has the wrong type.",
+	Help:    finding.Advice{"Write it as the ECS API defines it."},
+	Refusal: "a parameter has an invalid type",
+}
 
-// validate reports what no rule could read: values of wrong types, out of their
-// ranges, missing, or unknown to it; and mends numbers written as strings and
-// strings written as numbers, which the tools of AWS take in templates only.
+// validate reports what the other rules cannot read: values that are missing,
+// unknown, out of range or of the wrong type. It fixes numbers written as strings
+// and strings written as numbers, which AWS tools accept only in templates.
 func (c *converter) validate(n *tree.Node, s *taskdef.Schema) {
 	if n.Kind() == tree.Null {
 		if n.Parent().Kind() == tree.Array {
-			c.Fail(wrongType, n, "here stands null, where %s belongs", s.Kind)
+			c.Fail(WrongType, n, "wrong type: want %s, got null", s.Kind)
 		}
 		return
 	}
@@ -31,7 +37,7 @@ func (c *converter) validate(n *tree.Node, s *taskdef.Schema) {
 		}
 	default:
 		if n.Opaque() {
-			return // who reads it remarks on it
+			return // noted where it is read
 		}
 	}
 	ok := true
@@ -60,31 +66,36 @@ func (c *converter) validate(n *tree.Node, s *taskdef.Schema) {
 		ok = c.validateFlag(n)
 	}
 	if !ok {
-		c.Fail(wrongType, n, "here stands %s, where %s belongs", n.Kind(), s.Kind)
+		c.Fail(WrongType, n, "wrong type: want %s, got %s", s.Kind, n.Kind())
 	}
 }
 
-var unknownMember = finding.Rule{ID: "unknown-member", Severity: finding.Warning, Action: finding.Keep, Source: apiTask,
-	Summary: "A member is unknown: it is misspelt, or newer than sumoship. It stays.", Help: finding.Advice{"See whether ECS has it, and whether Fargate does."}}
+var unknownMember = finding.Rule{
+	ID: "unknown-member", Severity: finding.Warning, Action: finding.Keep, Source: apiTask,
+	Summary: "This parameter is unknown: it is misspelt, or newer than sumoship. It is kept.",
+	Help:    finding.Advice{"Check whether ECS and Fargate support it."},
+}
 
 func (c *converter) validateRecord(n *tree.Node, s *taskdef.Schema) {
 	for name, v := range n.Members() {
 		m := s.Member(name)
 		if m == nil {
-			c.Note(unknownMember, v, "%q is no member that sumoship knows here", name)
+			c.Note(unknownMember, v, "%q is not a parameter that sumoship knows here", name)
 			continue
 		}
 		c.validate(v, m)
 	}
 	for _, name := range s.Required {
 		if n.Get(name) == nil {
-			c.Fail(memberMissing, n, "%s is missing here", name)
+			c.Fail(memberMissing, n, "%s is missing", name)
 		}
 	}
 }
 
-var typeMended = finding.Rule{ID: "type-mended", Severity: finding.Info, Action: finding.Rewrite, Source: apiTask,
-	Summary: "A number or a boolean is written as a string, or the other way round, which the AWS CLI does not take."}
+var typeMended = finding.Rule{
+	ID: "type-mended", Severity: finding.Info, Action: finding.Rewrite, Source: apiTask,
+	Summary: "A number or boolean is written as a string, or the other way round, which the AWS CLI does not accept.",
+}
 
 func (c *converter) validateText(n *tree.Node, s *taskdef.Schema) bool {
 	switch n.Kind() {
@@ -92,14 +103,15 @@ func (c *converter) validateText(n *tree.Node, s *taskdef.Schema) bool {
 		text, _ := n.Text()
 		if len(s.Values) > 0 && !slices.Contains(s.Values, text) {
 			choice := slices.DeleteFunc(slices.Clone(s.Values), func(v string) bool { return v == "" })
-			c.Fail(valueInvalid, n, "%q is none of %s", text, strings.Join(choice, ", "))
+			c.Fail(valueInvalid, n, "invalid value %q: want one of %s", text, strings.Join(choice, ", "))
 		}
 	case tree.Number, tree.Bool:
 		if len(s.Values) > 0 {
 			return false
 		}
 		if !c.template {
-			c.rewrite(typeMended, n, tree.NewString(n.Source()), "", "", "this has to be a string here; it is put in quotes")
+			f := c.rewrite(typeMended, n, tree.NewString(n.Source()), "the API wants a string here; it was quoted")
+			f.Before, f.After = "", "" // it may be secret
 		}
 	default:
 		return false
@@ -117,7 +129,7 @@ func (c *converter) validateWhole(n *tree.Node, s *taskdef.Schema) bool {
 		if s.Max == math.MaxInt32 {
 			limits = fmt.Sprintf("%d or more", s.Min)
 		}
-		c.Fail(valueOutOfRange, n, "%d is out of range: %s", i, limits)
+		c.Fail(valueOutOfRange, n, "%d is out of range: want %s", i, limits)
 	}
 	if n.Kind() == tree.String && !c.template {
 		c.unquote(n, tree.NewInt(i))
@@ -134,5 +146,5 @@ func (c *converter) validateFlag(n *tree.Node) bool {
 }
 
 func (c *converter) unquote(n, v *tree.Node) {
-	c.rewrite(typeMended, n, v, n.Source(), v.Source(), "this has to be %s without quotes here", v.Kind())
+	c.rewrite(typeMended, n, v, "the API wants %s without quotes here", v.Kind())
 }

@@ -1,6 +1,6 @@
-// Package finding holds what checks of a task definition find: findings, the
-// rules behind them, the one Recorder that collects them, and the reports as
-// text, JSON and SARIF.
+// Package finding is what the checks of a task definition share: a Finding, the
+// Rule behind it, and the Recorder that collects findings about one document.
+// A Report writes the findings of one run as text, JSON or SARIF.
 package finding
 
 import (
@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// Severity is how much a finding weighs.
+// Severity is how serious a finding is.
 type Severity string
 
 const (
 	Error   Severity = "error"   // ECS would refuse the definition, or its meaning would change
-	Warning Severity = "warning" // it converts, and somebody should look
+	Warning Severity = "warning" // it converts, and a person should look
 	Info    Severity = "info"    // it converts, and this is how
 )
 
@@ -21,14 +21,14 @@ const (
 type Action string
 
 const (
-	Keep    Action = "keep"    // nothing: it is only remarked
-	Set     Action = "set"     // gives a member a value that it needs
-	Rewrite Action = "rewrite" // says the same in the way of Fargate
-	Drop    Action = "drop"    // takes out what Fargate does not have
+	Keep    Action = "keep"    // nothing: it is only noted
+	Set     Action = "set"     // gives a member the value that it needs
+	Rewrite Action = "rewrite" // expresses the same as Fargate has it
+	Drop    Action = "drop"    // removes what Fargate does not have
 	Refuse  Action = "refuse"  // nothing: a person has to decide
 )
 
-// Finding is one thing that Fargate or the way of the logs asks of a task
+// Finding is one thing that Fargate, or shipping the logs, requires of a task
 // definition, and what the converter does about it.
 type Finding struct {
 	Topic    Topic    `json:"-"`  // of its rule
@@ -43,16 +43,16 @@ type Finding struct {
 	Column    int    `json:"column,omitempty"`
 	Container string `json:"container,omitempty"` // name; "" at task level
 	Action    Action `json:"action"`
-	// Before and After are JSON, "" where there is none. Values of environment
-	// variables are never in them whole.
+	// Before and After are JSON, "" where there is none. They never hold the
+	// whole value of an environment variable.
 	Before string `json:"before,omitempty"`
 	After  string `json:"after,omitempty"`
 	Why    string `json:"why"`              // one sentence
 	Help   Advice `json:"help,omitempty"`   // what to do next, a string in JSON
-	Source string `json:"source,omitempty"` // where AWS says so
+	Source string `json:"source,omitempty"` // where this is documented
 }
 
-// AtLeast reports whether s weighs as much as other or more.
+// AtLeast reports whether s is as serious as other, or more.
 func (s Severity) AtLeast(other Severity) bool { return s.weight() >= other.weight() }
 
 func (s Severity) weight() int {
@@ -67,10 +67,10 @@ func (s Severity) weight() int {
 	return 0
 }
 
-// Advice is what to do next: sentences, which JSON has as one string.
+// Advice is what to do next, sentence by sentence. In JSON it is one string.
 type Advice []string
 
-// CreateLogGroup is the advice that a caller who creates the log groups removes.
+// CreateLogGroup is the advice that a caller removes if it creates the log groups.
 const CreateLogGroup = "Create the log group before the first task."
 
 // String joins the sentences.
@@ -79,19 +79,19 @@ func (a Advice) String() string { return strings.Join(a, " ") }
 // MarshalText writes the advice as one string.
 func (a Advice) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
-// UnmarshalText takes a string as one sentence.
+// UnmarshalText reads the string as one sentence.
 func (a *Advice) UnmarshalText(text []byte) error {
 	*a = Advice{string(text)}
 	return nil
 }
 
-// Without returns the advice less one sentence.
+// Without returns the advice without one sentence.
 func (a Advice) Without(sentence string) Advice {
 	return slices.DeleteFunc(slices.Clone(a), func(s string) bool { return s == sentence })
 }
 
-// Topic is what a rule is about, where somebody asks for that.
+// Topic groups the rules that a caller selects by subject.
 type Topic string
 
-// Network is the topic of the rules about the network of a task.
+// Network is the topic of the rules about a task's network.
 const Network Topic = "network"

@@ -2,11 +2,11 @@ package finding
 
 import "fmt"
 
-// OptionError is an option that cannot be meant.
+// OptionError is an option with an invalid value.
 type OptionError struct {
-	Option string // field of the Options that it is in
+	Option string // name of the field in its Options
 	Value  string
-	Want   string
+	Want   string // what is valid
 }
 
 func (e *OptionError) Error() string {

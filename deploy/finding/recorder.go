@@ -13,7 +13,7 @@ import (
 // Recorder collects the findings about one document.
 type Recorder struct {
 	// Strict makes a finding an error where its rule says that ECS refuses it,
-	// also where a conversion mends it.
+	// even if a conversion fixes it.
 	Strict bool
 
 	allowed  map[string]bool
@@ -26,7 +26,7 @@ type located struct {
 	offset int
 }
 
-// NewRecorder returns a Recorder. allow are the IDs of the refusals that the
+// NewRecorder returns a Recorder. allow holds the IDs of the refusals that the
 // user lifts; see [Rule.Allow].
 func NewRecorder(allow []string) *Recorder {
 	r := &Recorder{allowed: map[string]bool{}, findings: make([]located, 0, 16)}
@@ -36,9 +36,9 @@ func NewRecorder(allow []string) *Recorder {
 	return r
 }
 
-// Report adds a finding at a node. why is formatted with args; an empty one
-// means the summary of the rule, here and below. The result is valid until the
-// next finding.
+// Report adds a finding at a node. why is formatted with args; here and below,
+// an empty why stands for the rule's summary. The result is valid until the next
+// finding.
 func (r *Recorder) Report(rule Rule, action Action, n *tree.Node, why string, args ...any) *Finding {
 	f := Finding{
 		ID:       rule.ID,
@@ -57,7 +57,7 @@ func (r *Recorder) Report(rule Rule, action Action, n *tree.Node, why string, ar
 		f.Why = Sentence(fmt.Sprintf(why, args...))
 	}
 	var offset int
-	if place := placed(n); place != nil {
+	if place := nearestInInput(n); place != nil {
 		pos := place.Pos()
 		f.Line, f.Column, offset = pos.Line, pos.Column, pos.Offset
 	}
@@ -82,7 +82,7 @@ func (r *Recorder) Report(rule Rule, action Action, n *tree.Node, why string, ar
 	return &r.findings[len(r.findings)-1].Finding
 }
 
-// fixes says what a conversion does about what ECS refuses.
+// fixes is what a conversion does about what ECS refuses.
 var fixes = map[Action]string{
 	Set:     "Convert sets it.",
 	Rewrite: "Convert rewrites it.",
@@ -94,13 +94,13 @@ func (r *Recorder) Note(rule Rule, n *tree.Node, why string, args ...any) *Findi
 	return r.Report(rule, Keep, n, why, args...)
 }
 
-// Fail reports what no conversion can mend and nobody can allow.
+// Fail reports what no conversion can fix and no option can allow.
 func (r *Recorder) Fail(rule Rule, n *tree.Node, why string, args ...any) *Finding {
 	return r.Report(rule, Refuse, n, why, args...)
 }
 
-// Refuse reports what cannot stay, unless the user allows what [Rule.Allow]
-// says. It reports whether that is so; then the caller does it, and reports it.
+// Refuse reports what cannot stay, unless the user allows it. If allowed, the
+// caller does what [Rule.Allow] says and reports that.
 func (r *Recorder) Refuse(rule Rule, n *tree.Node, why string, args ...any) (allowed bool) {
 	if r.allowed[rule.ID] && rule.Allow != "" {
 		return true
@@ -119,8 +119,8 @@ func (r *Recorder) Dropped(rule Rule, n *tree.Node, why string, args ...any) *Fi
 	return f
 }
 
-// Rewritten reports that the output says the same in another way. after is nil
-// where that is reported elsewhere.
+// Rewritten reports that the output expresses the same in another way. after is
+// nil where another finding shows it.
 func (r *Recorder) Rewritten(rule Rule, n, after *tree.Node, why string, args ...any) *Finding {
 	f := r.Report(rule, Rewrite, n, why, args...)
 	f.Before, f.After = Shown(n), after.Source()
@@ -137,8 +137,8 @@ func (r *Recorder) Refused() bool {
 	return slices.ContainsFunc(r.findings, func(f located) bool { return f.Severity == Error })
 }
 
-// Findings returns the findings by their place in the input; those of one place
-// in the order in which they were reported.
+// Findings returns the findings ordered by place in the input; those of one
+// place keep the order in which they were reported.
 func (r *Recorder) Findings() []Finding {
 	order := make([]int, len(r.findings))
 	for i := range order {
@@ -154,8 +154,9 @@ func (r *Recorder) Findings() []Finding {
 	return all
 }
 
-// placed returns the node, or the nearest around it, that has a place in the input.
-func placed(n *tree.Node) *tree.Node {
+// nearestInInput returns n, or its nearest ancestor, that has a place in the
+// input.
+func nearestInInput(n *tree.Node) *tree.Node {
 	for ; n != nil; n = n.Parent() {
 		if n.Pos().Line > 0 {
 			return n
@@ -164,8 +165,8 @@ func placed(n *tree.Node) *tree.Node {
 	return nil
 }
 
-// Sentence returns s with a capital at its beginning, unless it begins with a
-// name, and a full stop at its end.
+// Sentence returns s with a capital at the beginning, unless it begins with a
+// name, and a full stop at the end.
 func Sentence(s string) string {
 	if word, _, _ := strings.Cut(s, " "); word != "" && word == strings.ToLower(word) && !strings.ContainsAny(word, `"'._/:-0123456789`) {
 		s = strings.ToUpper(s[:1]) + s[1:]

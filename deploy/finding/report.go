@@ -16,22 +16,22 @@ import (
 	"sumoship/deploy/taskdef"
 )
 
-// Report is what was found in the inputs of one run, in their order.
+// Report holds the findings of one run, input by input.
 type Report struct {
 	Inputs  []Input
-	Skipped int      // files that hold no task definition
-	Show    Severity // findings below it are counted and not written; "" writes all
+	Skipped int      // files without a task definition
+	Show    Severity // findings below it are counted but not written; "" writes all
 }
 
-// Input is what was found in one input, or Err, why it could not be read.
+// Input holds the findings of one input, or why it could not be read.
 type Input struct {
 	Name     string
-	Resource string // logical ID, of a template
+	Resource string // logical ID in a template
 	Findings []Finding
 	Err      error
 }
 
-// place is where Err is in the input, 0, 0 if it has no place.
+// place returns where in the input Err is, 0, 0 if it has no place.
 func (i Input) place() (line, column int) {
 	if e, ok := errors.AsType[*taskdef.InputError](i.Err); ok {
 		return e.Line, e.Column
@@ -39,7 +39,7 @@ func (i Input) place() (line, column int) {
 	return 0, 0
 }
 
-// Summary counts what is in a report.
+// Summary counts the findings of a report.
 type Summary struct {
 	Definitions int `json:"definitions"` // inputs that were read
 	Unreadable  int `json:"unreadable"`
@@ -49,7 +49,7 @@ type Summary struct {
 	Infos       int `json:"infos"`
 }
 
-// Summary counts.
+// Summary counts all findings, including those that are not written.
 func (r Report) Summary() Summary {
 	s := Summary{Skipped: r.Skipped}
 	for _, input := range r.Inputs {
@@ -72,7 +72,7 @@ func (r Report) Summary() Summary {
 	return s
 }
 
-// String is one line, such as "2 definitions: 1 error, 0 warnings, 3 infos".
+// String returns one line, such as "2 definitions: 1 error, 0 warnings, 3 infos".
 func (s Summary) String() string {
 	line := fmt.Sprintf("%s: %s, %s, %s", count(s.Definitions, "definition"), count(s.Errors, "error"), count(s.Warnings, "warning"), count(s.Infos, "info"))
 	if s.Unreadable > 0 {
@@ -84,7 +84,7 @@ func (s Summary) String() string {
 	return line
 }
 
-// shown are the findings of an input that are to be written.
+// shown returns the findings of an input that Show lets through, never nil.
 func (r Report) shown(i Input) []Finding {
 	shown := []Finding{}
 	for _, f := range i.Findings {
@@ -95,23 +95,32 @@ func (r Report) shown(i Input) []Finding {
 	return shown
 }
 
-// Style is how text is set.
+// Style is how text is laid out.
 type Style struct {
-	Width  int // columns to wrap at; 0 is 100
+	Width  int // columns to wrap at; 0 means 100
 	Colour bool
 }
 
-// Of the rows of the table, in columns.
+// Widths of the table, in columns.
 const (
-	DefaultWidth = 100
-	leastText    = 36 // with less room for it, the text stands below the rest
+	defaultWidth = 100
+	leastText    = 36 // with less room than this, the text goes below the other columns
 	mostText     = 96 // longer lines are hard to read
 )
+
+func (s Style) width() int { return cmp.Or(s.Width, defaultWidth) }
+
+// Heading returns a heading.
+func (s Style) Heading(text string) string { return s.paint(bold, text) }
+
+// Paragraph wraps a text into lines that begin with indent.
+func (s Style) Paragraph(text, indent string) string {
+	return indent + hang(wrap(text, s.width()-len(indent)), indent)
+}
 
 // Text writes the findings as a table for people, input by input. It writes
 // neither inputs without a finding nor the summary.
 func (r Report) Text(w io.Writer, style Style) error {
-	width := cmp.Or(style.Width, DefaultWidth)
 	for _, input := range r.Inputs {
 		findings := r.shown(input)
 		if len(findings) == 0 {
@@ -121,15 +130,16 @@ func (r Report) Text(w io.Writer, style Style) error {
 		if input.Resource != "" {
 			name += " " + input.Resource
 		}
-		if _, err := fmt.Fprintf(w, "%s\n%s\n", style.Paint(Bold, printable(name)), rows(findings, width, style)); err != nil {
+		if _, err := fmt.Fprintf(w, "%s\n%s\n", style.Heading(printable(name)), rows(findings, style)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// rows are the findings of one input.
-func rows(findings []Finding, width int, style Style) string {
+// rows returns the findings of one input, one row or paragraph each.
+func rows(findings []Finding, style Style) string {
+	width := style.width()
 	type head struct{ place, severity, id, container string }
 	heads := make([]head, len(findings))
 	var widest head
@@ -149,8 +159,8 @@ func rows(findings []Finding, width int, style Style) string {
 		var b strings.Builder
 		for i, f := range findings {
 			h := heads[i]
-			line := strings.TrimSpace(strings.Join([]string{h.place, style.Paint(colours[f.Severity], h.severity), h.id, h.container}, " "))
-			fmt.Fprintf(&b, "  %s\n", hang(Wrap(line, width-len("  ")), "  "))
+			line := strings.TrimSpace(strings.Join([]string{h.place, style.paint(colours[f.Severity], h.severity), h.id, h.container}, " "))
+			fmt.Fprintf(&b, "  %s\n", hang(wrap(line, width-len("  ")), "  "))
 			for _, p := range paragraphs(f, width-len("    ")) {
 				fmt.Fprintf(&b, "    %s\n", hang(p, "    "))
 			}
@@ -164,8 +174,8 @@ func rows(findings []Finding, width int, style Style) string {
 	t.SuppressTrailingSpaces()
 	for i, f := range findings {
 		h := heads[i]
-		says := paragraphs(f, min(room, mostText))
-		t.AppendRow(table.Row{"  " + h.place, style.Paint(colours[f.Severity], h.severity), strings.TrimSpace(h.id + "\n" + h.container), strings.Join(says, "\n")})
+		lines := paragraphs(f, min(room, mostText))
+		t.AppendRow(table.Row{"  " + h.place, style.paint(colours[f.Severity], h.severity), strings.TrimSpace(h.id + "\n" + h.container), strings.Join(lines, "\n")})
 	}
 	return t.Render() + "\n"
 }
@@ -177,20 +187,20 @@ func longer(texts ...string) string {
 	})
 }
 
-// paragraphs tell what a finding says, in lines of at most room columns: the
-// change, why, what to do.
+// paragraphs returns the change, the reason and the advice of a finding, in lines
+// of at most room columns.
 func paragraphs(f Finding, room int) []string {
-	p := []string{Wrap(printable(f.Why), room)}
+	p := []string{wrap(printable(f.Why), room)}
 	if change := change(f, room); change != "" {
 		p = append([]string{change}, p...)
 	}
 	if len(f.Help) > 0 {
-		p = append(p, Wrap("→ "+printable(f.Help.String()), room))
+		p = append(p, wrap("→ "+printable(f.Help.String()), room))
 	}
 	return p
 }
 
-// change is one line on what is done to a value, such as: rewrite "bridge" →
+// change returns one line on what is done to a value, such as: rewrite "bridge" →
 // "awsvpc". Values are cut to fit; a diff shows them whole.
 func change(f Finding, room int) string {
 	action, before, after := string(f.Action), printable(f.Before), printable(f.After)
@@ -209,7 +219,7 @@ func change(f Finding, room int) string {
 	return strings.TrimSpace(action + " " + cut(printable(f.Pointer), room))
 }
 
-// cut returns what of a text fits into width columns.
+// cut shortens a text to width columns.
 func cut(s string, width int) string {
 	if text.StringWidthWithoutEscSequences(s) <= width {
 		return s
@@ -217,8 +227,8 @@ func cut(s string, width int) string {
 	return text.Trim(s, max(width-1, 0)) + "…"
 }
 
-// wrap breaks lines at spaces, and where a word is longer than a line.
-func Wrap(s string, width int) string {
+// wrap breaks lines at spaces, and inside words that are longer than a line.
+func wrap(s string, width int) string {
 	lines := strings.Split(text.WrapSoft(s, max(width, 10)), "\n")
 	for i := range lines {
 		lines[i] = strings.TrimRight(lines[i], " ")
@@ -229,7 +239,8 @@ func Wrap(s string, width int) string {
 // hang indents all lines but the first.
 func hang(s, indent string) string { return strings.ReplaceAll(s, "\n", "\n"+indent) }
 
-// printable keeps what stands in a definition from driving the terminal.
+// printable replaces control characters, so that a definition cannot drive the
+// terminal.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
@@ -239,22 +250,22 @@ func printable(s string) string {
 	}, s)
 }
 
-// Escape sequences of a terminal. Source: ECMA-48, "Select Graphic Rendition".
+// Terminal escape sequences. Source: ECMA-48, "Select Graphic Rendition".
 const (
-	Bold  = "\x1b[1m"
+	bold  = "\x1b[1m"
 	reset = "\x1b[0m"
 )
 
 var colours = map[Severity]string{Error: "\x1b[31m", Warning: "\x1b[33m", Info: "\x1b[36m"}
 
-func (s Style) Paint(with, what string) string {
+func (s Style) paint(with, what string) string {
 	if !s.Colour || what == "" {
 		return what
 	}
 	return with + what + reset
 }
 
-// The JSON of a report. docs/fargate.md tells its shape, which only grows.
+// The JSON of a report. docs/fargate.md documents its shape, which only grows.
 type (
 	jsonReport struct {
 		Version int         `json:"version"`

@@ -26,7 +26,8 @@ func text(t *testing.T, r finding.Report, style finding.Style) string {
 func row() finding.Report {
 	return finding.Report{Inputs: []finding.Input{{Name: "shop.json", Findings: []finding.Finding{
 		{ID: "host-port-dropped", Severity: finding.Warning, Pointer: "/containerDefinitions/0/portMappings/0/hostPort", Line: 12, Column: 7, Container: "web",
-			Action: finding.Drop, Before: "80", Why: "The task has an address of its own, so the port of the container is the port.", Help: finding.Advice{"Point clients at 8080."}},
+			Action: finding.Drop, Before: "80", Why: "The task has an address of its own, so the port of the container is the port.",
+			Help: finding.Advice{"Point clients at 8080."}},
 		{ID: "network-mode", Severity: finding.Info, Action: finding.Rewrite, Before: `"bridge"`, After: `"awsvpc"`, Why: "Fargate has no other."},
 	}}}}
 }
@@ -41,8 +42,8 @@ func TestTextIsATableWhereThereIsRoom(t *testing.T) {
                                     Fargate has no other.
 
 `
-	if diff := cmp.Diff(want, text(t, row(), finding.Style{Width: 80})); diff != "" {
-		t.Error(diff)
+	if d := cmp.Diff(want, text(t, row(), finding.Style{Width: 80})); d != "" {
+		t.Errorf("80 columns (-want +got):\n%s", d)
 	}
 	want = `shop.json
   12:7 warning host-port-dropped
@@ -57,8 +58,8 @@ func TestTextIsATableWhereThereIsRoom(t *testing.T) {
     Fargate has no other.
 
 `
-	if diff := cmp.Diff(want, text(t, row(), finding.Style{Width: 40})); diff != "" {
-		t.Error(diff)
+	if d := cmp.Diff(want, text(t, row(), finding.Style{Width: 40})); d != "" {
+		t.Errorf("40 columns (-want +got):\n%s", d)
 	}
 	coloured := text(t, row(), finding.Style{Width: 80, Colour: true})
 	for _, part := range []string{"\x1b[1mshop.json\x1b[0m\n", "\x1b[33mwarning\x1b[0m", "\x1b[36minfo\x1b[0m"} {
@@ -66,12 +67,13 @@ func TestTextIsATableWhereThereIsRoom(t *testing.T) {
 			t.Errorf("no %q in\n%q", part, coloured)
 		}
 	}
-	if plain := strings.NewReplacer("\x1b[0m", "", "\x1b[1m", "", "\x1b[33m", "", "\x1b[36m", "").Replace(coloured); plain != text(t, row(), finding.Style{Width: 80}) {
-		t.Errorf("colour moves the columns:\n%s", plain)
+	plain := strings.NewReplacer("\x1b[0m", "", "\x1b[1m", "", "\x1b[33m", "", "\x1b[36m", "").Replace(coloured)
+	if d := cmp.Diff(text(t, row(), finding.Style{Width: 80}), plain); d != "" {
+		t.Errorf("colour moves the columns (-want +got):\n%s", d)
 	}
 }
 
-// A definition cannot drive the terminal of who looks at it.
+// A definition cannot drive the terminal of its reader.
 func TestTextHasNoControlCharacters(t *testing.T) {
 	r := finding.Report{Inputs: []finding.Input{{Name: "\x1b[31m.json", Findings: someFindings()}}}
 	for _, width := range []int{30, 120} {
@@ -83,8 +85,7 @@ func TestTextHasNoControlCharacters(t *testing.T) {
 	}
 }
 
-// A change stands on one line; of values that are too long for it their
-// beginnings.
+// A change takes one line; values that are too long for it are cut.
 func TestTextCutsLongValues(t *testing.T) {
 	long := strings.Repeat("é", 500)
 	for name, c := range map[string]struct{ before, after, want string }{
@@ -95,16 +96,22 @@ func TestTextCutsLongValues(t *testing.T) {
 		"none":        {"1", "2", "set 1 → 2"},
 		"only before": {"1", "", "set 1"},
 	} {
-		r := finding.Report{Inputs: []finding.Input{{Name: "a", Findings: []finding.Finding{{ID: "id", Severity: finding.Info, Action: finding.Set, Before: c.before, After: c.after, Why: "Why."}}}}}
+		f := finding.Finding{ID: "id", Severity: finding.Info, Action: finding.Set, Before: c.before, After: c.after, Why: "Why."}
+		r := finding.Report{Inputs: []finding.Input{{Name: "a", Findings: []finding.Finding{f}}}}
 		if got, want := text(t, r, finding.Style{Width: 75}), "a\n  -  info  id  "+c.want+"\n               Why.\n\n"; got != want {
-			t.Errorf("%s: %s", name, cmp.Diff(want, got))
+			t.Errorf("%s (-want +got):\n%s", name, cmp.Diff(want, got))
 		}
 	}
 }
 
 func TestReportCountsWhatItDoesNotShow(t *testing.T) {
-	r := finding.Report{Inputs: []finding.Input{{Name: "a", Findings: someFindings()}, {Name: "b", Err: errors.New("b: no")}, {Name: "c"}}, Skipped: 2, Show: finding.Error}
-	if got, want := r.Summary().String(), "2 definitions: 1 error, 1 warning, 1 info; 1 file could not be read; skipped 2 files without a task definition"; got != want {
+	r := finding.Report{
+		Inputs:  []finding.Input{{Name: "a", Findings: someFindings()}, {Name: "b", Err: errors.New("b: no")}, {Name: "c"}},
+		Skipped: 2,
+		Show:    finding.Error,
+	}
+	const want = "2 definitions: 1 error, 1 warning, 1 info; 1 file could not be read; skipped 2 files without a task definition"
+	if got := r.Summary().String(); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	if got := text(t, r, finding.Style{}); strings.Contains(got, "warning") || strings.Contains(got, "info") || !strings.Contains(got, "error") {
@@ -129,8 +136,8 @@ func TestReportCountsWhatItDoesNotShow(t *testing.T) {
 	if got.Version != 1 || len(got.Inputs) != 3 || got.Inputs[1].Error == nil || got.Inputs[1].Error.Message != "b: no" || got.Summary != r.Summary() {
 		t.Errorf("%+v", got)
 	}
-	if diff := cmp.Diff(someFindings()[:1], got.Inputs[0].Findings); diff != "" {
-		t.Error(diff)
+	if d := cmp.Diff(someFindings()[:1], got.Inputs[0].Findings); d != "" {
+		t.Errorf("findings (-want +got):\n%s", d)
 	}
 	if !strings.Contains(out.String(), `"findings": []`) {
 		t.Errorf("a clean input has no list\n%s", out.String())

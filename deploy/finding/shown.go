@@ -6,14 +6,14 @@ import (
 	"sumoship/deploy/tree"
 )
 
-// secret are the members whose values are their author's: any may hold a password.
+// secret names the members with free-form values, any of which may be a password.
 var secret = map[string]bool{
 	"environment": true, "command": true, "entrypoint": true,
 	"options": true, "driveropts": true, "labels": true, "dockerlabels": true,
 }
 
-// Shown returns a node as JSON for a finding, without the values of maps and
-// environments.
+// Shown returns a node as JSON for a finding, with the values of environment
+// variables, commands, labels and options masked.
 func Shown(n *tree.Node) string {
 	if n.Kind() == tree.Absent {
 		return ""

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"slices"
 
 	"sumoship/deploy/cfn"
 	"sumoship/deploy/finding"
@@ -11,34 +12,35 @@ import (
 	"sumoship/deploy/tree"
 )
 
-// JSON writes the policies as IAM takes them, in one document: of executionRole
-// and taskRole each trust and policy, null for a role without rights.
+// JSON returns the policies as IAM takes them, in one document: for executionRole
+// and taskRole each trust and policy, null for a role without permissions.
 //
-// Errors: *InputError of each value that only a deployment knows, joined.
+// Errors: *[taskdef.InputError] of each value that is known only after deployment,
+// joined; *[finding.OptionError] if the account or the Region is missing.
 func (r *Roles) JSON() ([]byte, error) {
 	var errs []error
 	seen := map[*tree.Node]bool{}
 	for _, p := range []policy{r.trust, r.execution, r.task} {
-		for _, part := range p.opaque() {
+		for _, part := range p.parts() {
 			if seen[part.From] {
 				continue
 			}
 			seen[part.From] = true
 			if part.From == nil {
-				return nil, &finding.OptionError{Option: cmp.Or(pseudoOptions[cfn.RefName(part.Node)], "Account"), Value: "", Want: "the account and the Region, for policies in JSON name them"}
+				return nil, &finding.OptionError{Option: cmp.Or(pseudoOptions[cfn.RefName(part.Node)], "Account"), Value: "", Want: "the account and the Region, because policies in JSON name them"}
 			}
-			errs = append(errs, r.document.Errorf(part.From, "write the roles for CloudFormation, or put the value there", "the value of %s is known only when it is deployed", part.From.Pointer()))
+			errs = append(errs, r.document.Errorf(part.From, "write the roles for CloudFormation, or write the value instead", "the value of %s is known only when it is deployed", part.From.Pointer()))
 		}
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
 	role := func(p policy) *tree.Node {
-		rights := tree.NewNull()
+		permissions := tree.NewNull()
 		if len(p) > 0 {
-			rights = p.node()
+			permissions = p.node()
 		}
-		return cfn.Object(cfn.Prop("trust", r.trust.node()), cfn.Prop("policy", rights))
+		return cfn.Object(cfn.Prop("trust", r.trust.node()), cfn.Prop("policy", permissions))
 	}
 	var notes []*tree.Node
 	for _, n := range r.Notes {
@@ -51,6 +53,7 @@ func (r *Roles) JSON() ([]byte, error) {
 	return doc.JSON(), nil
 }
 
+// pseudoOptions are the options that give pseudo parameters; any other is Account.
 var pseudoOptions = map[string]string{"AWS::Region": "Region", "AWS::Partition": "Region", "AWS::URLSuffix": "Region"}
 
 // Logical IDs of the roles, and of the policy of the task role.
@@ -60,8 +63,8 @@ const (
 	TaskPolicyID    = "TaskPolicy"
 )
 
-// Resources returns the roles as resources of CloudFormation: ExecutionRole,
-// TaskRole, and TaskPolicy if the task role has rights.
+// Resources returns the roles as CloudFormation resources: ExecutionRole, TaskRole,
+// and TaskPolicy if the task role has permissions.
 func (r *Roles) Resources() []tree.Member { return r.resources("") }
 
 func (r *Roles) resources(prefix string) []tree.Member {
@@ -95,32 +98,31 @@ func (r *Roles) resources(prefix string) []tree.Member {
 	return all
 }
 
-// CloudFormation writes the roles as a template in YAML that gives out their
-// ARNs; for an input that is a template itself as resources to be put into it, in
-// JSON or YAML like it, under logical IDs that it does not have.
+// CloudFormation returns the roles as a template in YAML whose outputs are their
+// ARNs. For an input that is a template itself it returns resources to add to it,
+// in JSON or YAML like it, under logical IDs that it does not have.
 func (r *Roles) CloudFormation() []byte {
-	d := r.document
-	if d.Shape() == taskdef.Template {
-		taken, prefix := d.Root().Key("Resources"), ""
-		for clash := true; clash; {
-			clash = false
-			for _, m := range r.resources(prefix) {
-				clash = clash || taken.Key(m.Name) != nil
-			}
-			if clash {
-				prefix += "Fargate"
-			}
-		}
+	if d := r.document; d.Shape() == taskdef.Template {
 		json := bytes.HasPrefix(bytes.TrimSpace(d.Root().Bytes()), []byte("{"))
-		return cfn.Write(cfn.Object(cfn.Prop("Resources", cfn.Object(r.resources(prefix)...))), json)
+		resources := r.resources(r.freePrefix(d.Root().Key("Resources")))
+		return cfn.Marshal(cfn.Object(cfn.Prop("Resources", cfn.Object(resources...))), json)
 	}
 	output := func(id string) tree.Member {
 		return cfn.Prop(id+"Arn", cfn.Object(cfn.Prop("Value", cfn.GetAtt(id, "Arn"))))
 	}
-	return cfn.Write(cfn.Object(
+	return cfn.Marshal(cfn.Object(
 		cfn.Prop("AWSTemplateFormatVersion", tree.NewString("2010-09-09")),
 		cfn.Prop("Description", tree.NewString("Roles of a task on Fargate")),
 		cfn.Prop("Resources", cfn.Object(r.Resources()...)),
 		cfn.Prop("Outputs", cfn.Object(output(ExecutionRoleID), output(TaskRoleID))),
 	), false)
+}
+
+// freePrefix returns a prefix for logical IDs, so that none of the roles is among
+// the resources of a template.
+func (r *Roles) freePrefix(taken *tree.Node) (prefix string) {
+	for slices.ContainsFunc(r.resources(prefix), func(m tree.Member) bool { return taken.Key(m.Name) != nil }) {
+		prefix += "Fargate"
+	}
+	return prefix
 }

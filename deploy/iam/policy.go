@@ -10,7 +10,7 @@ import (
 	"sumoship/deploy/tree"
 )
 
-// policy is a policy of IAM: what is allowed, and nothing else.
+// policy is an IAM policy that only allows.
 type policy []*statement
 
 // statement allows actions on resources under conditions.
@@ -22,14 +22,15 @@ type statement struct {
 	conditions []condition
 }
 
-// condition is one of those that all have to hold; of its values one.
+// condition holds if one of its values matches. All conditions of a statement must
+// hold.
 type condition struct {
 	operator, key string
 	values        []cfn.Expression
 }
 
-// allow adds a resource to the statement of this sid, which has the same actions
-// and conditions each time.
+// allow adds a resource to the statement with this sid, which must have the same
+// actions and conditions each time.
 func (p *policy) allow(sid string, actions []string, resource cfn.Expression, conditions ...condition) {
 	for _, s := range *p {
 		if s.sid == sid {
@@ -40,9 +41,9 @@ func (p *policy) allow(sid string, actions []string, resource cfn.Expression, co
 	*p = append(*p, &statement{sid: sid, actions: actions, resources: []cfn.Expression{resource}, conditions: conditions})
 }
 
-// alone adds a statement that shares nothing with others, under a sid made of
-// this one.
-func (p *policy) alone(sid string, actions []string, resources []cfn.Expression, conditions ...condition) {
+// addStatement adds a statement of its own, unless the policy has it, under this
+// sid or one with a number after it.
+func (p *policy) addStatement(sid string, actions []string, resources []cfn.Expression, conditions ...condition) {
 	s := &statement{sid: sid, actions: actions, resources: resources, conditions: conditions}
 	for _, other := range *p {
 		if tree.Equal(other.node("-"), s.node("-")) {
@@ -64,7 +65,7 @@ func add(all []cfn.Expression, e cfn.Expression) []cfn.Expression {
 	return append(all, e)
 }
 
-// fill puts values in place of the pseudo parameters that are known.
+// fill replaces the pseudo parameters in known by their values.
 func (p policy) fill(known map[string]string) {
 	fill := func(all []cfn.Expression) {
 		for i := range all {
@@ -79,22 +80,22 @@ func (p policy) fill(known map[string]string) {
 	}
 }
 
-// opaque returns the parts of a policy that only a deployment knows.
-func (p policy) opaque() (all []cfn.Part) {
+// parts returns the parts of a policy that are known only after deployment.
+func (p policy) parts() (all []cfn.Part) {
 	for _, s := range p {
 		for _, e := range s.resources {
-			all = append(all, e.Opaque()...)
+			all = append(all, e.Parts()...)
 		}
 		for _, c := range s.conditions {
 			for _, e := range c.values {
-				all = append(all, e.Opaque()...)
+				all = append(all, e.Parts()...)
 			}
 		}
 	}
 	return all
 }
 
-// node is the policy document.
+// node returns the policy document.
 func (p policy) node() *tree.Node {
 	var statements []*tree.Node
 	for _, s := range p {
@@ -140,8 +141,8 @@ func oneOrMore(all []cfn.Expression) *tree.Node {
 	return tree.NewArray(nodes...)
 }
 
-// size is what IAM counts of a policy: its characters without white space. Of a
-// policy with parts that only a deployment knows it is an estimate.
+// size returns the size of a policy as IAM counts it, in characters without white
+// space. It is an estimate if parts are known only after deployment.
 func (p policy) size() int {
 	return len(strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) {

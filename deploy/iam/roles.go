@@ -1,5 +1,5 @@
-// Package iam writes the two roles of a task with no more rights than its
-// definition and the user ask for.
+// Package iam writes the two IAM roles of a task, with no more permissions than
+// its definition and the user ask for.
 package iam
 
 import (
@@ -13,50 +13,49 @@ import (
 	"sumoship/deploy/tree"
 )
 
-// RoleOptions are what the roles of a task need to be told besides its
-// definition. The zero value writes roles for CloudFormation, which fills in
-// account, Region and partition.
+// Options are what the roles of a task need besides its definition. The zero value
+// gives roles for CloudFormation, which fills in account, Region and partition.
 type Options struct {
 	Account string // 12 digits; "" is the pseudo parameter of CloudFormation
 	Region  string // "" is the pseudo parameter; otherwise the partition is that of the Region
 
-	// Repositories are those of Amazon ECR that hold images whose names are known
-	// only when they are deployed: names or ARNs. One that is "none" says that
-	// such images are in no repository of ECR.
+	// Repositories are the Amazon ECR repositories, by name or ARN, of images whose
+	// names are known only after deployment. "none" says that such an image is not
+	// in a repository of ECR.
 	Repositories []string
 
-	// Keys are the customer-managed keys of KMS that the secrets, parameters and
-	// environment files of the definition are encrypted with: ARNs, IDs or
-	// aliases.
+	// Keys are the customer-managed KMS keys, by ARN, ID or alias, that encrypt the
+	// secrets, parameters and environment files of the definition.
 	Keys []string
 
-	// Allow is what the containers may do, as [ParseGrant] reads it.
+	// Allow is what the containers may do; see [ParseGrant].
 	Allow []Grant
 }
 
-// TaskRoles are the two roles of a task, each with no more rights than the
-// definition and the options ask for: the execution role, as which ECS starts
-// the task, and the task role, as which the containers call AWS.
+// Roles are the two roles of a task, each with no more permissions than the
+// definition and the options ask for: the execution role, which ECS assumes to
+// start the task, and the task role, with which the containers call AWS.
 type Roles struct {
 	document  *taskdef.Document
 	trust     policy
 	execution policy
 	task      policy
 
-	// Notes are what to know about them, a sentence or two each.
+	// Notes are what to know about the roles, a sentence or two each.
 	Notes []string
 }
 
-// Roles returns the roles of a Fargate definition. What a definition names by a
-// function of CloudFormation, the roles name in the same way.
+// New returns the roles of a Fargate definition. What the definition names by an
+// intrinsic function of CloudFormation, the roles name in the same way.
 //
-// Errors: *InputError, of each value that cannot be read joined; *OptionError.
+// Errors, joined: *[taskdef.InputError] of each value that cannot be read,
+// *[finding.OptionError], *[GrantError].
 //
 // Source: Amazon ECS Developer Guide, "Task execution IAM role", "Task IAM
 // role", "Passing sensitive data to a container"; Service Authorization
-// Reference for which actions know which resources.
+// Reference for the resources that each action supports.
 func New(d *taskdef.Document, o Options) (*Roles, error) {
-	b := &roleBuilder{
+	b := &builder{
 		Reader:    cfn.NewReader(d),
 		Options:   o,
 		def:       d.Definition(),
@@ -93,12 +92,12 @@ func New(d *taskdef.Document, o Options) (*Roles, error) {
 	for _, p := range []policy{trust, b.execution, b.task} {
 		p.fill(known)
 	}
-	b.remarks()
+	b.addNotes()
 	return &Roles{document: d, trust: trust, execution: b.execution, task: b.task, Notes: b.notes}, nil
 }
 
-// roleBuilder reads a definition and collects what its roles must be allowed.
-type roleBuilder struct {
+// builder reads a definition and collects what its roles must allow.
+type builder struct {
 	*cfn.Reader
 	Options
 	def *tree.Node
@@ -106,29 +105,13 @@ type roleBuilder struct {
 	partition, region, account cfn.Expression
 
 	execution, task policy
-	images          []*tree.Node // whose registry is known only when they are deployed
-	services        []string     // that decrypt for the execution role
+	unknownImages   []*tree.Node // whose registry is known only after deployment
+	decrypting      []string     // services that decrypt with the execution role
 	notes           []string
 }
 
-// partitions are those of Regions, by the prefix of their names.
-//
-// Source: AWS SDKs, "partitions.json".
-var partitions = []struct{ prefix, name, suffix string }{
-	{"cn-", "aws-cn", "amazonaws.com.cn"},
-	{"us-gov-", "aws-us-gov", "amazonaws.com"},
-	{"us-isob-", "aws-iso-b", "sc2s.sgov.gov"},
-	{"us-isof-", "aws-iso-f", "csp.hci.ic.gov"},
-	{"us-iso-", "aws-iso", "c2s.ic.gov"},
-	{"eu-isoe-", "aws-iso-e", "cloud.adc-e.uk"},
-	{"eusc-", "aws-eusc", "amazonaws.eu"},
-	{"", "aws", "amazonaws.com"},
-}
-
-var ()
-
-// known are the pseudo parameters that the options give.
-func (b *roleBuilder) known() (map[string]string, error) {
+// known returns the values of the pseudo parameters that the options give.
+func (b *builder) known() (map[string]string, error) {
 	known := map[string]string{}
 	if b.Account != "" {
 		if !taskdef.Account.MatchString(b.Account) {
@@ -141,28 +124,19 @@ func (b *roleBuilder) known() (map[string]string, error) {
 			return nil, &finding.OptionError{Option: "Region", Value: b.Region, Want: "a region, such as us-east-1"}
 		}
 		known["AWS::Region"] = b.Region
-		for _, p := range partitions {
-			if strings.HasPrefix(b.Region, p.prefix) {
-				known["AWS::Partition"], known["AWS::URLSuffix"] = p.name, p.suffix
-				break
-			}
-		}
+		known["AWS::Partition"], known["AWS::URLSuffix"] = partitionOf(b.Region)
 	}
 	return known, nil
 }
 
-// arn is one of this account and Region.
-func (b *roleBuilder) arn(service string, resource ...any) cfn.Expression {
-	return cfn.Concat(append([]any{"arn:", b.partition, ":" + service + ":", b.region, ":", b.account, ":"}, resource...)...)
-}
-
-func (b *roleBuilder) remark(format string, args ...any) {
+// note adds a note, as a sentence.
+func (b *builder) note(format string, args ...any) {
 	b.notes = append(b.notes, finding.Sentence(fmt.Sprintf(format, args...)))
 }
 
 // logs lets the execution role write to the log group of a container, and the
-// task role to where its log router sends.
-func (b *roleBuilder) logs(container *tree.Node) {
+// task role to the destination of its log router.
+func (b *builder) logs(container *tree.Node) {
 	for _, e := range container.Get("environment").Elements() {
 		if name := e.Get("name").Str(); strings.HasPrefix(name, "aws_fluent_bit_init_s3_") {
 			b.routerFile(e.Get("value"))
@@ -188,35 +162,35 @@ const (
 	maxManaged = 6144
 )
 
-// remarks says what the policies do not show.
-func (b *roleBuilder) remarks() {
+// addNotes notes what the policies do not show.
+func (b *builder) addNotes() {
 	has := func(p policy, sid string) bool {
 		return slices.ContainsFunc(p, func(s *statement) bool { return s.sid == sid })
 	}
 	if has(b.execution, "GetRegistryToken") {
-		b.remark("ecr:GetAuthorizationToken is allowed on *, for it knows no resources: it gives a token of the registry, and what the token is good for is the repositories that are named")
+		b.note("ecr:GetAuthorizationToken is allowed on *, because it does not support resources; with its token the role can pull from the named repositories only")
 	}
-	if len(b.services) > 0 && len(b.Keys) == 0 {
-		b.remark("no key is named, so what is encrypted with AWS's own keys (aws/ssm, aws/secretsmanager, SSE-S3) can be read; name each customer-managed key with --kms-key")
+	if len(b.decrypting) > 0 && len(b.Keys) == 0 {
+		b.note("no key is given, so the role can read only what is encrypted with AWS's own keys (aws/ssm, aws/secretsmanager, SSE-S3); give each customer-managed key with --kms-key")
 	}
 	if has(b.execution, "ReadSecretsOrParameters") {
-		b.remark("a secret that only a deployment knows may be one of Secrets Manager or a parameter, so both actions are allowed on it; it has to be an ARN, for the policy needs one")
+		b.note("a secret that is known only when it is deployed can be in Secrets Manager or in Parameter Store, so both actions are allowed on it; it must be an ARN, because the policy needs one")
 	}
 	if len(b.task) == 0 {
-		b.remark("nothing was allowed to the containers, so the task role has no policy; say what they call with --task-allow")
+		b.note("nothing is allowed to the containers, so the task role has no policy; say what they call with --task-allow")
 	}
 	if n := b.execution.size(); n > maxInline {
-		b.remark("the policy of the execution role has %d characters, IAM takes %d in a role: split the task, or give its secrets a common path and write that by hand", n, maxInline)
+		b.note("the policy of the execution role has %d characters, and IAM accepts %d in a role: split the task, or give its secrets a common path and write that by hand", n, maxInline)
 	}
 	if n := b.task.size(); n > maxManaged {
-		b.remark("the policy of the task role has %d characters, IAM takes %d in a managed policy: allow prefixes and not each object", n, maxManaged)
+		b.note("the policy of the task role has %d characters, and IAM accepts %d in a managed policy: allow prefixes instead of single objects", n, maxManaged)
 	}
 	b.notes = append(b.notes, serviceLinkedRole)
 }
 
-// serviceLinkedRole tells about the role that ECS itself works with.
+// serviceLinkedRole is about the role that ECS itself uses.
 //
 // Source: Amazon ECS Developer Guide, "Using service-linked roles".
-const serviceLinkedRole = "Tasks in network mode awsvpc, and so all on Fargate, need the service-linked role of ECS, AWSServiceRoleForECS: " +
-	"ECS attaches network interfaces and registers targets with it. ECS makes it with the first cluster or service of an account, " +
-	"if whoever asks may iam:CreateServiceLinkedRole; otherwise, once: aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com"
+const serviceLinkedRole = "Tasks in network mode awsvpc, and so all tasks on Fargate, need the service-linked role of ECS, AWSServiceRoleForECS: " +
+	"ECS uses it to attach network interfaces and register targets. ECS creates it with the first cluster or service of an account, " +
+	"if the caller may iam:CreateServiceLinkedRole; otherwise, run once: aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com"

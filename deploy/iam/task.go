@@ -7,22 +7,22 @@ import (
 	"sumoship/deploy/tree"
 )
 
-// routerFile lets the task role read a file for the log router.
-func (b *roleBuilder) routerFile(n *tree.Node) {
+// routerFile lets the task role read a configuration file of the log router.
+func (b *builder) routerFile(n *tree.Node) {
 	for _, e := range b.Read(n) {
 		b.task.allow("ReadRouterFiles", readFile, e)
 		if m := s3Object.FindStringSubmatch(e.Text); m != nil {
-			b.task.allow("FindRouterFiles", findBucket, e.Sub(m[1]))
+			b.task.allow("FindRouterFiles", findBucket, e.Substring(m[1]))
 		}
 	}
 }
 
-// firelens lets the task role write to where an output of Fluent Bit sends, if
-// that is an AWS service: the log router works with the task role.
+// firelens lets the task role, which the log router uses, write to the destination
+// of a Fluent Bit output that is an AWS service.
 //
 // Source: Fluent Bit manual, the outputs "Amazon CloudWatch", "Amazon Kinesis
 // Data Firehose", "Amazon Kinesis Data Streams" and "Amazon S3".
-func (b *roleBuilder) firelens(options *tree.Node) {
+func (b *builder) firelens(options *tree.Node) {
 	option := func(name string) []cfn.Expression {
 		for key, n := range options.Members() {
 			if strings.EqualFold(key, name) {
@@ -47,7 +47,7 @@ func (b *roleBuilder) firelens(options *tree.Node) {
 		write, create := []string{"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"}, []string{"logs:CreateLogGroup", "logs:PutRetentionPolicy"}
 		for _, group := range option("log_group_name") {
 			if i := strings.Index(group.Text, "$("); i >= 0 { // filled in by Fluent Bit
-				group = group.Sub(group.Text[:i] + "*")
+				group = group.Substring(group.Text[:i] + "*")
 			}
 			group = arn("logs", "log-group:", group)
 			b.task.allow("WriteLogs", write, group)
@@ -72,11 +72,11 @@ func (b *roleBuilder) firelens(options *tree.Node) {
 	}
 }
 
-// volumes lets the task role mount the file systems that ask who mounts them.
+// volumes lets the task role mount the file systems that check it.
 //
 // Source: Amazon EFS User Guide, "Using IAM to control access"; Amazon S3 User
 // Guide, "Prerequisites for S3 Files".
-func (b *roleBuilder) volumes() {
+func (b *builder) volumes() {
 	for _, v := range b.Each(b.def.Get("volumes")) {
 		name := v.Get("name").Identity()
 		for _, efs := range b.Each(v.Get("efsVolumeConfiguration")) {
@@ -88,26 +88,28 @@ func (b *roleBuilder) volumes() {
 				actions = append(actions, "s3files:ClientWrite")
 			}
 			for _, e := range b.Read(files.Get("fileSystemArn")) {
-				b.task.alone("MountS3Files", actions, []cfn.Expression{e})
+				b.task.addStatement("MountS3Files", actions, []cfn.Expression{e})
 			}
-			b.remark("volume %s: to read its bucket without going through the file system, allow the task s3-read:BUCKET, too", name)
+			b.note("volume %s: to read its bucket directly, not through the file system, also allow the task s3-read:BUCKET", name)
 		}
 		if launch, _ := v.Get("configuredAtLaunch").Bool(); launch {
-			b.remark("volume %s is made by ECS with an infrastructure role, which the service or the run of the task names; AWS has a policy for it, AmazonECSInfrastructureRolePolicyForVolumes", name)
+			b.note("volume %s is created by ECS with an infrastructure role, which the service or run-task names; its AWS managed policy is AmazonECSInfrastructureRolePolicyForVolumes", name)
 		}
 	}
 }
 
-func (b *roleBuilder) efs(volume string, n *tree.Node) {
+// efs lets the task role mount a file system, through its access point if it has
+// one.
+func (b *builder) efs(volume string, n *tree.Node) {
 	var authorization *tree.Node
 	for _, n := range b.Each(n.Get("authorizationConfig")) {
-		// Of two, the one that asks for a role, or by an access point.
+		// Of two branches, the one that checks the role.
 		if authorization == nil || authorization.Get("iam").Str() != "ENABLED" {
 			authorization = n
 		}
 	}
 	if iam := authorization.Get("iam"); iam == nil || !iam.Opaque() && iam.Str() != "ENABLED" {
-		b.remark("volume %s: EFS does not ask for a role (authorizationConfig.iam is not ENABLED), so the task role needs no right to mount it, unless the policy of the file system says otherwise", volume)
+		b.note("volume %s: EFS does not check the task role (authorizationConfig.iam is not ENABLED), so the role needs no permission to mount it, unless the file system policy says otherwise", volume)
 		return
 	}
 	actions := []string{"elasticfilesystem:ClientMount"}
@@ -123,13 +125,14 @@ func (b *roleBuilder) efs(volume string, n *tree.Node) {
 		conditions = append(conditions, c)
 	}
 	for _, id := range b.Read(n.Get("fileSystemId")) {
-		b.task.alone("MountEFS", actions, []cfn.Expression{b.arn("elasticfilesystem", "file-system/", id)}, conditions...)
+		b.task.addStatement("MountEFS", actions, []cfn.Expression{b.arn("elasticfilesystem", "file-system/", id)}, conditions...)
 	}
-	b.remark("volume %s: root on the file system (elasticfilesystem:ClientRootAccess) is not granted; an access point gives the task the user it needs", volume)
+	b.note("volume %s: root on the file system (elasticfilesystem:ClientRootAccess) is not granted; an access point gives the task the user it needs", volume)
 }
 
-// writes reports whether a container mounts a volume to write.
-func (b *roleBuilder) writes(volume string) bool {
+// writes reports whether a container mounts a volume for writing, or none mounts
+// it.
+func (b *builder) writes(volume string) bool {
 	mounted := false
 	for _, container := range b.Each(b.def.Get("containerDefinitions")) {
 		for _, m := range container.Get("mountPoints").Elements() {

@@ -9,8 +9,9 @@ import (
 )
 
 // Ecspresso returns the service as ecspresso takes it: ecs-task-def.json and
-// ecs-service-def.json. What nothing names is a must_env of ecspresso, which
-// takes it from the environment and stops where it is not there.
+// ecs-service-def.json. Each setting without a value is a must_env of ecspresso,
+// which reads it from the environment and stops where it is not set. Do not call
+// it on a service that is refused.
 //
 // Source: ecspresso, "Template syntax".
 func (s *Service) Ecspresso() (taskDefinition, service []byte) {
@@ -24,8 +25,8 @@ func (s *Service) Ecspresso() (taskDefinition, service []byte) {
 
 func mustEnv(name string) string { return "{{ must_env `" + name + "` }}" }
 
-// environment gives settings as they are, and from the environment where they
-// are not known.
+// environment writes settings as values, and as variables of the environment
+// where they have none.
 type environment struct{}
 
 func (environment) value(v setting) *tree.Node {
@@ -43,7 +44,7 @@ func (environment) value(v setting) *tree.Node {
 	return tree.NewString(v.value)
 }
 
-// envName is the name of a variable: ListenerArn becomes LISTENER_ARN.
+// envName returns the name of a variable: ListenerArn becomes LISTENER_ARN.
 func envName(name string) string {
 	var b strings.Builder
 	for i, r := range name {

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,90 +13,97 @@ import (
 	"sumoship/deploy/tree"
 )
 
-// logGroup is a log group that the template makes or subscribes.
+// logGroup is a log group that the template creates or subscribes.
 type logGroup struct {
-	id   string     // of its resources, after LogGroup, Subscription and so on
+	id   string     // end of the logical IDs, after LogGroup, Subscription and so on
 	name *tree.Node // a string, or an intrinsic function
 }
 
-// containerLogs is what becomes of the log options of a container.
-type containerLogs struct {
-	group  *logGroup // nil where the template has none for it
-	region bool      // that of the stack
-}
-
-var servicePlaceholder = finding.Rule{ID: "service-placeholder", Severity: finding.Error, Action: finding.Refuse, Source: guideIntrinsics,
-	Summary: "CloudFormation does not fill in this placeholder.", Help: finding.Advice{"Put the value there, or use --as ecspresso."}}
-
-var serviceLogRegion = finding.Rule{ID: "service-log-region", Severity: finding.Info, Action: finding.Rewrite, Source: guideAwslogs,
+var logRegion = finding.Rule{ID: "service-log-region", Severity: finding.Info, Action: finding.Rewrite, Source: guideAwslogs,
 	Summary: "The log group is in the region of the stack."}
 
-var serviceLogRegionOther = finding.Rule{ID: "service-log-region-other", Severity: finding.Warning, Action: finding.Keep, Source: guideAwslogs,
-	Summary: "These logs go to another region than those of the first container, so the template makes neither their group nor its subscription.", Help: finding.Advice{"Make them there: sumoship fargate logs."}}
+var logRegionOther = finding.Rule{ID: "service-log-region-other", Severity: finding.Warning, Action: finding.Keep, Source: guideAwslogs,
+	Summary: "These logs go to a different region from those of the first container, so the template creates neither their group nor its subscription.",
+	Help:    finding.Advice{"Create them there with sumoship fargate logs."}}
 
-var serviceLogGroupCreate = finding.Rule{ID: "service-log-group-create", Severity: finding.Info, Action: finding.Drop, Source: guideAwslogs,
-	Summary: "The template makes the log group, with its retention and subscription, so the tasks need not."}
+var logGroupCreate = finding.Rule{ID: "service-log-group-create", Severity: finding.Info, Action: finding.Drop, Source: guideAwslogs,
+	Summary: "The template creates the log group, with its retention and subscription, so the tasks need not."}
 
-var serviceLogGroupExists = finding.Rule{ID: "service-log-group-exists", Severity: finding.Warning, Action: finding.Keep, Source: guideAwslogs,
-	Summary: "The definition logged to this group already, so it may exist; CloudFormation makes no group that exists.", Help: finding.Advice{"If it does, give --existing-log-groups."}}
+var logGroupExists = finding.Rule{ID: "service-log-group-exists", Severity: finding.Warning, Action: finding.Keep, Source: guideAwslogs,
+	Summary: "The definition already logged to this group, so it may exist, and CloudFormation cannot create a group that exists.",
+	Help:    finding.Advice{"If it does, use --existing-log-groups."}}
 
-var serviceLogNone = finding.Rule{ID: "service-log-none", Severity: finding.Info, Action: finding.Keep, Source: guideAwslogs,
-	Summary: "No container logs to CloudWatch Logs by awslogs, so there is no log group to subscribe."}
+var logNone = finding.Rule{ID: "service-log-none", Severity: finding.Info, Action: finding.Keep, Source: guideAwslogs,
+	Summary: "No container logs to CloudWatch Logs with awslogs, so there is no log group to subscribe."}
 
-// logGroups finds the log groups of the definition, and tells of those that may
+// findLogGroups finds the log groups of the definition, and reports those that may
 // exist: before is the definition before its conversion.
-func (s *Service) logGroups(before *tree.Node) {
+func (s *Service) findLogGroups(before *tree.Node) {
 	if s.o.Ecspresso {
 		return
 	}
 	region, any := "", false
-	old := groupsBefore(before)
-	var found []*logGroup
 	for _, c := range s.definition.Get("containerDefinitions").Items() {
 		options := c.Get("logConfiguration").Get("options")
-		group := options.Key("awslogs-group")
-		if c.Get("logConfiguration").Get("logDriver").Str() != "awslogs" || group.Kind() == tree.Absent {
-			s.logs = append(s.logs, containerLogs{})
-			continue
-		}
-		any = true
-		if name, ok := group.Text(); ok && group.Opaque() && s.d.Shape() != taskdef.Template {
-			s.on.Fail(servicePlaceholder, group, "CloudFormation does not fill in the name of the log group, %s", name)
-		}
-		name, ok := options.Key("awslogs-region").Text()
-		if ok && !options.Key("awslogs-region").Opaque() {
-			if region == "" {
-				region = name
-				s.on.Rewritten(serviceLogRegion, options.Key("awslogs-region"), cfn.Ref("AWS::Region"), "the log group is in the region of the stack, and not only in %s", name)
-			}
-			if name != region {
-				s.on.Note(serviceLogRegionOther, options.Key("awslogs-region"), "")
-				s.logs = append(s.logs, containerLogs{})
-				continue
+		name := options.Key("awslogs-group")
+		var group *logGroup
+		if c.Get("logConfiguration").Get("logDriver").Str() == "awslogs" && name.Kind() != tree.Absent {
+			any = true
+			s.checkGroupName(name)
+			if s.inStackRegion(options.Key("awslogs-region"), &region) {
+				group = s.logGroup(options, c.Get("name").Str(), before)
 			}
 		}
-		if create := options.Key("awslogs-create-group"); create != nil && !s.o.ExistingLogGroups {
-			s.on.Dropped(serviceLogGroupCreate, create, "")
-		}
-		i := slices.IndexFunc(found, func(g *logGroup) bool { return tree.Equal(g.name, group) })
-		if i < 0 {
-			i = len(found)
-			found = append(found, &logGroup{s.groupID(found, group, c.Get("name").Str()), group})
-			if slices.ContainsFunc(old, func(n *tree.Node) bool { return tree.Equal(n, group) }) && !s.o.ExistingLogGroups {
-				s.on.Note(serviceLogGroupExists, group, "")
-			}
-		}
-		s.logs = append(s.logs, containerLogs{found[i], true})
-	}
-	for _, g := range found {
-		s.groups = append(s.groups, *g)
+		s.logs = append(s.logs, group)
 	}
 	if !any {
-		s.on.Note(serviceLogNone, s.definition, "")
+		s.taskFindings.Note(logNone, s.definition, "")
 	}
 }
 
-// groupsBefore are the log groups that a definition names.
+// checkGroupName refuses a name that CloudFormation would take literally.
+func (s *Service) checkGroupName(n *tree.Node) {
+	if name, ok := n.Text(); ok && n.Opaque() && s.d.Shape() != taskdef.Template {
+		s.taskFindings.Fail(placeholder, n, "CloudFormation does not fill in the name of the log group, %s", name)
+	}
+}
+
+// inStackRegion reports whether logs go to the region of the stack: the first one
+// that is named, which region holds from then on.
+func (s *Service) inStackRegion(n *tree.Node, region *string) bool {
+	name, ok := n.Text()
+	if !ok || n.Opaque() {
+		return true
+	}
+	if *region == "" {
+		*region = name
+		s.taskFindings.Rewritten(logRegion, n, cfn.Ref("AWS::Region"), "the log group is in the region of the stack, not always in %s", name)
+	}
+	if name != *region {
+		s.taskFindings.Note(logRegionOther, n, "")
+		return false
+	}
+	return true
+}
+
+// logGroup returns the log group of a container, which it adds if it is new.
+func (s *Service) logGroup(options *tree.Node, container string, before *tree.Node) *logGroup {
+	name := options.Key("awslogs-group")
+	if create := options.Key("awslogs-create-group"); create != nil && !s.o.ExistingLogGroups {
+		s.taskFindings.Dropped(logGroupCreate, create, "")
+	}
+	if i := slices.IndexFunc(s.groups, func(g *logGroup) bool { return tree.Equal(g.name, name) }); i >= 0 {
+		return s.groups[i]
+	}
+	if !s.o.ExistingLogGroups && slices.ContainsFunc(groupsBefore(before), func(n *tree.Node) bool { return tree.Equal(n, name) }) {
+		s.taskFindings.Note(logGroupExists, name, "")
+	}
+	g := &logGroup{s.groupID(name, container), name}
+	s.groups = append(s.groups, g)
+	return g
+}
+
+// groupsBefore returns the log groups that a definition names.
 func groupsBefore(definition *tree.Node) (groups []*tree.Node) {
 	for _, c := range definition.Get("containerDefinitions").Elements() {
 		if n := c.Get("logConfiguration").Get("options").Key("awslogs-group"); n != nil {
@@ -105,22 +113,23 @@ func groupsBefore(definition *tree.Node) (groups []*tree.Node) {
 	return groups
 }
 
-// groupID makes a logical ID of the name of a log group, so that it stays the
-// same when containers come and go: CloudFormation cannot move a group.
-func (s *Service) groupID(have []*logGroup, group *tree.Node, container string) string {
+// groupID derives a logical ID from the name of a log group, so that it stays the
+// same when containers are added or removed: CloudFormation cannot move a group.
+func (s *Service) groupID(group *tree.Node, container string) string {
 	name, ok := group.Text()
 	if !ok {
 		name = container
 	}
 	base := pascalCase(strings.TrimPrefix(name, "/ecs/"))
 	id := base
-	for i := 2; slices.ContainsFunc(have, func(g *logGroup) bool { return g.id == id }); i++ {
+	for i := 2; slices.ContainsFunc(s.groups, func(g *logGroup) bool { return g.id == id }); i++ {
 		id = fmt.Sprint(base, i)
 	}
 	return id
 }
 
-// pascalCase makes a logical ID of letters and digits: web-app becomes WebApp.
+// pascalCase returns s as a logical ID, of letters and digits: web-app becomes
+// WebApp.
 func pascalCase(s string) string {
 	var b strings.Builder
 	upper := true
@@ -135,8 +144,11 @@ func pascalCase(s string) string {
 		upper = false
 		b.WriteRune(r)
 	}
-	if b.Len() > 180 { // IDs have 255
+	if b.Len() > 180 { // with a prefix and a number, a logical ID has at most 255
 		return b.String()[:180]
 	}
 	return b.String()
 }
+
+// retention is how long log groups keep logs, in days.
+func (s *Service) retention() int { return cmp.Or(s.o.Retention, defaultRetention) }

@@ -1,7 +1,7 @@
 package service
 
 import (
-	"fmt"
+	"errors"
 	"regexp"
 	"slices"
 	"strconv"
@@ -10,13 +10,14 @@ import (
 	"sumoship/deploy/fargate"
 	"sumoship/deploy/finding"
 	"sumoship/deploy/iam"
+	"sumoship/deploy/subscription"
 	"sumoship/deploy/taskdef"
 )
 
-// ServiceOptions say what stands around a task on Fargate. What is left zero and
-// differs by account is a parameter without a default.
+// Options configure the resources around a task on Fargate. A zero value that
+// differs by account becomes a parameter without a default.
 type Options struct {
-	Conversion fargate.Options // of a definition that was made for EC2
+	Conversion fargate.Options // of a definition that was written for EC2
 
 	Name         string // of the service; "" is that of the existing one
 	Cluster      string // name or ARN; "" is that of the existing service, or "default"
@@ -26,7 +27,7 @@ type Options struct {
 
 	VPC            string   // ID
 	Subnets        []string // IDs
-	SecurityGroups []string // IDs of groups that the tasks have beside their own
+	SecurityGroups []string // IDs of groups that the tasks have besides their own
 	PublicIP       bool     // for public subnets, without a NAT gateway
 
 	Container         string      // behind the load balancer; "" is that of the existing service, or the first essential one with a port
@@ -45,31 +46,32 @@ type Options struct {
 	DatabasePort      int         // of the database
 	Forwarder         string      // ARN of the function that log groups are subscribed to
 	NoSubscription    bool        // do not subscribe log groups
+	PermitForwarder   bool        // let CloudWatch Logs invoke the forwarder, which its own stack does by default
 	Retention         int         // of log groups, in days; 0 is 30
-	ExistingLogGroups bool        // log groups are there already
-	NewRoles          bool        // do not keep the roles that the definition names
-	Roles             iam.Options // of the roles that the template makes
-	Ecspresso         bool        // the output is for ecspresso, and not a template
+	ExistingLogGroups bool        // the log groups exist
+	NewRoles          bool        // replace the roles that the definition names
+	Roles             iam.Options // of the roles that the template creates
+	Ecspresso         bool        // write for ecspresso, not a template
 }
 
 var (
-	clusterName   = regexp.MustCompile(`^([A-Za-z0-9_-]{1,255}|arn:aws[a-z-]*:ecs:[a-z0-9-]+:\d{12}:cluster/[A-Za-z0-9_-]{1,255})$`)
-	vpcID         = regexp.MustCompile(`^vpc-([0-9a-f]{8}|[0-9a-f]{17})$`)
-	subnetID      = regexp.MustCompile(`^subnet-([0-9a-f]{8}|[0-9a-f]{17})$`)
-	groupID       = regexp.MustCompile(`^sg-([0-9a-f]{8}|[0-9a-f]{17})$`)
-	listenerARN   = regexp.MustCompile(`^arn:aws[a-z-]*:elasticloadbalancing:[a-z0-9-]+:\d{12}:listener/app/[A-Za-z0-9-]{1,32}/[0-9a-f]{16}/[0-9a-f]{16}$`)
-	forwarderARN  = regexp.MustCompile(`^arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9$_-]{1,128})?$`)
-	zoneID        = regexp.MustCompile(`^Z[A-Z0-9]{1,31}$`)
-	dnsName       = regexp.MustCompile(`^(\*\.)?([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)+[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.?$`)
-	hostPattern   = regexp.MustCompile(`^[A-Za-z0-9.*?-]{1,128}$`)
-	pathPattern   = regexp.MustCompile("^[/*?][A-Za-z0-9_.$/~\"'@:+&*?-]{0,127}$")
-	healthPath    = regexp.MustCompile(`^/[!-~]*$`)
-	retentionDays = []int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
+	clusterName = regexp.MustCompile(`^([A-Za-z0-9_-]{1,255}|arn:aws[a-z-]*:ecs:[a-z0-9-]+:\d{12}:cluster/[A-Za-z0-9_-]{1,255})$`)
+	vpcID       = regexp.MustCompile(`^vpc-([0-9a-f]{8}|[0-9a-f]{17})$`)
+	subnetID    = regexp.MustCompile(`^subnet-([0-9a-f]{8}|[0-9a-f]{17})$`)
+	groupID     = regexp.MustCompile(`^sg-([0-9a-f]{8}|[0-9a-f]{17})$`)
+	listenerARN = regexp.MustCompile(`^arn:aws[a-z-]*:elasticloadbalancing:[a-z0-9-]+:\d{12}:listener/app/[A-Za-z0-9-]{1,32}/[0-9a-f]{16}/[0-9a-f]{16}$`)
+	zoneID      = regexp.MustCompile(`^Z[A-Z0-9]{1,31}$`)
+	dnsName     = regexp.MustCompile(`^(\*\.)?([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)+[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.?$`)
+	hostPattern = regexp.MustCompile(`^[A-Za-z0-9.*?-]{1,128}$`)
+	pathPattern = regexp.MustCompile("^[/*?][A-Za-z0-9_.$/~\"'@:+&*?-]{0,127}$")
+	healthPath  = regexp.MustCompile(`^/[!-~]*$`)
 )
 
 const defaultRetention = 30 // days
 
-// ruleValues is how many values the conditions of a listener rule have in all.
+// ruleValues is the number of values that all conditions of a listener rule can
+// have.
+//
 // Source: Elastic Load Balancing User Guide, "Quotas for your Application Load
 // Balancers".
 const ruleValues = 5
@@ -95,24 +97,24 @@ func (o *Options) validate() error {
 		{"RecordName", o.RecordName, dnsName, "a DNS name, such as shop.example.com"},
 		{"HostedZone", o.HostedZone, zoneID, "the ID of a hosted zone, such as Z0123456789ABCDEFGHIJ"},
 		{"DatabaseSG", o.DatabaseSG, groupID, wantGroup},
-		{"Forwarder", o.Forwarder, forwarderARN, "the ARN of a Lambda function, such as arn:aws:lambda:us-east-1:111122223333:function:sumoship-forwarder"},
 	}
-	for option, list := range map[string]struct {
+	for _, list := range []struct {
+		option  string
 		values  []string
 		pattern *regexp.Regexp
 		want    string
 	}{
-		"Subnets":        {o.Subnets, subnetID, "a subnet, such as subnet-0a1b2c3d4e5f60718"},
-		"SecurityGroups": {o.SecurityGroups, groupID, wantGroup},
-		"Paths":          {o.Paths, pathPattern, wantPath},
-		"Hosts":          {o.Hosts, hostPattern, "a host name, such as shop.example.com or *.example.com"},
+		{"Subnets", o.Subnets, subnetID, "a subnet, such as subnet-0a1b2c3d4e5f60718"},
+		{"SecurityGroups", o.SecurityGroups, groupID, wantGroup},
+		{"Paths", o.Paths, pathPattern, wantPath},
+		{"Hosts", o.Hosts, hostPattern, "a host name, such as shop.example.com or *.example.com"},
 	} {
 		for i, v := range list.values {
 			if slices.Contains(list.values[:i], v) {
-				return &finding.OptionError{Option: option, Value: v, Want: "each once"}
+				return &finding.OptionError{Option: list.option, Value: v, Want: "each value once"}
 			}
 			if !list.pattern.MatchString(v) {
-				return &finding.OptionError{Option: option, Value: v, Want: list.want}
+				return &finding.OptionError{Option: list.option, Value: v, Want: list.want}
 			}
 		}
 	}
@@ -132,8 +134,11 @@ func (o *Options) validate() error {
 			return &finding.OptionError{Option: c.option, Value: strconv.Itoa(c.value), Want: strconv.Itoa(c.min) + " to " + strconv.Itoa(c.max)}
 		}
 	}
-	if err := CheckRetention(o.Retention); err != nil {
-		return err
+	if d, err := subscription.ParseDestination(o.Forwarder); o.Forwarder != "" && (err != nil || !d.NeedsPermission()) {
+		return &finding.OptionError{Option: "Forwarder", Value: o.Forwarder, Want: "the ARN of a Lambda function, such as arn:aws:lambda:us-east-1:111122223333:function:sumoship-forwarder"}
+	}
+	if err, ok := errors.AsType[*subscription.RetentionError](subscription.CheckRetention(o.Retention)); ok {
+		return &finding.OptionError{Option: "Retention", Value: strconv.Itoa(err.Days), Want: err.Want}
 	}
 	return o.validateTogether()
 }
@@ -143,26 +148,26 @@ const (
 	wantPath  = "a path pattern, such as /shop/*"
 )
 
-// validateTogether looks for options that need others.
+// validateTogether checks options that need others.
 func (o *Options) validateTogether() error {
 	balanced := o.balanced()
 	switch {
 	case len(o.Paths)+len(o.Hosts) > ruleValues:
-		return &finding.OptionError{Option: "Paths", Value: strings.Join(append(slices.Clone(o.Paths), o.Hosts...), ","), Want: "at most 5 paths and hosts together, which is what a listener rule takes"}
+		return &finding.OptionError{Option: "Paths", Value: strings.Join(append(slices.Clone(o.Paths), o.Hosts...), ","), Want: "at most 5 paths and hosts together, the limit of a listener rule"}
 	case o.Listener != "" && !balanced:
-		return &finding.OptionError{Option: "Paths", Value: "", Want: wantPath + ", or a host, for the rule of the listener"}
+		return &finding.OptionError{Option: "Paths", Value: "", Want: wantPath + ", or a host, for the listener rule"}
 	case !balanced && o.RecordName != "":
-		return &finding.OptionError{Option: "RecordName", Value: o.RecordName, Want: "a load balancer for it: give a path or host too"}
+		return &finding.OptionError{Option: "RecordName", Value: o.RecordName, Want: "a path or host with it, because only a service behind a load balancer has one"}
 	case !balanced && o.Priority != 0:
-		return &finding.OptionError{Option: "Priority", Value: strconv.Itoa(o.Priority), Want: "a load balancer for it: give a path or host too"}
+		return &finding.OptionError{Option: "Priority", Value: strconv.Itoa(o.Priority), Want: "a path or host with it, because only a service behind a load balancer has one"}
 	case o.HostedZone != "" && o.RecordName == "":
-		return &finding.OptionError{Option: "RecordName", Value: "", Want: "the DNS name that the record in the hosted zone has"}
+		return &finding.OptionError{Option: "RecordName", Value: "", Want: "the DNS name of the record in the hosted zone"}
 	case o.DatabaseSG != "" && o.DatabasePort == 0:
 		return &finding.OptionError{Option: "DatabasePort", Value: "", Want: "the port of the database, such as 3306 or 5432"}
 	case o.DatabasePort != 0 && o.DatabaseSG == "":
-		return &finding.OptionError{Option: "DatabaseSG", Value: "", Want: wantGroup + ", which the database has"}
+		return &finding.OptionError{Option: "DatabaseSG", Value: "", Want: wantGroup + ", of the database"}
 	case o.OnDemand != 0 && !o.Spot:
-		return &finding.OptionError{Option: "OnDemand", Value: strconv.Itoa(o.OnDemand), Want: "Spot with it; without, all tasks are on demand"}
+		return &finding.OptionError{Option: "OnDemand", Value: strconv.Itoa(o.OnDemand), Want: "Spot with it, because without Spot all tasks are on demand"}
 	}
 	return nil
 }
@@ -174,19 +179,5 @@ func deref(i *int) int {
 	return *i
 }
 
-// balanced reports whether the service is to be behind a load balancer.
+// balanced reports whether the service is behind a load balancer.
 func (o *Options) balanced() bool { return len(o.Paths)+len(o.Hosts) > 0 }
-
-// CheckRetention reports a retention that CloudWatch Logs does not have.
-//
-// Errors: *OptionError.
-func CheckRetention(days int) error {
-	if days != 0 && !slices.Contains(retentionDays, days) {
-		var all []string
-		for _, n := range retentionDays {
-			all = append(all, fmt.Sprint(n))
-		}
-		return &finding.OptionError{Option: "Retention", Value: fmt.Sprint(days), Want: "a number of days that CloudWatch Logs has: " + strings.Join(all, ", ")}
-	}
-	return nil
-}

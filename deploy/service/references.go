@@ -1,7 +1,6 @@
 package service
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
@@ -12,26 +11,26 @@ import (
 	"sumoship/deploy/tree"
 )
 
-// references takes a definition out of the template that it came in: what it
-// refers to there is a parameter here, or comes along.
+// references moves a definition out of the template that it came in: what it
+// refers to there becomes a parameter of the new template, or, as a mapping or a
+// condition, moves with it.
 type references struct {
 	template string     // name of the input
-	from     *tree.Node // the template, nil for other inputs
-	on       *finding.Recorder
-	parts    map[string]map[string]*tree.Node // by section: what comes along
-	order    map[string][]string
-	said     map[string]bool
+	from     *tree.Node // the original template, nil for other inputs
+	findings *finding.Recorder
+	sections map[string][]tree.Member // of the new template
+	reported map[string]bool
 }
 
-func newReferences(d *taskdef.Document, on *finding.Recorder) *references {
-	r := &references{template: d.Name(), on: on, parts: map[string]map[string]*tree.Node{}, order: map[string][]string{}, said: map[string]bool{}}
+func newReferences(d *taskdef.Document, findings *finding.Recorder) *references {
+	r := &references{template: d.Name(), findings: findings, sections: map[string][]tree.Member{}, reported: map[string]bool{}}
 	if d.Shape() == taskdef.Template {
 		r.from = d.Root()
 	}
 	return r
 }
 
-// resolve edits a value, so that it refers to nothing that is not here.
+// resolve edits a value so that it refers only to what the new template has.
 func (r *references) resolve(n *tree.Node) {
 	if r.from == nil {
 		return
@@ -52,7 +51,7 @@ func (r *references) resolve(n *tree.Node) {
 			n.Replace(cfn.Ref(to))
 		}
 	case "Fn::GetAtt":
-		resource, attribute := cfn.Attribute(n)
+		resource, attribute := cfn.GetAttName(n)
 		if resource == "" {
 			r.unsupported(n, name)
 			return
@@ -66,7 +65,7 @@ func (r *references) resolve(n *tree.Node) {
 			r.unsupported(n, name)
 			return
 		}
-		r.bring(n, "Mappings", parts[0].Str())
+		r.move(n, "Mappings", parts[0].Str())
 		for _, v := range parts[1:] {
 			r.resolve(v)
 		}
@@ -76,11 +75,11 @@ func (r *references) resolve(n *tree.Node) {
 			r.unsupported(n, name)
 			return
 		}
-		r.bring(n, "Conditions", parts[0].Str())
+		r.move(n, "Conditions", parts[0].Str())
 		r.resolve(parts[1])
 		r.resolve(parts[2])
 	case "Condition":
-		r.bring(n, "Conditions", arg.Str())
+		r.move(n, "Conditions", arg.Str())
 	case "Fn::And", "Fn::Or", "Fn::Not", "Fn::Equals", "Fn::Join", "Fn::Split", "Fn::Select", "Fn::Base64", "Fn::ImportValue", "Fn::GetAZs", "Fn::Cidr":
 		r.resolve(arg)
 	default:
@@ -88,14 +87,15 @@ func (r *references) resolve(n *tree.Node) {
 	}
 }
 
-var serviceReferenceUnsupported = finding.Rule{ID: "service-reference-unsupported", Severity: finding.Error, Action: finding.Refuse, Source: guideIntrinsics,
-	Summary: "This cannot be taken out of the template that it came in.", Help: finding.Advice{"Put the value there."}}
+var referenceUnsupported = finding.Rule{ID: "service-reference-unsupported", Severity: finding.Error, Action: finding.Refuse, Source: guideIntrinsics,
+	Summary: "This cannot be moved out of the original template.", Help: finding.Advice{"Write the value instead."}}
 
 func (r *references) unsupported(n *tree.Node, name string) {
-	r.on.Fail(serviceReferenceUnsupported, n, "%s cannot be taken out of the template that it came in", name)
+	r.findings.Fail(referenceUnsupported, n, "%s cannot be moved out of the original template", name)
 }
 
-// ref returns what a name of the template is called here.
+// ref returns the name in the new template of what is called name in the
+// original one.
 func (r *references) ref(n *tree.Node, name string) string {
 	if strings.HasPrefix(name, "AWS::") {
 		return name
@@ -106,15 +106,16 @@ func (r *references) ref(n *tree.Node, name string) string {
 	return r.parameter(n, name, nil, "Ref of "+name)
 }
 
+// attribute returns the parameter for an attribute of a resource.
 func (r *references) attribute(n *tree.Node, resource, name string) string {
 	return r.parameter(n, pascalCase(resource+"."+name), nil, name+" of "+resource)
 }
 
-var serviceParameter = finding.Rule{ID: "service-parameter", Severity: finding.Info, Action: finding.Rewrite, Source: guideIntrinsics,
-	Summary: "This refers to another part of the template that the definition came in; here it is a parameter."}
+var parameterMade = finding.Rule{ID: "service-parameter", Severity: finding.Info, Action: finding.Rewrite, Source: guideIntrinsics,
+	Summary: "This refers to another part of the original template; here it is a parameter."}
 
-// parameter makes a parameter, once. A value that is nil is that of a parameter
-// for something that the template made.
+// parameter adds a parameter, once, and returns its name. v is nil for what the
+// original template created.
 func (r *references) parameter(n *tree.Node, name string, v *tree.Node, what string) string {
 	for reserved(name) {
 		name = "Definition" + name
@@ -123,79 +124,59 @@ func (r *references) parameter(n *tree.Node, name string, v *tree.Node, what str
 		v = cfn.Object(cfn.Prop("Type", tree.NewString("String")), cfn.Prop("Description", tree.NewString(what+" in the template "+r.template+".")))
 	}
 	r.add("Parameters", name, v)
-	if !r.said[what] {
-		r.said[what] = true
-		r.on.Report(serviceParameter, finding.Rewrite, n, "%s of the template that the definition came in is parameter %s here", what, name)
+	if !r.reported[what] {
+		r.reported[what] = true
+		r.findings.Report(parameterMade, finding.Rewrite, n, "%s of the original template is parameter %s here", what, name)
 	}
 	return name
 }
 
+// add adds a member to a section of the new template, unless it has it.
 func (r *references) add(section, name string, v *tree.Node) (added bool) {
-	if r.parts[section] == nil {
-		r.parts[section] = map[string]*tree.Node{}
-	}
-	if r.parts[section][name] != nil {
+	if slices.ContainsFunc(r.sections[section], func(m tree.Member) bool { return m.Name == name }) {
 		return false
 	}
-	r.parts[section][name] = v
-	r.order[section] = append(r.order[section], name)
+	r.sections[section] = append(r.sections[section], cfn.Prop(name, v))
 	return true
 }
 
-// bring takes a mapping or condition along, and what it refers to.
-func (r *references) bring(n *tree.Node, section, name string) {
+// move moves a mapping or a condition, with what it refers to.
+func (r *references) move(n *tree.Node, section, name string) {
 	v := r.from.Key(section).Key(name)
 	if v == nil {
-		r.on.Fail(serviceReferenceUnsupported, n, "the template has nothing called %q in its %s", name, section)
+		r.findings.Fail(referenceUnsupported, n, "the original template has no %q in its %s", name, section)
 		return
 	}
-	v = v.Clone()
-	holder := tree.NewArray(v) // a copy of its own
-	if r.add(section, name, holder.First()) && section == "Conditions" {
-		r.resolve(holder.First())
+	v = tree.NewArray(v.Clone()).First() // a document of its own, to be edited
+	if r.add(section, name, v) && section == "Conditions" {
+		r.resolve(v)
 	}
 }
 
-// section returns what came along.
-func (r *references) section(name string) (all []tree.Member) {
-	for _, key := range r.order[name] {
-		all = append(all, cfn.Prop(key, r.parts[name][key]))
-	}
-	return all
-}
-
-var variable = regexp.MustCompile(`\$\{([^!}][^}]*)\}`)
-
-// sub edits the names in a text for Fn::Sub.
+// sub edits the names in a Fn::Sub.
 func (r *references) sub(n, arg *tree.Node) {
-	format, local := arg, (*tree.Node)(nil)
-	if parts := arg.Items(); len(parts) == 2 {
-		format, local = parts[0], parts[1]
-		for _, v := range local.Members() {
-			r.resolve(v)
-		}
+	format, local := cfn.SubArgs(arg)
+	for _, v := range local.Members() {
+		r.resolve(v)
 	}
 	text, ok := format.Text()
 	if !ok {
 		r.unsupported(n, "Fn::Sub")
 		return
 	}
-	out := variable.ReplaceAllStringFunc(text, func(s string) string {
-		name := strings.TrimSpace(s[2 : len(s)-1])
-		switch resource, attribute, dotted := strings.Cut(name, "."); {
+	format.Replace(tree.NewString(cfn.MapSub(text, func(name string) string {
+		resource, attribute, dotted := strings.Cut(name, ".")
+		switch {
 		case local.Key(name) != nil:
-			return s
+			return name
 		case dotted:
-			return "${" + r.attribute(n, resource, attribute) + "}"
+			return r.attribute(n, resource, attribute)
 		}
-		return "${" + r.ref(n, name) + "}"
-	})
-	if out != text {
-		format.Replace(tree.NewString(out))
-	}
+		return r.ref(n, name)
+	})))
 }
 
-// reserved reports whether a name is one of the template's own.
+// reserved reports whether the new template itself can have a name.
 func reserved(name string) bool {
 	for _, prefix := range []string{"LogGroup", "Subscription", "SecurityGroup"} {
 		if strings.HasPrefix(name, prefix) {
@@ -205,10 +186,10 @@ func reserved(name string) bool {
 	return slices.Contains(ownNames, name)
 }
 
-// ownNames are the parameters and resources of the template.
+// ownNames are the parameters and resources that the new template itself can have.
 var ownNames = func() []string {
 	names := []string{
-		iam.ExecutionRoleID, iam.TaskRoleID, iam.TaskPolicyID, idTask, idService, idGroup, idTarget, idRule, idTaskIngress, idBalancerEgress, idDatabaseIngress, idRecord,
+		iam.ExecutionRoleID, iam.TaskRoleID, iam.TaskPolicyID, idTask, idService, idGroup, idTarget, idRule, idTaskIngress, idBalancerEgress, idDatabaseIngress, idRecord, idPermission, idPermission,
 	}
 	for _, v := range (&Service{}).settings() {
 		names = append(names, v.name)

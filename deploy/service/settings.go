@@ -6,22 +6,23 @@ import (
 	"strings"
 
 	"sumoship/deploy/cfn"
+	"sumoship/deploy/subscription"
 	"sumoship/deploy/tree"
 )
 
 // setting is a value that differs by account: a parameter of the template, whose
-// default is what the options say.
+// default the options give, or a variable of ecspresso.
 type setting struct {
 	name, group string
 	kind        string // type of the parameter
 	description string
-	pattern     string // of a String, as CloudFormation has it
+	pattern     string // a regular expression, of a String
 	min, max    int
 	allowed     []int
 	value       string // "" for none; of a list, with commas
 }
 
-// Groups of parameters.
+// Groups of parameters, by label.
 const (
 	ofService = "Service"
 	ofNetwork = "Network"
@@ -31,6 +32,8 @@ const (
 	ofLogs    = "Logs"
 	ofTask    = "Task definition"
 )
+
+var parameterGroups = []string{ofService, ofNetwork, ofBalance, ofDNS, ofData, ofLogs, ofTask}
 
 const (
 	typeVPC   = "AWS::EC2::VPC::Id"
@@ -49,43 +52,43 @@ func (s *Service) settings() []setting {
 	}
 	all := []setting{
 		{name: "Cluster", group: ofService, kind: "String", value: s.cluster(), pattern: clusterName.String(), description: "Name or ARN of the ECS cluster."},
-		{name: "DesiredCount", group: ofService, kind: "Number", value: strconv.Itoa(s.count()), max: 10000, description: "How many tasks run."},
+		{name: "DesiredCount", group: ofService, kind: "Number", value: strconv.Itoa(s.count()), max: 10000, description: "Number of tasks."},
 		{name: "Vpc", group: ofNetwork, kind: typeVPC, value: s.o.VPC, description: "VPC of the tasks."},
-		{name: "Subnets", group: ofNetwork, kind: typeNets, value: strings.Join(s.subnets(), ","), description: "Subnets of the tasks, in two availability zones or more. They need a way to ECR, CloudWatch Logs and the like: a NAT gateway, VPC endpoints, or public addresses."},
+		{name: "Subnets", group: ofNetwork, kind: typeNets, value: strings.Join(s.subnets(), ","), description: "Subnets of the tasks, in at least two availability zones. They must reach ECR, CloudWatch Logs and the like: through a NAT gateway, VPC endpoints, or with public addresses."},
 	}
 	for i := range s.securityGroups() {
 		all = append(all, s.extraGroup(i))
 	}
 	return append(all,
 		setting{name: "ListenerArn", group: ofBalance, kind: "String", value: s.o.Listener, pattern: listenerARN.String(), description: "ARN of the listener of the Application Load Balancer that gets the rule."},
-		setting{name: "ListenerRulePriority", group: ofBalance, kind: "Number", value: number(s.o.Priority), min: 1, max: 50000, description: "Priority of the rule, which no other rule of the listener has. Lower numbers come first."},
+		setting{name: "ListenerRulePriority", group: ofBalance, kind: "Number", value: number(s.o.Priority), min: 1, max: 50000, description: "Priority of the rule, unique on the listener. Lower numbers come first."},
 		setting{name: "LoadBalancerSecurityGroup", group: ofBalance, kind: typeGroup, value: s.o.LoadBalancerSG, description: "Security group of the load balancer."},
 		setting{name: "LoadBalancerDnsName", group: ofDNS, kind: "String", value: s.o.LoadBalancerDNS, pattern: dnsName.String(), description: "DNS name of the load balancer."},
 		setting{name: "LoadBalancerHostedZoneId", group: ofDNS, kind: "String", value: s.o.LoadBalancerZone, pattern: zoneID.String(), description: "Canonical hosted zone ID of the load balancer (CanonicalHostedZoneId of describe-load-balancers)."},
 		setting{name: "HostedZoneId", group: ofDNS, kind: typeZone, value: s.o.HostedZone, description: "Hosted zone of the record."},
 		setting{name: "RecordName", group: ofDNS, kind: "String", value: s.o.RecordName, pattern: dnsName.String(), description: "DNS name of the service."},
 		setting{name: "DatabaseSecurityGroup", group: ofData, kind: typeGroup, value: s.o.DatabaseSG, description: "Security group of the database, which lets the tasks in."},
-		setting{name: "ForwarderArn", group: ofLogs, kind: "String", value: s.o.Forwarder, pattern: forwarderARN.String(), description: "ARN of the sumoship forwarder, which ships the logs to Sumo Logic."},
-		setting{name: "LogRetentionDays", group: ofLogs, kind: "Number", value: strconv.Itoa(s.retention()), allowed: retentionDays, description: "How long CloudWatch Logs keeps the logs."},
+		setting{name: "ForwarderArn", group: ofLogs, kind: "String", value: s.o.Forwarder, pattern: subscription.FunctionPattern, description: "ARN of the sumoship forwarder, which ships the logs to Sumo Logic."},
+		setting{name: "LogRetentionDays", group: ofLogs, kind: "Number", value: strconv.Itoa(s.retention()), allowed: subscription.RetentionDays(), description: "How long CloudWatch Logs keeps the logs."},
 	)
 }
 
-// setting returns the setting of a name.
+// setting returns the setting called name.
 func (s *Service) setting(name string) setting {
 	for _, v := range s.settings() {
 		if v.name == name {
 			return v
 		}
 	}
-	panic("deploy: no setting " + name)
+	panic("service: no setting " + name)
 }
 
-// extraGroup is the setting of a security group beside that of the template.
+// extraGroup returns the setting of a security group besides that of the template.
 func (s *Service) extraGroup(i int) setting {
-	return setting{name: fmt.Sprintf("SecurityGroup%d", i+1), group: ofNetwork, kind: typeGroup, value: s.securityGroups()[i], description: "Security group that the tasks have beside their own."}
+	return setting{name: fmt.Sprintf("SecurityGroup%d", i+1), group: ofNetwork, kind: typeGroup, value: s.securityGroups()[i], description: "Security group that the tasks have besides their own."}
 }
 
-// parameter is a setting as a parameter of a template.
+// parameter returns the setting as a parameter of a template.
 func (v setting) parameter() *tree.Node {
 	var value, least, most *tree.Node
 	if i, err := strconv.ParseInt(v.value, 10, 64); err == nil && v.kind == "Number" {
@@ -96,9 +99,9 @@ func (v setting) parameter() *tree.Node {
 	if v.max > 0 {
 		least, most = tree.NewInt(int64(v.min)), tree.NewInt(int64(v.max))
 	}
-	var days []*tree.Node
+	var allowed []*tree.Node
 	for _, i := range v.allowed {
-		days = append(days, tree.NewInt(int64(i)))
+		allowed = append(allowed, tree.NewInt(int64(i)))
 	}
 	return cfn.Object(
 		cfn.Prop("Type", tree.NewString(v.kind)),
@@ -107,6 +110,6 @@ func (v setting) parameter() *tree.Node {
 		cfn.Prop("AllowedPattern", optional(v.pattern)),
 		cfn.Prop("MinValue", least),
 		cfn.Prop("MaxValue", most),
-		cfn.Prop("AllowedValues", cfn.Array(days...)),
+		cfn.Prop("AllowedValues", cfn.Array(allowed...)),
 	)
 }

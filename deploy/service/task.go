@@ -1,6 +1,7 @@
 package service
 
 import (
+	"slices"
 	"strings"
 
 	"sumoship/deploy/cfn"
@@ -10,56 +11,57 @@ import (
 	"sumoship/deploy/tree"
 )
 
-// What the conversion is given for roles and the region that the template has;
-// they never reach the output.
+// Placeholders that the conversion gets for what the template itself provides.
+// They never reach the output.
 const (
-	executionRoleHere = "${ExecutionRole.Arn}"
-	taskRoleHere      = "${TaskRole.Arn}"
-	regionHere        = "${AWS::Region}"
+	templateExecutionRole = "${ExecutionRole.Arn}"
+	templateTaskRole      = "${TaskRole.Arn}"
+	templateRegion        = "${AWS::Region}"
 )
 
-// ecspressoAlone says what the files of ecspresso leave out.
-const ecspressoAlone = "ecspresso deploys a task definition and a service, and nothing around them: write the roles with sumoship fargate iam, " +
-	"make and subscribe the log groups with sumoship fargate logs, and make the security groups, the target group and its rule, and the DNS record " +
-	"by the template of sumoship fargate service or in your own."
+// ecspressoNote says what the files of ecspresso leave out.
+const ecspressoNote = "ecspresso deploys a task definition and a service, and nothing around them: write the roles with sumoship fargate iam, " +
+	"create and subscribe the log groups with sumoship fargate logs, and create the security groups, the target group, its listener rule and the DNS record " +
+	"with the template of sumoship fargate service or your own."
 
-// taskRoles are the roles of a definition, by member, logical ID and what the
-// conversion is given for them.
-var taskRoles = []struct{ member, id, here string }{
-	{"executionRoleArn", iam.ExecutionRoleID, executionRoleHere},
-	{"taskRoleArn", iam.TaskRoleID, taskRoleHere},
+// taskRoles are the roles of a definition: the member that names them, the
+// logical ID in the template, and the placeholder for it.
+var taskRoles = []struct{ member, id, placeholder string }{
+	{"executionRoleArn", iam.ExecutionRoleID, templateExecutionRole},
+	{"taskRoleArn", iam.TaskRoleID, templateTaskRole},
 }
 
-// task makes the task definition of the template, the roles, and what both refer
-// to.
+// task builds the task definition of the template, the roles, and what both
+// refer to.
 func (s *Service) task() error {
 	if s.o.Ecspresso {
-		s.Notes = []string{ecspressoAlone}
+		s.Notes = []string{ecspressoNote}
 		return nil
 	}
 	n := taskdef.ForTemplate(s.definition)
-	s.refs = newReferences(s.d, s.on)
-	if err := s.makeRoles(n); err != nil {
+	s.refs = newReferences(s.d, s.taskFindings)
+	s.chooseRoles(n)
+	if err := s.buildRoles(n); err != nil {
 		return err
 	}
-	s.own(n, func(options *tree.Node) { options.SetKey("awslogs-region", cfn.Ref("AWS::Region")) })
+	s.editLogOptions(n, func(options *tree.Node) { options.SetKey("awslogs-region", cfn.Ref("AWS::Region")) })
 	s.refs.resolve(n)
 	for _, r := range s.roles {
 		for name, v := range r.Value.Key("Properties").Members() {
-			if name != "Roles" { // of the template's own
+			if name != "Roles" { // the roles of this template
 				s.refs.resolve(v)
 			}
 		}
 	}
-	for i := range s.groups {
-		name := tree.NewArray(s.groups[i].name)
+	for _, g := range s.groups {
+		name := tree.NewArray(g.name)
 		s.refs.resolve(name)
-		s.groups[i].name = name.First()
+		g.name = name.First()
 	}
 	// What follows refers to resources of this template.
 	for i, c := range n.Get("containerDefinitions").Items() {
 		options := c.Get("logConfiguration").Get("options")
-		if group := s.logs[i].group; group != nil && !s.o.ExistingLogGroups {
+		if group := s.logs[i]; group != nil && !s.o.ExistingLogGroups {
 			options.SetKey("awslogs-group", cfn.Ref("LogGroup"+group.id))
 		}
 	}
@@ -72,11 +74,11 @@ func (s *Service) task() error {
 	return nil
 }
 
-// own makes a definition that of the stack: its logs go to the log groups of the
-// stack, in its region.
-func (s *Service) own(n *tree.Node, edit func(options *tree.Node)) {
+// editLogOptions edits the log options of each container whose log group belongs
+// to the template, which creates the group in place of the container.
+func (s *Service) editLogOptions(n *tree.Node, edit func(options *tree.Node)) {
 	for i, c := range n.Get("containerDefinitions").Items() {
-		if s.logs[i].group == nil {
+		if s.logs[i] == nil {
 			continue
 		}
 		options := c.Get("logConfiguration").Get("options")
@@ -87,33 +89,35 @@ func (s *Service) own(n *tree.Node, edit func(options *tree.Node)) {
 	}
 }
 
-var serviceRoleNew = finding.Rule{ID: "service-role-new", Severity: finding.Info, Action: finding.Set, Source: guideRole,
-	Summary: "The template makes this role, with the rights that the definition needs."}
+var roleNew = finding.Rule{ID: "service-role-new", Severity: finding.Info, Action: finding.Set, Source: guideRole,
+	Summary: "The template creates this role with the permissions that the definition needs."}
 
-var serviceRoleKept = finding.Rule{ID: "service-role-kept", Severity: finding.Info, Action: finding.Keep, Source: guideRole,
-	Summary: "The definition names this role, and the template keeps it.", Help: finding.Advice{"Let the template make one with --new-roles."}}
+var roleKept = finding.Rule{ID: "service-role-kept", Severity: finding.Info, Action: finding.Keep, Source: guideRole,
+	Summary: "The definition names this role, and the template keeps it.", Help: finding.Advice{"Let the template create one with --new-roles."}}
 
-// makeRoles makes the roles that the definition does not name.
-func (s *Service) makeRoles(n *tree.Node) error {
+// chooseRoles chooses the roles that the template creates: those that the
+// definition does not name, or that the options replace. It removes them from n.
+func (s *Service) chooseRoles(n *tree.Node) {
 	s.newRole = map[string]bool{}
 	for _, r := range taskRoles {
 		role := s.definition.Get(r.member)
-		name := role.Identity()
-		switch {
-		case name == "" || name == r.here:
-			s.newRole[r.id] = true
-		case s.o.NewRoles:
-			s.newRole[r.id] = true
-			s.on.Report(serviceRoleNew, finding.Set, role, "")
-		default:
-			s.on.Note(serviceRoleKept, role, "")
-			if r.id == iam.TaskRoleID && len(s.o.Roles.Allow) > 0 {
-				return &finding.OptionError{Option: "TaskAllow", Value: s.o.Roles.Allow[0].String(), Want: "a task role of the template, and the definition names one: NewRoles makes it"}
-			}
+		named := role.Identity() != "" && role.Identity() != r.placeholder
+		if named && !s.o.NewRoles {
+			s.taskFindings.Note(roleKept, role, "")
+			continue
 		}
-		if s.newRole[r.id] {
-			n.DeleteField(r.member)
+		if named {
+			s.taskFindings.Report(roleNew, finding.Set, role, "")
 		}
+		s.newRole[r.id] = true
+		n.DeleteField(r.member)
+	}
+}
+
+// buildRoles builds the roles that the template creates for the definition n.
+func (s *Service) buildRoles(n *tree.Node) error {
+	if allow := s.o.Roles.Allow; len(allow) > 0 && !s.newRole[iam.TaskRoleID] {
+		return &finding.OptionError{Option: "TaskAllow", Value: allow[0].String(), Want: "NewRoles with it, because the definition names a task role"}
 	}
 	o := s.o.Roles
 	if s.taken.exec && s.newRole[iam.TaskRoleID] {
@@ -121,11 +125,11 @@ func (s *Service) makeRoles(n *tree.Node) error {
 		if err != nil {
 			return err
 		}
-		o.Allow = append(o.Allow[:len(o.Allow):len(o.Allow)], exec)
+		o.Allow = append(slices.Clip(o.Allow), exec)
 	}
-	here := n.Clone()
-	s.own(here, func(options *tree.Node) { options.DeleteKey("awslogs-region") }) // that of the stack is taken
-	roles, err := iam.New(s.d.With(here), o)
+	definition := n.Clone()
+	s.editLogOptions(definition, func(options *tree.Node) { options.DeleteKey("awslogs-region") }) // the Region of the stack
+	roles, err := iam.New(s.d.With(definition), o)
 	if err != nil {
 		return err
 	}
@@ -134,14 +138,18 @@ func (s *Service) makeRoles(n *tree.Node) error {
 			s.roles = append(s.roles, r)
 		}
 	}
-	if s.newRole[iam.ExecutionRoleID] || s.newRole[iam.TaskRoleID] {
+	if len(s.newRole) > 0 {
 		s.Notes = roles.Notes
 	}
 	return nil
 }
 
-// placeholders reports those that something else than CloudFormation fills in.
-func (s *Service) placeholders() {
+var placeholder = finding.Rule{ID: "service-placeholder", Severity: finding.Error, Action: finding.Refuse, Source: guideIntrinsics,
+	Summary: "CloudFormation does not fill in this placeholder.", Help: finding.Advice{"Write the value instead, or use --as ecspresso."}}
+
+// checkPlaceholders refuses placeholders that something other than CloudFormation
+// fills in.
+func (s *Service) checkPlaceholders() {
 	if s.o.Ecspresso || s.d.Shape() == taskdef.Template {
 		return
 	}
@@ -150,9 +158,9 @@ func (s *Service) placeholders() {
 		value, ok := n.Text()
 		switch {
 		case !ok && n.Opaque():
-			return // an intrinsic function: it is refused elsewhere, or was meant
-		case ok && n.Opaque() && value != executionRoleHere && value != taskRoleHere && value != regionHere && !strings.Contains(value, "{{resolve:"):
-			s.on.Fail(servicePlaceholder, n, "")
+			return // an intrinsic function: reported elsewhere, or intended
+		case ok && n.Opaque() && !cloudFormationFills(value):
+			s.taskFindings.Fail(placeholder, n, "")
 		}
 		for name, v := range n.Members() {
 			if !taskdef.FreeText(name) {
@@ -164,4 +172,10 @@ func (s *Service) placeholders() {
 		}
 	}
 	walk(s.definition)
+}
+
+// cloudFormationFills reports whether CloudFormation, or the template, replaces
+// what is in a string.
+func cloudFormationFills(value string) bool {
+	return slices.Contains([]string{templateExecutionRole, templateTaskRole, templateRegion}, value) || strings.Contains(value, "{{resolve:")
 }

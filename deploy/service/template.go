@@ -21,10 +21,12 @@ const (
 	idBalancerEgress  = "LoadBalancerEgressToTasks"
 	idDatabaseIngress = "DatabaseIngressFromTasks"
 	idRecord          = "Record"
+	idPermission      = "LogsMayInvokeForwarder"
 )
 
-// CloudFormation returns the service as a template that stands by itself, in JSON
-// or YAML. It is the same for the same input, and for every partition of AWS.
+// CloudFormation returns the service as a self-contained template, in JSON or
+// YAML. The same input gives the same template, which works in every partition of
+// AWS. Do not call it on a service that is refused.
 //
 // Source: AWS CloudFormation Template Reference.
 func (s *Service) CloudFormation(json bool) []byte {
@@ -33,13 +35,13 @@ func (s *Service) CloudFormation(json bool) []byte {
 	t.resources = append(t.resources, s.roles...)
 	t.add(idTask, cfn.Resource(taskdef.ResourceType, members(s.taskDefinition)...))
 	t.network()
-	t.balance()
-	t.serve()
+	t.loadBalancer()
+	t.ecsService()
 	t.record()
-	return cfn.Write(t.node(), json)
+	return cfn.Marshal(t.node(), json)
 }
 
-// members are those of an object.
+// members returns the members of an object.
 func members(n *tree.Node) (all []tree.Member) {
 	for name, v := range n.Members() {
 		all = append(all, cfn.Prop(name, v))
@@ -47,16 +49,16 @@ func members(n *tree.Node) (all []tree.Member) {
 	return all
 }
 
-// template is a template in the making.
+// template collects the parts of a template.
 type template struct {
 	service   *Service
 	used      []string // names of settings
 	resources []tree.Member
 	outputs   []tree.Member
-	first     []string // resources that have to be there before tasks start
+	first     []string // logical IDs of resources that tasks must wait for
 }
 
-// value makes a setting a parameter.
+// value returns a reference to the parameter of a setting.
 func (t *template) value(v setting) *tree.Node {
 	if !slices.Contains(t.used, v.name) {
 		t.used = append(t.used, v.name)
@@ -74,20 +76,20 @@ func (t *template) output(name, description string, v *tree.Node) {
 	t.outputs = append(t.outputs, cfn.Prop(name, cfn.Object(cfn.Prop("Description", tree.NewString(description)), cfn.Prop("Value", v))))
 }
 
-// logs makes the log groups, and subscribes them to the forwarder. Tasks start
-// when that is done, so that no line is missed. A group outlives the stack, for
-// its logs are wanted most when something went wrong; but a stack that fails when
-// it is made leaves none in the way of the next try.
+// logs adds the log groups and subscribes them to the forwarder. Tasks wait for
+// that, so that no line is missed. A group outlives the stack, because its logs
+// matter most after a failure; but a stack that cannot be created leaves none
+// behind to block the next try.
 func (t *template) logs() {
 	s := t.service
+	var first *tree.Node // CloudWatch Logs calls the function before it accepts a filter
+	if len(s.groups) > 0 && s.o.PermitForwarder && !s.o.NoSubscription {
+		t.permission()
+		first = tree.NewString(idPermission)
+	}
 	for _, g := range s.groups {
-		name, arn := g.name, (*tree.Node)(nil)
-		if s.o.ExistingLogGroups {
-			arn = cfn.Object(cfn.Prop("Fn::Sub", tree.NewArray(tree.NewString("arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${Group}:*"), cfn.Object(cfn.Prop("Group", name)))))
-			if literal, ok := name.Text(); ok {
-				arn = cfn.Sub("arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:" + literal + ":*")
-			}
-		} else {
+		name := g.name
+		if !s.o.ExistingLogGroups {
 			id := "LogGroup" + g.id
 			t.add(id, cfn.Object(
 				cfn.Prop("Type", tree.NewString("AWS::Logs::LogGroup")),
@@ -99,22 +101,15 @@ func (t *template) logs() {
 				)),
 			))
 			t.output(id+"Name", "Log group.", cfn.Ref(id))
-			name, arn = cfn.Ref(id), cfn.GetAtt(id, "Arn") // which ends in :*
+			name = cfn.Ref(id)
 		}
 		if s.o.NoSubscription {
 			continue
 		}
-		permission, filter := "SubscriptionPermission"+g.id, "Subscription"+g.id
-		t.add(permission, cfn.Resource("AWS::Lambda::Permission",
-			cfn.Prop("Action", tree.NewString("lambda:InvokeFunction")),
-			cfn.Prop("FunctionName", t.setting("ForwarderArn")),
-			cfn.Prop("Principal", tree.NewString("logs.amazonaws.com")),
-			cfn.Prop("SourceAccount", cfn.Ref("AWS::AccountId")),
-			cfn.Prop("SourceArn", arn),
-		))
+		filter := "Subscription" + g.id
 		t.add(filter, cfn.Object(
 			cfn.Prop("Type", tree.NewString("AWS::Logs::SubscriptionFilter")),
-			cfn.Prop("DependsOn", tree.NewString(permission)),
+			cfn.Prop("DependsOn", first),
 			cfn.Prop("Properties", cfn.Object(
 				cfn.Prop("LogGroupName", name),
 				cfn.Prop("FilterName", tree.NewString(subscription.DefaultName)),
@@ -126,8 +121,21 @@ func (t *template) logs() {
 	}
 }
 
-// network makes the security group of the tasks. Its way out is that of every
-// new group, open.
+// permission adds the statement of [subscription.Destination.Permission], for all
+// log groups of the account. It is added on request only, because the stack of the
+// forwarder has it: one for each service would fill the policy of the function.
+func (t *template) permission() {
+	t.add(idPermission, cfn.Resource("AWS::Lambda::Permission",
+		cfn.Prop("Action", tree.NewString("lambda:InvokeFunction")),
+		cfn.Prop("FunctionName", t.setting("ForwarderArn")),
+		cfn.Prop("Principal", cfn.Sub("logs.${AWS::URLSuffix}")),
+		cfn.Prop("SourceAccount", cfn.Ref("AWS::AccountId")),
+		cfn.Prop("SourceArn", cfn.Sub("arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:*")),
+	))
+}
+
+// network adds the security group of the tasks. As in every new group, all egress
+// is allowed.
 func (t *template) network() {
 	s := t.service
 	t.add(idGroup, cfn.Resource("AWS::EC2::SecurityGroup",
@@ -135,82 +143,65 @@ func (t *template) network() {
 		cfn.Prop("VpcId", t.setting("Vpc")),
 	))
 	if s.o.DatabaseSG != "" {
-		t.rule(idDatabaseIngress, "Ingress", s.tasks(), t.setting("DatabaseSecurityGroup"), cfn.GetAtt(idGroup, "GroupId"), int64(s.o.DatabasePort))
+		t.ingress(idDatabaseIngress, s.tasks(), t.setting("DatabaseSecurityGroup"), cfn.GetAtt(idGroup, "GroupId"), int64(s.o.DatabasePort))
 	}
 	t.output("TaskSecurityGroupId", "Security group of the tasks.", cfn.GetAtt(idGroup, "GroupId"))
 }
 
-// tasks describes the tasks, in the 255 characters that a security group has for
-// it.
+// tasks describes the tasks, within the 255 characters of a description in a
+// security group.
 func (s *Service) tasks() string {
 	const room = 200
 	return "Tasks of service " + s.o.Name[:min(len(s.o.Name), room)]
 }
 
-// rule is a rule of a security group, for one TCP port, from or to another. It is
-// a resource of its own, so that groups of others stay whole, and two can name
-// each other.
-func (t *template) rule(id, direction, description string, group, other *tree.Node, port int64) {
-	peer := map[string]string{"Ingress": "SourceSecurityGroupId", "Egress": "DestinationSecurityGroupId"}[direction]
-	t.add(id, cfn.Resource("AWS::EC2::SecurityGroup"+direction,
+// ingress lets another security group reach one TCP port of a group. A rule is a
+// resource of its own, so that two groups can refer to each other, and groups of
+// other stacks stay as they are.
+func (t *template) ingress(id, description string, group, from *tree.Node, port int64) {
+	t.securityGroupRule(id, "AWS::EC2::SecurityGroupIngress", description, group, port, cfn.Prop("SourceSecurityGroupId", from))
+}
+
+// egress lets a security group reach one TCP port of another.
+func (t *template) egress(id, description string, group, to *tree.Node, port int64) {
+	t.securityGroupRule(id, "AWS::EC2::SecurityGroupEgress", description, group, port, cfn.Prop("DestinationSecurityGroupId", to))
+}
+
+func (t *template) securityGroupRule(id, kind, description string, group *tree.Node, port int64, peer tree.Member) {
+	t.add(id, cfn.Resource(kind,
 		cfn.Prop("GroupId", group),
 		cfn.Prop("Description", tree.NewString(description)),
 		cfn.Prop("IpProtocol", tree.NewString("tcp")),
 		cfn.Prop("FromPort", tree.NewInt(port)),
 		cfn.Prop("ToPort", tree.NewInt(port)),
-		cfn.Prop(peer, other),
+		peer,
 	))
 	t.first = append(t.first, id)
 }
 
-// balance makes the way from the load balancer to the tasks.
-func (t *template) balance() {
+// loadBalancer adds what sends requests from the load balancer to the tasks: rules
+// of both security groups, the target group and the listener rule.
+func (t *template) loadBalancer() {
 	s := t.service
 	if !s.o.balanced() {
 		return
 	}
 	balancer, own := t.setting("LoadBalancerSecurityGroup"), cfn.GetAtt(idGroup, "GroupId")
-	t.rule(idBalancerEgress, "Egress", s.tasks(), balancer, own, s.target.port)
-	t.rule(idTaskIngress, "Ingress", "Load balancer", own, balancer, s.target.port)
-
-	version, matcher := (*tree.Node)(nil), cfn.Object(cfn.Prop("HttpCode", tree.NewString("200-399")))
-	switch s.target.protocol {
-	case "http2":
-		version = tree.NewString("HTTP2")
-	case "grpc":
-		version, matcher = tree.NewString("GRPC"), cfn.Object(cfn.Prop("GrpcCode", tree.NewString(s.grpcCodes())))
-	}
-	t.add(idTarget, cfn.Resource("AWS::ElasticLoadBalancingV2::TargetGroup",
-		cfn.Prop("TargetType", tree.NewString("ip")),
-		cfn.Prop("VpcId", t.setting("Vpc")),
-		cfn.Prop("Protocol", tree.NewString("HTTP")),
-		cfn.Prop("ProtocolVersion", version),
-		cfn.Prop("Port", tree.NewInt(s.target.port)),
-		cfn.Prop("HealthCheckPath", tree.NewString(s.healthCheckPath())),
-		cfn.Prop("HealthCheckPort", tree.NewString("traffic-port")),
-		cfn.Prop("Matcher", matcher),
-	))
-	var conditions []*tree.Node
-	for _, c := range []struct {
-		field, config string
-		values        []string
-	}{{"path-pattern", "PathPatternConfig", s.o.Paths}, {"host-header", "HostHeaderConfig", s.o.Hosts}} {
-		if len(c.values) > 0 {
-			conditions = append(conditions, cfn.Object(cfn.Prop("Field", tree.NewString(c.field)), cfn.Prop(c.config, cfn.Object(cfn.Prop("Values", cfn.Strings(c.values...))))))
-		}
-	}
+	t.egress(idBalancerEgress, s.tasks(), balancer, own, s.target.port)
+	t.ingress(idTaskIngress, "Load balancer", own, balancer, s.target.port)
+	t.add(idTarget, cfn.Resource("AWS::ElasticLoadBalancingV2::TargetGroup", s.targetGroup(t.setting("Vpc"))...))
 	t.add(idRule, cfn.Resource("AWS::ElasticLoadBalancingV2::ListenerRule",
 		cfn.Prop("ListenerArn", t.setting("ListenerArn")),
 		cfn.Prop("Priority", t.setting("ListenerRulePriority")),
-		cfn.Prop("Conditions", cfn.Array(conditions...)),
+		cfn.Prop("Conditions", s.o.listenerConditions()),
 		cfn.Prop("Actions", cfn.Array(cfn.Object(cfn.Prop("Type", tree.NewString("forward")), cfn.Prop("TargetGroupArn", cfn.Ref(idTarget))))),
 	))
-	t.first = append(t.first, idRule) // ECS takes no target group that no load balancer has
+	t.first = append(t.first, idRule) // ECS refuses a target group that no load balancer uses
 	t.output("TargetGroupArn", "Target group of the tasks.", cfn.Ref(idTarget))
 }
 
-// serve makes the service.
-func (t *template) serve() {
+// ecsService adds the ECS service.
+func (t *template) ecsService() {
 	s := t.service
 	var target *tree.Node
 	if s.o.balanced() {
@@ -234,7 +225,7 @@ func (t *template) serve() {
 	t.output("TaskDefinitionArn", "The task definition.", cfn.Ref(idTask))
 }
 
-// record makes the DNS record.
+// record adds the DNS record.
 func (t *template) record() {
 	if t.service.o.RecordName == "" {
 		return
@@ -252,7 +243,7 @@ func (t *template) record() {
 	t.output("DnsName", "DNS name of the service.", cfn.Ref(idRecord))
 }
 
-// node puts the template together.
+// node assembles the template.
 func (t *template) node() *tree.Node {
 	var parameters []tree.Member
 	groups := map[string][]*tree.Node{}
@@ -262,27 +253,28 @@ func (t *template) node() *tree.Node {
 			groups[v.group] = append(groups[v.group], tree.NewString(v.name))
 		}
 	}
-	refs := t.service.refs
-	for _, p := range refs.section("Parameters") {
+	moved := t.service.refs.sections
+	for _, p := range moved["Parameters"] {
 		parameters = append(parameters, p)
 		groups[ofTask] = append(groups[ofTask], tree.NewString(p.Name))
 	}
-	var shown []*tree.Node
-	for _, name := range []string{ofService, ofNetwork, ofBalance, ofDNS, ofData, ofLogs, ofTask} {
+	var labelled []*tree.Node
+	for _, name := range parameterGroups {
 		if len(groups[name]) > 0 {
-			shown = append(shown, cfn.Object(cfn.Prop("Label", cfn.Object(cfn.Prop("default", tree.NewString(name)))), cfn.Prop("Parameters", cfn.Array(groups[name]...))))
+			label := cfn.Object(cfn.Prop("default", tree.NewString(name)))
+			labelled = append(labelled, cfn.Object(cfn.Prop("Label", label), cfn.Prop("Parameters", cfn.Array(groups[name]...))))
 		}
 	}
 	section := func(name string) *tree.Node {
-		if all := refs.section(name); len(all) > 0 {
-			return cfn.Object(all...)
+		if len(moved[name]) == 0 {
+			return nil
 		}
-		return nil
+		return cfn.Object(moved[name]...)
 	}
 	return cfn.Object(
 		cfn.Prop("AWSTemplateFormatVersion", tree.NewString("2010-09-09")),
 		cfn.Prop("Description", tree.NewString("Service "+t.service.o.Name+" on AWS Fargate, its logs shipped by sumoship.")),
-		cfn.Prop("Metadata", cfn.Object(cfn.Prop("AWS::CloudFormation::Interface", cfn.Object(cfn.Prop("ParameterGroups", cfn.Array(shown...)))))),
+		cfn.Prop("Metadata", cfn.Object(cfn.Prop("AWS::CloudFormation::Interface", cfn.Object(cfn.Prop("ParameterGroups", cfn.Array(labelled...)))))),
 		cfn.Prop("Parameters", cfn.Object(parameters...)),
 		cfn.Prop("Mappings", section("Mappings")),
 		cfn.Prop("Conditions", section("Conditions")),

@@ -29,11 +29,10 @@ type policyDocument struct {
 	FilterPattern  string
 }
 
-// AccountPolicy is the rule as the policy of an account. Its criteria leave out
-// the groups that our delivery writes to, without which it would make a loop.
-// The error says what such a policy cannot express.
-func (r *Rule) AccountPolicy() (AccountPolicy, error) {
-	if len(r.Include) > 0 || len(r.Exclude) > 0 || len(r.Tags) > 0 {
+// accountPolicy returns the rule as the policy of an account. Its criteria leave
+// out the groups that our delivery writes to, which would make a loop.
+func (r *Rule) accountPolicy() (AccountPolicy, error) {
+	if len(r.Names) > 0 || len(r.Include) > 0 || len(r.Exclude) > 0 || len(r.Tags) > 0 {
 		return AccountPolicy{}, errors.New("the policy of an account takes all its log groups but those it names: it cannot choose by patterns or tags")
 	}
 	want := r.filter()
@@ -41,7 +40,7 @@ func (r *Rule) AccountPolicy() (AccountPolicy, error) {
 	if err != nil {
 		return AccountPolicy{}, err
 	}
-	own := slices.Concat(r.Own, r.Destination.LogGroups())
+	own := slices.Concat(r.Own, r.Destination.logGroups())
 	slices.Sort(own)
 	own = slices.Compact(own)
 	p := AccountPolicy{Name: want.Name, Document: string(document)}
@@ -84,13 +83,13 @@ func (p AccountPolicy) equal(o AccountPolicy) bool {
 	return ok1 && ok2 && slices.Equal(x, y)
 }
 
-// DeliversTo tells whether the policy delivers to a destination.
+// DeliversTo reports whether the policy delivers to a destination.
 func (p AccountPolicy) DeliversTo(d Destination) bool {
 	var doc policyDocument
-	return json.Unmarshal([]byte(p.Document), &doc) == nil && same(doc.DestinationArn, d.ARN)
+	return json.Unmarshal([]byte(p.Document), &doc) == nil && d.is(doc.DestinationArn)
 }
 
-// Covers tells whether the policy delivers a log group to a destination. Criteria
+// Covers reports whether the policy delivers a log group to a destination. Criteria
 // of a form that is not known are taken to leave no group out.
 func (p AccountPolicy) Covers(d Destination, group string) bool {
 	except, _ := p.except()
@@ -106,10 +105,12 @@ type AccountStep struct {
 }
 
 // PlanAccount compares the rule with the subscription policies that the account
-// has. A policy that has not our name and destination is left alone, and then
-// there is no room for ours.
+// has. A policy without our name and destination is left alone, and leaves no
+// room for ours.
+//
+// Errors: what the policy of an account cannot express.
 func (r *Rule) PlanAccount(have []AccountPolicy) (AccountStep, error) {
-	want, err := r.AccountPolicy()
+	want, err := r.accountPolicy()
 	if err != nil {
 		return AccountStep{}, err
 	}

@@ -2,7 +2,6 @@ package subscription
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -20,7 +19,7 @@ type Destination struct {
 
 type kind struct {
 	service, prefix string // of the ARN, and of its resource
-	name            pattern
+	named           func(string) bool
 	example         string
 }
 
@@ -28,65 +27,75 @@ type kind struct {
 //
 // Source: Amazon CloudWatch Logs API Reference, PutSubscriptionFilter.
 var kinds = []kind{
-	{"lambda", "function:", `^[A-Za-z0-9_-]{1,140}(:[A-Za-z0-9$_-]{1,128})?$`, "arn:aws:lambda:REGION:ACCOUNT:function:NAME"},
-	{"kinesis", "stream/", `^[A-Za-z0-9_.-]{1,128}$`, "arn:aws:kinesis:REGION:ACCOUNT:stream/NAME"},
-	{"firehose", "deliverystream/", `^[A-Za-z0-9_.-]{1,64}$`, "arn:aws:firehose:REGION:ACCOUNT:deliverystream/NAME"},
-	{"logs", "destination:", `^[^:*]{1,512}$`, "arn:aws:logs:REGION:ACCOUNT:destination:NAME"},
+	{"lambda", "function:", isFunction, "arn:aws:lambda:REGION:ACCOUNT:function:NAME"},
+	{"kinesis", "stream/", func(s string) bool { return spelt(s, 128, "_.-") }, "arn:aws:kinesis:REGION:ACCOUNT:stream/NAME"},
+	{"firehose", "deliverystream/", func(s string) bool { return spelt(s, 64, "_.-") }, "arn:aws:firehose:REGION:ACCOUNT:deliverystream/NAME"},
+	{"logs", "destination:", isName, "arn:aws:logs:REGION:ACCOUNT:destination:NAME"},
 }
 
-// pattern is a regular expression that is compiled where it is needed: all the
-// functions link this package, and only one of them uses it.
-type pattern string
+// FunctionPattern is the form of a function's ARN, with its version or alias or
+// without, as a regular expression for the parameter of a template.
+const FunctionPattern = `^arn:aws(-[a-z]+)*:lambda:[a-z]{2,}(-[a-z]+)+-[0-9]+:[0-9]{12}:function:[A-Za-z0-9_-]{1,140}(:[A-Za-z0-9$_-]{1,128})?$`
 
-func (p pattern) MatchString(s string) bool { return regexp.MustCompile(string(p)).MatchString(s) }
+// isFunction reports whether text is the name of a function, with its version or
+// alias or without.
+func isFunction(text string) bool {
+	name, qualifier, qualified := strings.Cut(text, ":")
+	return spelt(name, 140, "_-") && (!qualified || spelt(qualifier, 128, "$_-"))
+}
 
-const (
-	partition pattern = `^aws(-[a-z]+)*$`
-	region    pattern = `^[a-z]{2,}(-[a-z]+)+-[0-9]+$`
-	account   pattern = `^[0-9]{12}$`
-	role      pattern = `^arn:aws(-[a-z]+)*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,576}$`
-)
+// arn is the parts of an ARN. The SDK has the like, and is not known here.
+type arn struct{ partition, service, region, account, resource string }
+
+func parseARN(text string) (a arn, ok bool) {
+	part := strings.SplitN(text, ":", 6)
+	if len(part) != 6 || part[0] != "arn" || !isPartition(part[1]) {
+		return arn{}, false
+	}
+	return arn{part[1], part[2], part[3], part[4], part[5]}, true
+}
 
 // ParseDestination reads the ARN of a Lambda function (with or without a
 // version or alias), a Kinesis data stream, a Firehose stream or a logical
 // destination.
-func ParseDestination(arn string) (Destination, error) {
-	part := strings.SplitN(arn, ":", 6)
-	if len(part) != 6 || part[0] != "arn" || !partition.MatchString(part[1]) {
-		return Destination{}, fmt.Errorf("%q is not an ARN (for a function: %s)", arn, kinds[0].example)
+func ParseDestination(text string) (Destination, error) {
+	a, ok := parseARN(text)
+	if !ok {
+		return Destination{}, fmt.Errorf("%q is not an ARN (for a function: %s)", text, kinds[0].example)
 	}
-	d := Destination{ARN: arn, Partition: part[1], Service: part[2], Region: part[3], Account: part[4]}
-	i := slices.IndexFunc(kinds, func(k kind) bool { return k.service == d.Service })
+	i := slices.IndexFunc(kinds, func(k kind) bool { return k.service == a.service })
 	if i < 0 {
-		return Destination{}, fmt.Errorf("%q is no destination of CloudWatch Logs, which are functions (lambda), streams (kinesis, firehose) and logical destinations (logs)", arn)
+		return Destination{}, fmt.Errorf("%q is not a destination of CloudWatch Logs: want a function (lambda), a stream (kinesis, firehose) or a logical destination (logs)", text)
 	}
 	kind := kinds[i]
-	name, ok := strings.CutPrefix(part[5], kind.prefix)
-	if !ok || !kind.name.MatchString(name) || !region.MatchString(d.Region) || !account.MatchString(d.Account) {
-		return Destination{}, fmt.Errorf("%q is not of the form %s", arn, kind.example)
+	name, ok := strings.CutPrefix(a.resource, kind.prefix)
+	if !ok || !kind.named(name) || !isRegion(a.region) || !isAccount(a.account) {
+		return Destination{}, fmt.Errorf("%q is not of the form %s", text, kind.example)
 	}
-	d.Name = name
-	if d.Service == "lambda" {
+	d := Destination{ARN: text, Partition: a.partition, Service: a.service, Region: a.region, Account: a.account, Name: name}
+	if a.service == "lambda" {
 		d.Name, d.Qualifier, _ = strings.Cut(name, ":")
 	}
 	return d, nil
 }
 
 // ParseRole checks the ARN of an IAM role.
-func ParseRole(arn string) (string, error) {
-	if !role.MatchString(arn) {
-		return "", fmt.Errorf("%q is not the ARN of a role (arn:aws:iam::ACCOUNT:role/NAME)", arn)
+func ParseRole(text string) (string, error) {
+	a, _ := parseARN(text)
+	path, ok := strings.CutPrefix(a.resource, "role/")
+	if !ok || a.service != "iam" || a.region != "" || !isAccount(a.account) || !spelt(path, 576, "_+=,.@/-") {
+		return "", fmt.Errorf("%q is not the ARN of a role (arn:aws:iam::ACCOUNT:role/NAME)", text)
 	}
-	return arn, nil
+	return text, nil
 }
 
-// NeedsRole tells whether CloudWatch Logs assumes a role to deliver there.
+// NeedsRole reports whether CloudWatch Logs assumes a role to deliver there.
 func (d Destination) NeedsRole() bool { return d.Service == "kinesis" || d.Service == "firehose" }
 
-// LogGroups are the log groups that delivery there writes to, unless it is told
-// to write elsewhere: those of a function, and of the errors of a Firehose
-// stream. Subscribing them would make a loop.
-func (d Destination) LogGroups() []string {
+// logGroups returns the log groups that delivery there writes to by default: that
+// of a function, or that of a Firehose stream's errors. Subscribing them would
+// make a loop.
+func (d Destination) logGroups() []string {
 	switch d.Service {
 	case "lambda":
 		return []string{"/aws/lambda/" + d.Name}
@@ -96,21 +105,20 @@ func (d Destination) LogGroups() []string {
 	return nil
 }
 
-// Is tells whether an ARN is that of the destination, whatever version or alias
-// of a function the two name: it would get each log event twice.
-func (d Destination) Is(arn string) bool { return same(arn, d.ARN) }
+// is reports whether an ARN names the destination, whatever version or alias of
+// a function the two name: a second filter for it would deliver each log event
+// twice.
+func (d Destination) is(arn string) bool { return unqualified(arn) == unqualified(d.ARN) }
 
-// Unqualified is the ARN, of a function without its version or alias.
+// Unqualified returns the ARN, of a function without its version or alias.
 func (d Destination) Unqualified() string { return unqualified(d.ARN) }
 
-// same tells whether two ARNs are of the same destination, whatever version or
-// alias of a function they name: it would get each log event twice.
-func same(a, b string) bool { return a == b || unqualified(a) == unqualified(b) }
-
-// unqualified is the ARN of a function without its version or alias.
-func unqualified(arn string) string {
-	if strings.Count(arn, ":") == 7 && strings.Contains(arn, ":function:") {
-		return arn[:strings.LastIndexByte(arn, ':')]
+func unqualified(text string) string {
+	a, _ := parseARN(text)
+	name, ok := strings.CutPrefix(a.resource, "function:")
+	_, qualifier, qualified := strings.Cut(name, ":")
+	if !ok || !qualified || a.service != "lambda" {
+		return text
 	}
-	return arn
+	return strings.TrimSuffix(text, ":"+qualifier)
 }

@@ -9,14 +9,18 @@ import (
 
 // Group is a log group.
 type Group struct {
-	Name    string
-	ARN     string            // without the :* at its end
-	Class   string            // STANDARD or "", INFREQUENT_ACCESS, DELIVERY, …
-	Tags    map[string]string // nil if not known
-	Filters []Filter          // its subscription filters
+	Name      string
+	ARN       string            // without the :* at its end
+	Region    string            // "" is that of the destination
+	Missing   bool              // it is still to be created
+	Class     string            // STANDARD or "", INFREQUENT_ACCESS, DELIVERY, …
+	Retention int               // days; 0 is for ever
+	Tags      map[string]string // nil if not known
+	Filters   []Filter          // its subscription filters
+	Policy    string            // of the account, by name, that delivers it to the destination; "" if none does
 }
 
-// standard tells whether the group is of the class Standard, the only one that
+// standard reports whether the group is of the class Standard, the only one that
 // can have subscriptions.
 //
 // Source: Amazon CloudWatch Logs User Guide, "Log classes".
@@ -35,29 +39,37 @@ type Filter struct {
 // Source: Amazon CloudWatch Logs User Guide, "Subscriptions".
 const MaxFilters = 2
 
-// Action is what to do with the filter of a log group.
+// Action is what to do with a log group.
 type Action string
 
 const (
+	Create Action = "create" // the log group
+	Retain Action = "retain" // its log events, for Step.Retention days
 	Put    Action = "put"    // make or change our filter
 	Delete Action = "delete" // remove our filter
 	Skip   Action = "skip"
 )
 
 // Reason says why. It is short and does not change, so that reports can count
-// by it.
+// by it and programs can act on it.
 type Reason string
 
 const (
+	Missing      Reason = "missing"                       // create, retain, or skip if the rule does not name it: the group does not exist yet
+	Longer       Reason = "kept longer"                   // retain: than now
+	Shorter      Reason = "kept shorter"                  // retain: than now, so older log events are deleted
 	New          Reason = "new"                           // put: the group has no filter of ours
 	Changed      Reason = "changed"                       // put: pattern, role or qualifier of ours differ
 	Unsubscribed Reason = "unsubscribed"                  // delete: as the rule asks
-	Already      Reason = "already subscribed"            // skip: ours is as it is to be
+	Already      Reason = "already subscribed"            // skip: ours is as it should be
+	Unasked      Reason = "no subscription asked for"     // skip: the rule has no destination
 	NotChosen    Reason = "not chosen"                    // skip, or delete with Prune: neither name nor tags
 	Excluded     Reason = "excluded"                      // skip, or delete: an exclude pattern matches
 	Own          Reason = "our own"                       // skip, or delete: our delivery writes to it
+	OtherRegion  Reason = "in another Region"             // skip: log groups deliver within their Region
 	Class        Reason = "not of the Standard class"     // skip: groups of this class have no subscriptions
 	Delivered    Reason = "delivered by another filter"   // skip: each log event would come twice
+	ByPolicy     Reason = "delivered by a policy"         // skip: of the account; each log event would come twice
 	Full         Reason = "two other filters"             // skip, a warning: there is no room
 	NameTaken    Reason = "our name, another destination" // skip, a warning: putting ours would overwrite it
 	AccountTaken Reason = "another policy"                // skip, a warning: the account has its one policy already
@@ -65,36 +77,55 @@ const (
 	Gone         Reason = "gone"                          // skip: the group was deleted meanwhile
 )
 
-// Warning tells whether somebody has to do something before the group can be
+// Warning reports whether somebody has to do something before the group can be
 // subscribed.
 func (r Reason) Warning() bool { return r == Full || r == NameTaken || r == AccountTaken }
 
-// Step is what to do for one log group.
+// Refusal reports whether a group that was asked for by its name cannot be
+// subscribed. Of one that a pattern happens to match nothing else is expected.
+func (r Reason) Refusal() bool { return r.Warning() || r == Own || r == Class || r == OtherRegion }
+
+// Step is one thing to do for a log group.
 type Step struct {
-	Group  string
-	Chosen bool // by the rule
-	Action Action
-	Reason Reason
-	Detail string // more on the reason, for people; often empty
-	Filter Filter // to put; to delete only its name counts
+	Group     string
+	Chosen    bool // by the rule
+	Action    Action
+	Reason    Reason
+	Detail    string // more on the reason, for people; often empty
+	Filter    Filter // to put; to delete only its name counts
+	Retention int    // to retain, days
 }
 
-// Plan gives one step for each group, in their order.
-func (r *Rule) Plan(groups []Group) []Step {
-	steps := make([]Step, len(groups))
-	for i, g := range groups {
-		steps[i] = r.Step(g)
+// Delivers reports whether our filter delivers the group after the step, so that
+// its destination has to permit that.
+func (s Step) Delivers() bool { return s.Action == Put || s.Reason == Already }
+
+// Steps returns all that is to do for a group, in order: to create it and to set
+// its retention, if it is one of Names, and last the [Rule.Step] of its filter.
+func (r *Rule) Steps(g Group) []Step {
+	var steps []Step
+	if r.manages(g.Name) {
+		if g.Missing {
+			steps = append(steps, Step{Group: g.Name, Chosen: r.Chooses(g), Action: Create, Reason: Missing})
+		}
+		if s, needed := r.retain(g); needed {
+			steps = append(steps, s)
+		}
 	}
-	return steps
+	return append(steps, r.Step(g))
 }
 
-// Step is what to do for a group. Its tags and filters are known as far as
-// NeedsTags and NeedsFilters ask for them.
+// Step returns what to do for the filter of a group. Its tags and filters are
+// known as far as NeedsTags and NeedsFilters ask for them.
 func (r *Rule) Step(g Group) Step {
 	v := r.verdict(g)
 	s := Step{Group: g.Name, Chosen: v == chosen, Action: Skip}
 	ours := slices.IndexFunc(g.Filters, r.ours)
 	switch v {
+	case unasked:
+		s.Reason = Unasked
+	case elsewhere:
+		s.Reason, s.Detail = OtherRegion, g.Region
 	case otherClass:
 		s.Reason, s.Detail = Class, g.Class
 	case own:
@@ -114,13 +145,13 @@ func (r *Rule) Step(g Group) Step {
 		if r.Unsubscribe {
 			r.unsubscribe(&s, g.Filters, ours)
 		} else {
-			r.subscribe(&s, g.Filters, ours)
+			r.subscribe(&s, g, ours)
 		}
 	}
 	return s
 }
 
-// remove makes the step one that removes our filter, if there is one.
+// remove turns the step into one that removes our filter, if there is one.
 func (s *Step) remove(filters []Filter, ours int) {
 	if ours >= 0 {
 		s.Action, s.Filter = Delete, filters[ours]
@@ -128,14 +159,22 @@ func (s *Step) remove(filters []Filter, ours int) {
 }
 
 // subscribe finds what a chosen group lacks.
-func (r *Rule) subscribe(s *Step, filters []Filter, ours int) {
-	want := r.filter()
+func (r *Rule) subscribe(s *Step, g Group, ours int) {
+	want, filters := r.filter(), g.Filters
 	if ours >= 0 {
 		if filters[ours] == want {
 			s.Reason = Already
 		} else {
 			s.Action, s.Reason, s.Detail, s.Filter = Put, Changed, difference(filters[ours], want), want
 		}
+		return
+	}
+	if g.Missing && !r.manages(g.Name) {
+		s.Reason = Missing
+		return
+	}
+	if g.Policy != "" {
+		s.Reason, s.Detail = ByPolicy, g.Policy
 		return
 	}
 	if other := r.other(filters); other != "" {
@@ -156,8 +195,7 @@ func (r *Rule) subscribe(s *Step, filters []Filter, ours int) {
 }
 
 // unsubscribe finds what a chosen group has too much. A step with the reason
-// Delivered, or with a detail, tells of a filter that still needs the
-// destination.
+// Delivered, or with a detail, names a filter that still needs the destination.
 func (r *Rule) unsubscribe(s *Step, filters []Filter, ours int) {
 	other := r.other(filters)
 	switch {
@@ -174,24 +212,23 @@ func (r *Rule) unsubscribe(s *Step, filters []Filter, ours int) {
 	}
 }
 
-// other is the name of a filter that is not ours and delivers where ours does,
-// or "".
+// other returns the name of a filter that is not ours and delivers where ours
+// does, or "".
 func (r *Rule) other(filters []Filter) string {
 	for _, f := range filters {
-		if same(f.Destination, r.Destination.ARN) && !r.ours(f) {
+		if r.Destination.is(f.Destination) && !r.ours(f) {
 			return f.Name
 		}
 	}
 	return ""
 }
 
-// ours tells whether a filter has our name and our destination.
+// ours reports whether a filter has our name and our destination.
 func (r *Rule) ours(f Filter) bool {
-	want := r.filter()
-	return f.Name == want.Name && same(f.Destination, want.Destination)
+	return f.Name == r.filter().Name && r.Destination.is(f.Destination)
 }
 
-// filter is what a chosen group is to have.
+// filter returns the filter that chosen groups should have.
 func (r *Rule) filter() Filter {
 	f := Filter{Name: cmp.Or(r.Name, DefaultName), Destination: r.Destination.ARN, Pattern: r.Pattern}
 	if r.Destination.NeedsRole() {

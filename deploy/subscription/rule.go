@@ -1,7 +1,7 @@
-// Package subscription plans which log groups of CloudWatch Logs are to be
-// subscribed to a destination, and what has to be done for that. It does
-// nothing itself and knows no SDK: groups with their filters go in, steps with
-// reasons come out.
+// Package subscription decides which log groups of CloudWatch Logs are subscribed
+// to a destination, and what is left to do for that: create a group, set its
+// retention, put or delete a filter, permit the delivery. It does nothing itself
+// and knows no SDK: groups with their filters go in, steps with reasons come out.
 //
 // A filter is ours if it has our name and our destination. No other filter is
 // ever changed or removed.
@@ -18,12 +18,17 @@ import (
 // DefaultName is the name of our filters.
 const DefaultName = "sumoship"
 
-// Rule says which log groups are to be subscribed, and how.
+// Rule says which log groups should be subscribed, and how.
 //
-// A group is chosen if one of Include matches its name or it has one of Tags;
-// without any of these all groups are. Of the chosen, those that one of Exclude
-// matches, those that are not of the class Standard, and Own are not.
+// A group is chosen if it is one of Names, one of Include matches its name, or it
+// has one of Tags; without any of these all groups are. Of the chosen, those that
+// one of Exclude matches, those that are not of the class Standard, and Own are
+// not.
 type Rule struct {
+	// Names are whole names of log groups. One that is missing is created, and
+	// all of them get the Retention.
+	Names []string
+
 	Include []*regexp.Regexp
 	Exclude []*regexp.Regexp
 	Tags    []Tag
@@ -33,10 +38,12 @@ type Rule struct {
 	// subscribed, for that would make a loop.
 	Own []string
 
-	Destination Destination
-	Name        string // of the filter; empty means DefaultName
-	Pattern     string // of the log events to deliver; empty means all
-	Role        string // that delivers to a stream; empty for a function
+	Retention int // of Names, in days; 0 leaves it as it is
+
+	Destination Destination // the zero one asks for no subscription
+	Name        string      // of the filter; empty means DefaultName
+	Pattern     string      // of the log events to deliver; empty means all
+	Role        string      // that delivers to a stream; empty for a function
 
 	// Prune removes our filters also from groups that are just not chosen. They
 	// stay otherwise: somebody else may have chosen these groups.
@@ -76,13 +83,11 @@ func ParseTag(tag string) (Tag, error) {
 	return t, nil
 }
 
-const groupName pattern = `^[.\-_/#A-Za-z0-9]{1,512}$`
-
 // ParseGroup checks the name of a log group.
 //
 // Source: Amazon CloudWatch Logs API Reference, CreateLogGroup.
 func ParseGroup(name string) (string, error) {
-	if !groupName.MatchString(name) {
+	if !spelt(name, 512, ".-_/#") {
 		return "", fmt.Errorf("%q is not the name of a log group (letters, digits and . - _ / #, at most 512)", name)
 	}
 	return name, nil
@@ -92,7 +97,7 @@ func ParseGroup(name string) (string, error) {
 //
 // Source: Amazon CloudWatch Logs API Reference, PutSubscriptionFilter.
 func ParseName(name string) (string, error) {
-	if name == "" || utf8.RuneCountInString(name) > 512 || strings.ContainsAny(name, ":*") {
+	if !isName(name) {
 		return "", fmt.Errorf("%q is not the name of a subscription filter (1 to 512 characters, none of them : or *)", name)
 	}
 	return name, nil
@@ -116,9 +121,9 @@ func ParseFilterPattern(pattern string) (string, error) {
 // sumoship. Two that shipped each other's would make a loop too.
 const OwnPrefix = "/sumoship/"
 
-// Owns tells whether a log group is one that our delivery writes to.
-func (r *Rule) Owns(group string) bool {
-	return strings.HasPrefix(group, OwnPrefix) || slices.Contains(r.Own, group) || slices.Contains(r.Destination.LogGroups(), group)
+// owns reports whether a log group is one that our delivery writes to.
+func (r *Rule) owns(group string) bool {
+	return strings.HasPrefix(group, OwnPrefix) || slices.Contains(r.Own, group) || slices.Contains(r.Destination.logGroups(), group)
 }
 
 // verdict is what a rule says of a group, before its filters are looked at.
@@ -126,49 +131,73 @@ type verdict int
 
 const (
 	chosen verdict = iota
+	unasked
 	unchosen
 	excluded
 	own
 	otherClass
+	elsewhere
 )
 
 func (r *Rule) verdict(g Group) verdict {
-	match := func(p *regexp.Regexp) bool { return p.MatchString(g.Name) }
 	switch {
-	case r.Owns(g.Name) && !r.Unsubscribe:
+	case r.Destination.ARN == "":
+		return unasked
+	case g.Region != "" && g.Region != r.Destination.Region:
+		return elsewhere
+	case r.owns(g.Name) && !r.Unsubscribe:
 		return own
 	case !g.standard():
 		return otherClass
-	case slices.ContainsFunc(r.Exclude, match):
+	case r.excludes(g.Name):
 		return excluded
-	case len(r.Include) == 0 && len(r.Tags) == 0,
-		slices.ContainsFunc(r.Include, match),
-		slices.ContainsFunc(r.Tags, func(t Tag) bool { v, ok := g.Tags[t.Key]; return ok && v == t.Value }):
+	case r.selects(g):
 		return chosen
 	}
 	return unchosen
 }
 
-// Chooses tells whether a group is to be subscribed, as far as its name, class
+// manages reports whether a group itself, and not only its filter, is the rule's
+// to create and to retain.
+func (r *Rule) manages(group string) bool {
+	return r.named(group) && !r.excludes(group) && !r.Unsubscribe
+}
+
+func (r *Rule) named(group string) bool { return slices.Contains(r.Names, group) }
+
+func (r *Rule) excludes(group string) bool { return matches(r.Exclude, group) }
+
+// selects reports whether a group is of those that the rule asks for, before any
+// is left out.
+func (r *Rule) selects(g Group) bool {
+	return len(r.Names)+len(r.Include)+len(r.Tags) == 0 || r.named(g.Name) || matches(r.Include, g.Name) ||
+		slices.ContainsFunc(r.Tags, func(t Tag) bool { v, ok := g.Tags[t.Key]; return ok && v == t.Value })
+}
+
+func matches(patterns []*regexp.Regexp, name string) bool {
+	return slices.ContainsFunc(patterns, func(p *regexp.Regexp) bool { return p.MatchString(name) })
+}
+
+// Chooses reports whether a group should be subscribed, as far as its name, class
 // and tags say.
 func (r *Rule) Chooses(g Group) bool { return r.verdict(g) == chosen }
 
-// NeedsTags tells whether the tags of a group, which are not known, matter for
+// NeedsTags reports whether the tags of a group, which are not known, matter for
 // its step.
 func (r *Rule) NeedsTags(g Group) bool {
 	return len(r.Tags) > 0 && g.Tags == nil && r.verdict(g) == unchosen
 }
 
-// NeedsFilters tells whether the filters of a group matter for its step. Its
+// NeedsFilters reports whether the filters of a group matter for its step. Its
 // tags are known, or do not matter.
 func (r *Rule) NeedsFilters(g Group) bool {
 	switch r.verdict(g) {
 	case chosen:
-		return true
+		return !g.Missing
 	case own, excluded:
-		return !r.Unsubscribe
+		return !g.Missing && !r.Unsubscribe
 	case unchosen:
-		return r.Prune && !r.Unsubscribe
+		return !g.Missing && r.Prune && !r.Unsubscribe
 	}
 	return false
 }

@@ -1,6 +1,10 @@
 package subscription_test
 
 import (
+	"errors"
+	"math/rand/v2"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,7 +35,7 @@ func TestParseDestination(t *testing.T) {
 		"":                                      "is not an ARN",
 		"sumoship-forwarder":                    "is not an ARN (for a function: arn:aws:lambda:REGION:ACCOUNT:function:NAME)",
 		"arn:aws:lambda:us-east-1:123456789012": "is not an ARN",
-		"arn:aws:sqs:us-east-1:123456789012:q":  "is no destination of CloudWatch Logs",
+		"arn:aws:sqs:us-east-1:123456789012:q":  "is not a destination of CloudWatch Logs",
 		"arn:aws:lambda:us-east-1:123456789012:layer:x":              "is not of the form arn:aws:lambda:REGION:ACCOUNT:function:NAME",
 		"arn:aws:lambda:us-east-1:1234:function:x":                   "is not of the form",
 		"arn:aws:lambda::123456789012:function:x":                    "is not of the form",
@@ -44,6 +48,45 @@ func TestParseDestination(t *testing.T) {
 		if _, err := subscription.ParseDestination(arn); err == nil || !strings.Contains(err.Error(), want) || arn != "" && !strings.Contains(err.Error(), arn) {
 			t.Errorf("%q: got %v, want %s", arn, err, want)
 		}
+	}
+}
+
+// The forms of ARNs, as regular expressions say them.
+func TestParseDestinationForms(t *testing.T) {
+	forms := []*regexp.Regexp{
+		regexp.MustCompile(subscription.FunctionPattern),
+		regexp.MustCompile(`^arn:aws(-[a-z]+)*:kinesis:[a-z]{2,}(-[a-z]+)+-[0-9]+:[0-9]{12}:stream/[A-Za-z0-9_.-]{1,128}$`),
+		regexp.MustCompile(`^arn:aws(-[a-z]+)*:firehose:[a-z]{2,}(-[a-z]+)+-[0-9]+:[0-9]{12}:deliverystream/[A-Za-z0-9_.-]{1,64}$`),
+		regexp.MustCompile(`^arn:aws(-[a-z]+)*:logs:[a-z]{2,}(-[a-z]+)+-[0-9]+:[0-9]{12}:destination:[^:*]{1,512}$`),
+		regexp.MustCompile(`^arn:aws(-[a-z]+)*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,576}$`),
+	}
+	w := world{rand.New(rand.NewPCG(1, 2))}
+	good := 0
+	for range 20_000 {
+		long := func() string { return strings.Repeat("x", pick(w, 1, 64, 65, 128, 129, 140, 141, 512, 513, 576, 577)) }
+		region, account := pick(w, "us-east-1", "us-gov-west-12", "eu-1", "u-s-1", "us-east-", "us--1", "US-east-1", "", "us-east1-1"), pick(w, "123456789012", "123456789012", "12345678901", "12345678901x")
+		kind := pick(w, "lambda", "lambda", "kinesis", "firehose", "logs", "iam")
+		if kind == "iam" {
+			region = ""
+		}
+		prefix := map[string]string{"lambda": "function:", "kinesis": "stream/", "firehose": "deliverystream/", "logs": "destination:", "iam": "role/"}[kind]
+		arn := strings.Join([]string{pick(w, "arn", "arn", "arn", "ARN"), pick(w, "aws", "aws", "aws-cn", "aws-us-gov", "aws-", "aws-US", "awsx", ""), kind, region, account,
+			pick(w, prefix, prefix, prefix, "function:", "stream/", "role/", "") +
+				pick(w, "f", "a_b-C9", "a.b", "a/b", "a:b", "f:$LATEST", "f:", "f:a:b", "", "é", "a*", "a+b", long(), "f:"+long())}, ":")
+		want := slices.ContainsFunc(forms, func(f *regexp.Regexp) bool { return f.MatchString(arn) })
+		_, err := subscription.ParseDestination(arn)
+		if kind == "iam" {
+			_, err = subscription.ParseRole(arn)
+		}
+		if (err == nil) != want {
+			t.Fatalf("%s: want %v, got %v", arn, want, err)
+		}
+		if want {
+			good++
+		}
+	}
+	if good < 100 {
+		t.Errorf("only %d ARNs were good", good)
 	}
 }
 
@@ -132,16 +175,35 @@ func TestPermitted(t *testing.T) {
 	}
 }
 
+// A statement with our ID that permits less is in the way of ours, unless another
+// statement permits what ours would.
+func TestPermissionClash(t *testing.T) {
+	d := destination(t, forwarder)
+	const narrow = `{"Sid":"sumoship-all-log-groups","Effect":"Allow","Principal":{"Service":"logs.amazonaws.com"},"Action":"lambda:InvokeFunction","Condition":{"ArnLike":{"AWS:SourceArn":"arn:aws:logs:us-east-1:123456789012:log-group:/ecs/shop:*"}}}`
+	const wide = `{"Sid":"theirs","Effect":"Allow","Principal":{"Service":"logs.amazonaws.com"},"Action":"lambda:InvokeFunction"}`
+	_, err := d.Permitted(`{"Statement":[` + narrow + `]}`)
+	clash, ok := errors.AsType[*subscription.ClashError](err)
+	if !ok {
+		t.Fatalf("got %v", err)
+	}
+	if diff := cmp.Diff(subscription.ClashError{Function: forwarder, StatementID: "sumoship-all-log-groups"}, *clash); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if permitted, err := d.Permitted(`{"Statement":[` + narrow + `,` + wide + `]}`); !permitted || err != nil {
+		t.Errorf("%v, %v", permitted, err)
+	}
+}
+
 func TestAccountPolicy(t *testing.T) {
 	rule := &subscription.Rule{Destination: destination(t, forwarder), Own: []string{"/z", "/aws/lambda/sumoship-forwarder", "/a"}, Pattern: `{ $.level = "error" }`}
 	want := subscription.AccountPolicy{Name: "sumoship",
 		Document: `{"DestinationArn":"` + forwarder + `","FilterPattern":"{ $.level = \"error\" }"}`,
 		Criteria: `LogGroupName NOT IN ["/a","/aws/lambda/sumoship-forwarder","/z"]`}
-	got, err := rule.AccountPolicy()
+	got, err := rule.PlanAccount(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(want, got); d != "" {
+	if d := cmp.Diff(want, got.Policy); d != "" {
 		t.Errorf("-want +got:\n%s", d)
 	}
 	same := want
@@ -181,8 +243,8 @@ func TestAccountPolicy(t *testing.T) {
 	}
 
 	stream := &subscription.Rule{Destination: destination(t, stream), Role: "arn:aws:iam::123456789012:role/r"}
-	if p, err := stream.AccountPolicy(); err != nil || p.Criteria != "" || !strings.Contains(p.Document, `"RoleArn":"arn:aws:iam::123456789012:role/r"`) {
-		t.Errorf("%+v %v", p, err)
+	if s, err := stream.PlanAccount(nil); err != nil || s.Policy.Criteria != "" || !strings.Contains(s.Policy.Document, `"RoleArn":"arn:aws:iam::123456789012:role/r"`) {
+		t.Errorf("%+v %v", s, err)
 	}
 	rule.Include = patterns(t, "x")
 	if _, err := rule.PlanAccount(nil); err == nil || !strings.Contains(err.Error(), "cannot choose by patterns or tags") {
@@ -192,7 +254,7 @@ func TestAccountPolicy(t *testing.T) {
 	for range 100 {
 		rule.Own = append(rule.Own, "/"+strings.Repeat("x", 400)+string(rune('a'+len(rule.Own)%26))+strings.Repeat("y", len(rule.Own)))
 	}
-	if _, err := rule.AccountPolicy(); err == nil || !strings.Contains(err.Error(), "takes at most 25600") {
+	if _, err := rule.PlanAccount(nil); err == nil || !strings.Contains(err.Error(), "takes at most 25600") {
 		t.Errorf("got %v", err)
 	}
 }

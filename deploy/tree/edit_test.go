@@ -58,7 +58,10 @@ func change(root *tree.Node) {
 		log.DeleteField("options")
 		log.SetField("options", tree.NewObject()).SetKey("awslogs-group", tree.NewString("/ecs/app"))
 		if c.Field("environment") != nil && i == 0 {
-			c.Field("environment").Append(tree.NewObject(tree.Member{Name: "name", Value: tree.NewString("DB")}, tree.Member{Name: "value", Value: tree.NewString("127.0.0.1:5432")}))
+			c.Field("environment").Append(tree.NewObject(
+				tree.Member{Name: "name", Value: tree.NewString("DB")},
+				tree.Member{Name: "value", Value: tree.NewString("127.0.0.1:5432")},
+			))
 		}
 		if c.Field("dockerLabels") == nil {
 			continue

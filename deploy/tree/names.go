@@ -75,6 +75,9 @@ func (names *Names) same(key, name, parent string) bool {
 	if len(key) == len(name) {
 		return strings.EqualFold(key, name)
 	}
+	if key == "" || key[0] < 'A' || key[0] > 'Z' {
+		return false // not in PascalCase, and so not irregular
+	}
 	for i := range names.irregular() {
 		if s := &names.Irregular[i]; s.Camel == name && s.Pascal == key && s.in(parent) {
 			return true

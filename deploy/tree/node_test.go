@@ -118,33 +118,43 @@ func must(t *testing.T, parse func([]byte) (*tree.Node, error), src string) *tre
 // TestValues has the same values in both languages, and what their readers say.
 func TestValues(t *testing.T) {
 	says := func(n *tree.Node) string {
-		text, isText := n.Text()
-		i, isInt := n.Int()
-		b, isBool := n.Bool()
-		return fmt.Sprintf("%s %s text %q %v, int %d %v, bool %v %v, opaque %v", n.Kind(), n.Source(), text, isText, i, isInt, b, isBool, n.Opaque())
+		all := fmt.Sprintf("%s %s", n.Kind(), n.Source())
+		if text, ok := n.Text(); ok {
+			all += fmt.Sprintf(", text %q", text)
+		}
+		if i, ok := n.Int(); ok {
+			all += fmt.Sprintf(", int %d", i)
+		}
+		if b, ok := n.Bool(); ok {
+			all += fmt.Sprintf(", bool %v", b)
+		}
+		if n.Opaque() {
+			all += ", opaque"
+		}
+		return all
 	}
 	for _, c := range []struct{ json, yaml, want string }{
-		{`"256"`, `'256'`, `a string "256" text "256" true, int 256 true, bool false false, opaque false`},
-		{`256`, `256`, `a number 256 text "" false, int 256 true, bool false false, opaque false`},
-		{`1e3`, `1e3`, `a number 1e3 text "" false, int 1000 true, bool false false, opaque false`},
-		{`1.5`, `1.5`, `a number 1.5 text "" false, int 0 false, bool false false, opaque false`},
-		{`1e99`, `1e99`, `a number 1e99 text "" false, int 0 false, bool false false, opaque false`},
-		{`99999999999999999999`, `99999999999999999999`, `a number 99999999999999999999 text "" false, int 0 false, bool false false, opaque false`},
-		{`31`, `0x1F`, `a number 31 text "" false, int 31 true, bool false false, opaque false`},
-		{`"012345678910"`, `012345678910`, `a string "012345678910" text "012345678910" true, int 12345678910 true, bool false false, opaque false`},
-		{`"010"`, `010`, `a string "010" text "010" true, int 10 true, bool false false, opaque false`},
-		{`"2010-09-09"`, `2010-09-09`, `a string "2010-09-09" text "2010-09-09" true, int 0 false, bool false false, opaque false`},
-		{`true`, `True`, `a boolean true text "" false, int 0 false, bool true true, opaque false`},
-		{`"False"`, `"False"`, `a string "False" text "False" true, int 0 false, bool false true, opaque false`},
-		{`null`, `~`, `null null text "" false, int 0 false, bool false false, opaque false`},
-		{`"${x}"`, `${x}`, `a string "${x}" text "${x}" true, int 0 false, bool false false, opaque true`},
-		{`"{{ x }}"`, `'{{ x }}'`, `a string "{{ x }}" text "{{ x }}" true, int 0 false, bool false false, opaque true`},
-		{`"${x"`, `'${x'`, `a string "${x" text "${x" true, int 0 false, bool false false, opaque false`},
-		{`{"Ref":"Cpu"}`, `!Ref Cpu`, `an object {"Ref":"Cpu"} text "" false, int 0 false, bool false false, opaque true`},
-		{`{"Fn::GetAtt":["Role","Arn"]}`, `!GetAtt Role.Arn`, `an object {"Fn::GetAtt":["Role","Arn"]} text "" false, int 0 false, bool false false, opaque true`},
-		{`{"Fn::If":["C",{"a":1},{"Ref":"AWS::NoValue"}]}`, "!If [C, {a: 1}, !Ref 'AWS::NoValue']", `an object {"Fn::If":["C",{"a":1},{"Ref":"AWS::NoValue"}]} text "" false, int 0 false, bool false false, opaque true`},
-		{`[1,"a"]`, "- 1\n- a", `a list [1,"a"] text "" false, int 0 false, bool false false, opaque false`},
-		{`"a b\nc\n"`, ">\n  a\n  b\n\n  c\n", `a string "a b\nc\n" text "a b\nc\n" true, int 0 false, bool false false, opaque false`},
+		{`"256"`, `'256'`, `a string "256", text "256", int 256`},
+		{`256`, `256`, `a number 256, int 256`},
+		{`1e3`, `1e3`, `a number 1e3, int 1000`},
+		{`1.5`, `1.5`, `a number 1.5`},
+		{`1e99`, `1e99`, `a number 1e99`},
+		{`99999999999999999999`, `99999999999999999999`, `a number 99999999999999999999`},
+		{`31`, `0x1F`, `a number 31, int 31`},
+		{`"012345678910"`, `012345678910`, `a string "012345678910", text "012345678910", int 12345678910`},
+		{`"010"`, `010`, `a string "010", text "010", int 10`},
+		{`"2010-09-09"`, `2010-09-09`, `a string "2010-09-09", text "2010-09-09"`},
+		{`true`, `True`, `a boolean true, bool true`},
+		{`"False"`, `"False"`, `a string "False", text "False", bool false`},
+		{`null`, `~`, `null null`},
+		{`"${x}"`, `${x}`, `a string "${x}", text "${x}", opaque`},
+		{`"{{ x }}"`, `'{{ x }}'`, `a string "{{ x }}", text "{{ x }}", opaque`},
+		{`"${x"`, `'${x'`, `a string "${x", text "${x"`},
+		{`{"Ref":"Cpu"}`, `!Ref Cpu`, `an object {"Ref":"Cpu"}, opaque`},
+		{`{"Fn::GetAtt":["Role","Arn"]}`, `!GetAtt Role.Arn`, `an object {"Fn::GetAtt":["Role","Arn"]}, opaque`},
+		{`{"Fn::If":["C",{"a":1},{"Ref":"AWS::NoValue"}]}`, "!If [C, {a: 1}, !Ref 'AWS::NoValue']", `an object {"Fn::If":["C",{"a":1},{"Ref":"AWS::NoValue"}]}, opaque`},
+		{`[1,"a"]`, "- 1\n- a", `a list [1,"a"]`},
+		{`"a b\nc\n"`, ">\n  a\n  b\n\n  c\n", `a string "a b\nc\n", text "a b\nc\n"`},
 	} {
 		if got := says(must(t, parseJSON, c.json)); got != c.want {
 			t.Errorf("JSON %s\n is %s\nwant %s", c.json, got, c.want)
@@ -167,8 +177,14 @@ func TestAbsent(t *testing.T) {
 	for range n.Elements() {
 		t.Error("an element")
 	}
-	if n.Kind() != tree.Absent || n.Len() != 0 || n.Pointer() != "" || n.Pos() != (tree.Pos{}) || n.Name() != "" || n.Parent() != nil || n.Source() != "" || n.Opaque() || n.Bytes() != nil || n.Clone() != nil || n.Replace(tree.NewInt(1)) != nil {
-		t.Error("something in nothing")
+	if n.Kind() != tree.Absent || n.Len() != 0 || n.Pointer() != "" || n.Pos() != (tree.Pos{}) || n.Name() != "" || n.Opaque() || n.Huge() {
+		t.Error("a nil node has a kind, a length, a place or a name")
+	}
+	if n.Parent() != nil || n.Root() != nil || n.First() != nil || n.Get("x") != nil || n.Clone() != nil || n.Replace(tree.NewInt(1)) != nil {
+		t.Error("a nil node leads to another")
+	}
+	if n.Source() != "" || n.Bytes() != nil || n.JSON() != nil || n.Str() != "" || n.Identity() != "" || n.Items() != nil || n.Strs() != nil {
+		t.Error("a nil node has a value")
 	}
 }
 
@@ -203,14 +219,21 @@ func TestCase(t *testing.T) {
 	container := tree.NewObject(
 		tree.Member{Name: "logConfiguration", Value: tree.NewObject(
 			tree.Member{Name: "logDriver", Value: tree.NewString("awslogs")},
-			tree.Member{Name: "options", Value: tree.NewObject(tree.Member{Name: "mode", Value: tree.NewString("x")}, tree.Member{Name: "Tag", Value: tree.NewString("y")})},
+			tree.Member{Name: "options", Value: tree.NewObject(
+				tree.Member{Name: "mode", Value: tree.NewString("x")},
+				tree.Member{Name: "Tag", Value: tree.NewString("y")},
+			)},
 		)},
 	)
+	const (
+		camel  = `{"logConfiguration":{"logDriver":"awslogs","options":{"mode":"x","Tag":"y"}}}`
+		pascal = `{"LogConfiguration":{"LogDriver":"awslogs","Options":{"mode":"x","Tag":"y"}}}`
+	)
 	for src, want := range map[string]string{
-		`{"a":{"containers":[]}}`:                  `{"a":{"containers":[{"logConfiguration":{"logDriver":"awslogs","options":{"mode":"x","Tag":"y"}}}]}}`,
-		`{"A":{"containers":[]}}`:                  `{"A":{"containers":[{"logConfiguration":{"logDriver":"awslogs","options":{"mode":"x","Tag":"y"}}}]}}`,
-		`{"A":{"Containers":[]}}`:                  `{"A":{"Containers":[{"LogConfiguration":{"LogDriver":"awslogs","Options":{"mode":"x","Tag":"y"}}}]}}`,
-		`{"a":{"containers":[{"Name":"pascal"}]}}`: `{"a":{"containers":[{"Name":"pascal"},{"LogConfiguration":{"LogDriver":"awslogs","Options":{"mode":"x","Tag":"y"}}}]}}`,
+		`{"a":{"containers":[]}}`:                  `{"a":{"containers":[` + camel + `]}}`,
+		`{"A":{"containers":[]}}`:                  `{"A":{"containers":[` + camel + `]}}`,
+		`{"A":{"Containers":[]}}`:                  `{"A":{"Containers":[` + pascal + `]}}`,
+		`{"a":{"containers":[{"Name":"pascal"}]}}`: `{"a":{"containers":[{"Name":"pascal"},` + pascal + `]}}`,
 	} {
 		n := must(t, parseJSON, src)
 		for _, v := range n.Members() {
@@ -275,6 +298,7 @@ func TestYAMLEdits(t *testing.T) {
 		{"[a: 1, b: 2]\n", func(n *tree.Node) { first(n).SetKey("c", tree.NewInt(3)) }, "[{a: 1, c: 3}, b: 2]\n"},
 		{"[a: 1, b: 2]\n", func(n *tree.Node) { first(n).DeleteKey("a") }, "[{}, b: 2]\n"},
 		{"[a: 1, b: 2]\n", func(n *tree.Node) { first(n).SetKey("a", list) }, "[a: [x, \"y\"], b: 2]\n"},
+		{"[a: , b]\n", func(n *tree.Node) { n.Remove(n.Items()[1]) }, "[a: ]\n"},
 		{"a: !Ref B # why\n", func(n *tree.Node) { n.SetKey("a", tree.NewString("yes")) }, "a: \"yes\" # why\n"},
 	} {
 		n := must(t, parseYAML, c.src)

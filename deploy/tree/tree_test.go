@@ -85,7 +85,8 @@ var jsonSeeds = []string{
 	"", " ", "null", "{}", "[]", `{"a":1}`, "\ufeff{\"a\": [1, 2.50, -0, 1e5]}\n",
 	`{"a": "x\u00e9\ud83d\ude00\n", "b": [true, false, null], "c": {}}`,
 	"{\r\n\t\"a\" : {\r\n\t\t\"b\": [ ]\r\n\t} ,\r\n\t\"c\": 1\r\n}\r\n",
-	`{"a":1,"a":2}`, `{"a":1,}`, `[1,]`, `[1 2]`, `{"a" 1}`, `{a:1}`, "[\"a\nb\"]", `"\x"`, `"\u12"`, `01`, `1.`, `-`, `tru`, `{"a":`, `["`, `{"a":1}}`, "\"\xff\"", `"\ud800"`,
+	`{"a":1,"a":2}`, `{"a":1,}`, `[1,]`, `[1 2]`, `{"a" 1}`, `{a:1}`,
+	"[\"a\nb\"]", `"\x"`, `"\u12"`, `01`, `1.`, `-`, `tru`, `{"a":`, `["`, `{"a":1}}`, "\"\xff\"", `"\ud800"`,
 	"{\n  \"containerDefinitions\": [{\n    \"name\": \"a\"\n  }, {\n    \"name\": \"b\"\n  }]\n}\n",
 }
 
@@ -101,8 +102,12 @@ func mutate(t *testing.T, n *tree.Node, parse func([]byte) (*tree.Node, error)) 
 	r := rand.New(rand.NewPCG(uint64(len(n.Source())), 7))
 	values := []*tree.Node{
 		tree.NewString("x"), tree.NewString("yes"), tree.NewString("12:30"), tree.NewString("a: b #c"), tree.NewString("two\nlines\n"), tree.NewString(" \u0085\"'"),
-		tree.NewString(""), tree.NewInt(42), tree.NewBool(true), tree.NewNull(), tree.NewArray(), tree.NewObject(), tree.NewArray(tree.NewString("a"), tree.NewInt(1)),
-		tree.NewObject(tree.Member{Name: "k", Value: tree.NewArray(tree.NewObject(tree.Member{Name: "n", Value: tree.NewString("v")}, tree.Member{Name: "m", Value: tree.NewArray()}))}),
+		tree.NewString(""), tree.NewInt(42), tree.NewBool(true), tree.NewNull(), tree.NewArray(), tree.NewObject(),
+		tree.NewArray(tree.NewString("a"), tree.NewInt(1)),
+		tree.NewObject(tree.Member{Name: "k", Value: tree.NewArray(tree.NewObject(
+			tree.Member{Name: "n", Value: tree.NewString("v")},
+			tree.Member{Name: "m", Value: tree.NewArray()},
+		))}),
 	}
 	for range 4 {
 		root := n.Clone()
@@ -188,13 +193,20 @@ func FuzzParseYAML(f *testing.F) {
 
 var yamlSeeds = []string{
 	"a: 1\nb: two # comment\nc:\n  - x\n  - y: 1\n    z: 2\n# end\n",
-	"Resources:\n  TD:\n    Type: AWS::ECS::TaskDefinition\n    Properties:\n      Cpu: !Ref Cpu\n      Family: !Sub '${X}-a'\n      ContainerDefinitions:\n      - Name: a\n        Image: !If [C, a, \"b\"]\n        Command: [sh, -c, \"x: y\"]\n        PortMappings:\n        - {ContainerPort: 80, HostPort: 0}\n",
+	"Resources:\n  TD:\n    Type: AWS::ECS::TaskDefinition\n    Properties:\n      Cpu: !Ref Cpu\n" +
+		"      Family: !Sub '${X}-a'\n      ContainerDefinitions:\n      - Name: a\n        Image: !If [C, a, \"b\"]\n" +
+		"        Command: [sh, -c, \"x: y\"]\n        PortMappings:\n        - {ContainerPort: 80, HostPort: 0}\n",
 	"---\na: |\n  text\n   more\n\nb: >-\n  folded\n  text\n\n  x\nc: |+\n  keep\n\n\nd: 1\n...\n",
 	"a: &x {b: 1}\nc: *x\nd: [*x, &y [1], *y]\n",
 	"a: plain\n  over lines\n\n  and more\nb: 'it''s\n  two'\nc: \"a\\\n  b\"\n",
-	"- - a\n  - b\n-\n  c: 1\n- # comment\n  d: 2\n-\n",
-	"a:\nb:\n  -\n  - x\nc: ~\n? k\n: v\n", "{a: 1, \"b\":2, c: [x: 1, {}], d: }\n", "a: !!str 1\nb: !Foo [1]\nc: !!binary aGk=\nd: 2010-09-09\ne: 0x1F\nf: 010\ng: 08\nh: +1\ni: .inf\nj: 1_000\n",
-	"\ufeffa: 1\r\nb:\r\n  - x\r\n  - y # z\r\n", "a: [\n  1, # one\n  2,\n]\n", "a: &a\n  - b\n  - *a\n", "<<: &m {a: 1}\nb: {<<: *m}\n", "a: !Ref\n  b\nc: !GetAtt x.y\nd: !If\n  - C\n  - - x\n  - []\n",
-	"\ufeff0 :", "---", "\"0\"#0", "0: !0", "0: |\n  00", "0: 0\n 0\n1: >\n 0", "{0: 0\"0 ,\"1\":[&0,0, 0],\"2\":{}}", "0\n\t", "---\n...\n", " \\0\"0",
-	"a: 1\n---\nb: 2\n", "a: 1\na: 2\n", "a: {b: {c: [1, 2, {d: e}]}}", "key: |2\n    x\n  y\n", "a: b: c", "\ta: 1", "a:\n  b: [", "%YAML 1.1\n---\na: 1\n", "a: 'x' # c\nb: \"y\"   # d\n",
+	"- - a\n  - b\n-\n  c: 1\n- # comment\n  d: 2\n-\n", "a:\nb:\n  -\n  - x\nc: ~\n? k\n: v\n",
+	"{a: 1, \"b\":2, c: [x: 1, {}], d: }\n",
+	"a: !!str 1\nb: !Foo [1]\nc: !!binary aGk=\nd: 2010-09-09\ne: 0x1F\nf: 010\ng: 08\nh: +1\ni: .inf\nj: 1_000\n",
+	"\ufeffa: 1\r\nb:\r\n  - x\r\n  - y # z\r\n", "a: [\n  1, # one\n  2,\n]\n", "a: &a\n  - b\n  - *a\n",
+	"<<: &m {a: 1}\nb: {<<: *m}\n",
+	"a: !Ref\n  b\nc: !GetAtt x.y\nd: !If\n  - C\n  - - x\n  - []\n",
+	"\ufeff0 :", "---", "\"0\"#0", "0: !0", "0: |\n  00", "0: 0\n 0\n1: >\n 0",
+	"{0: 0\"0 ,\"1\":[&0,0, 0],\"2\":{}}", "0\n\t", "---\n...\n", " \\0\"0", "a: 1\n---\nb: 2\n", "a: 1\na: 2\n",
+	"a: {b: {c: [1, 2, {d: e}]}}", "key: |2\n    x\n  y\n", "a: b: c", "\ta: 1", "a:\n  b: [",
+	"%YAML 1.1\n---\na: 1\n", "a: 'x' # c\nb: \"y\"   # d\n",
 }

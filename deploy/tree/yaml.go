@@ -174,7 +174,8 @@ func (p *yamlParser) node(v *yaml.Node, depth int) (*Node, error) {
 	if depth > maxDepth {
 		return nil, p.fail(start, "more than %d levels of nesting", maxDepth)
 	}
-	n := &Node{src: p.src, names: p.names, start: start, end: start, yaml: &yamlNode{body: p.body(v, start), flow: v.Style&yaml.FlowStyle != 0, anchor: v.Anchor != ""}}
+	n := &Node{src: p.src, names: p.names, start: start, end: start}
+	n.yaml = &yamlNode{body: p.body(v, start), flow: v.Style&yaml.FlowStyle != 0, anchor: v.Anchor != ""}
 	if n.yaml.anchor {
 		p.anchors[v] = nil // until it is read, nothing can repeat it
 	}
@@ -441,7 +442,7 @@ func (p *yamlParser) sequence(n *Node, v *yaml.Node, depth int) error {
 func (p *yamlParser) mapping(n *Node, v *yaml.Node, depth int) error {
 	n.kind = Object
 	if len(v.Content) > 0 && !n.yaml.flow && n.yaml.body == n.start {
-		n.yaml.body = p.offset(v.Content[0])
+		n.yaml.body = p.entryStart(p.offset(v.Content[0]))
 	}
 	defer p.enter(n)()
 	seen := map[string]int{}
@@ -474,11 +475,22 @@ func (p *yamlParser) mapping(n *Node, v *yaml.Node, depth int) error {
 		f.value = value
 		value.parent, value.name = n, f.name
 		n.fields = append(n.fields, f)
-		n.yaml.entries = append(n.yaml.entries, entry{at, value.start, value.end})
+		n.yaml.entries = append(n.yaml.entries, entry{p.entryStart(at), value.start, value.end})
 		n.end = value.end
 		p.see(n, value)
 	}
 	return p.collectionEnd(n, '{', '}')
+}
+
+// entryStart returns where the member with the key at an offset begins: at the key
+// or at the question mark before it.
+func (p *yamlParser) entryStart(key int) int {
+	before := strings.TrimRight(p.text[lineStart(p.text, key):key], " ")
+	mark := lineStart(p.text, key) + len(before) - 1
+	if strings.HasSuffix(before, "?") && mark+1 < key && (len(before) == 1 || strings.ContainsRune(" \t[{,", rune(p.text[mark-1]))) {
+		return mark
+	}
+	return key
 }
 
 // enter sets the indentation of a block while its content is read.

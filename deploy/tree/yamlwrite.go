@@ -132,10 +132,14 @@ func (w *yamlWriter) replace(n *Node) {
 	}
 	switch {
 	case around == nil || around.virtual:
-		if n.kind >= Array && n.Len() > 0 {
-			w.put(n.start, n.end, w.block(n, column(w.text, n.start), w.y.compact))
-		} else {
+		column := column(w.text, n.start)
+		switch {
+		case n.kind < Array || n.Len() == 0:
 			w.put(n.start, n.end, w.inline(n, quoteOf(w.text, n)))
+		case strings.TrimLeft(w.text[n.start-column:n.start], " ") != "": // behind ---
+			w.put(n.start, n.end, w.newline+w.block(n, 0, w.y.compact))
+		default:
+			w.put(n.start, n.end, w.block(n, column, w.y.compact))
 		}
 	case around.yaml.flow || n.parent != around:
 		quote := quoteOf(w.text, n)
@@ -207,7 +211,9 @@ func (w *yamlWriter) commented(value, comment string, indent int) string {
 
 // put splices a value, with spaces where it would touch what is around it.
 func (w *yamlWriter) put(start, end int, value string) {
-	if before := w.text[:start]; before != "" && before != bom && !strings.ContainsAny(before[len(before)-1:], " \t\r\n[{") && !strings.ContainsAny(value[:1], " \r\n") {
+	before := w.text[:start]
+	touches := before != "" && before != bom && !strings.ContainsAny(before[len(before)-1:], " \t\r\n[{")
+	if touches && !strings.ContainsAny(value[:1], " \r\n") {
 		value = " " + value
 	}
 	if after := w.text[end:]; after != "" && !strings.ContainsAny(after[:1], " \t\r\n,]}") {
@@ -243,8 +249,7 @@ func (w *yamlWriter) collection(n *Node) {
 			added = append(added, part{value: item})
 		}
 	}
-	pair := n.yaml.flow && n.kind == Object && w.text[n.yaml.body] != '{' // in a list, without braces
-	if len(stays) == 0 || pair && len(added) > 0 {
+	if len(stays) == 0 {
 		w.replace(n)
 		return
 	}
@@ -257,7 +262,11 @@ func (w *yamlWriter) collection(n *Node) {
 			w.value(child)
 			last, any = e, true
 		case n.yaml.flow && any:
-			w.splice(n.yaml.entries[i-1].end, e.end, "")
+			gap := ""
+			if endsEmpty(stays[last.valueStart]) {
+				gap = " " // else its colon would be part of the key
+			}
+			w.splice(n.yaml.entries[i-1].end, e.end, gap)
 		case n.yaml.flow:
 			w.splice(e.start, n.yaml.entries[i+1].start, "")
 		default:
@@ -267,18 +276,32 @@ func (w *yamlWriter) collection(n *Node) {
 	switch {
 	case len(added) == 0:
 	case n.yaml.flow:
-		w.addFlow(n, added, last)
+		w.addFlow(n, added, last, stays[last.valueStart])
 	default:
 		w.addLines(n, added, last, stays[last.valueStart])
 	}
 }
 
+// endsEmpty reports whether a value ends with a colon and nothing behind it.
+func endsEmpty(n *Node) bool {
+	for len(n.fields) > 0 && n.yaml != nil && n.yaml.flow {
+		n = n.fields[len(n.fields)-1].value
+	}
+	return n.kind == Null && n.src != nil && n.start == n.end
+}
+
 // addFlow adds members or elements to a flow collection, behind the last entry
-// that stays.
-func (w *yamlWriter) addFlow(n *Node, added []part, last entry) {
+// that stays and its value.
+func (w *yamlWriter) addFlow(n *Node, added []part, last entry, value *Node) {
 	separator, first := ", ", n.yaml.entries[0].start
-	if gap := w.text[n.yaml.body+1 : first]; strings.Contains(gap, "\n") {
+	pair := n.kind == Object && w.text[n.yaml.body] != '{' // in a list, without braces
+	if pair {
+		w.splice(n.yaml.body, n.yaml.body, "{")
+	} else if gap := w.text[n.yaml.body+1 : first]; strings.Contains(gap, "\n") {
 		separator = "," + w.newline + strings.Repeat(" ", column(w.text, first))
+	}
+	if endsEmpty(value) {
+		separator = " " + separator
 	}
 	for _, p := range added {
 		text := separator
@@ -286,6 +309,9 @@ func (w *yamlWriter) addFlow(n *Node, added []part, last entry) {
 			text += w.key(p.key, w.text[last.start]) + ": "
 		}
 		w.splice(last.end, last.end, text+w.inline(p.value, w.text[last.start]))
+	}
+	if pair {
+		w.splice(last.end, last.end, "}")
 	}
 }
 
@@ -322,6 +348,14 @@ func (w *yamlWriter) deleteLines(n *Node, i int, kept bool) {
 		begin--
 	}
 	end := lineEnd(w.text, e.end)
+	for { // spaces on the lines below could become part of a text in lines above
+		next := end + breakSize(w.text, end)
+		stop := lineEnd(w.text, next)
+		if next == stop || strings.TrimLeft(w.text[next:stop], " ") != "" {
+			break
+		}
+		end = stop
+	}
 	if end == len(w.text) && begin >= 0 { // what comes before still ends in a line break
 		begin += breakSize(w.text, begin)
 	}
@@ -338,7 +372,10 @@ func (w *yamlWriter) seal(n *Node) {
 			n = n.fields[len(n.fields)-1].value
 		}
 	}
-	if n.yaml == nil || n.made || n.end < len(w.text) || n.yaml.body >= n.end || !strings.ContainsAny(w.text[n.yaml.body:n.yaml.body+1], "|>") || isBreak(w.text, len(w.text)-1) {
+	if n.yaml == nil || n.made || n.end < len(w.text) || n.yaml.body >= n.end || isBreak(w.text, len(w.text)-1) {
+		return
+	}
+	if c := w.text[n.yaml.body]; c != '|' && c != '>' {
 		return
 	}
 	begin := n.yaml.body + 1

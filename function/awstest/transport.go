@@ -1,6 +1,6 @@
 // Package awstest is an AWS service faked in-process: an http.Handler and an
 // HTTP client for the SDK, whose requests fail as a test's script says. A fake
-// (dlq/sqstest, function/logstest) embeds a Transport and adds what its service
+// (dlq/sqstest, function/awstest/logstest) embeds a Transport and adds what its service
 // knows: operations, state, the form of its errors.
 package awstest
 
@@ -201,7 +201,7 @@ func (t *Transport) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header()[name] = v
 	}
 	w.WriteHeader(a.Status)
-	w.Write(a.Body)
+	_, _ = w.Write(a.Body) // the client may be gone
 }
 
 // reset breaks a connection without a word.
@@ -209,9 +209,9 @@ func reset(w http.ResponseWriter) {
 	if hj, ok := w.(http.Hijacker); ok {
 		if conn, _, err := hj.Hijack(); err == nil {
 			if tcp, ok := conn.(*net.TCPConn); ok {
-				tcp.SetLinger(0)
+				_ = tcp.SetLinger(0)
 			}
-			conn.Close()
+			_ = conn.Close()
 			return
 		}
 	}

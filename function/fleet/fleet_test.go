@@ -563,9 +563,9 @@ func (r result) check(t *testing.T) {
 }
 
 func (r result) String() string {
-	return fmt.Sprintf("| %s | %s | %d | %.2f | %.2f | %.2f | %.2f | %.2f | %.1f %% | %s | %d | %d | %d | %.2f |",
+	return fmt.Sprintf("| %s | %s | %d | %.2f | %.0f | %.1f | %.2f | %.2f | %.2f | %.1f %% | %s | %d | %d | %d | %.2f |",
 		r.condition, r.scenario.outage, r.events, r.outage.concurrent/r.health.concurrent, float64(r.outage.most)/r.health.concurrent,
-		float64(r.outage.requests)/float64(r.outage.events), r.drain.took.Seconds()/r.scenario.outage.Seconds(), r.drain.latency.Seconds()/r.health.latency.Seconds(), 100*r.drain.untaken,
+		r.outage.replays, float64(r.outage.requests)/float64(r.outage.events), r.drain.took.Seconds()/r.scenario.outage.Seconds(), r.drain.latency.Seconds()/r.health.latency.Seconds(), 100*r.drain.untaken,
 		r.oldest.Round(time.Minute), r.quarantined, r.lost, r.twice,
 		(r.outage.billed.Seconds()/float64(r.outage.events))/(r.health.billed.Seconds()/float64(r.health.events)))
 }

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"sumoship/function/lambdatest"
+	"sumoship/function/awstest/lambdatest"
 	"sumoship/function/ship"
 	"sumoship/sumo/sumotest"
 	"sumoship/transform"

@@ -20,15 +20,16 @@ type config struct {
 	records transform.Options
 	limit   int64 // of a decompressed payload, in bytes
 
-	clientName string
-	plain      bool
-	level      int
-	maxBody    int
-	inFlight   int
-	attempts   int
-	pause      time.Duration
-	timeout    time.Duration
-	reserve    time.Duration // 0: as function.SplitDeadline has it
+	clientName   string
+	plain        bool
+	level        int
+	maxBody      int
+	inFlight     int
+	attempts     int
+	pause        time.Duration
+	timeout      time.Duration
+	breakerPause time.Duration
+	reserve      time.Duration // 0: as function.SplitDeadline has it
 
 	queueURL      string        // TASK_QUEUE_URL: the dead-letter queue
 	quarantineURL string        // QUARANTINE_QUEUE_URL: for messages that cannot be read
@@ -81,6 +82,7 @@ func readConfig(getenv func(string) string, p patience) (config, error) {
 		attempts:      vars.Int("NUMBER_OF_RETRIES", p.retries, 0, 100) + 1,
 		pause:         vars.Millis("RETRY_INTERVAL", sumo.DefaultInitialBackoff, time.Millisecond, 10*time.Second),
 		timeout:       vars.Millis("REQUEST_TIMEOUT", p.timeout, time.Millisecond, 30*time.Second),
+		breakerPause:  vars.Millis("BREAKER_PAUSE", sumo.DefaultPause, time.Millisecond, 5*time.Minute),
 		reserve:       vars.Millis("DEADLINE_RESERVE", 0, 0, 10*time.Minute),
 		queueURL:      readQueueURL(vars, "TASK_QUEUE_URL"),
 		quarantineURL: readQueueURL(vars, "QUARANTINE_QUEUE_URL"),

@@ -59,7 +59,7 @@ func NewReplayer(o ReplayOptions) (*Replayer, error) {
 	s.client.Name = "dlq-aws-lambda" // whatever SUMO_CLIENT_HEADER says, as with Sumo's function
 	s.client.MaxRequests = max(s.inFlight, s.workers)
 	// When the source throttles, live traffic goes first.
-	s.client.Breaker = &sumo.Breaker{Throttled: 2 * sumo.DefaultPause}
+	s.client.Breaker = &sumo.Breaker{Pause: s.breakerPause, Throttled: 2 * s.breakerPause}
 	r := &Replayer{shipper: s, inbox: o.Inbox, quarantineQueue: o.Quarantine, inWork: semaphore.NewWeighted(maxInWork), pace: s.workers}
 	if r.inbox == nil {
 		if s.queueURL == "" {
@@ -173,6 +173,9 @@ func (r *run) wait(pause time.Duration) {
 	if deadline, ok := r.sending.Deadline(); ok {
 		pause = min(pause, time.Until(deadline)-r.timeout)
 	}
+	if pause <= 0 {
+		return
+	}
 	select {
 	case <-time.After(pause):
 	case <-r.sending.Done():
@@ -197,6 +200,8 @@ func (r *run) setPace() {
 func (r *Replayer) Drain(ctx context.Context) (Report, error) {
 	run, end := r.begin(ctx)
 	run.deletes = true
+	_, pause := r.client.Breaker.State()
+	run.wait(pause)
 	// As many requests are in flight as there are workers. A few more workers
 	// prepare the next messages meanwhile.
 	workers := r.workers

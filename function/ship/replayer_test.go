@@ -21,7 +21,7 @@ import (
 	"sumoship/dlq/dlqtest"
 	"sumoship/dlq/sqstest"
 	"sumoship/function"
-	"sumoship/function/lambdatest"
+	"sumoship/function/awstest/lambdatest"
 	"sumoship/function/ship"
 	"sumoship/sumo/sumotest"
 )

@@ -21,8 +21,8 @@ import (
 
 	"sumoship/deploy/subscription"
 	"sumoship/dlq/sqstest"
-	"sumoship/function/lambdatest"
-	"sumoship/function/logstest"
+	"sumoship/function/awstest/lambdatest"
+	"sumoship/function/awstest/logstest"
 	"sumoship/function/subscribe/awsapi"
 	"sumoship/transform"
 )

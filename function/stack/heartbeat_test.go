@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"sumoship/function/lambdatest"
+	"sumoship/function/awstest/lambdatest"
 	"sumoship/transform"
 )
 

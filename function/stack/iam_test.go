@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"sumoship/function/lambdatest"
+	"sumoship/function/awstest/lambdatest"
 )
 
 // statements returns those of the role of a function and of the policies attached to

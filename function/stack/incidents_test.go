@@ -17,7 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"sumoship/function/lambdatest"
+	"sumoship/function/awstest/lambdatest"
 )
 
 // incident is what goes wrong at a moment, for all that follows.

@@ -18,7 +18,7 @@ import (
 	"sumoship/dlq"
 	"sumoship/dlq/dlqtest"
 	"sumoship/function"
-	"sumoship/function/logstest"
+	"sumoship/function/awstest/logstest"
 	"sumoship/function/ship"
 	"sumoship/function/subscribe"
 	"sumoship/function/subscribe/awsapi"

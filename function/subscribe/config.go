@@ -54,7 +54,7 @@ func readConfig(getenv func(string) string) (config, error) {
 		r.Own = append(r.Own, "/aws/lambda/"+c.functionName)
 	}
 	if r.Destination = parsed(vars, "DESTINATION_ARN", subscription.ParseDestination); vars.Text("DESTINATION_ARN") == "" {
-		vars.Fail("DESTINATION_ARN", errors.New("is not set; it is to be the ARN of the forwarder, a Kinesis or Firehose stream, or a logical destination"))
+		vars.Fail("DESTINATION_ARN", errors.New("is not set; want the ARN of the forwarder, a Kinesis or Firehose stream, or a logical destination"))
 	}
 	if here := vars.Text("AWS_REGION"); here != "" && r.Destination.Region != "" && r.Destination.Region != here {
 		vars.Fail("DESTINATION_ARN", fmt.Errorf("%s is not in %s; a log group delivers only within its Region", r.Destination.ARN, here))

@@ -35,7 +35,7 @@ type Report struct {
 	Error  string `json:"error,omitempty"` // why the run failed
 }
 
-// maxProblems bounds what one line of a log tells.
+// maxProblems bounds one line of a log.
 const maxProblems = 20
 
 // Add counts an outcome.
@@ -71,7 +71,7 @@ func (r *Report) problem(text string) {
 	}
 }
 
-// SkippedTotal is the number of log groups that there was nothing to do for,
+// SkippedTotal returns the number of log groups that there was nothing to do for,
 // besides those that were subscribed already.
 func (r *Report) SkippedTotal() int {
 	n := 0

@@ -19,7 +19,7 @@ import (
 
 // Functions are the Lambda functions of an account in a Region.
 type Functions interface {
-	// LogGroup is the log group that a function writes to.
+	// LogGroup returns the log group that a function writes to.
 	LogGroup(ctx context.Context, arn string) (string, error)
 	// Invoke calls a function asynchronously.
 	Invoke(ctx context.Context, arn string, event []byte) error
@@ -33,9 +33,9 @@ type Subscriber struct {
 	groups    LogGroups
 	functions Functions
 
-	mu    sync.Mutex
-	rule  subscription.Rule // of the configuration, and what was learnt since
-	known bool              // the log group of the destination
+	mu       sync.Mutex
+	rule     subscription.Rule // of the configuration, and what was looked up since
+	resolved bool              // the log group of the destination
 }
 
 // Options are what a Subscriber is made of.
@@ -45,8 +45,8 @@ type Options struct {
 	Functions Functions
 }
 
-// NewSubscriber makes a subscriber from its environment. The error names every
-// variable that is wrong.
+// NewSubscriber returns a subscriber that is configured by its environment. The
+// error names every variable that is wrong.
 func NewSubscriber(o Options) (*Subscriber, error) {
 	c, err := readConfig(o.Getenv)
 	if err != nil {
@@ -55,13 +55,13 @@ func NewSubscriber(o Options) (*Subscriber, error) {
 	return &Subscriber{config: c, report: function.NewReporter(o.Out, c.functionName), groups: o.LogGroups, functions: o.Functions, rule: c.rule}, nil
 }
 
-// UnfinishedError tells that a run could not deal with all the log groups that
-// it was to, and could not hand the rest over to another run. Lambda tries the
-// event again; what was done stays done.
+// UnfinishedError reports that a run did not finish its log groups, and could not
+// hand the rest over to another run. Lambda tries the event again; what
+// was done stays done.
 type UnfinishedError struct{ Err error }
 
 func (e *UnfinishedError) Error() string {
-	return fmt.Sprintf("not all log groups were dealt with: %v", e.Err)
+	return fmt.Sprintf("not all log groups are in line: %v", e.Err)
 }
 func (e *UnfinishedError) Unwrap() error { return e.Err }
 
@@ -69,13 +69,13 @@ func (e *UnfinishedError) Unwrap() error { return e.Err }
 // groups. It bounds the chain of runs that call each other.
 const maxStalled = 3
 
-// Invoke takes a CreateLogGroup event of EventBridge, and then deals with that
-// log group. On the event of a schedule, or {} by hand, it deals with all of
-// them. It answers with a Report.
+// Invoke takes a CreateLogGroup event of EventBridge, and brings that log group in
+// line. On the event of a schedule, or {} by hand, it does so with all of them. It
+// answers with a Report.
 //
 // A run that has no time for all calls this function with the token of the page
-// that it got to. A log group that fails for a reason of its own keeps back no
-// other; it is counted, and the next schedule comes by again.
+// that it got to. A log group that fails for a reason of its own does not stop the
+// others; it is counted, and the next schedule tries it again.
 //
 // Sources: Amazon CloudWatch Logs User Guide, "CloudWatch Logs API and console
 // operations in CloudTrail"; Amazon EventBridge User Guide, "AWS service events
@@ -107,11 +107,11 @@ func (s *Subscriber) run(ctx context.Context, event []byte, report *Report) erro
 	}
 	working, handing, end := function.SplitDeadline(ctx, s.reserve)
 	defer end()
-	rule, err := s.learn(working, report)
+	rule, err := s.resolveOwnLogGroup(working, report)
 	if err != nil {
 		return err
 	}
-	subs := &Subscriptions{Rule: rule, Groups: s.groups, Workers: s.workers}
+	subs := &Subscriptions{Rule: rule, Groups: s.groups, Workers: s.workers, PermissionDelay: PermissionDelay}
 	defer func() { report.Throttled = subs.Throttled() }()
 	if t.kind == triggerGroup {
 		report.LogGroup = t.group.Name
@@ -153,10 +153,10 @@ func (s *Subscriber) run(ctx context.Context, event []byte, report *Report) erro
 	return nil
 }
 
-// errTime tells that the time was up in the middle of a page.
+// errTime reports that the time was up in the middle of a page.
 var errTime = errors.New("a page of log groups is not finished")
 
-// page deals with a page of log groups.
+// page brings a page of log groups in line.
 func (s *Subscriber) page(ctx context.Context, subs *Subscriptions, token string, report *Report) (next string, err error) {
 	page, next, err := subs.list(ctx, token)
 	if err != nil {
@@ -176,7 +176,7 @@ func (s *Subscriber) page(ctx context.Context, subs *Subscriptions, token string
 	return next, nil
 }
 
-// self is the ARN or name to call this function by.
+// self returns the ARN or name to call this function by.
 func (s *Subscriber) self(ctx context.Context) string {
 	if lc, ok := lambdacontext.FromContext(ctx); ok && lc.InvokedFunctionArn != "" {
 		return lc.InvokedFunctionArn
@@ -184,12 +184,12 @@ func (s *Subscriber) self(ctx context.Context) string {
 	return s.functionName
 }
 
-// learn completes the rule with the log group that the destination really
-// writes to, once. That shows too whether the destination exists.
-func (s *Subscriber) learn(ctx context.Context, report *Report) (*subscription.Rule, error) {
+// resolveOwnLogGroup completes the rule with the log group that the destination
+// really writes to, once. That shows too whether the destination exists.
+func (s *Subscriber) resolveOwnLogGroup(ctx context.Context, report *Report) (*subscription.Rule, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.known && s.functions != nil && s.rule.Destination.Service == "lambda" {
+	if !s.resolved && s.functions != nil && s.rule.Destination.Service == "lambda" {
 		group, err := s.functions.LogGroup(ctx, s.rule.Destination.ARN)
 		switch {
 		case code(err) == "ResourceNotFoundException":
@@ -199,7 +199,7 @@ func (s *Subscriber) learn(ctx context.Context, report *Report) (*subscription.R
 			report.problem(fmt.Sprintf("the log group of the destination cannot be looked up: %v", err))
 		default:
 			s.rule.Own = append(s.rule.Own, group)
-			s.known = true
+			s.resolved = true
 		}
 	}
 	rule := s.rule

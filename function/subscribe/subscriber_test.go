@@ -19,13 +19,13 @@ import (
 
 	"sumoship/deploy/subscription"
 	"sumoship/function"
-	"sumoship/function/logstest"
+	"sumoship/function/awstest/logstest"
 	"sumoship/function/subscribe"
 	"sumoship/function/subscribe/awsapi"
 )
 
-// watch is an account with log groups and a subscriber.
-type watch struct {
+// fixture is an account with log groups and a subscriber.
+type fixture struct {
 	*logstest.Server
 	t         testing.TB
 	arn       string
@@ -33,9 +33,9 @@ type watch struct {
 	out       bytes.Buffer
 }
 
-// newWatch makes an account whose forwarder CloudWatch Logs may call.
-func newWatch(t testing.TB) *watch {
-	w := &watch{Server: logstest.New(), t: t}
+// newFixture returns an account whose forwarder CloudWatch Logs may call.
+func newFixture(t testing.TB) *fixture {
+	w := &fixture{Server: logstest.New(), t: t}
 	w.arn = w.AddFunction("forwarder", "")
 	w.AddFunction("subscriber", "")
 	if err := awsapi.NewFunctions(w.Lambda()).Permit(t.Context(), destination(t, w.arn)); err != nil {
@@ -45,7 +45,7 @@ func newWatch(t testing.TB) *watch {
 	return w
 }
 
-func (w *watch) subscriber() *subscribe.Subscriber {
+func (w *fixture) subscriber() *subscribe.Subscriber {
 	w.t.Helper()
 	s, err := subscribe.NewSubscriber(subscribe.Options{Env: function.Env{Getenv: func(name string) string { return w.variables[name] }, Out: &w.out},
 		LogGroups: awsapi.NewLogGroups(w.Logs()), Functions: awsapi.NewFunctions(w.Lambda())})
@@ -56,12 +56,12 @@ func (w *watch) subscriber() *subscribe.Subscriber {
 }
 
 // run is an invocation of a new execution environment.
-func (w *watch) run(event string) (subscribe.Report, error) {
+func (w *fixture) run(event string) (subscribe.Report, error) {
 	w.t.Helper()
 	return w.invoke(w.t.Context(), event)
 }
 
-func (w *watch) invoke(ctx context.Context, event string) (subscribe.Report, error) {
+func (w *fixture) invoke(ctx context.Context, event string) (subscribe.Report, error) {
 	w.t.Helper()
 	out, err := w.subscriber().Invoke(ctx, []byte(event))
 	var r subscribe.Report
@@ -77,7 +77,7 @@ func (w *watch) invoke(ctx context.Context, event string) (subscribe.Report, err
 }
 
 // subscribed are the groups that have a filter of ours.
-func (w *watch) subscribed() (all []string) {
+func (w *fixture) subscribed() (all []string) {
 	for _, g := range w.Groups() {
 		if slices.ContainsFunc(g.Filters, func(f logstest.Filter) bool { return f.Name == "sumoship" && f.Destination == w.arn }) {
 			all = append(all, g.Name)
@@ -87,7 +87,7 @@ func (w *watch) subscribed() (all []string) {
 }
 
 // many are log groups enough for some pages.
-func (w *watch) many(n int) {
+func (w *fixture) many(n int) {
 	for i := range n {
 		w.Add(logstest.Group{Name: fmt.Sprintf("/ecs/service-%04d", i)})
 	}
@@ -107,7 +107,7 @@ func check(t testing.TB, got, want any) {
 }
 
 func TestSubscriberBringsAllLogGroupsInLine(t *testing.T) {
-	w := newWatch(t)
+	w := newFixture(t)
 	w.Page = 4
 	w.many(9)
 	foreign := logstest.Filter{Name: "theirs", Destination: logstest.FunctionARN("other")}
@@ -213,7 +213,7 @@ func TestSubscriberOnEvents(t *testing.T) {
 		"gone already":        {event: created("/ecs/gone", `}`), reason: "gone", matched: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWatch(t)
+			w := newFixture(t)
 			w.Add(logstest.Group{Name: "/ecs/new"}, logstest.Group{Name: "new"}, logstest.Group{Name: "/aws/lambda/forwarder"}, logstest.Group{Name: "/aws/lambda/subscriber"})
 			w.variables["LOG_GROUP_PATTERN"], w.variables["LOG_GROUP_TAGS"] = "ecs|lambda", "ship=yes"
 			ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{InvokedFunctionArn: logstest.FunctionARN("subscriber")})
@@ -240,7 +240,7 @@ func TestSubscriberOnEvents(t *testing.T) {
 
 // Lambda tries the event of a group again that could not be subscribed.
 func TestSubscriberFailsTheEventOfAGroup(t *testing.T) {
-	w := newWatch(t)
+	w := newFixture(t)
 	w.Add(logstest.Group{Name: "/ecs/new"})
 	w.OnRequest(func(c logstest.Call) logstest.Fault {
 		if c.Op == "PutSubscriptionFilter" {
@@ -262,7 +262,7 @@ func TestSubscriberFailsTheEventOfAGroup(t *testing.T) {
 }
 
 func TestSubscriberRefusesOtherEvents(t *testing.T) {
-	w := newWatch(t)
+	w := newFixture(t)
 	for event, want := range map[string]string{
 		`{"awslogs":{"data":"H4sI"}}`:        "a log group is subscribed to the subscriber",
 		`{"Records":[{}]}`:                   "neither one of EventBridge nor {}",
@@ -288,7 +288,7 @@ func TestSubscriberRefusesOtherEvents(t *testing.T) {
 // However CloudWatch Logs throttles, a run waits and forgets no group.
 func TestSubscriberOutwaitsThrottling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWatch(t)
+		w := newFixture(t)
 		w.many(130)
 		var mu sync.Mutex
 		random := rand.New(rand.NewPCG(1, 2))
@@ -312,9 +312,54 @@ func TestSubscriberOutwaitsThrottling(t *testing.T) {
 	})
 }
 
+// A permission takes some seconds until CloudWatch Logs knows of it. The run waits
+// for that once, not for each group.
+func TestSubscriberWaitsForAFreshPermission(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFixture(t)
+		w.many(120)
+		w.PermissionDelay = 6 * time.Second
+		start := time.Now()
+		r, err := w.run(`{}`)
+		if err != nil || r.Subscribed != 120 || r.Failed != 0 || len(w.subscribed()) != 120 {
+			t.Errorf("%+v, %v", r, err)
+		}
+		if took := time.Since(start); took < w.PermissionDelay || took > 2*subscribe.PermissionDelay {
+			t.Errorf("took %v", took)
+		}
+	})
+	t.Run("of an event", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newFixture(t)
+			w.Add(logstest.Group{Name: "/ecs/new"})
+			w.PermissionDelay = 6 * time.Second
+			if r, err := w.run(created("/ecs/new", `}`)); err != nil || r.Subscribed != 1 {
+				t.Errorf("%+v, %v", r, err)
+			}
+		})
+	})
+}
+
+// A permission that never comes costs a run no more than one wait.
+func TestSubscriberDoesNotWaitForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFixture(t)
+		w.many(120)
+		w.AddFunction("forwarder", "") // without its permission
+		start := time.Now()
+		r, err := w.run(`{}`)
+		if err != nil || r.Failed != 120 || !strings.Contains(r.Problems[0], "Could not execute the lambda function") {
+			t.Errorf("%+v, %v", r, err)
+		}
+		if took := time.Since(start); took < subscribe.PermissionDelay || took > 2*subscribe.PermissionDelay {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
 // lambda calls the subscriber as Lambda does, with an hour or a minute of time,
 // and then with the events that it sends to itself, until there are none.
-func (w *watch) lambda(timeout time.Duration, event string) (runs int, reports subscribe.Report, errs []error) {
+func (w *fixture) lambda(timeout time.Duration, event string) (runs int, reports subscribe.Report, errs []error) {
 	for events := [][]byte{[]byte(event)}; len(events) > 0; runs++ {
 		if runs > 1000 {
 			w.t.Fatal("the chain of runs does not end")
@@ -344,7 +389,7 @@ func (w *watch) lambda(timeout time.Duration, event string) (runs int, reports s
 func TestSubscriberHandsOverWhatItHasNoTimeFor(t *testing.T) {
 	for seed := range uint64(5) {
 		synctest.Test(t, func(t *testing.T) {
-			w := newWatch(t)
+			w := newFixture(t)
 			w.many(700)
 			var mu sync.Mutex
 			random := rand.New(rand.NewPCG(seed, 0))
@@ -371,7 +416,7 @@ func TestSubscriberHandsOverWhatItHasNoTimeFor(t *testing.T) {
 // later run does it all.
 func TestSubscriberGivesUpAChainThatStalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWatch(t)
+		w := newFixture(t)
 		w.many(120)
 		w.OnRequest(func(c logstest.Call) logstest.Fault {
 			if c.Op == "PutSubscriptionFilter" && c.Name >= "/ecs/service-0060" {
@@ -396,7 +441,7 @@ func TestSubscriberGivesUpAChainThatStalls(t *testing.T) {
 // If the rest cannot be handed over, the run fails, and Lambda tries it again.
 func TestSubscriberFailsIfItCannotHandOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWatch(t)
+		w := newFixture(t)
 		w.many(120)
 		w.OnRequest(func(c logstest.Call) logstest.Fault {
 			time.Sleep(300 * time.Millisecond)
@@ -415,7 +460,7 @@ func TestSubscriberFailsIfItCannotHandOver(t *testing.T) {
 // Access that is denied half way keeps nobody else back, is reported, and a
 // second run completes it.
 func TestSubscriberWithAccessDeniedHalfWay(t *testing.T) {
-	w := newWatch(t)
+	w := newFixture(t)
 	w.many(100)
 	denied := logstest.Fault{Code: "AccessDeniedException", Message: "with an explicit deny"}
 	w.OnRequest(func(c logstest.Call) logstest.Fault {
@@ -452,7 +497,7 @@ func TestSubscriberWithAccessDeniedHalfWay(t *testing.T) {
 
 // What others do meanwhile is seen and not undone.
 func TestSubscriberMeetsOthers(t *testing.T) {
-	w := newWatch(t)
+	w := newFixture(t)
 	w.many(3)
 	theirs := []logstest.Filter{{Name: "a", Destination: logstest.FunctionARN("a")}, {Name: "b", Destination: logstest.FunctionARN("b")}}
 	w.OnRequest(func(c logstest.Call) logstest.Fault {
@@ -475,7 +520,7 @@ func TestSubscriberMeetsOthers(t *testing.T) {
 
 // The log group that the destination really writes to cannot be chosen either.
 func TestSubscriberLearnsWhereItsDestinationWrites(t *testing.T) {
-	w := newWatch(t)
+	w := newFixture(t)
 	w.AddFunction("forwarder", "/ecs/of-the-forwarder")
 	if err := awsapi.NewFunctions(w.Lambda()).Permit(t.Context(), destination(t, w.arn)); err != nil {
 		t.Fatal(err)
@@ -509,7 +554,7 @@ func TestSubscriberLearnsWhereItsDestinationWrites(t *testing.T) {
 }
 
 func TestSubscriberDeliversToStreams(t *testing.T) {
-	w := newWatch(t)
+	w := newFixture(t)
 	w.many(2)
 	w.variables["DESTINATION_ARN"], w.variables["ROLE_ARN"] = "arn:aws:kinesis:us-east-1:123456789012:stream/logs", "arn:aws:iam::123456789012:role/logs"
 	if r, err := w.run(`{}`); err != nil || r.Subscribed != 2 {
@@ -570,7 +615,7 @@ func FuzzSubscriberEvent(f *testing.F) {
 		f.Add([]byte(event))
 	}
 	f.Fuzz(func(t *testing.T, event []byte) {
-		w := newWatch(t)
+		w := newFixture(t)
 		w.many(3)
 		w.Add(logstest.Group{Name: "/aws/lambda/forwarder"}, logstest.Group{Name: "/aws/lambda/subscriber"}, logstest.Group{Name: "/sumoship/x/replay"})
 		w.invoke(t.Context(), string(event))

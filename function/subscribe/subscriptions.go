@@ -3,6 +3,7 @@ package subscribe
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,34 +18,45 @@ import (
 
 // LogGroups are the log groups of an account in a Region.
 type LogGroups interface {
-	// List gives the groups of a page, without tags and filters, and the token
+	// List returns the groups of a page, without tags and filters, and the token
 	// of the next page, which is "" after the last.
 	List(ctx context.Context, token string) (page []subscription.Group, next string, err error)
-	// Tags are those of a group. The map is not nil.
+	// Tags returns those of a group. The map is not nil.
 	Tags(ctx context.Context, g subscription.Group) (map[string]string, error)
-	// Filters are the subscription filters of a group.
+	// Filters returns the subscription filters of a group.
 	Filters(ctx context.Context, group string) ([]subscription.Filter, error)
 	// Apply carries out a step.
 	Apply(ctx context.Context, s subscription.Step) error
 }
 
 // Subscriptions brings log groups in line with a rule. While CloudWatch Logs
-// throttles it waits and tries again until its context ends; so a group is
-// given up only for a reason of its own.
+// throttles it waits and tries again until its context ends, so that a group is
+// given up only for a reason of its own. Use a new one for each run.
 type Subscriptions struct {
 	Rule   *subscription.Rule
 	Groups LogGroups
 
-	// Workers is how many groups are dealt with at once; 0 means
-	// DefaultWorkers.
+	// Workers is how many groups are processed at once; 0 means DefaultWorkers.
 	Workers int
 
-	// Seen, if not nil, is told of every group that was dealt with. It may be
-	// called by several goroutines at once.
-	Seen func(Outcome)
+	// Progress, if not nil, is called after each group, by several goroutines at
+	// once.
+	Progress func(Outcome)
+
+	// PermissionDelay is how long a run retries while CloudWatch Logs may not call
+	// the destination; 0 means not at all. The constant of this name suits a
+	// permission that may be new.
+	PermissionDelay time.Duration
 
 	throttled atomic.Int64
+	first     sync.Once // refusal for want of permission
+	refused   time.Time // when that was
 }
+
+// PermissionDelay covers the seconds until CloudWatch Logs knows of a permission. A
+// run waits that long once, and not for each log group, so that a missing
+// permission costs no more.
+const PermissionDelay = 10 * time.Second
 
 // DefaultWorkers is as many as get what CloudWatch Logs grants, about 5 to 10
 // calls of a kind in a second.
@@ -59,11 +71,11 @@ type Outcome struct {
 	Err error
 }
 
-// Throttled is how often CloudWatch Logs asked for patience.
+// Throttled returns how often CloudWatch Logs throttled a call.
 func (s *Subscriptions) Throttled() int { return int(s.throttled.Load()) }
 
-// Plan finds what is to be done for each log group, and does nothing. The error
-// is of the listing.
+// Plan finds what to do for each log group, and does nothing. The error is of the
+// listing.
 func (s *Subscriptions) Plan(ctx context.Context) ([]Outcome, error) {
 	var all []Outcome
 	for token := ""; ; {
@@ -71,7 +83,7 @@ func (s *Subscriptions) Plan(ctx context.Context) ([]Outcome, error) {
 		if err != nil {
 			return all, err
 		}
-		all = append(all, inOrder(s.Workers, page, func(g subscription.Group) Outcome { return s.see(s.plan(ctx, g)) })...)
+		all = append(all, inOrder(s.Workers, page, func(g subscription.Group) Outcome { return s.observe(s.plan(ctx, g)) })...)
 		if ctx.Err() != nil {
 			return all, ctx.Err()
 		}
@@ -84,12 +96,12 @@ func (s *Subscriptions) Plan(ctx context.Context) ([]Outcome, error) {
 // Apply carries out the steps of a plan. Those that are not tried, because the
 // context has ended, have its error.
 func (s *Subscriptions) Apply(ctx context.Context, plan []Outcome) []Outcome {
-	return inOrder(s.Workers, plan, func(o Outcome) Outcome { return s.see(s.apply(ctx, o)) })
+	return inOrder(s.Workers, plan, func(o Outcome) Outcome { return s.observe(s.apply(ctx, o)) })
 }
 
-func (s *Subscriptions) see(o Outcome) Outcome {
-	if s.Seen != nil {
-		s.Seen(o)
+func (s *Subscriptions) observe(o Outcome) Outcome {
+	if s.Progress != nil {
+		s.Progress(o)
 	}
 	return o
 }
@@ -100,7 +112,7 @@ type listed struct {
 }
 
 func (s *Subscriptions) list(ctx context.Context, token string) ([]subscription.Group, string, error) {
-	l, err := patiently(ctx, s, func() (l listed, err error) {
+	l, err := retryTransient(ctx, s, func() (l listed, err error) {
 		l.page, l.next, err = s.Groups.List(ctx, token)
 		return l, err
 	})
@@ -111,10 +123,10 @@ func (s *Subscriptions) list(ctx context.Context, token string) ([]subscription.
 func (s *Subscriptions) plan(ctx context.Context, g subscription.Group) Outcome {
 	var err error
 	if s.Rule.NeedsTags(g) {
-		g.Tags, err = patiently(ctx, s, func() (map[string]string, error) { return s.Groups.Tags(ctx, g) })
+		g.Tags, err = retryTransient(ctx, s, func() (map[string]string, error) { return s.Groups.Tags(ctx, g) })
 	}
 	if err == nil && s.Rule.NeedsFilters(g) {
-		g.Filters, err = patiently(ctx, s, func() ([]subscription.Filter, error) { return s.Groups.Filters(ctx, g.Name) })
+		g.Filters, err = retryTransient(ctx, s, func() ([]subscription.Filter, error) { return s.Groups.Filters(ctx, g.Name) })
 	}
 	if err != nil {
 		return outcome(subscription.Step{Group: g.Name, Chosen: s.Rule.Chooses(g), Action: subscription.Skip}, err)
@@ -127,11 +139,17 @@ func (s *Subscriptions) apply(ctx context.Context, o Outcome) Outcome {
 	if o.Err != nil || o.Action == subscription.Skip {
 		return o
 	}
-	_, err := patiently(ctx, s, func() (struct{}, error) { return struct{}{}, s.Groups.Apply(ctx, o.Step) })
-	return outcome(o.Step, err)
+	return outcome(o.Step, s.Do(ctx, func() error { return s.Groups.Apply(ctx, o.Step) }))
 }
 
-// outcome tells what an error says of a log group that has changed since it was
+// Do makes a call, and retries it as the run does: while it is throttled, and while
+// a permission may not be known yet.
+func (s *Subscriptions) Do(ctx context.Context, call func() error) error {
+	_, err := retryTransient(ctx, s, func() (struct{}, error) { return struct{}{}, call() })
+	return err
+}
+
+// outcome returns what an error says of a log group that has changed since it was
 // listed.
 func outcome(s subscription.Step, err error) Outcome {
 	changed := subscription.Step{Group: s.Group, Chosen: s.Chosen, Action: subscription.Skip}
@@ -150,32 +168,48 @@ func outcome(s subscription.Step, err error) Outcome {
 // throttling, for that is what it means elsewhere.
 const limitExceeded = "LimitExceededException"
 
-// Pauses while CloudWatch Logs throttles, beyond those of the SDK.
+// Pauses between the tries of a call, beyond those of the SDK.
 const (
 	firstPause = 250 * time.Millisecond
 	maxPause   = 10 * time.Second
 )
 
-// patiently makes a call until it is not throttled.
-func patiently[T any](ctx context.Context, s *Subscriptions, call func() (T, error)) (T, error) {
+// retryTransient makes a call until it succeeds, or fails for a reason that a retry
+// does not mend.
+func retryTransient[T any](ctx context.Context, s *Subscriptions, call func() (T, error)) (T, error) {
 	pause := backoff.NewExponentialBackOff(backoff.WithInitialInterval(firstPause), backoff.WithMaxInterval(maxPause), backoff.WithMaxElapsedTime(0))
 	return backoff.RetryWithData(func() (T, error) {
 		v, err := call()
-		if err != nil && !throttles(err) {
-			return v, backoff.Permanent(err)
-		}
-		if err != nil {
+		switch {
+		case err == nil:
+		case throttles(err):
 			s.throttled.Add(1)
+		case notPermitted(err) && s.expectsPermission():
+		default:
+			err = backoff.Permanent(err)
 		}
 		return v, err
 	}, backoff.WithContext(pause, ctx))
 }
 
-// throttles tells whether an error only asks for patience. An aborted operation
-// met another one on the same group.
+// throttles reports whether an error asks for a retry. An aborted operation met
+// another one on the same group.
 func throttles(err error) bool {
 	c := code(err)
 	return c == "OperationAbortedException" || c != limitExceeded && retry.ThrottleErrorCode{Codes: retry.DefaultThrottleErrorCodes}.IsErrorThrottle(err) == aws.TrueTernary
+}
+
+// notPermitted reports whether CloudWatch Logs could not call the destination, as
+// it tries to before it takes a filter. The error has no code of its own.
+func notPermitted(err error) bool {
+	api, ok := errors.AsType[smithy.APIError](err)
+	return ok && api.ErrorCode() == "InvalidParameterException" && strings.HasPrefix(api.ErrorMessage(), "Could not execute the lambda function")
+}
+
+// expectsPermission reports whether the permission may still come to be known.
+func (s *Subscriptions) expectsPermission() bool {
+	s.first.Do(func() { s.refused = time.Now() })
+	return time.Since(s.refused) < s.PermissionDelay
 }
 
 // code is that of an error of AWS.
@@ -186,7 +220,7 @@ func code(err error) string {
 	return ""
 }
 
-// inOrder does something with each of in, several at once, and gives the results
+// inOrder does something with each of in, several at once, and returns the results
 // in the order of in.
 func inOrder[T, R any](workers int, in []T, do func(T) R) []R {
 	if workers == 0 {

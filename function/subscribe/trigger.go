@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
 	"sumoship/deploy/subscription"
 )
 
@@ -99,13 +101,14 @@ func readEventBridge(event []byte, self string) (trigger, error) {
 	if t.group.Tags == nil {
 		t.group.Tags = map[string]string{} // it was made without any
 	}
-	here := strings.Split(self, ":") // arn:aws:lambda:REGION:ACCOUNT:function:NAME
+	here, err := arn.Parse(self)
+	known := err == nil
 	switch {
 	case detail.EventName != "CreateLogGroup":
 		t.ignored = otherEvent
 	case detail.ErrorCode != "":
 		t.ignored = creationFailed
-	case len(here) >= 5 && (in.Region != "" && in.Region != here[3] || in.Account != "" && in.Account != here[4]):
+	case known && (in.Region != "" && in.Region != here.Region || in.Account != "" && in.Account != here.AccountID):
 		t.ignored = elsewhere
 	default:
 		if _, err := subscription.ParseGroup(p.LogGroupName); err != nil {

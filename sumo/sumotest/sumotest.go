@@ -190,7 +190,7 @@ func (s *Source) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Retry-After", step.RetryAfter)
 	}
 	w.WriteHeader(step.Status)
-	io.WriteString(w, step.Body)
+	_, _ = io.WriteString(w, step.Body) // the client may be gone
 }
 
 // reset breaks a connection without a word.
@@ -198,9 +198,9 @@ func reset(w http.ResponseWriter) {
 	if hj, ok := w.(http.Hijacker); ok {
 		if conn, _, err := hj.Hijack(); err == nil {
 			if tcp, ok := conn.(*net.TCPConn); ok {
-				tcp.SetLinger(0)
+				_ = tcp.SetLinger(0)
 			}
-			conn.Close()
+			_ = conn.Close()
 			return
 		}
 	}
@@ -243,6 +243,10 @@ func (s *Source) Serve() (url string, stop func(), err error) {
 		return "", nil, err
 	}
 	srv := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
-	go srv.Serve(ln)
-	return "http://" + ln.Addr().String() + "/receiver/v1/http/local", func() { s.Close(); srv.Close() }, nil
+	go func() { _ = srv.Serve(ln) }() // until stop
+	stop = func() {
+		s.Close()
+		_ = srv.Close()
+	}
+	return "http://" + ln.Addr().String() + "/receiver/v1/http/local", stop, nil
 }

@@ -1,13 +1,13 @@
 """Creates the stack of template.yaml on moto, offline.
 
     stack.py create TEMPLATE NAME=VALUE...
-        creates the stack and writes what is there then, as JSON
+        creates the stack and writes its resources as JSON
     stack.py with TEMPLATE NAME=VALUE... -- COMMAND...
         creates the stack on a moto server, runs the command with AWS_ENDPOINT_URL
-        and the outputs of the stack in its environment, and ends with its status
+        and the outputs of the stack in its environment, and exits with its status
 
 The SAM transform is aws-sam-translator's, as CloudFormation runs it; moto then
-gets plain CloudFormation. What moto does not create is told under "skipped".
+gets plain CloudFormation. What moto does not create is listed under "skipped".
 """
 
 import io
@@ -25,7 +25,7 @@ for name, value in {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_REGION": "us-east-1",
     "AWS_EC2_METADATA_DISABLED": "true",
-    # Files that are not there: what a developer has set up is not to meet moto.
+    # Files that do not exist: a developer's own configuration must not reach moto.
     "AWS_CONFIG_FILE": os.path.join(os.path.dirname(__file__), "no-config"),
     "AWS_SHARED_CREDENTIALS_FILE": os.path.join(os.path.dirname(__file__), "no-credentials"),
 }.items():
@@ -37,7 +37,7 @@ from moto.server import ThreadedMotoServer  # noqa: E402
 from samtranslator.translator.transform import transform  # noqa: E402
 from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 
-# Requests one by one, and what moto cannot make (see described).
+# Silence the requests, and what moto cannot create (see described).
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
 warnings.filterwarnings("ignore", module="moto")
 
@@ -46,7 +46,7 @@ BUCKET = "code"
 
 
 class NoManagedPolicies:
-    """The template names no managed policies; SAM asks for their list anyway."""
+    """The template names no managed policies, but SAM asks for their list."""
 
     def load(self):
         return {}
@@ -81,10 +81,10 @@ def create(path, parameters):
 
 
 def known_to_moto(template, parameters):
-    """The template less what moto knows nothing of. The secret is made by hand.
+    """Returns the template without what moto does not support. The secret is created here.
 
-    moto leaves a Number in an environment variable a number, which no client of
-    Lambda expects; CloudFormation makes it text.
+    moto leaves a Number in an environment variable a number, which no Lambda
+    client expects; CloudFormation makes it a string.
     """
     template = json.loads(json.dumps(template))
     resources = template["Resources"]
@@ -104,7 +104,7 @@ def known_to_moto(template, parameters):
 
 
 def described(template):
-    """What is really there: asked of the services, not of the stack."""
+    """Describes the resources as the services see them, not the stack."""
     cloudformation, sqs, functions, iam, events = (boto3.client(s) for s in ("cloudformation", "sqs", "lambda", "iam", "events"))
     made = cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
     physical = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in made if r.get("PhysicalResourceId") and r.get("ResourceType")}

@@ -52,7 +52,9 @@ func Start(t testing.TB) (endpoint string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln.Close()
+	if err := ln.Close(); err != nil {
+		t.Fatal(err)
+	}
 
 	var log bytes.Buffer
 	cmd := exec.Command(bin, "-H", "127.0.0.1", "-p", port)
@@ -63,8 +65,8 @@ func Start(t testing.TB) (endpoint string) {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	t.Cleanup(func() {
-		cmd.Process.Kill()
-		<-ended
+		_ = cmd.Process.Kill() // it may have ended
+		t.Log("moto_server:", <-ended)
 	})
 
 	endpoint = "http://127.0.0.1:" + port

@@ -3,7 +3,6 @@ package awsapi
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -18,7 +17,7 @@ type Functions struct{ api *lambda.Client }
 // NewFunctions returns the functions that a client of the SDK reaches.
 func NewFunctions(api *lambda.Client) *Functions { return &Functions{api} }
 
-// LogGroup is the log group that a function writes to.
+// LogGroup returns the log group that a function writes to.
 func (f *Functions) LogGroup(ctx context.Context, arn string) (string, error) {
 	out, err := f.api.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: &arn})
 	if err != nil {
@@ -38,10 +37,12 @@ func (f *Functions) Invoke(ctx context.Context, arn string, event []byte) error 
 	return nil
 }
 
-// Permitted tells whether CloudWatch Logs may call a function for all log
+// Permitted reports whether CloudWatch Logs may call a function for all log
 // groups of its account already, by whatever statement.
+//
+// Errors: [*subscription.ClashError] if Permit would fail, or those of the SDK.
 func (f *Functions) Permitted(ctx context.Context, d subscription.Destination) (bool, error) {
-	out, err := f.api.GetPolicy(ctx, &lambda.GetPolicyInput{FunctionName: aws.String(function(d)), Qualifier: qualifier(d)})
+	out, err := f.api.GetPolicy(ctx, &lambda.GetPolicyInput{FunctionName: aws.String(d.Unqualified()), Qualifier: qualifier(d)})
 	if _, none := errors.AsType[*types.ResourceNotFoundException](err); none {
 		return false, nil
 	}
@@ -52,10 +53,20 @@ func (f *Functions) Permitted(ctx context.Context, d subscription.Destination) (
 }
 
 // Permit lets CloudWatch Logs call a function for all log groups of its account.
+// If somebody else has permitted that meanwhile, it is done.
+//
+// Errors: [*subscription.ClashError] if a statement of our ID permits something
+// else, or those of the SDK.
 func (f *Functions) Permit(ctx context.Context, d subscription.Destination) error {
 	p := d.Permission()
-	_, err := f.api.AddPermission(ctx, &lambda.AddPermissionInput{FunctionName: aws.String(function(d)), Qualifier: qualifier(d), Action: aws.String("lambda:InvokeFunction"),
-		StatementId: &p.ID, Principal: &p.Principal, SourceArn: &p.SourceARN, SourceAccount: &p.SourceAccount})
+	_, err := f.api.AddPermission(ctx, &lambda.AddPermissionInput{FunctionName: aws.String(d.Unqualified()), Qualifier: qualifier(d),
+		StatementId: &p.ID, Action: &p.Action, Principal: &p.Principal, SourceArn: &p.SourceARN, SourceAccount: &p.SourceAccount})
+	if _, taken := errors.AsType[*types.ResourceConflictException](err); taken {
+		if permitted, err := f.Permitted(ctx, d); err == nil && permitted {
+			return nil
+		}
+		return &subscription.ClashError{Function: d.ARN, StatementID: p.ID}
+	}
 	if err != nil {
 		return failed("function "+d.ARN+": add a permission for CloudWatch Logs", err)
 	}
@@ -65,7 +76,7 @@ func (f *Functions) Permit(ctx context.Context, d subscription.Destination) erro
 // Forbid removes our statement from the policy of a function. removed is false
 // if there was none.
 func (f *Functions) Forbid(ctx context.Context, d subscription.Destination) (removed bool, err error) {
-	_, err = f.api.RemovePermission(ctx, &lambda.RemovePermissionInput{FunctionName: aws.String(function(d)), Qualifier: qualifier(d), StatementId: aws.String(subscription.PermissionID)})
+	_, err = f.api.RemovePermission(ctx, &lambda.RemovePermissionInput{FunctionName: aws.String(d.Unqualified()), Qualifier: qualifier(d), StatementId: aws.String(subscription.PermissionID)})
 	if _, none := errors.AsType[*types.ResourceNotFoundException](err); none {
 		return false, nil
 	}
@@ -75,12 +86,8 @@ func (f *Functions) Forbid(ctx context.Context, d subscription.Destination) (rem
 	return true, nil
 }
 
-// function is the ARN of a function without its qualifier, which calls about
-// policies take by itself.
-func function(d subscription.Destination) string {
-	return fmt.Sprintf("arn:%s:lambda:%s:%s:function:%s", d.Partition, d.Region, d.Account, d.Name)
-}
-
+// qualifier returns the version or alias of a function. Calls about policies take
+// it apart from the ARN.
 func qualifier(d subscription.Destination) *string {
 	if d.Qualifier == "" {
 		return nil

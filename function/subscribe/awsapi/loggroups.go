@@ -18,7 +18,7 @@ type LogGroups struct{ api *cloudwatchlogs.Client }
 // NewLogGroups returns the log groups that a client of the SDK reaches.
 func NewLogGroups(api *cloudwatchlogs.Client) *LogGroups { return &LogGroups{api} }
 
-// List gives the log groups of a page, without tags and filters, and the token
+// List returns the log groups of a page, without tags and filters, and the token
 // of the next page, which is "" after the last. A token holds for 24 hours.
 func (l *LogGroups) List(ctx context.Context, token string) (page []subscription.Group, next string, err error) {
 	in := &cloudwatchlogs.DescribeLogGroupsInput{}
@@ -31,31 +31,59 @@ func (l *LogGroups) List(ctx context.Context, token string) (page []subscription
 	}
 	page = make([]subscription.Group, len(out.LogGroups))
 	for i, g := range out.LogGroups {
-		arn := aws.ToString(g.LogGroupArn)
-		if arn == "" {
-			arn = strings.TrimSuffix(aws.ToString(g.Arn), ":*")
-		}
-		page[i] = subscription.Group{Name: aws.ToString(g.LogGroupName), ARN: arn, Class: string(g.LogGroupClass)}
+		page[i] = group(g)
 	}
 	return page, aws.ToString(out.NextToken), nil
 }
 
-// Named gives the names of the log groups that begin with a prefix.
+func group(g types.LogGroup) subscription.Group {
+	arn := aws.ToString(g.LogGroupArn)
+	if arn == "" {
+		arn = strings.TrimSuffix(aws.ToString(g.Arn), ":*")
+	}
+	return subscription.Group{Name: aws.ToString(g.LogGroupName), ARN: arn, Class: string(g.LogGroupClass), Retention: int(aws.ToInt32(g.RetentionInDays))}
+}
+
+// Named returns the names of the log groups that begin with a prefix.
 func (l *LogGroups) Named(ctx context.Context, prefix string) (names []string, err error) {
+	err = l.each(ctx, prefix, func(g types.LogGroup) (more bool) {
+		names = append(names, aws.ToString(g.LogGroupName))
+		return true
+	})
+	return names, err
+}
+
+// Find returns the log group of a name, without tags and filters, or one that is
+// Missing.
+func (l *LogGroups) Find(ctx context.Context, name string) (subscription.Group, error) {
+	found := subscription.Group{Name: name, Missing: true}
+	err := l.each(ctx, name, func(g types.LogGroup) (more bool) {
+		if aws.ToString(g.LogGroupName) == name {
+			found = group(g)
+		}
+		return found.Missing
+	})
+	return found, err
+}
+
+// each calls do with the log groups that begin with a prefix, while it wants more.
+func (l *LogGroups) each(ctx context.Context, prefix string, do func(types.LogGroup) (more bool)) error {
 	pages := cloudwatchlogs.NewDescribeLogGroupsPaginator(l.api, &cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePrefix: &prefix})
 	for pages.HasMorePages() {
 		out, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, failed("list log groups", err)
+			return failed("list log groups", err)
 		}
 		for _, g := range out.LogGroups {
-			names = append(names, aws.ToString(g.LogGroupName))
+			if !do(g) {
+				return nil
+			}
 		}
 	}
-	return names, nil
+	return nil
 }
 
-// Tags are those of a log group, which has its ARN. The map is not nil.
+// Tags returns those of a log group, which has its ARN. The map is not nil.
 func (l *LogGroups) Tags(ctx context.Context, g subscription.Group) (map[string]string, error) {
 	out, err := l.api.ListTagsForResource(ctx, &cloudwatchlogs.ListTagsForResourceInput{ResourceArn: &g.ARN})
 	if err != nil {
@@ -67,7 +95,7 @@ func (l *LogGroups) Tags(ctx context.Context, g subscription.Group) (map[string]
 	return out.Tags, nil
 }
 
-// Filters are the subscription filters of a log group.
+// Filters returns the subscription filters of a log group.
 func (l *LogGroups) Filters(ctx context.Context, group string) ([]subscription.Filter, error) {
 	var all []subscription.Filter
 	pages := cloudwatchlogs.NewDescribeSubscriptionFiltersPaginator(l.api, &cloudwatchlogs.DescribeSubscriptionFiltersInput{LogGroupName: &group})
@@ -84,7 +112,8 @@ func (l *LogGroups) Filters(ctx context.Context, group string) ([]subscription.F
 	return all, nil
 }
 
-// Apply carries out a step. What is to be removed and is not there is removed.
+// Apply puts or deletes the filter of a step. A filter that somebody removed meanwhile
+// is as the step wants it.
 func (l *LogGroups) Apply(ctx context.Context, s subscription.Step) error {
 	f := s.Filter
 	switch s.Action {
@@ -105,7 +134,29 @@ func (l *LogGroups) Apply(ctx context.Context, s subscription.Step) error {
 	return nil
 }
 
-// Policies are the subscription filter policies of the account.
+// Prepare creates the log group of a step, or sets its retention; it applies any
+// other step. It is apart from Apply so that the subscriber, whose role allows neither,
+// does not link these calls. A group that somebody created meanwhile is as the step
+// wants it.
+func (l *LogGroups) Prepare(ctx context.Context, s subscription.Step) error {
+	switch s.Action {
+	case subscription.Create:
+		_, err := l.api.CreateLogGroup(ctx, &cloudwatchlogs.CreateLogGroupInput{LogGroupName: &s.Group})
+		if _, there := errors.AsType[*types.ResourceAlreadyExistsException](err); err != nil && !there {
+			return failed("create log group", err)
+		}
+		return nil
+	case subscription.Retain:
+		in := &cloudwatchlogs.PutRetentionPolicyInput{LogGroupName: &s.Group, RetentionInDays: aws.Int32(int32(s.Retention))}
+		if _, err := l.api.PutRetentionPolicy(ctx, in); err != nil {
+			return failed("put retention policy", err)
+		}
+		return nil
+	}
+	return l.Apply(ctx, s)
+}
+
+// Policies returns the subscription filter policies of the account.
 func (l *LogGroups) Policies(ctx context.Context) ([]subscription.AccountPolicy, error) {
 	var all []subscription.AccountPolicy
 	in := &cloudwatchlogs.DescribeAccountPoliciesInput{PolicyType: types.PolicyTypeSubscriptionFilterPolicy}

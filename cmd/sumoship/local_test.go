@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"sumoship/function/ship"
+	"sumoship/transform"
+)
+
+// The closing numbers add up in every kind of trouble, and say what the exit
+// status says.
+func TestLocalAddsUp(t *testing.T) {
+	broken := t.TempDir() + "/broken.json"
+	if err := os.WriteFile(broken, []byte(`{"awslogs":{"data":"H4sIAAAA"}} {"foo":1}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		args         []string
+		status       int
+		deadLettered bool
+	}{
+		"all well":     {nil, exitOK, false},
+		"retry":        {[]string{"--fail", "503x3,429,reset,lost"}, exitOK, false},
+		"outage":       {[]string{"--fail", "503x50"}, exitOK, true},
+		"gone":         {[]string{"--fail", "404x50"}, exitOK, true},
+		"refused":      {[]string{"--fail", "400"}, exitOK, true},
+		"too large":    {[]string{"--fail", "413x20"}, exitOK, true},
+		"broken input": {[]string{broken}, exitUsage, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out, errs bytes.Buffer
+			status := run(context.Background(), append([]string{"local", "--json"}, c.args...),
+				streams{strings.NewReader(""), &out, &errs, func(string) string { return "" }})
+			var result struct {
+				Posts       []post
+				DeadLetters []struct{ Class string }
+				Total       ship.Report
+			}
+			if err := json.Unmarshal(out.Bytes(), &result); err != nil {
+				t.Fatalf("%v in %s", err, out.String())
+			}
+			r := result.Total
+			if status != c.status || r.Lost != 0 || r.DeadLettered > 0 != c.deadLettered || len(result.DeadLetters) > 0 != c.deadLettered {
+				t.Errorf("status %d, %+v\n%s", status, r, errs.String())
+			}
+			if r.Events == 0 || r.Events != r.Confirmed+r.FilteredTotal()+r.DeadLettered+r.Quarantined+r.Lost {
+				t.Errorf("does not add up: %+v", r)
+			}
+		})
+	}
+}
+
+// A source that is only reached through its secret URL shows it to nobody.
+func TestLocalKeepsTheEndpointSecret(t *testing.T) {
+	var out bytes.Buffer
+	status := run(context.Background(), []string{"local", "--logs", "--endpoint", "http://127.0.0.1:1/receiver/v1/http/SECRETPATH"},
+		streams{strings.NewReader(""), &out, &out, func(name string) string {
+			return map[string]string{"NUMBER_OF_RETRIES": "0", "SUMO_TOKEN": "SECRETTOKEN"}[name]
+		}})
+	if status != exitFound || !strings.Contains(out.String(), "not delivered, and") || strings.Contains(out.String(), "SECRET") {
+		t.Errorf("status %d\n%s", status, out.String())
+	}
+}
+
+// A long input is read from standard input as aws logs filter-log-events writes
+// it.
+func TestLocalTakesFilterLogEvents(t *testing.T) {
+	var in bytes.Buffer
+	in.WriteString(`{"searchedLogStreams":[],"events":[`)
+	for i := range 25_000 {
+		if i > 0 {
+			in.WriteByte(',')
+		}
+		stream := []string{"a", "b"}[i%2]
+		b, _ := json.Marshal(map[string]any{"logStreamName": stream, "timestamp": i, "message": "line", "eventId": "x", "ingestionTime": i})
+		in.Write(b)
+	}
+	in.WriteString("]}")
+	if n := len(transform.ReadInput(in.Bytes(), "g")); n != 4 {
+		t.Errorf("%d events of Lambda, want 4", n)
+	}
+	var out, errs bytes.Buffer
+	status := run(context.Background(), []string{"local", "-", "--log-group", "/ecs/g"}, streams{&in, &out, &errs, func(string) string { return "" }})
+	if status != exitOK || !strings.Contains(out.String(), "25000 = 25000 + 0 + 0 + 0") || !strings.Contains(out.String(), "X-Sumo-Host: /ecs/g") {
+		t.Errorf("status %d\n%s%s", status, out.String(), errs.String())
+	}
+}

@@ -1,0 +1,228 @@
+// Package lambdatest runs a built Lambda function as Lambda does: as a process
+// that asks a Runtime API for events. It stands in for the service in tests.
+//
+// Source: AWS Lambda Developer Guide, "Using the Lambda runtime API" and "Error
+// handling for asynchronous invocation".
+package lambdatest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Build compiles a function's main package as it is shipped, and returns the
+// path of the bootstrap.
+func Build(t testing.TB, pkg string) string {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "bootstrap")
+	cmd := exec.Command("go", "build", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", out, pkg)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if b, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build %s: %v\n%s", pkg, err, b)
+	}
+	return out
+}
+
+// Result is the outcome of one invocation.
+type Result struct {
+	Payload   []byte // what the function returned; nil if it failed
+	ErrorType string // of a failure: the type that Lambda reports
+	Error     string // of a failure: its message
+}
+
+// Failed reports whether Lambda would try the event again.
+func (r Result) Failed() bool { return r.ErrorType != "" }
+
+// Function is a deployed function: one execution environment, started anew
+// after it has died.
+type Function struct {
+	t         testing.TB
+	bootstrap string
+	name      string
+	env       []string
+	url       string
+
+	next  chan invocation
+	calls int
+
+	mu     sync.Mutex
+	output bytes.Buffer
+	cmd    *exec.Cmd
+	exited chan struct{}
+	result chan Result
+	id     string
+
+	// DeadLetters are the events that failed all their tries.
+	DeadLetters [][]byte
+}
+
+type invocation struct {
+	id       string
+	event    []byte
+	deadline time.Time
+}
+
+// Deploy starts a bootstrap with these variables and those that Lambda sets. It
+// ends with the test.
+func Deploy(t testing.TB, bootstrap string, variables map[string]string) *Function {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &Function{t: t, bootstrap: bootstrap, name: "sumoship-test", next: make(chan invocation)}
+	if name, ok := variables["AWS_LAMBDA_FUNCTION_NAME"]; ok {
+		f.name = name
+	}
+	srv := &http.Server{Handler: f}
+	go func() { _ = srv.Serve(ln) }() // until the test ends
+	f.url = ln.Addr().String()
+	f.env = []string{
+		"AWS_LAMBDA_RUNTIME_API=" + f.url, "AWS_LAMBDA_FUNCTION_NAME=" + f.name, "AWS_LAMBDA_FUNCTION_VERSION=$LATEST",
+		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE=128", "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=AKIDEXAMPLE",
+		"AWS_SECRET_ACCESS_KEY=secret", "AWS_SESSION_TOKEN=token", "AWS_EC2_METADATA_DISABLED=true", "_HANDLER=bootstrap",
+		"HOME=" + t.TempDir(), "TZ=:UTC",
+	}
+	for name, value := range variables {
+		f.env = append(f.env, name+"="+value)
+	}
+	t.Cleanup(func() {
+		f.kill()
+		_ = srv.Close()
+	})
+	return f
+}
+
+// Output is what the function has written to its log.
+func (f *Function) Output() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.output.String()
+}
+
+// Write takes the output of the process.
+func (f *Function) Write(p []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.output.Write(p)
+}
+
+func (f *Function) start() {
+	f.cmd = exec.Command(f.bootstrap)
+	f.cmd.Env, f.cmd.Stdout, f.cmd.Stderr = f.env, f, f
+	f.cmd.WaitDelay = time.Second
+	if err := f.cmd.Start(); err != nil {
+		f.t.Fatal(err)
+	}
+	cmd, exited := f.cmd, make(chan struct{})
+	f.exited = exited
+	go func() {
+		_ = cmd.Wait() // a function ends by being killed
+		close(exited)
+	}()
+}
+
+func (f *Function) kill() {
+	if f.cmd != nil {
+		_ = f.cmd.Process.Kill() // it may have ended
+		<-f.exited
+		f.cmd = nil
+	}
+}
+
+// Invoke calls the function and waits. A function that has not answered by the
+// end of timeout is killed, as Lambda does.
+func (f *Function) Invoke(event []byte, timeout time.Duration) Result {
+	f.t.Helper()
+	if f.cmd == nil {
+		f.start()
+	}
+	f.calls++
+	result := make(chan Result, 1)
+	inv := invocation{fmt.Sprintf("00000000-0000-4000-8000-%012d", f.calls), event, time.Now().Add(timeout)}
+	f.mu.Lock()
+	f.result, f.id = result, inv.id
+	f.mu.Unlock()
+	select {
+	case f.next <- inv:
+	case <-f.exited:
+		f.cmd = nil
+		return Result{ErrorType: "Runtime.ExitError", Error: "the process ended at its start"}
+	}
+	select {
+	case r := <-result:
+		return r
+	case <-f.exited:
+		f.cmd = nil
+		return Result{ErrorType: "Runtime.ExitError", Error: "the process ended"}
+	case <-time.After(timeout):
+		f.kill()
+		return Result{ErrorType: "Sandbox.Timedout", Error: "the function timed out"}
+	}
+}
+
+// InvokeAsync calls the function as CloudWatch Logs does: a failed event is
+// tried twice more, without Lambda's pauses, and then is dead-lettered.
+func (f *Function) InvokeAsync(event []byte, timeout time.Duration) Result {
+	f.t.Helper()
+	var r Result
+	for range 3 {
+		if r = f.Invoke(event, timeout); !r.Failed() {
+			return r
+		}
+	}
+	f.DeadLetters = append(f.DeadLetters, event)
+	return r
+}
+
+// ServeHTTP is the Runtime API.
+func (f *Function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path := strings.TrimPrefix(r.URL.Path, "/2018-06-01/runtime/")
+	if path == "invocation/next" {
+		select {
+		case inv := <-f.next:
+			h := w.Header()
+			h.Set("Lambda-Runtime-Aws-Request-Id", inv.id)
+			h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(inv.deadline.UnixMilli(), 10))
+			h.Set("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:123456789012:function:"+f.name)
+			h.Set("Lambda-Runtime-Trace-Id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=0")
+			_, _ = w.Write(inv.event) // the function may have ended
+		case <-r.Context().Done():
+		}
+		return
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	result := Result{Payload: body}
+	if !strings.HasSuffix(path, "/response") {
+		var e struct{ ErrorType, ErrorMessage string }
+		if err := json.Unmarshal(body, &e); err != nil {
+			e.ErrorMessage = fmt.Sprintf("not an error of the Runtime API: %s", body)
+		}
+		result = Result{ErrorType: e.ErrorType, Error: e.ErrorMessage}
+	}
+	w.WriteHeader(http.StatusAccepted)
+	_, _ = io.WriteString(w, `{"status":"OK"}`)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if strings.HasPrefix(path, "invocation/"+f.id+"/") || path == "init/error" {
+		select {
+		case f.result <- result:
+		default:
+		}
+	}
+}
