@@ -36,6 +36,7 @@ type Client struct {
 	InitialBackoff time.Duration // before the second request, doubled for each further one up to 10 s; 0 means DefaultInitialBackoff
 	Timeout        time.Duration // of one request; 0 means DefaultTimeout
 	Budget         time.Duration // no retry starts later than this after the first request of its body; 0 means no limit but the deadline
+	Yield          bool          // do not retry a body after a 429: others go first
 	Breaker        *Breaker      // nil means that each delivery tries anew
 
 	once  sync.Once

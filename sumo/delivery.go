@@ -263,7 +263,7 @@ func (d *Delivery) try(header http.Header, payload []byte, readers *atomic.Int32
 			return nil
 		}
 		retries.after = failure.RetryAfter
-		if !failure.temporary() {
+		if !failure.temporary() || d.c.Yield && failure.Class == Throttled {
 			return backoff.Permanent(failure)
 		}
 		return failure

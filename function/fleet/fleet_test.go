@@ -13,6 +13,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -563,8 +564,12 @@ func (r result) check(t *testing.T) {
 }
 
 func (r result) String() string {
-	return fmt.Sprintf("| %s | %s | %d | %.2f | %.0f | %.1f | %.2f | %.2f | %.2f | %.1f %% | %s | %d | %d | %d | %.2f |",
-		r.condition, r.scenario.outage, r.events, r.outage.concurrent/r.health.concurrent, float64(r.outage.most)/r.health.concurrent,
+	limit := "none"
+	if r.scenario.limit > 0 {
+		limit = fmt.Sprintf("%.0f a second", r.scenario.limit)
+	}
+	return fmt.Sprintf("| %s | %s | %.1f | %s | %d | %.2f | %.0f | %.1f | %.2f | %.2f | %.2f | %.1f %% | %s | %d | %d | %d | %.2f |",
+		r.condition, strings.TrimSuffix(strings.TrimSuffix(r.scenario.outage.String(), "0s"), "0m"), r.rate, limit, r.events, r.outage.concurrent/r.health.concurrent, float64(r.outage.most)/r.health.concurrent,
 		r.outage.replays, float64(r.outage.requests)/float64(r.outage.events), r.drain.took.Seconds()/r.scenario.outage.Seconds(), r.drain.latency.Seconds()/r.health.latency.Seconds(), 100*r.drain.untaken,
 		r.oldest.Round(time.Minute), r.quarantined, r.lost, r.twice,
 		(r.outage.billed.Seconds()/float64(r.outage.events))/(r.health.billed.Seconds()/float64(r.health.events)))

@@ -10,7 +10,7 @@ import (
 
 var long = flag.Bool("long", false, "the outages of docs/reliability.md, in minutes of real time")
 
-const head = "| source | outage | events | executions, outage / health | peak / health | replays at once | requests per event | drain / outage | latency while draining / health | dead-lettered while draining | oldest message | quarantined | lost | twice | GB·s per event, outage / health |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"
+const head = "| source | outage | events a second | limit | events | executions, outage / health | peak / health | replays at once | requests per event | drain / outage | latency while draining / health | dead-lettered while draining | oldest message | quarantined | lost | twice | GB·s per event, outage / health |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"
 
 func simulate(t *testing.T, sc scenario) (r result) {
 	synctest.Test(t, func(t *testing.T) { r = newFleet(t, sc, readDefaults(t)).run() })
@@ -28,10 +28,11 @@ func TestOutagesStayCheapAndEnd(t *testing.T) {
 		for _, c := range []condition{status, hang, throttle, slow, halfDead} {
 			scenarios = append(scenarios,
 				scenario{condition: c, outage: time.Hour, rate: 10, account: 1000, scale: 0.2},
-				scenario{condition: c, outage: 12 * time.Hour, rate: 1, account: 1000, scale: 0.02})
+				scenario{condition: c, outage: 12 * time.Hour, rate: 0.5, account: 1000, scale: 0.01})
 		}
+		scenarios = append(scenarios, scenario{condition: status, outage: 30 * time.Minute, rate: 15, limit: 45, account: 1000, scale: 0.3})
 		for _, c := range []condition{status, hang} {
-			scenarios = append(scenarios, scenario{condition: c, outage: 96 * time.Hour, rate: 0.4, account: 1000, scale: 0.008})
+			scenarios = append(scenarios, scenario{condition: c, outage: 96 * time.Hour, rate: 0.3, account: 1000, scale: 0.006})
 		}
 	}
 	fmt.Println(head)

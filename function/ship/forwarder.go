@@ -23,7 +23,7 @@ func NewForwarder(o Options) (*Forwarder, error) {
 	// A source that answers errors at once is tried again; one that does not
 	// answer has used up the budget with its first request.
 	s.client.Budget = s.timeout
-	s.client.Breaker = &sumo.Breaker{Pause: s.breakerPause, Probe: 2 * time.Second}
+	s.client.Breaker = &sumo.Breaker{Pause: s.breakerPause, Throttled: s.breakerPause / 6, Probe: 2 * time.Second}
 	return &Forwarder{s}, nil
 }
 

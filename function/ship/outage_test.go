@@ -215,35 +215,51 @@ func TestBatchStopsWhileTheSourceIsUnavailable(t *testing.T) {
 	})
 }
 
-// When the source throttles, replay goes on with half as many messages at a time,
-// and comes back to all of them one by one.
+// When the source throttles, replay pauses, goes on with more time between
+// messages, and comes back to its speed.
 func TestReplayGivesWayWhenThrottled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newFixture(sumotest.Statuses(429)...)
-		source := &slow{RoundTripper: w.source, delay: 100 * time.Millisecond}
-		o := w.replayOptions()
-		o.HTTP = &http.Client{Transport: source}
-		w.vars["NUMBER_OF_RETRIES"] = "0"
-		r := replayerOf(t, o)
+		w := newFixture(sumotest.Statuses(429, 429, 429)...)
+		w.vars["NUM_OF_WORKERS"] = "1"
+		r := replayerOf(t, w.replayOptions())
 		var bodies [][]byte
 		for range 10 {
 			bodies = append(bodies, event("a"))
 		}
-		if _, err := r.Invoke(t.Context(), batchOf(bodies...)); err != nil {
-			t.Fatal(err)
-		}
-		start := time.Now()
-		for _, want := range []int{5, 6, 7, 8, 9, 10, 10} {
-			source.most = 0
-			if _, err := r.Invoke(t.Context(), batchOf(append(bodies, bodies...)...)); err != nil {
+		batch := func() time.Duration {
+			t.Helper()
+			start := time.Now()
+			if _, err := r.Invoke(t.Context(), batchOf(bodies...)); err != nil {
 				t.Fatal(err)
 			}
-			if source.most != want {
-				t.Errorf("%d messages at a time, want %d", source.most, want)
-			}
+			return time.Since(start)
 		}
+		if took := batch(); took != 0 {
+			t.Errorf("the first batch took %s", took)
+		}
+		if took := batch(); took < 30*time.Second { // a probe, which is throttled too
+			t.Errorf("back after %s", took)
+		}
+		batch() // and another one
+		start := time.Now()
+		batch()
 		if paused := time.Since(start); paused < 30*time.Second {
 			t.Errorf("back after %s", paused)
+		}
+		slow := batch()
+		if slow < 9*70*time.Millisecond {
+			t.Errorf("a batch after three that were throttled took %s", slow)
+		}
+		last := slow
+		for range 30 {
+			took := batch()
+			if took > last {
+				t.Errorf("a batch took %s, the one before %s", took, last)
+			}
+			last = took
+		}
+		if last != 0 {
+			t.Errorf("the last batch took %s", last)
 		}
 	})
 }

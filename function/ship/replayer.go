@@ -34,8 +34,7 @@ type Replayer struct {
 	quarantineQueue Queue               // nil if there is none
 	inWork          *semaphore.Weighted // bytes of the messages that are decoded and sent at this moment
 
-	mu   sync.Mutex
-	pace int // messages at a time in the next batch
+	pace pace
 
 	// Progress, if not nil, is called after each message, by several goroutines
 	// at once.
@@ -59,8 +58,9 @@ func NewReplayer(o ReplayOptions) (*Replayer, error) {
 	s.client.Name = "dlq-aws-lambda" // whatever SUMO_CLIENT_HEADER says, as with Sumo's function
 	s.client.MaxRequests = max(s.inFlight, s.workers)
 	// When the source throttles, live traffic goes first.
+	s.client.Yield = true
 	s.client.Breaker = &sumo.Breaker{Pause: s.breakerPause, Throttled: 2 * s.breakerPause}
-	r := &Replayer{shipper: s, inbox: o.Inbox, quarantineQueue: o.Quarantine, inWork: semaphore.NewWeighted(maxInWork), pace: s.workers}
+	r := &Replayer{shipper: s, inbox: o.Inbox, quarantineQueue: o.Quarantine, inWork: semaphore.NewWeighted(maxInWork)}
 	if r.inbox == nil {
 		if s.queueURL == "" {
 			return nil, errors.New("TASK_QUEUE_URL: is not set; want the URL of the dead-letter queue")
@@ -138,7 +138,7 @@ const (
 	receiveBytes = 512 << 10
 )
 
-// batch handles messages, pace of them at a time. While the source is known to be
+// batch handles messages, several at a time. While the source is known to be
 // unavailable it waits; then one message finds out whether the source is back.
 func (r *run) batch(messages []dlq.Message) []disposition {
 	out := make([]disposition, len(messages))
@@ -148,13 +148,10 @@ func (r *run) batch(messages []dlq.Message) []disposition {
 		out[0] = r.handle(messages[0])
 		next = 1
 	}
-	r.Replayer.mu.Lock()
-	workers := min(r.pace, len(messages))
-	r.Replayer.mu.Unlock()
 	var at atomic.Int64
 	at.Store(int64(next))
 	var wg sync.WaitGroup
-	for range workers {
+	for range min(r.workers, len(messages)) {
 		wg.Go(func() {
 			for i := int(at.Add(1)) - 1; i < len(messages); i = int(at.Add(1)) - 1 {
 				out[i] = r.handle(messages[i])
@@ -162,7 +159,7 @@ func (r *run) batch(messages []dlq.Message) []disposition {
 		})
 	}
 	wg.Wait()
-	r.setPace()
+	r.pace.learn(r.report.Failures[string(sumo.Throttled)] > 0)
 	return out
 }
 
@@ -179,19 +176,6 @@ func (r *run) wait(pause time.Duration) {
 	select {
 	case <-time.After(pause):
 	case <-r.sending.Done():
-	}
-}
-
-// setPace halves the number of messages at a time if the source throttled this
-// batch, and else raises it by one.
-func (r *run) setPace() {
-	throttled := r.report.Failures[string(sumo.Throttled)] > 0
-	r.Replayer.mu.Lock()
-	defer r.Replayer.mu.Unlock()
-	if throttled {
-		r.pace = max(1, r.pace/2)
-	} else {
-		r.pace = min(r.pace+1, r.workers)
 	}
 }
 
@@ -357,6 +341,9 @@ func (r *run) handle(m dlq.Message) disposition {
 // attempt sends the event of a message. If the error is not nil, no other
 // message has a chance either.
 func (r *run) attempt(m dlq.Message) (disposition, Report, error) {
+	if err := r.pace.wait(r.sending); err != nil {
+		return untried, Report{Left: -1}, err
+	}
 	size := min(int64(len(m.Body)), maxInWork)
 	if err := r.inWork.Acquire(r.sending, size); err != nil {
 		return untried, Report{Left: -1}, err
