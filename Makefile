@@ -14,12 +14,14 @@ build: ## the command and the functions, in dist/
 	$(MAKE) build-Forwarder ARTIFACTS_DIR=dist/forwarder
 	$(MAKE) build-Replay ARTIFACTS_DIR=dist/replay
 	$(MAKE) build-Subscriber ARTIFACTS_DIR=dist/subscriber
+	$(MAKE) build-Heartbeat ARTIFACTS_DIR=dist/heartbeat
 
 # One rule builds every function. SAM runs it for each AWS::Serverless::Function
 # with BuildMethod makefile, so what CI builds is what is deployed.
 build-Forwarder: main = forwarder
 build-Replay: main = replay
 build-Subscriber: main = subscriber
+build-Heartbeat: main = heartbeat
 build-%:
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(FUNCTION_GOARCH) \
 	go build -trimpath -tags lambda.norpc -ldflags '-s -w' -o $(ARTIFACTS_DIR)/bootstrap ./function/$(main)

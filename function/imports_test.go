@@ -33,6 +33,7 @@ var mayImport = map[string]struct {
 	"function/forwarder":          {siblings: []string{"function", "function/ship"}, sdk: true},
 	"function/replay":             {siblings: []string{"function", "function/ship"}, sdk: true},
 	"function/subscriber":         {siblings: []string{"function", "function/subscribe", "function/subscribe/awsapi"}, sdk: true},
+	"function/heartbeat":          {sdk: true},
 	"function/awstest":            {},
 	"function/awstest/lambdatest": {},
 	"function/awstest/logstest":   {siblings: []string{"function/awstest"}, sdk: true},

@@ -37,6 +37,7 @@ type config struct {
 	workers       int
 
 	functionName string
+	heartbeat    string   // HEARTBEAT_LOG_GROUP: its log events are counted, and no rule drops them
 	ignored      []string // variables that are set and have no effect
 }
 
@@ -88,6 +89,7 @@ func readConfig(getenv func(string) string, p patience) (config, error) {
 		delay:         vars.Millis("DEAD_LETTER_DELAY", dlq.DefaultDelay, 0, 15*time.Minute),
 		workers:       vars.Int("NUM_OF_WORKERS", 10, 1, 64),
 		functionName:  vars.Text("AWS_LAMBDA_FUNCTION_NAME"),
+		heartbeat:     vars.Text("HEARTBEAT_LOG_GROUP"),
 	}
 	var err error
 	if c.records.Format, err = transform.ParseFormat(vars.Text("LOG_FORMAT")); err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"sumoship/function"
 	"sumoship/sumo"
 )
 
@@ -41,6 +42,13 @@ func (f *Forwarder) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 // Ship is Invoke for callers in the same process.
 func (f *Forwarder) Ship(ctx context.Context, event []byte) (Report, error) {
 	r, err := f.ship(ctx, event)
-	writeReport(ctx, f.out, &r)
+	if f.heartbeats(r.LogGroup) {
+		r.Heartbeat = r.Confirmed
+	}
+	var more []function.Metric
+	if f.heartbeat != "" {
+		more = append(more, function.Count("Heartbeat", r.Heartbeat)) // 0 too, to be subtracted from Events
+	}
+	writeReport(ctx, f.out, &r, more...)
 	return r, err
 }

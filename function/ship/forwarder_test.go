@@ -94,6 +94,36 @@ func TestForwarderLogsOneLineAndItsMetrics(t *testing.T) {
 	}
 }
 
+// Heartbeats are counted once they are confirmed, and no rule drops them.
+func TestHeartbeatIsCounted(t *testing.T) {
+	w := newFixture(sumotest.Statuses(200, 200, 400)...)
+	w.vars["LOG_STREAM_PREFIX"] = "WEB/"
+	for _, c := range []struct {
+		group string // of the heartbeat
+		want  ship.Report
+	}{
+		{"/ecs/web", ship.Report{Confirmed: 2, Heartbeat: 2}},
+		{"/ecs/web", ship.Report{Confirmed: 2, Heartbeat: 2}},
+		{"/ecs/web", ship.Report{DeadLettered: 2}}, // refused
+		{"/ecs/other", ship.Report{Filtered: map[string]int{"stream": 2}}},
+		{"", ship.Report{Filtered: map[string]int{"stream": 2}}},
+	} {
+		w.vars["HEARTBEAT_LOG_GROUP"] = c.group
+		w.log.Reset()
+		r, err := w.forwarder(t).Ship(t.Context(), event("a", "b"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ship.Report{Confirmed: r.Confirmed, Heartbeat: r.Heartbeat, DeadLettered: r.DeadLettered, Filtered: r.Filtered}
+		if d := cmp.Diff(c.want, got); d != "" {
+			t.Errorf("heartbeat in %q (-want +got):\n%s", c.group, d)
+		}
+		if counted := strings.Contains(w.log.String(), `{"Name":"Heartbeat"`); counted != (c.group != "") {
+			t.Errorf("heartbeat in %q: metric written: %t", c.group, counted)
+		}
+	}
+}
+
 // Promise 2: an event of which nothing was confirmed is dead-lettered as it came.
 func TestNothingConfirmedIsDeadLetteredAsItCame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

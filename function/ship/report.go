@@ -22,6 +22,7 @@ type Report struct {
 	Events    int            `json:"events"`
 	Filtered  map[string]int `json:"filtered,omitempty"` // by reason
 	Confirmed int            `json:"confirmed"`
+	Heartbeat int            `json:"heartbeat,omitempty"` // of these, of the log group of the heartbeat
 
 	DeadLettered int `json:"deadLettered"`          // in the dead-letter queue: put there, or left there by a replay
 	Quarantined  int `json:"quarantined,omitempty"` // put into the quarantine queue by a replay
@@ -80,6 +81,7 @@ func (r *Report) Add(o Report) {
 	}
 	r.Untried += o.Untried
 	r.Warnings += o.Warnings
+	r.Heartbeat += o.Heartbeat
 	r.Confirmed += o.Confirmed
 	r.DeadLettered += o.DeadLettered
 	r.Quarantined += o.Quarantined
@@ -125,8 +127,8 @@ func (r *Report) failed(class string, err error, events int) {
 }
 
 // writeReport writes a line for people and one that CloudWatch turns into
-// metrics.
-func writeReport(ctx context.Context, out *function.Reporter, r *Report) {
+// metrics, those of the report and more.
+func writeReport(ctx context.Context, out *function.Reporter, r *Report, more ...function.Metric) {
 	level, message := slog.LevelInfo, "delivered"
 	switch {
 	case r.Lost > 0:
@@ -147,6 +149,9 @@ func writeReport(ctx context.Context, out *function.Reporter, r *Report) {
 	if r.Untried > 0 {
 		attrs = append(attrs, slog.Int("untried", r.Untried))
 	}
+	if r.Heartbeat > 0 {
+		attrs = append(attrs, slog.Int("heartbeat", r.Heartbeat))
+	}
 	if len(r.Failures) > 0 {
 		attrs = append(attrs, counts("failures", r.Failures))
 	}
@@ -166,7 +171,7 @@ func writeReport(ctx context.Context, out *function.Reporter, r *Report) {
 		attrs = append(attrs, slog.String("class", r.Class), slog.String("error", r.Error))
 	}
 	out.Log.LogAttrs(ctx, level, message, attrs...)
-	r.writeMetrics(out)
+	r.writeMetrics(out, more)
 }
 
 // counts is slog.Any of a map, less what reflection costs.
@@ -193,8 +198,8 @@ var failureMetric = map[string]string{
 	Undecodable:                "Undecodable",
 }
 
-func (r *Report) writeMetrics(out *function.Reporter) {
-	m := make([]function.Metric, 0, 32)
+func (r *Report) writeMetrics(out *function.Reporter, more []function.Metric) {
+	m := append(make([]function.Metric, 0, 32), more...)
 	count := func(name string, n int) { m = append(m, function.Count(name, n)) }
 	count("Events", r.Events)
 	count("Filtered", r.FilteredTotal())

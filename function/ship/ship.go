@@ -159,7 +159,7 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 		delivery, err = s.client.Begin(ctx, endpoint)
 	}
 	if err != nil {
-		for rec := range s.records.Records(batch) {
+		for rec := range s.rules(batch).Records(batch) {
 			if rec.Dropped != transform.Kept {
 				r.filter(rec.Dropped.String(), 1)
 			} else {
@@ -176,7 +176,7 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 		}
 		return left, r
 	}
-	for rec := range s.records.Records(batch) {
+	for rec := range s.rules(batch).Records(batch) {
 		if rec.Dropped != transform.Kept {
 			r.filter(rec.Dropped.String(), 1)
 			continue
@@ -195,6 +195,19 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 	left.events, left.unconfirmed, left.partial = len(outcome.Unconfirmed), outcome.Unconfirmed, outcome.Confirmed > 0
 	fail(string(class), outcome.Err)
 	return left, r
+}
+
+// heartbeats reports whether a log group is that of the heartbeat.
+func (s *shipper) heartbeats(group string) bool { return s.heartbeat != "" && group == s.heartbeat }
+
+// rules returns the options for the records of a batch. No rule drops a heartbeat,
+// which is to prove the whole way.
+func (s *shipper) rules(b *transform.Batch) transform.Options {
+	o := s.records
+	if s.heartbeats(b.LogGroup) {
+		o.StreamPrefixes, o.Internal = nil, nil
+	}
+	return o
 }
 
 // LostError says that log events reached neither Sumo Logic nor the dead-letter

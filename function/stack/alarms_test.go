@@ -1,6 +1,7 @@
 package stack_test
 
 import (
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -10,17 +11,36 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// alarms returns the alarms of a stack, also the composite one.
+func (s *stack) alarms() map[string]resource {
+	all := s.of("AWS::CloudWatch::Alarm")
+	maps.Copy(all, s.of("AWS::CloudWatch::CompositeAlarm"))
+	return all
+}
+
+// severity returns critical or warning, from the name of an alarm.
+func (s *stack) severity(t *testing.T, name string) string {
+	t.Helper()
+	full := s.ref(name).(string)
+	word, ok := strings.CutSuffix(strings.TrimPrefix(full, "ship-"), "-"+name)
+	if !ok || word != "critical" && word != "warning" {
+		t.Errorf("%s: name %q, want ship-critical-%[1]s or ship-warning-%[1]s", name, full)
+	}
+	return word
+}
+
+// Each alarm has a section in docs/operations.md, whose anchor is in its description.
 func TestAlarmsAreDocumented(t *testing.T) {
 	operations, err := os.ReadFile("../../docs/operations.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var documented, declared []string
-	for _, h := range regexp.MustCompile(`(?m)^### (\w+Alarm)\b`).FindAllStringSubmatch(string(operations), -1) {
+	for _, h := range regexp.MustCompile(`(?m)^### (\w+Alarm)$`).FindAllStringSubmatch(string(operations), -1) {
 		documented = append(documented, h[1])
 	}
 	for name, r := range readTemplate(t).section("Resources") {
-		if get(r, "Type") == "AWS::CloudWatch::Alarm" {
+		if strings.HasPrefix(get(r, "Type").(string), "AWS::CloudWatch::") && name != "Dashboard" {
 			declared = append(declared, name)
 		}
 	}
@@ -29,10 +49,22 @@ func TestAlarmsAreDocumented(t *testing.T) {
 	if d := cmp.Diff(declared, documented); d != "" {
 		t.Errorf("sections of docs/operations.md (-want +got):\n%s", d)
 	}
+	forEachConfiguration(t, func(t *testing.T, s *stack) {
+		for name, a := range s.alarms() {
+			// GitHub makes the anchor of a heading of one word by lower case.
+			want := " " + s.parameters["RunbookUrl"] + "#" + strings.ToLower(name)
+			if d := text(a.Properties["AlarmDescription"]); !strings.HasSuffix(d, want) || len(d) < len(want)+20 {
+				t.Errorf("%s: description %q, want %q at its end", name, d, want)
+			}
+		}
+	})
 }
 
-// Every alarm uses metrics that exist, is quiet without data, and notifies the topic
-// of the parameters.
+// silence are the alarms for which missing data is what is wrong.
+var silence = []string{"HeartbeatAlarm", "QuietAlarm"}
+
+// Every alarm uses metrics that exist, has a severity in its name, is quiet without
+// data, and notifies as the parameters say.
 func TestAlarms(t *testing.T) {
 	emitted := emitted(t)
 	forEachConfiguration(t, func(t *testing.T, s *stack) {
@@ -42,15 +74,28 @@ func TestAlarms(t *testing.T) {
 		} else if s.parameters["AlarmEmail"] != "" {
 			topics = []any{s.ref("AlarmTopic")}
 		}
-		for name, a := range s.of("AWS::CloudWatch::Alarm") {
+		for name, a := range s.alarms() {
 			p := a.Properties
-			if p["TreatMissingData"] != "notBreaching" || text(p["AlarmDescription"]) == "" || p["AlarmName"] != nil {
-				t.Errorf("%s: %v", name, p)
-			}
-			for _, actions := range []string{"AlarmActions", "OKActions"} {
-				if d := cmp.Diff(topics, p[actions]); d != "" {
+			s.severity(t, name)
+			composite := a.Type == "AWS::CloudWatch::CompositeAlarm"
+			for actions, on := range map[string]bool{"AlarmActions": true, "OKActions": s.parameters["NotifyRecovery"] == "true"} {
+				want := topics
+				if !on || !composite && s.parameters["AlarmNotify"] != "each" {
+					want = nil
+				}
+				if d := cmp.Diff(want, p[actions]); d != "" {
 					t.Errorf("%s: %s (-want +got):\n%s", name, actions, d)
 				}
+			}
+			if composite {
+				continue
+			}
+			missing := "notBreaching"
+			if slices.Contains(silence, name) {
+				missing = "breaching"
+			}
+			if p["TreatMissingData"] != missing {
+				t.Errorf("%s: missing data is %v, want %s", name, p["TreatMissingData"], missing)
 			}
 			metrics := []metric{{text(p["Namespace"]), text(p["MetricName"]), dimensions(p["Dimensions"])}}
 			if queries, ok := p["Metrics"].([]any); ok {
@@ -66,11 +111,41 @@ func TestAlarms(t *testing.T) {
 	})
 }
 
-// The delivery to the functions is watched wherever CloudWatch supports it.
+// The composite alarm goes off with every critical alarm that there is, and with no
+// other.
+func TestDeliveryAlarmIsAnyCriticalOne(t *testing.T) {
+	forEachConfiguration(t, func(t *testing.T, s *stack) {
+		var critical []string
+		for name := range s.of("AWS::CloudWatch::Alarm") {
+			if s.severity(t, name) == "critical" {
+				critical = append(critical, `ALARM("`+s.ref(name).(string)+`")`)
+			} else if s.parameters["Alarms"] != "all" {
+				t.Errorf("Alarms %s, but there is %s", s.parameters["Alarms"], name)
+			}
+		}
+		delivery, there := s.resources["DeliveryAlarm"]
+		if want := s.parameters["Alarms"] != "none"; there != want || (len(critical) > 0) != want {
+			t.Fatalf("Alarms %s: %d critical alarms, DeliveryAlarm: %t", s.parameters["Alarms"], len(critical), there)
+		}
+		if !there {
+			return
+		}
+		got := strings.Split(delivery.Properties["AlarmRule"].(string), " OR ")
+		slices.Sort(got)
+		slices.Sort(critical)
+		if d := cmp.Diff(critical, got); d != "" {
+			t.Errorf("rule (-want +got):\n%s", d)
+		}
+	})
+}
+
+// The delivery to the functions is watched wherever CloudWatch supports it, or at
+// least that of the heartbeat.
 func TestDeliveryIsWatched(t *testing.T) {
 	forEachConfiguration(t, func(t *testing.T, s *stack) {
 		_, watched := s.of("AWS::CloudWatch::Alarm")["DeliveryErrorsAlarm"]
-		if want := s.pseudo["AWS::Partition"] == "aws" || s.parameters["Subscription"] == "log-group"; watched != want {
+		supported := s.pseudo["AWS::Partition"] == "aws" || s.parameters["Subscription"] == "log-group" || s.parameters["HeartbeatSchedule"] != ""
+		if want := supported && s.parameters["Alarms"] != "none"; watched != want {
 			t.Errorf("delivery is watched: %v, want %v", watched, want)
 		}
 	})

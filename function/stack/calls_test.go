@@ -171,6 +171,8 @@ func run(t *testing.T, s *stack, bootstraps map[string]string) map[string][]stri
 			c.forward(t, f)
 		case "Replay":
 			c.replay(t, f)
+		case "Heartbeat":
+			invoke(t, f, []byte("{}"), 30*time.Second)
 		case "Subscriber":
 			c.subscribe(t, f, variables["FILTER_NAME"])
 		default:

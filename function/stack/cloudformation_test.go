@@ -112,9 +112,14 @@ const (
 // them: it selects the partition of the stack.
 func (t template) create(tt *testing.T, given map[string]string) *stack {
 	tt.Helper()
+	return t.createNamed(tt, given, "ship")
+}
+
+func (t template) createNamed(tt *testing.T, given map[string]string, stackName string) *stack {
+	tt.Helper()
 	region := map[string]string{"": "us-east-1", "aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}[given["Partition"]]
 	s := &stack{t: tt, template: t, parameters: map[string]string{}, resources: map[string]resource{}, pseudo: map[string]string{
-		"AWS::Partition": "aws", "AWS::Region": region, "AWS::AccountId": testAccount, "AWS::StackName": "ship", "AWS::URLSuffix": "amazonaws.com",
+		"AWS::Partition": "aws", "AWS::Region": region, "AWS::AccountId": testAccount, "AWS::StackName": stackName, "AWS::URLSuffix": "amazonaws.com",
 	}}
 	if p := given["Partition"]; p != "" {
 		s.pseudo["AWS::Partition"] = p
@@ -153,11 +158,11 @@ func (t template) create(tt *testing.T, given map[string]string) *stack {
 }
 
 // merge returns a overridden by b, as SAM does with Globals: maps are merged, anything
-// else is replaced.
+// else is replaced, also the call of a function.
 func merge(a, b any) any {
 	am, aok := a.(map[string]any)
 	bm, bok := b.(map[string]any)
-	if !aok || !bok {
+	if !aok || !bok || isCall(am) || isCall(bm) {
 		return b
 	}
 	m := maps.Clone(am)
@@ -168,6 +173,13 @@ func merge(a, b any) any {
 		m[k] = v
 	}
 	return m
+}
+
+func isCall(m map[string]any) bool {
+	for name := range m {
+		return len(m) == 1 && (name == "Ref" || name == "Condition" || strings.HasPrefix(name, "Fn::"))
+	}
+	return false
 }
 
 // noValue is the value of AWS::NoValue: it removes the property.
@@ -301,6 +313,8 @@ func (s *stack) ref(name string) any {
 		return s.arn("sns", "ship-"+name)
 	case "AWS::Logs::LogGroup":
 		return s.name(name, "LogGroupName")
+	case "AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm":
+		return s.name(name, "AlarmName")
 	}
 	return "ship-" + name
 }
@@ -318,8 +332,8 @@ func (s *stack) attribute(logical, attribute string) any {
 		return s.arn("lambda", "function:ship-"+logical)
 	case "AWS::IAM::Role.Arn":
 		return fmt.Sprintf("arn:%s:iam::%s:role/ship-%s", s.pseudo["AWS::Partition"], testAccount, logical)
-	case "AWS::CloudWatch::Alarm.Arn":
-		return s.arn("cloudwatch", "alarm:ship-"+logical)
+	case "AWS::CloudWatch::Alarm.Arn", "AWS::CloudWatch::CompositeAlarm.Arn":
+		return s.arn("cloudwatch", "alarm:"+s.name(logical, "AlarmName"))
 	}
 	s.t.Fatalf("%s.%s: unknown attribute of a %s", logical, attribute, kind)
 	return nil

@@ -30,12 +30,13 @@ func TestFunctions(t *testing.T) {
 			if p["Role"] != s.attribute(name+"Role", "Arn") {
 				t.Errorf("%s has the role %v", name, p["Role"])
 			}
-			traced, vpc := s.parameters["Tracing"] == "true", s.parameters["SubnetIds"] != ""
+			// The heartbeat calls nothing.
+			traced, vpc := s.parameters["Tracing"] == "true" && name != "Heartbeat", s.parameters["SubnetIds"] != "" && name != "Heartbeat"
 			if (p["Tracing"] == "Active") != traced || (p["VpcConfig"] != nil) != vpc {
 				t.Errorf("%s: tracing %v, VPC %v", name, p["Tracing"], p["VpcConfig"])
 			}
-			// Replay and the subscriber loop by design, the forwarder never.
-			if loops := p["RecursiveLoop"] == "Allow"; loops != (name != "Forwarder") || !loops && p["RecursiveLoop"] != nil {
+			// Replay and the subscriber loop by design, the others never.
+			if loops := p["RecursiveLoop"] == "Allow"; loops != (name == "Replay" || name == "Subscriber") || !loops && p["RecursiveLoop"] != nil {
 				t.Errorf("%s: RecursiveLoop %v", name, p["RecursiveLoop"])
 			}
 		}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -28,53 +30,70 @@ import (
 // every possible way.
 func emitted(t *testing.T) map[string][]string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 1<<40)
-	defer cancel()
-	return map[string][]string{
-		"Forwarder":  metricsIn(t, forwarderOutput(ctx, t)),
-		"Replay":     metricsIn(t, replayOutput(ctx, t)),
-		"Subscriber": metricsIn(t, subscriberOutput(ctx, t)),
-	}
+	written := map[string][]string{"Subscriber": metricsIn(t, subscriberOutput(t.Context(), t))}
+	// In virtual time, for the sources that hang.
+	synctest.Test(t, func(t *testing.T) {
+		written["Forwarder"] = metricsIn(t, forwarderOutput(t.Context(), t))
+		written["Replay"] = metricsIn(t, replayOutput(t.Context(), t))
+	})
+	return written
 }
 
-var oneEvent = transform.Pack([]byte(`{"messageType":"DATA_MESSAGE","logEvents":[{"id":"1","timestamp":1,"message":"m"}]}`))
+var oneEvent = transform.Pack([]byte(`{"messageType":"DATA_MESSAGE","logGroup":"g","logEvents":[{"id":"1","timestamp":1,"message":"m"}]}`))
 
-// shipping returns options for a function that ships to a flaky source, and writes
-// to out.
-func shipping(out *bytes.Buffer) ship.Options {
-	source := sumotest.New(sumotest.Step{Kind: sumotest.Reset}, sumotest.Step{Status: 503}, sumotest.Step{Status: 429},
-		sumotest.Step{Status: 304}, sumotest.Step{Status: 200})
-	variables := map[string]string{"SUMO_ENDPOINT": "https://collectors.example.com/x", "RETRY_INTERVAL": "1"}
+// answers are the ways in which a source answers one event, to a function that tries
+// once: a new function for each, since an outage is remembered.
+var answers = [][]sumotest.Step{
+	{{Status: 200}}, {{Status: 200, Body: `{"code":"ingest.budget","message":"dropped"}`}}, {{Status: 304}}, {{Status: 400}}, {{Status: 401}},
+	{{Status: 429}}, {{Status: 503}}, {{Kind: sumotest.Reset}}, {{Kind: sumotest.Hang}},
+}
+
+// shipping returns options for a function that ships to a source, and writes to out.
+func shipping(out *bytes.Buffer, steps []sumotest.Step) ship.Options {
+	variables := map[string]string{"SUMO_ENDPOINT": "https://collectors.example.com/x", "NUMBER_OF_RETRIES": "0", "HEARTBEAT_LOG_GROUP": "g"}
 	return ship.Options{
 		Env:  function.Env{Getenv: func(n string) string { return variables[n] }, Out: out},
-		HTTP: &http.Client{Transport: source}, Queue: new(dlqtest.Queue),
+		HTTP: &http.Client{Transport: sumotest.New(steps...)}, Queue: new(dlqtest.Queue),
 	}
 }
+
+// unreadable is not an event of CloudWatch Logs.
+var unreadable = []byte(`{"awslogs":{"data":"?"}}`)
 
 func forwarderOutput(ctx context.Context, t *testing.T) string {
 	out := new(bytes.Buffer)
-	forwarder, err := ship.NewForwarder(shipping(out))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		if _, err := forwarder.Invoke(ctx, oneEvent); err != nil {
+	for _, steps := range answers {
+		forwarder, err := ship.NewForwarder(shipping(out, steps))
+		if err != nil {
 			t.Fatal(err)
+		}
+		// The second event finds the breaker open, if the first has opened it.
+		for _, event := range [][]byte{oneEvent, oneEvent, unreadable} {
+			ctx, cancel := context.WithTimeout(ctx, 8*time.Second)
+			if _, err := forwarder.Invoke(ctx, event); err != nil {
+				t.Fatal(err)
+			}
+			cancel()
 		}
 	}
 	return out.String()
 }
 
 func replayOutput(ctx context.Context, t *testing.T) string {
-	out, queue := new(bytes.Buffer), new(dlqtest.Queue)
-	replay, err := ship.NewReplayer(ship.ReplayOptions{Options: shipping(out), Inbox: queue})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		queue.Put(ctx, []dlq.Entry{{Event: oneEvent}})
-		if _, err := replay.Invoke(ctx, []byte("{}")); err != nil {
+	out := new(bytes.Buffer)
+	for _, steps := range answers {
+		queue := new(dlqtest.Queue)
+		replay, err := ship.NewReplayer(ship.ReplayOptions{Options: shipping(out, steps), Inbox: queue, Quarantine: new(dlqtest.Queue)})
+		if err != nil {
 			t.Fatal(err)
+		}
+		for _, event := range [][]byte{oneEvent, oneEvent, unreadable} {
+			ctx, cancel := context.WithTimeout(ctx, 8*time.Second)
+			queue.Put(ctx, []dlq.Entry{{Event: event}})
+			if _, err := replay.Invoke(ctx, []byte("{}")); err != nil {
+				t.Fatal(err)
+			}
+			cancel()
 		}
 	}
 	return out.String()
@@ -90,6 +109,8 @@ func subscriberOutput(ctx context.Context, t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
 	if _, err := subscriber.Invoke(ctx, []byte("{}")); err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +160,7 @@ type metric struct {
 // Amazon CloudWatch Logs User Guide, "Monitoring usage with CloudWatch metrics".
 var known = map[string][]string{
 	"AWS/Lambda FunctionName": {
-		"Errors", "Throttles", "DeadLetterErrors", "Invocations", "ConcurrentExecutions", "AsyncEventsDropped",
+		"Errors", "Throttles", "DeadLetterErrors", "Invocations", "ConcurrentExecutions", "AsyncEventAge", "AsyncEventsDropped",
 	},
 	"AWS/SQS QueueName": {
 		"ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed",
@@ -180,7 +201,9 @@ func (s *stack) check(m metric, emitted map[string][]string) error {
 				there = append(there, s.name(name, "QueueName"))
 			}
 		case "LogGroupName":
-			there = []string{s.parameters["LogGroupName"]}
+			for _, f := range s.of("AWS::Logs::SubscriptionFilter") {
+				there = append(there, f.Properties["LogGroupName"].(string))
+			}
 		case "FilterName":
 			for _, f := range s.of("AWS::Logs::SubscriptionFilter") {
 				there = append(there, f.Properties["FilterName"].(string))

@@ -123,6 +123,9 @@ func checkTypes(t *testing.T, d described) {
 	want := map[string]string{
 		"ForwarderEventInvokeConfig":       "AWS::Lambda::EventInvokeConfig",
 		"ReplayDeadLetters":                "AWS::Lambda::EventSourceMapping",
+		"HeartbeatEventInvokeConfig":       "AWS::Lambda::EventInvokeConfig",
+		"HeartbeatBeat":                    "AWS::Events::Rule",
+		"HeartbeatBeatPermission":          "AWS::Lambda::Permission",
 		"SubscriberEventInvokeConfig":      "AWS::Lambda::EventInvokeConfig",
 		"SubscriberNewLogGroup":            "AWS::Events::Rule",
 		"SubscriberNewLogGroupPermission":  "AWS::Lambda::Permission",
@@ -144,7 +147,7 @@ func checkTypes(t *testing.T, d described) {
 func checkTransformed(t *testing.T, d described) {
 	object := func(key string, v any) map[string]any { return map[string]any{key: v} }
 	getAtt := func(resource string) any { return object("Fn::GetAtt", []any{resource, "Arn"}) }
-	for _, name := range []string{"Forwarder", "Replay", "Subscriber"} {
+	for _, name := range []string{"Forwarder", "Replay", "Subscriber", "Heartbeat"} {
 		f := d.Transformed[name]
 		logging := map[string]any{
 			"LogFormat": "JSON", "ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO", "LogGroup": object("Ref", name+"Logs"),
@@ -155,7 +158,7 @@ func checkTransformed(t *testing.T, d described) {
 		if diff := cmp.Diff([]any{object("Ref", "Architecture")}, f["Architectures"]); diff != "" {
 			t.Errorf("%s: architectures (-want +got):\n%s", name, diff)
 		}
-		if loops := f["RecursiveLoop"] == "Allow"; loops != (name != "Forwarder") {
+		if loops := f["RecursiveLoop"] == "Allow"; loops != (name == "Replay" || name == "Subscriber") {
 			t.Errorf("%s: RecursiveLoop %v", name, f["RecursiveLoop"])
 		}
 	}
@@ -163,9 +166,12 @@ func checkTransformed(t *testing.T, d described) {
 	if diff := cmp.Diff(want, d.Transformed["Forwarder"]["DeadLetterConfig"]); diff != "" {
 		t.Errorf("dead-letter config of the forwarder (-want +got):\n%s", diff)
 	}
-	for _, name := range []string{"SubscriberNewLogGroup", "SubscriberAllLogGroups"} {
+	if f := d.Transformed["Heartbeat"]; !cmp.Equal(f["VpcConfig"], object("Ref", "AWS::NoValue")) || f["TracingConfig"].(map[string]any)["Mode"] != "PassThrough" {
+		t.Errorf("heartbeat: VPC %v, tracing %v", f["VpcConfig"], f["TracingConfig"])
+	}
+	for name, function := range map[string]string{"SubscriberNewLogGroup": "Subscriber", "SubscriberAllLogGroups": "Subscriber", "HeartbeatBeat": "Heartbeat"} {
 		p := d.Transformed[name+"Permission"]
-		if get(p, "FunctionName", "Ref") != "Subscriber" || p["Principal"] != "events.amazonaws.com" || !cmp.Equal(get(p, "SourceArn"), getAtt(name)) {
+		if get(p, "FunctionName", "Ref") != function || p["Principal"] != "events.amazonaws.com" || !cmp.Equal(get(p, "SourceArn"), getAtt(name)) {
 			t.Errorf("%s may be called by %v", name, p)
 		}
 	}
@@ -178,7 +184,7 @@ func checkTransformed(t *testing.T, d described) {
 func checkSkipped(t *testing.T, d described) {
 	canSkip := []string{
 		"AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::Lambda::EventInvokeConfig", "AWS::Lambda::Permission",
-		"AWS::SQS::QueuePolicy",
+		"AWS::CloudWatch::CompositeAlarm", "AWS::SQS::QueuePolicy",
 	}
 	for _, kind := range d.Skipped {
 		if !slices.Contains(canSkip, kind) {
@@ -222,7 +228,7 @@ func checkFunctions(t *testing.T, d described) {
 		"Replay":    {600, map[string]string{"TASK_QUEUE_URL": d.Physical["DeadLetterQueue"], "QUARANTINE_QUEUE_URL": d.Physical["QuarantineQueue"]}},
 		"Subscriber": {900, map[string]string{
 			"DESTINATION_ARN": d.Functions["Forwarder"].FunctionArn,
-			"OWN_LOG_GROUPS":  "/sumoship/sumoship/forwarder,/sumoship/sumoship/replay,/sumoship/sumoship/subscriber",
+			"OWN_LOG_GROUPS":  "/sumoship/sumoship/forwarder,/sumoship/sumoship/heartbeat,/sumoship/sumoship/replay,/sumoship/sumoship/subscriber",
 		}},
 	} {
 		f := d.Functions[name]
@@ -260,13 +266,13 @@ func checkMapping(t *testing.T, d described) {
 	if m.EventSourceArn != d.Queues["DeadLetterQueue"]["QueueArn"] || m.FunctionArn != d.Functions["Replay"].FunctionArn || m.State != "Enabled" {
 		t.Errorf("mapping %+v", m)
 	}
-	if m.BatchSize != 10 || !slices.Equal(m.FunctionResponseTypes, []string{"ReportBatchItemFailures"}) || m.ScalingConfig["MaximumConcurrency"] != 2 {
+	if m.BatchSize != 10 || !slices.Equal(m.FunctionResponseTypes, []string{"ReportBatchItemFailures"}) || m.ScalingConfig["MaximumConcurrency"] != 10 {
 		t.Errorf("mapping %+v", m)
 	}
 }
 
 func checkPermissions(t *testing.T, d described) {
-	if len(d.Policies["Forwarder"]) != 1 || len(d.Policies["Replay"]) != 0 || len(d.Policies["Subscriber"]) != 2 {
+	if len(d.Policies["Forwarder"]) != 1 || len(d.Policies["Replay"]) != 0 || len(d.Policies["Subscriber"]) != 2 || len(d.Policies["Heartbeat"]) != 1 {
 		t.Fatalf("permissions %+v", d.Policies)
 	}
 	p := d.Policies["Forwarder"][0]
@@ -283,8 +289,10 @@ func checkRules(t *testing.T, d described) {
 	for name, want := range map[string]rule{
 		"SubscriberNewLogGroup":  {EventPattern: created},
 		"SubscriberAllLogGroups": {ScheduleExpression: "rate(6 hours)"},
+		"HeartbeatBeat":          {ScheduleExpression: "rate(5 minutes)"},
 	} {
-		want.State, want.Targets = "ENABLED", []string{d.Functions["Subscriber"].FunctionArn}
+		function := strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(name, "NewLogGroup"), "AllLogGroups"), "Beat")
+		want.State, want.Targets = "ENABLED", []string{d.Functions[function].FunctionArn}
 		if diff := cmp.Diff(want, d.Rules[name]); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
@@ -292,7 +300,9 @@ func checkRules(t *testing.T, d described) {
 }
 
 func checkLogGroups(t *testing.T, d described) {
-	want := map[string]int{"/sumoship/sumoship/forwarder": 7, "/sumoship/sumoship/replay": 7, "/sumoship/sumoship/subscriber": 7}
+	want := map[string]int{
+		"/sumoship/sumoship/forwarder": 7, "/sumoship/sumoship/heartbeat": 7, "/sumoship/sumoship/replay": 7, "/sumoship/sumoship/subscriber": 7,
+	}
 	if diff := cmp.Diff(want, d.LogGroups); diff != "" {
 		t.Errorf("retention in days (-want +got):\n%s", diff)
 	}

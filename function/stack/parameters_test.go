@@ -54,6 +54,12 @@ func TestConstraintsRefuseBadValues(t *testing.T) {
 		{"SubnetIds", "subnet-1, subnet-2", "subnet-1,subnet-2"},
 		{"SecurityGroupIds", "default", "sg-0"},
 		{"AlarmEmail", "ops", "ops@example.com"},
+		{"Alarms", "critical", "loss"},
+		{"RunbookUrl", "https://wiki.example.com/#alarms", "https://wiki.example.com/logs?page=1"},
+		{"RunbookUrl", "", "docs/operations.md"},
+		{"HeartbeatSchedule", "rate(1 minutes)", "rate(1 minute)"},
+		{"HeartbeatSchedule", "rate(6 minutes)", "rate(5 minutes)"},
+		{"HeartbeatSchedule", "cron(0 * * * ? *)", ""},
 		{"AlarmTopicArn", "arn:aws:sns:us-east-1:123456789012:ops.fifo", "arn:aws:sns:us-east-1:123456789012:ops"},
 		{"PermissionsBoundaryArn", "arn:aws:iam::123456789012:role/x", "arn:aws:iam::aws:policy/PowerUserAccess"},
 	} {

@@ -16,6 +16,11 @@ func TestQueuesLoseNothing(t *testing.T) {
 	forEachConfiguration(t, func(t *testing.T, s *stack) {
 		alarms := fmt.Sprint(s.of("AWS::CloudWatch::Alarm"))
 		policies := s.of("AWS::SQS::QueuePolicy")
+		for name, p := range policies {
+			if p.Attributes["DeletionPolicy"] != "RetainExceptOnCreate" || p.Attributes["UpdateReplacePolicy"] != "Retain" {
+				t.Errorf("%s is deleted with the stack, but not its queue", name)
+			}
+		}
 		for name, q := range s.of("AWS::SQS::Queue") {
 			p := q.Properties
 			key := s.parameters["KmsKeyArn"]
@@ -31,8 +36,8 @@ func TestQueuesLoseNothing(t *testing.T) {
 			if n, _ := p["QueueName"].(string); !strings.HasSuffix(n, testStackID) || len(n) > 80 {
 				t.Errorf("%s: name %q", name, n)
 			}
-			if !strings.Contains(alarms, p["QueueName"].(string)) {
-				t.Errorf("%s has no alarm", name)
+			if watched := strings.Contains(alarms, p["QueueName"].(string)); watched != (s.parameters["Alarms"] != "none") {
+				t.Errorf("%s has an alarm: %t", name, watched)
 			}
 			if p["RedriveAllowPolicy"] == nil {
 				t.Errorf("%s: any queue may use it as its dead-letter queue", name)

@@ -36,6 +36,10 @@ func (s *stack) checkOwnLogGroups(t *testing.T, excluded string) {
 	if n := len(s.of("AWS::Serverless::Function")); len(own) != n {
 		t.Fatalf("%d functions, log groups %v", n, own)
 	}
+	// The heartbeat's group has a filter of the stack: the one exception.
+	if _, there := s.resources["HeartbeatSubscription"]; !there {
+		t.Error("nothing ships the heartbeat")
+	}
 	for _, g := range own {
 		if s.template.accepts(t, "LogGroupName", g) || !strings.HasPrefix(g, "/sumoship/ship/") {
 			t.Errorf("LogGroupName accepts our %s", g)
@@ -54,6 +58,7 @@ func (s *stack) checkOwnLogGroups(t *testing.T, excluded string) {
 	}
 	slices.Sort(want)
 	filters, policies := s.of("AWS::Logs::SubscriptionFilter"), s.of("AWS::Logs::AccountPolicy")
+	delete(filters, "HeartbeatSubscription")
 	counts := map[string][2]int{"log-group": {1, 0}, "account": {0, 1}}[subscription]
 	if got := [2]int{len(filters), len(policies)}; got != counts {
 		t.Errorf("filters and policies: %v, want %v", got, counts)

@@ -54,6 +54,10 @@ func configurations() map[string]map[string]string {
 		"China":              with(made, "Partition=aws-cn", "Subscription=account"),
 		"China by pattern":   with(made, "Partition=aws-cn", "Subscription=pattern"),
 		"GovCloud":           with(ssm, "Partition=aws-us-gov", "Subscription=account"),
+		"no heartbeat":       with(made, "Partition=aws-cn", "HeartbeatSchedule=", "AlarmEmail=ops@example.com", "NotifyRecovery=false"),
+		"each alarm":         with(subscribing, "AlarmNotify=each", "QuietHours=6", "RunbookUrl=https://wiki.example.com/logs"),
+		"loss alone":         with(subscribing, "Alarms=loss", "AlarmNotify=each", "NotifyRecovery=false", "DashboardEnabled=false"),
+		"no alarms":          with(subscribing, "Alarms=none", "QuietHours=1"),
 	}
 }
 
