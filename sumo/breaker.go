@@ -16,8 +16,8 @@ import (
 //
 // The zero value is closed and has the defaults. It is safe for concurrent use.
 type Breaker struct {
-	// Pause is how long it stays open, give or take half of that; 0 means
-	// DefaultPause.
+	// Pause is how long it stays open, give or take half of that, and after a
+	// probe that failed twice as long; 0 means DefaultPause.
 	Pause time.Duration
 	// Throttled is the pause after a 429 without Retry-After; 0 means Pause.
 	Throttled time.Duration
@@ -39,7 +39,7 @@ type Breaker struct {
 // DefaultPause is the default of [Breaker.Pause].
 const DefaultPause = 30 * time.Second
 
-const patientProbe = 16
+const patientProbe = 8
 
 // BreakerState says what the next delivery may do.
 type BreakerState string
@@ -132,6 +132,9 @@ func (b *Breaker) next(failure *SendError) time.Duration {
 	pause := cmp.Or(b.Pause, DefaultPause)
 	if failure.Class == Throttled {
 		pause = cmp.Or(b.Throttled, pause)
+	}
+	if b.failures > 1 {
+		pause *= 2
 	}
 	pause = pause/2 + rand.N(pause+1)
 	if failure.RetryAfter > 0 {
