@@ -629,3 +629,83 @@ func TestRecordsAllocateNothing(t *testing.T) {
 		t.Errorf("%.0f allocations for %d records", n, records)
 	}
 }
+
+// However small they are, bodies of many sources do not stay open.
+func TestOpenBodiesAreBounded(t *testing.T) {
+	var arrived atomic.Int64
+	c := &sumo.Client{InFlight: 2, NoCompression: true, HTTP: over(roundTripper(func(r *http.Request) (*http.Response, error) {
+		arrived.Add(1)
+		return ok(r)
+	}))}
+	d := begin(t, c, t.Context(), endpoint(t, address, ""))
+	for i := range 5000 {
+		d.Add(sumo.Source{Name: fmt.Sprint(i)}, i, []byte("a"))
+		if held := i + 1 - int(arrived.Load()); held > 1000+2 {
+			t.Fatalf("%d bodies are held after %d records", held, i+1)
+		}
+	}
+	if o := d.Wait(); o.Confirmed != 5000 || o.Bodies != 5000 {
+		t.Errorf("%+v", o)
+	}
+}
+
+// When nothing more is tried, what is added costs neither memory nor a look at what
+// was added before.
+func TestAddCostsNothingAfterTheEnd(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	source := sumotest.New()
+	d := begin(t, &sumo.Client{HTTP: over(source), MaxBody: 1000}, ctx, endpoint(t, address, ""))
+	d.Add(sumo.Source{Name: "before"}, 0, []byte("a"))
+	cancel()
+	record, events := bytes.Repeat([]byte("x"), 300), 1
+	n := testing.AllocsPerRun(10, func() {
+		for range 10_000 {
+			d.Add(sumo.Source{Name: strconv.Itoa(events % 100)}, events, record) // a number below 100 takes no memory
+			events++
+		}
+	})
+	if n > 10 {
+		t.Errorf("%.0f allocations for 10000 records", n)
+	}
+	o := d.Wait()
+	if o.Records != events || len(o.Unconfirmed) != events || sumo.ClassOf(o.Err) != sumo.OutOfTime || len(source.Requests()) != 0 {
+		t.Errorf("%d records, %d unconfirmed: %v", o.Records, len(o.Unconfirmed), o.Err)
+	}
+	if o.Bodies < events*300/1000 || o.Bodies > events/2 { // three to a body
+		t.Errorf("%d bodies of %d records", o.Bodies, events)
+	}
+}
+
+func TestSkippedEventsAreUnconfirmed(t *testing.T) {
+	source := sumotest.New()
+	d := begin(t, &sumo.Client{HTTP: over(source)}, t.Context(), endpoint(t, address, ""))
+	d.Add(sumo.Source{}, 0, []byte("a"))
+	d.Skip(1)
+	d.Skip(2)
+	o := d.Wait()
+	if diff := cmp.Diff([]int{1, 2}, o.Unconfirmed); diff != "" || o.Confirmed != 1 || o.Records != 3 || o.Bodies != 1 || sumo.ClassOf(o.Err) != sumo.OutOfTime {
+		t.Errorf("%+v", o)
+	}
+}
+
+// BenchmarkManySources measures the delivery of a record each to many sources.
+func BenchmarkManySources(b *testing.B) {
+	const n = 80_000
+	record := bytes.Repeat([]byte("x"), 75)
+	for _, plain := range []bool{false, true} {
+		b.Run(fmt.Sprintf("plain=%t", plain), func(b *testing.B) {
+			c := &sumo.Client{HTTP: over(ok), NoCompression: plain}
+			ep := endpoint(b, address, "")
+			b.ReportAllocs()
+			for b.Loop() {
+				d := begin(b, c, b.Context(), ep)
+				for i := range n {
+					d.Add(sumo.Source{Category: strconv.Itoa(i)}, i, record)
+				}
+				if o := d.Wait(); o.Confirmed != n {
+					b.Fatal(o.Err)
+				}
+			}
+		})
+	}
+}
