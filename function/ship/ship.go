@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"sumoship/dlq"
@@ -51,6 +52,8 @@ type shipper struct {
 	client    *sumo.Client
 	queue     Queue
 	decoders  chan *transform.Decoder // kept for their buffers
+
+	tellSources sync.Once // that an event has too many
 }
 
 func newShipper(o Options, clientName string, p patience) (*shipper, error) {
@@ -159,12 +162,9 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 		delivery, err = s.client.Begin(ctx, endpoint)
 	}
 	if err != nil {
-		for rec := range s.records.Records(batch) {
-			if rec.Dropped != transform.Kept {
-				r.filter(rec.Dropped.String(), 1)
-			} else {
-				left.unconfirmed = append(left.unconfirmed, rec.Event)
-			}
+		read := s.eachRecord(ctx, batch, &r, func(rec transform.Record) { left.unconfirmed = append(left.unconfirmed, rec.Event) })
+		for event := read; event < batch.Len(); event++ {
+			left.unconfirmed = append(left.unconfirmed, event)
 		}
 		left.events = len(left.unconfirmed)
 		r.Records = left.events
@@ -176,15 +176,20 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 		}
 		return left, r
 	}
-	for rec := range s.records.Records(batch) {
-		if rec.Dropped != transform.Kept {
-			r.filter(rec.Dropped.String(), 1)
-			continue
-		}
-		delivery.Add(sumo.Source(rec.Source), rec.Event, rec.Line)
+	sources := sources{limit: s.maxSources, usual: func() sumo.Source { return sumo.Source(s.records.SourceOf(batch)) }}
+	read := s.eachRecord(ctx, batch, &r, func(rec transform.Record) {
+		delivery.Add(sources.admit(sumo.Source(rec.Source)), rec.Event, rec.Line)
+	})
+	for event := read; event < batch.Len(); event++ {
+		delivery.Skip(event)
 	}
 	outcome := delivery.Wait()
 	r.delivered(outcome)
+	if r.OverMaxSources = sources.refused; r.OverMaxSources > 0 {
+		s.tellSources.Do(func() {
+			s.out.Log.Warn("messages choose more sources than MAX_SOURCES; records of the others go with the source of their event", "logGroup", r.LogGroup, "maxSources", s.maxSources)
+		})
+	}
 	if len(outcome.Unconfirmed) == 0 {
 		return left, r
 	}
@@ -195,6 +200,26 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 	left.events, left.unconfirmed, left.partial = len(outcome.Unconfirmed), outcome.Unconfirmed, outcome.Confirmed > 0
 	fail(string(class), outcome.Err)
 	return left, r
+}
+
+// eachRecord calls send for the records of a batch and counts what has none, until
+// ctx is done. It returns how many events it has read: to write the records of the
+// others would take the time that dead-lettering them needs.
+func (s *shipper) eachRecord(ctx context.Context, batch *transform.Batch, r *Report, send func(transform.Record)) (read int) {
+	done := ctx.Done()
+	for rec := range s.records.Records(batch) {
+		select {
+		case <-done:
+			return rec.Event
+		default:
+		}
+		if rec.Dropped != transform.Kept {
+			r.filter(rec.Dropped.String(), 1)
+		} else {
+			send(rec)
+		}
+	}
+	return batch.Len()
 }
 
 // LostError says that log events reached neither Sumo Logic nor the dead-letter
