@@ -13,8 +13,8 @@ func TestBreakerOnStrangeClocks(t *testing.T) {
 		monotonic, wall time.Duration // since it opened
 		want            BreakerState
 	}{
-		"both stand still":                        {0, 0, Open},
-		"both go on":                              {hour, hour, Probing},
+		"both stand still": {0, 0, Open},
+		"both go on":       {hour, hour, Probing},
 		"frozen, the monotonic clock stood still": {0, hour, Probing},
 		"the wall clock was set back":             {hour, -hour, Probing},
 		"set back a moment ago":                   {time.Second, -hour, Open},

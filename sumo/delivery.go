@@ -79,7 +79,16 @@ type body struct {
 	zipped []byte
 
 	readers atomic.Int32 // requests that may still read text or zipped
+	refused int          // small parts of it that were refused as too large since one was confirmed
 }
+
+// Bounds of splitting after a 413. A body over alwaysSplit bytes is split in any
+// case. A smaller one is not when so many small ones in a row were refused that
+// halving has come down to a record: the size is not what the source minds.
+const (
+	alwaysSplit = 64 << 10 // no source refuses less for its size: Sumo Logic recommends 100 KB to 1 MB
+	maxRefused  = 16       // halvings from alwaysSplit down to a byte
+)
 
 // size returns the size of the body before gzip, in bytes.
 func (b *body) size() int { return b.ends[len(b.ends)-1] }
@@ -199,7 +208,7 @@ func (d *Delivery) flush(b *body, last bool) {
 		return
 	}
 	send := func() {
-		d.deliver(b)
+		d.deliver(b, &b.refused)
 		d.c.recycle(b)
 		<-d.slots
 	}
@@ -243,8 +252,9 @@ func (d *Delivery) stopped() error {
 var outOfTime = &SendError{Class: OutOfTime, Err: errors.New("the deadline came before all was sent")}
 
 // deliver sends a body until it is confirmed or given up. After a body that finds
-// the source unavailable or the endpoint wrong nothing more is tried.
-func (d *Delivery) deliver(b *body) {
+// the source unavailable or the endpoint wrong nothing more is tried. refused is that
+// of the body that it is a part of.
+func (d *Delivery) deliver(b *body, refused *int) {
 	header := http.Header{"User-Agent": {"sumoship"}}
 	clipped := b.source.header(header)
 	if name := clean(d.c.Name); name != "" {
@@ -259,12 +269,19 @@ func (d *Delivery) deliver(b *body) {
 		payload = b.zipped
 	}
 	err := d.try(header, payload, &b.readers)
-	if err != nil && err.Status == http.StatusRequestEntityTooLarge && len(b.ends) > 1 {
+	tooLarge := err != nil && err.Status == http.StatusRequestEntityTooLarge
+	switch {
+	case err == nil:
+		*refused = 0
+	case tooLarge && b.size() <= alwaysSplit:
+		*refused++
+	}
+	if tooLarge && len(b.ends) > 1 && (b.size() > alwaysSplit || *refused <= maxRefused) {
 		for _, half := range d.c.split(b) {
 			if err := d.stopped(); err != nil {
 				d.giveUp(half, err)
 			} else {
-				d.deliver(half)
+				d.deliver(half, refused)
 			}
 			b.readers.Add(half.readers.Load()) // it may share b's buffers
 		}
@@ -380,5 +397,6 @@ func (c *Client) recycle(b *body) {
 		return
 	}
 	b.source, b.text, b.ends, b.events, b.zipped = Source{}, b.text[:0], b.ends[:0], b.events[:0], b.zipped[:0]
+	b.refused = 0
 	c.bodyPool.put(b)
 }

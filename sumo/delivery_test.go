@@ -709,3 +709,55 @@ func BenchmarkManySources(b *testing.B) {
 		})
 	}
 }
+
+// A source that refuses every size is not asked for each record.
+func TestSplittingEnds(t *testing.T) {
+	for _, tt := range []struct {
+		name            string
+		over            int // bytes that the source accepts; -1: none
+		records, length int
+		confirmed       int
+		most            int // requests
+	}{
+		{"refuses everything", -1, 10_000, 300, 0, 200},
+		{"refuses everything, records of a byte", -1, 100_000, 1, 0, 40},
+		{"refuses everything, records beyond any body", -1, 50, 100_000, 0, 110},
+		{"accepts an ordinary size", 100_000, 10_000, 300, 10_000, 3 * 32},
+		{"accepts a small one", 1000, 2_000, 300, 2_000, 2 * 1024},
+		{"accepts a record", 300, 64, 300, 64, 2 * 64},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			source := sumotest.New(sumotest.Step{Kind: sumotest.Limit, Over: tt.over})
+			var records []string
+			for range tt.records {
+				records = append(records, strings.Repeat("x", tt.length))
+			}
+			o := deliver(t.Context(), t, &sumo.Client{HTTP: over(source)}, records...)
+			if n := len(source.Requests()); n > tt.most {
+				t.Errorf("%d requests, want at most %d", n, tt.most)
+			}
+			if o.Confirmed != tt.confirmed || len(o.Unconfirmed) != tt.records-tt.confirmed || tt.confirmed == 0 && sumo.ClassOf(o.Err) != sumo.Rejected {
+				t.Errorf("%d confirmed, %d unconfirmed: %v", o.Confirmed, len(o.Unconfirmed), o.Err)
+			}
+		})
+	}
+}
+
+// That small bodies are refused says nothing once one was accepted: what a source
+// refuses is found among many.
+func TestSplittingGoesOnWhileSomeAreAccepted(t *testing.T) {
+	source := sumotest.New(sumotest.Step{Kind: sumotest.Limit, Over: 400})
+	var records []string
+	var want []int
+	for i := range 2000 {
+		size := 100
+		if i%100 == 50 {
+			size, want = 500, append(want, i)
+		}
+		records = append(records, strings.Repeat("x", size))
+	}
+	o := deliver(t.Context(), t, &sumo.Client{HTTP: over(source), InFlight: 1}, records...)
+	if d := cmp.Diff(want, o.Unconfirmed); d != "" || sumo.ClassOf(o.Err) != sumo.Rejected {
+		t.Errorf("unconfirmed (-want +got):\n%s", d)
+	}
+}
