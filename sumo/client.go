@@ -203,7 +203,7 @@ const MaxRetryAfter = 5 * time.Minute
 func retryAfter(h http.Header) time.Duration {
 	v := h.Get("Retry-After")
 	if s, err := strconv.Atoi(v); err == nil && s > 0 {
-		return min(time.Duration(min(s, 86400))*time.Second, MaxRetryAfter)
+		return time.Duration(min(s, int(MaxRetryAfter/time.Second))) * time.Second
 	}
 	if t, err := http.ParseTime(v); err == nil {
 		return min(max(0, time.Until(t)), MaxRetryAfter)
@@ -276,7 +276,9 @@ func (c *Client) post(ctx context.Context, ep Endpoint, header http.Header, payl
 	// The status decides; an error in the rest of the response does not matter.
 	answer, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
 	if failure = statusError(resp.StatusCode); failure != nil {
-		failure.RetryAfter = retryAfter(resp.Header)
+		if failure.RetryAfter = retryAfter(resp.Header); failure.RetryAfter > 0 {
+			failure.Err = fmt.Errorf("%w, retry after %s", failure.Err, rounded(failure.RetryAfter))
+		}
 		return false, failure
 	}
 	return c.warn(ep, resp.StatusCode, answer), nil
