@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"sumoship/function/ship"
 	"sumoship/transform"
@@ -52,6 +55,26 @@ func TestLocalAddsUp(t *testing.T) {
 				t.Errorf("does not add up: %+v", r)
 			}
 		})
+	}
+}
+
+// With a real source, replay ends when it makes no progress: the built-in one goes
+// on with its script.
+func TestLocalReplayEndsAtARealSource(t *testing.T) {
+	for _, status := range []int{http.StatusTooManyRequests, http.StatusServiceUnavailable} {
+		source := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "86400")
+			w.WriteHeader(status)
+		}))
+		defer source.Close()
+		ctx, cancel := context.WithCancel(t.Context()) // without a deadline, as a terminal
+		defer time.AfterFunc(10*time.Second, cancel).Stop()
+		var out, errs bytes.Buffer
+		got := run(ctx, []string{"local", "--replay", "--endpoint", source.URL + "/SECRETPATH"},
+			streams{strings.NewReader(""), &out, &errs, func(string) string { return "" }})
+		if got != exitFound || ctx.Err() != nil || !strings.Contains(out.String(), "retry after 5m0s") {
+			t.Errorf("%d: exit status %d, %v\n%s%s", status, got, ctx.Err(), &out, &errs)
+		}
 	}
 }
 
