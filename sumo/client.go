@@ -9,7 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"runtime"
 	"strconv"
 	"sync"
@@ -39,6 +38,7 @@ type Client struct {
 	Breaker        *Breaker      // nil means that each delivery tries anew
 
 	once  sync.Once
+	http  *http.Client
 	slots chan struct{} // one for each request, if MaxRequests is set
 
 	gzipPool   pool[*gzip.Writer]
@@ -81,7 +81,7 @@ const maxBackoff = 10 * time.Second
 
 // NewHTTP returns an HTTP client for a Client: it keeps one connection for each
 // body in flight and does not follow redirects, which would turn a POST into a GET
-// whose 200 confirms nothing.
+// whose 200 confirms nothing. A Client follows none in any case.
 func NewHTTP(inFlight int) *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConnsPerHost, t.MaxConnsPerHost = inFlight, inFlight
@@ -116,6 +116,9 @@ func (c *Client) init() {
 		if c.HTTP == nil {
 			c.HTTP = NewHTTP(max(c.InFlight, c.MaxRequests))
 		}
+		unled := *c.HTTP
+		unled.Transport = nowhere{c.HTTP.Transport}
+		c.http = &unled
 		if c.MaxRequests > 0 {
 			c.slots = make(chan struct{}, c.MaxRequests)
 		}
@@ -127,6 +130,22 @@ func (c *Client) init() {
 			c.Log = slog.New(slog.DiscardHandler)
 		}
 	})
+}
+
+// nowhere is a transport whose responses lead nowhere. Whatever the settings of the
+// HTTP client are, it does not follow a redirect, nor fails to read where to.
+type nowhere struct{ next http.RoundTripper }
+
+func (n nowhere) RoundTrip(r *http.Request) (*http.Response, error) {
+	next := n.next
+	if next == nil {
+		next = http.DefaultTransport
+	}
+	resp, err := next.RoundTrip(r)
+	if err == nil {
+		resp.Header.Del("Location")
+	}
+	return resp, err
 }
 
 // zip compresses the text of a body and sets it to nil.
@@ -259,7 +278,7 @@ func (c *Client) post(ctx context.Context, ep Endpoint, header http.Header, payl
 		ContentLength: int64(len(payload)),
 		GetBody:       func() (io.ReadCloser, error) { return read(payload, readers), nil },
 	}).WithContext(attempt)
-	resp, err := c.HTTP.Do(req)
+	resp, err := c.http.Do(req)
 	if err != nil {
 		switch {
 		case ctx.Err() != nil:
@@ -267,10 +286,7 @@ func (c *Client) post(ctx context.Context, ep Endpoint, header http.Header, payl
 		case attempt.Err() != nil:
 			return false, &SendError{Class: Unavailable, Err: fmt.Errorf("no answer within %s", timeout)}
 		}
-		if ue, ok := errors.AsType[*url.Error](err); ok {
-			err = ue.Err // the rest of the text is the URL
-		}
-		return false, &SendError{Class: Unavailable, Err: errors.New(ep.redact(err.Error()))}
+		return false, &SendError{Class: Unavailable, Err: errors.New(ep.redact(Reason(err)))}
 	}
 	defer resp.Body.Close()
 	// The status decides; an error in the rest of the response does not matter.

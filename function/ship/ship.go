@@ -72,7 +72,7 @@ func newShipper(o Options, clientName string, p patience) (*shipper, error) {
 	if s.queue == nil && c.queueURL != "" {
 		s.queue = dlq.New(c.queueURL, c.delay, openSQS(s.load, c.queueURL))
 	}
-	s.endpoints = &endpoints{endpoint: c.endpoint, token: c.token, secrets: secrets, log: s.out.Log}
+	s.endpoints = &endpoints{endpoint: c.endpoint, token: c.token, secrets: discreet{secrets}, log: s.out.Log}
 	s.client = &sumo.Client{
 		HTTP: o.HTTP, Log: s.out.Log, Name: cmp.Or(c.clientName, clientName), NoCompression: c.plain, Level: c.level,
 		MaxBody: c.maxBody, InFlight: c.inFlight, Attempts: c.attempts, InitialBackoff: c.pause, Timeout: c.timeout,
