@@ -761,3 +761,36 @@ func TestSplittingGoesOnWhileSomeAreAccepted(t *testing.T) {
 		t.Errorf("unconfirmed (-want +got):\n%s", d)
 	}
 }
+
+// MaxRequests bounds the requests of all deliveries of a client together.
+func TestMaxRequestsBoundsAllDeliveries(t *testing.T) {
+	for most, want := range map[int]int{0: 6 * 2, 1: 1, 5: 5} {
+		synctest.Test(t, func(t *testing.T) {
+			var mu sync.Mutex
+			var now, high int
+			c := &sumo.Client{InFlight: 2, MaxRequests: most, MaxBody: 1, HTTP: over(roundTripper(func(r *http.Request) (*http.Response, error) {
+				mu.Lock()
+				now++
+				high = max(high, now)
+				mu.Unlock()
+				time.Sleep(time.Second)
+				mu.Lock()
+				now--
+				mu.Unlock()
+				return ok(r)
+			}))}
+			var wg sync.WaitGroup
+			for range 6 {
+				wg.Go(func() {
+					if o := deliver(t.Context(), t, c, strings.Split("abcdefgh", "")...); o.Confirmed != 8 {
+						t.Errorf("%+v", o)
+					}
+				})
+			}
+			wg.Wait()
+			if high != want {
+				t.Errorf("MaxRequests %d: %d requests at once, want %d", most, high, want)
+			}
+		})
+	}
+}

@@ -75,40 +75,25 @@ func (e Endpoint) GoString() string { return "sumo.Endpoint(" + e.String() + ")"
 // LogValue keeps the secret out of logs.
 func (e Endpoint) LogValue() slog.Value { return slog.StringValue(e.String()) }
 
-// redact removes the secrets from a foreign text: the token, the query, and the
-// segments of the path that differ from source to source. What is left of a secret
-// that was cut or percent-encoded counts as one too.
+// redact removes the secrets from a foreign text: the token, the words of the query,
+// and the segments of the path that differ from source to source. What is left of a
+// secret that was cut or percent-encoded counts as one too.
 func (e Endpoint) redact(s string) string {
 	a := e.secret()
-	secrets := []string{a.token, a.url.RawQuery}
-	for _, path := range []string{a.url.Path, a.url.EscapedPath()} {
-		for part := range strings.SplitSeq(path, "/") {
-			if part != "receiver" && part != "http" {
-				secrets = append(secrets, part)
-			}
+	secrets := append(strings.FieldsFunc(a.url.RawQuery, func(r rune) bool { return r == '&' || r == '=' }), a.token)
+	for segment := range strings.SplitSeq(a.url.EscapedPath(), "/") {
+		if segment != "receiver" && segment != "http" {
+			secrets = append(secrets, segment)
 		}
 	}
-	for pair := range strings.SplitSeq(a.url.RawQuery, "&") {
-		for word := range strings.SplitSeq(pair, "=") {
-			plain, _ := url.QueryUnescape(word)
-			secrets = append(secrets, word, plain)
-		}
-	}
-	chars := decode(s)
-	text := make([]byte, len(chars))
-	for i, c := range chars {
-		text[i] = lower(c.is)
-	}
+	text, chars := fold(s)
 	hidden := make([]bool, len(s))
 	for _, secret := range secrets {
-		if len(secret) <= 3 {
+		folded, _ := fold(secret)
+		n := min(len(folded), leastSecret)
+		if n < 4 {
 			continue
 		}
-		folded := []byte(secret)
-		for i, c := range folded {
-			folded[i] = lower(c)
-		}
-		n := min(len(secret), leastSecret)
 		for i := 0; i+n <= len(text); i++ {
 			if bytes.Contains(folded, text[i:i+n]) {
 				for at := chars[i].from; at < chars[i+n-1].to; at++ {
@@ -138,9 +123,9 @@ type char struct {
 	from, to int
 }
 
-// decode undoes percent-encoding, however often it was done.
-func decode(s string) []char {
-	chars := make([]char, len(s))
+// fold undoes percent-encoding, however often it was done, and the case of letters.
+func fold(s string) (text []byte, chars []char) {
+	chars = make([]char, len(s))
 	for i := range len(s) {
 		chars[i] = char{s[i], i, i + 1}
 	}
@@ -159,12 +144,12 @@ func decode(s string) []char {
 		}
 		chars = out
 	}
-	return chars
-}
-
-func lower(c byte) byte {
-	if c >= 'A' && c <= 'Z' {
-		return c + 'a' - 'A'
+	text = make([]byte, len(chars))
+	for i, c := range chars {
+		text[i] = c.is
+		if c.is >= 'A' && c.is <= 'Z' {
+			text[i] += 'a' - 'A'
+		}
 	}
-	return c
+	return text, chars
 }

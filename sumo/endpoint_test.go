@@ -302,15 +302,21 @@ func TestErrorsQuoteNoServer(t *testing.T) {
 
 func TestWarningsHoldNoDisguisedSecret(t *testing.T) {
 	for name, disguise := range disguises {
-		for _, path := range []string{"/receiver/v1/http/" + longSecret, "/receiver/v1/http?" + longSecret, "/receiver/v1/http?" + longSecret + "=1", "/receiver/v1/http?k=" + longSecret} {
-			body, _ := json.Marshal(map[string]string{"code": "budget " + disguise(longSecret), "message": "over it: " + disguise(longSecret) + ", until tomorrow"})
+		for path, secret := range map[string]string{
+			"/receiver/v1/http/" + longSecret:        longSecret,
+			"/receiver/v1/http?" + longSecret:        longSecret,
+			"/receiver/v1/http?" + longSecret + "=1": longSecret,
+			"/receiver/v1/http?k=" + longSecret:      longSecret,
+			"/receiver/v1/http":                      "S3CRET-token", // of leaks
+		} {
+			body, _ := json.Marshal(map[string]string{"code": "budget " + disguise(secret), "message": "over it: " + disguise(secret) + ", until tomorrow"})
 			server := httptest.NewServer(sumotest.New(sumotest.Step{Status: 200, Body: string(body)}))
 			defer server.Close()
 			logged, err := leaks(t, server.URL+path)
 			if err != nil || !strings.Contains(logged, "over it") || !strings.Contains(logged, "until tomorrow") {
 				t.Errorf("%v, logged %q", err, logged)
 			}
-			checkDisguised(t, name, logged, longSecret)
+			checkDisguised(t, name, logged, secret)
 		}
 	}
 }
