@@ -120,24 +120,22 @@ func (c *Client) Begin(ctx context.Context, ep Endpoint) (*Delivery, error) {
 // Add adds the record of the log event with that number. Records of one source go,
 // in order and joined by newlines, into bodies of at most MaxBody bytes; a larger
 // record goes alone. Add waits while InFlight bodies are in flight. When nothing more
-// is tried it only notes the event.
+// is tried it only notes the event, once the body that it began last is full.
 func (d *Delivery) Add(source Source, event int, record []byte) {
-	select {
-	case <-d.sending.Done():
+	b := d.body(source)
+	if b != nil && len(b.ends) > 0 && len(b.text)+1+len(record) > d.c.MaxBody {
+		d.flush(b, false)
+		b = d.body(source)
+	}
+	if b == nil {
 		if d.late.room -= len(record) + 1; d.late.room < 0 {
 			d.late.bodies++
 			d.late.room = max(0, d.c.MaxBody-len(record))
 		}
 		d.Skip(event)
 		return
-	default:
 	}
 	d.out.Records++
-	b := d.body(source)
-	if len(b.ends) > 0 && len(b.text)+1+len(record) > d.c.MaxBody {
-		d.flush(b, false)
-		b = d.body(source)
-	}
 	if len(b.ends) > 0 {
 		b.text = append(b.text, '\n')
 	}
@@ -156,10 +154,14 @@ func (d *Delivery) Skip(event int) {
 	d.late.events = append(d.late.events, event)
 }
 
-// body returns the open body of source.
+// body returns the open body of source, nil if there is none that got a record last
+// and nothing more is tried.
 func (d *Delivery) body(source Source) *body {
 	if d.last != nil && d.last.source == source {
 		return d.last
+	}
+	if d.sending.Err() != nil {
+		return nil
 	}
 	b := d.open[source]
 	if b == nil {

@@ -162,9 +162,20 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 		delivery, err = s.client.Begin(ctx, endpoint)
 	}
 	if err != nil {
-		read := s.eachRecord(ctx, batch, &r, func(rec transform.Record) { left.unconfirmed = append(left.unconfirmed, rec.Event) })
-		for event := read; event < batch.Len(); event++ {
-			left.unconfirmed = append(left.unconfirmed, event)
+		unread := 0
+		for rec := range s.records.Records(batch) {
+			if ctx.Err() != nil {
+				break
+			}
+			unread = rec.Event + 1
+			if rec.Dropped != transform.Kept {
+				r.filter(rec.Dropped.String(), 1)
+			} else {
+				left.unconfirmed = append(left.unconfirmed, rec.Event)
+			}
+		}
+		for ; unread < batch.Len(); unread++ {
+			left.unconfirmed = append(left.unconfirmed, unread)
 		}
 		left.events = len(left.unconfirmed)
 		r.Records = left.events
@@ -176,12 +187,23 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 		}
 		return left, r
 	}
-	sources := sources{limit: s.maxSources, usual: func() sumo.Source { return sumo.Source(s.records.SourceOf(batch)) }}
-	read := s.eachRecord(ctx, batch, &r, func(rec transform.Record) {
+	sources := sources{limit: s.maxSources, records: s.records, batch: batch}
+	unread := 0
+	for rec := range s.records.Records(batch) {
+		// Without time, to write the other records would take what is left for
+		// dead-lettering them.
+		if ctx.Err() != nil {
+			break
+		}
+		unread = rec.Event + 1
+		if rec.Dropped != transform.Kept {
+			r.filter(rec.Dropped.String(), 1)
+			continue
+		}
 		delivery.Add(sources.admit(sumo.Source(rec.Source)), rec.Event, rec.Line)
-	})
-	for event := read; event < batch.Len(); event++ {
-		delivery.Skip(event)
+	}
+	for ; unread < batch.Len(); unread++ {
+		delivery.Skip(unread)
 	}
 	outcome := delivery.Wait()
 	r.delivered(outcome)
@@ -200,26 +222,6 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 	left.events, left.unconfirmed, left.partial = len(outcome.Unconfirmed), outcome.Unconfirmed, outcome.Confirmed > 0
 	fail(string(class), outcome.Err)
 	return left, r
-}
-
-// eachRecord calls send for the records of a batch and counts what has none, until
-// ctx is done. It returns how many events it has read: to write the records of the
-// others would take the time that dead-lettering them needs.
-func (s *shipper) eachRecord(ctx context.Context, batch *transform.Batch, r *Report, send func(transform.Record)) (read int) {
-	done := ctx.Done()
-	for rec := range s.records.Records(batch) {
-		select {
-		case <-done:
-			return rec.Event
-		default:
-		}
-		if rec.Dropped != transform.Kept {
-			r.filter(rec.Dropped.String(), 1)
-		} else {
-			send(rec)
-		}
-	}
-	return batch.Len()
 }
 
 // LostError says that log events reached neither Sumo Logic nor the dead-letter

@@ -1,17 +1,21 @@
 package ship
 
-import "sumoship/sumo"
+import (
+	"sumoship/sumo"
+	"sumoship/transform"
+)
 
 // sources bounds the sources that the messages of one event choose: each costs a
 // request.
 type sources struct {
 	limit   int
-	usual   func() sumo.Source // source of the records whose messages choose none
-	refused int                // records whose source was one too many
+	records transform.Options
+	batch   *transform.Batch
+	refused int // records whose source was one too many
 
 	any   bool
 	last  sumo.Source // admitted last
-	other sumo.Source // usual, once there is a second source
+	usual sumo.Source // of records whose messages choose none; set once there is a second source
 	known map[sumo.Source]bool
 }
 
@@ -25,15 +29,15 @@ func (s *sources) admit(source sumo.Source) sumo.Source {
 	case source == s.last:
 		return source
 	case s.known == nil:
-		s.other, s.known = s.usual(), map[sumo.Source]bool{}
-		if s.last != s.other {
+		s.usual, s.known = sumo.Source(s.records.SourceOf(s.batch)), map[sumo.Source]bool{}
+		if s.last != s.usual {
 			s.known[s.last] = true
 		}
 	}
-	if source != s.other && !s.known[source] {
+	if source != s.usual && !s.known[source] {
 		if len(s.known) >= s.limit {
 			s.refused++
-			return s.other
+			return s.usual
 		}
 		s.known[source] = true
 	}
