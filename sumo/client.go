@@ -9,7 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"runtime"
 	"strconv"
 	"sync"
@@ -40,6 +39,7 @@ type Client struct {
 	Breaker        *Breaker      // nil means that each delivery tries anew
 
 	once  sync.Once
+	http  *http.Client
 	slots chan struct{} // one for each request, if MaxRequests is set
 
 	gzipPool   pool[*gzip.Writer]
@@ -82,7 +82,7 @@ const maxBackoff = 10 * time.Second
 
 // NewHTTP returns an HTTP client for a Client: it keeps one connection for each
 // body in flight and does not follow redirects, which would turn a POST into a GET
-// whose 200 confirms nothing.
+// whose 200 confirms nothing. A Client follows none in any case.
 func NewHTTP(inFlight int) *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConnsPerHost, t.MaxConnsPerHost = inFlight, inFlight
@@ -117,6 +117,9 @@ func (c *Client) init() {
 		if c.HTTP == nil {
 			c.HTTP = NewHTTP(max(c.InFlight, c.MaxRequests))
 		}
+		unled := *c.HTTP
+		unled.Transport = nowhere{c.HTTP.Transport}
+		c.http = &unled
 		if c.MaxRequests > 0 {
 			c.slots = make(chan struct{}, c.MaxRequests)
 		}
@@ -128,6 +131,22 @@ func (c *Client) init() {
 			c.Log = slog.New(slog.DiscardHandler)
 		}
 	})
+}
+
+// nowhere is a transport whose responses lead nowhere. Whatever the settings of the
+// HTTP client are, it does not follow a redirect, nor fails to read where to.
+type nowhere struct{ next http.RoundTripper }
+
+func (n nowhere) RoundTrip(r *http.Request) (*http.Response, error) {
+	next := n.next
+	if next == nil {
+		next = http.DefaultTransport
+	}
+	resp, err := next.RoundTrip(r)
+	if err == nil {
+		resp.Header.Del("Location")
+	}
+	return resp, err
 }
 
 // zip compresses the text of a body and sets it to nil.
@@ -204,7 +223,7 @@ const MaxRetryAfter = 5 * time.Minute
 func retryAfter(h http.Header) time.Duration {
 	v := h.Get("Retry-After")
 	if s, err := strconv.Atoi(v); err == nil && s > 0 {
-		return min(time.Duration(min(s, 86400))*time.Second, MaxRetryAfter)
+		return time.Duration(min(s, int(MaxRetryAfter/time.Second))) * time.Second
 	}
 	if t, err := http.ParseTime(v); err == nil {
 		return min(max(0, time.Until(t)), MaxRetryAfter)
@@ -260,7 +279,7 @@ func (c *Client) post(ctx context.Context, ep Endpoint, header http.Header, payl
 		ContentLength: int64(len(payload)),
 		GetBody:       func() (io.ReadCloser, error) { return read(payload, readers), nil },
 	}).WithContext(attempt)
-	resp, err := c.HTTP.Do(req)
+	resp, err := c.http.Do(req)
 	if err != nil {
 		switch {
 		case ctx.Err() != nil:
@@ -268,16 +287,15 @@ func (c *Client) post(ctx context.Context, ep Endpoint, header http.Header, payl
 		case attempt.Err() != nil:
 			return false, &SendError{Class: Unavailable, Err: fmt.Errorf("no answer within %s", timeout)}
 		}
-		if ue, ok := errors.AsType[*url.Error](err); ok {
-			err = ue.Err // the rest of the text is the URL
-		}
-		return false, &SendError{Class: Unavailable, Err: errors.New(ep.redact(err.Error()))}
+		return false, &SendError{Class: Unavailable, Err: errors.New(ep.redact(Reason(err)))}
 	}
 	defer resp.Body.Close()
 	// The status decides; an error in the rest of the response does not matter.
 	answer, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
 	if failure = statusError(resp.StatusCode); failure != nil {
-		failure.RetryAfter = retryAfter(resp.Header)
+		if failure.RetryAfter = retryAfter(resp.Header); failure.RetryAfter > 0 {
+			failure.Err = fmt.Errorf("%w, retry after %s", failure.Err, rounded(failure.RetryAfter))
+		}
 		return false, failure
 	}
 	return c.warn(ep, resp.StatusCode, answer), nil

@@ -457,3 +457,26 @@ func TestClientNameAndTokenAreSent(t *testing.T) {
 		}
 	}
 }
+
+// A source cannot hold a delivery for longer than MaxRetryAfter, whatever it asks for.
+func TestRetryAfterIsCapped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, after := range []string{"300", "301", "86400", "9999999999", "Fri, 31 Dec 9999 23:59:59 GMT"} {
+			watch := &stopwatch{RoundTripper: sumotest.New(sumotest.Step{Status: 429, RetryAfter: after})}
+			breaker := &sumo.Breaker{}
+			o := deliver(t.Context(), t, &sumo.Client{HTTP: over(watch), Breaker: breaker}, "a")
+			if p := watch.backoffs(); len(p) != 1 || p[0] != sumo.MaxRetryAfter || o.Confirmed != 1 {
+				t.Errorf("Retry-After %s: backoffs %v, %+v", after, p, o)
+			}
+
+			source := sumotest.New(sumotest.Step{Status: 429, RetryAfter: after})
+			o = deliver(t.Context(), t, &sumo.Client{HTTP: over(source), Breaker: breaker, Attempts: 1}, "a")
+			if _, left := breaker.State(); left < sumo.MaxRetryAfter || left > sumo.MaxRetryAfter*5/4+1 {
+				t.Errorf("Retry-After %s: the breaker is open for %s", after, left)
+			}
+			if want := "retry after 5m0s"; o.Err == nil || !strings.Contains(o.Err.Error(), want) {
+				t.Errorf("Retry-After %s: %v does not say %q", after, o.Err, want)
+			}
+		}
+	})
+}

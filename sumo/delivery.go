@@ -32,6 +32,7 @@ type Delivery struct {
 	open    map[Source]*body // bodies that still accept records
 	last    *body            // the one that got a record last
 	pending int              // bytes in them
+	late    late             // what came after the end
 
 	sending context.Context // done when nothing more is tried; its cause is the *SendError
 	stop    context.CancelCauseFunc
@@ -40,13 +41,24 @@ type Delivery struct {
 	out Outcome
 }
 
-// maxPending bounds the open bodies of a delivery to many sources, in multiples of
-// MaxBody: beyond it the largest is sent early.
-const maxPending = 4
+// Bounds of the open bodies of a delivery to many sources. Beyond one of them the
+// largest are sent early, until a quarter is free: so bodies are looked through
+// rarely, at most a few times for each byte that is added.
+const (
+	maxPending = 4    // bytes, in multiples of MaxBody
+	maxOpen    = 1000 // bodies
+)
+
+// late are events that came when nothing more was tried.
+type late struct {
+	events []int
+	bodies int // that their records would have made, had all one source
+	room   int // bytes left in the last of these
+}
 
 // Outcome is the result of a delivery.
 type Outcome struct {
-	Records     int            // passed to Add
+	Records     int            // passed to Add or Skip
 	Confirmed   int            // records that the source answered 2xx for
 	Unconfirmed []int          // event numbers of the other records, in ascending order
 	Err         error          // why: the first *SendError, but a Misconfigured one before a Rejected one; nil if Unconfirmed is empty
@@ -67,7 +79,16 @@ type body struct {
 	zipped []byte
 
 	readers atomic.Int32 // requests that may still read text or zipped
+	refused int          // small parts of it that were refused as too large since one was confirmed
 }
+
+// Bounds of splitting after a 413. A body over alwaysSplit bytes is split in any
+// case. A smaller one is not when so many small ones in a row were refused that
+// halving has come down to a record: the size is not what the source minds.
+const (
+	alwaysSplit = 64 << 10 // no source refuses less for its size: Sumo Logic recommends 100 KB to 1 MB
+	maxRefused  = 16       // halvings from alwaysSplit down to a byte
+)
 
 // size returns the size of the body before gzip, in bytes.
 func (b *body) size() int { return b.ends[len(b.ends)-1] }
@@ -98,14 +119,23 @@ func (c *Client) Begin(ctx context.Context, ep Endpoint) (*Delivery, error) {
 
 // Add adds the record of the log event with that number. Records of one source go,
 // in order and joined by newlines, into bodies of at most MaxBody bytes; a larger
-// record goes alone. Add waits while InFlight bodies are in flight.
+// record goes alone. Add waits while InFlight bodies are in flight. When nothing more
+// is tried it only notes the event, once the body that it began last is full.
 func (d *Delivery) Add(source Source, event int, record []byte) {
-	d.out.Records++
 	b := d.body(source)
-	if len(b.ends) > 0 && len(b.text)+1+len(record) > d.c.MaxBody {
+	if b != nil && len(b.ends) > 0 && len(b.text)+1+len(record) > d.c.MaxBody {
 		d.flush(b, false)
 		b = d.body(source)
 	}
+	if b == nil {
+		if d.late.room -= len(record) + 1; d.late.room < 0 {
+			d.late.bodies++
+			d.late.room = max(0, d.c.MaxBody-len(record))
+		}
+		d.Skip(event)
+		return
+	}
+	d.out.Records++
 	if len(b.ends) > 0 {
 		b.text = append(b.text, '\n')
 	}
@@ -113,15 +143,25 @@ func (d *Delivery) Add(source Source, event int, record []byte) {
 	b.ends = append(b.ends, len(b.text))
 	b.events = append(b.events, event)
 	d.pending += len(record) + 1
-	if d.pending > maxPending*d.c.MaxBody && len(d.open) > 1 {
-		d.flush(d.largest(), false)
+	if d.pending > maxPending*d.c.MaxBody && len(d.open) > 1 || len(d.open) > maxOpen {
+		d.makeRoom()
 	}
 }
 
-// body returns the open body of source.
+// Skip notes an event that is not sent, for want of time: it is unconfirmed.
+func (d *Delivery) Skip(event int) {
+	d.out.Records++
+	d.late.events = append(d.late.events, event)
+}
+
+// body returns the open body of source, nil if there is none that got a record last
+// and nothing more is tried.
 func (d *Delivery) body(source Source) *body {
 	if d.last != nil && d.last.source == source {
 		return d.last
+	}
+	if d.sending.Err() != nil {
+		return nil
 	}
 	b := d.open[source]
 	if b == nil {
@@ -133,14 +173,17 @@ func (d *Delivery) body(source Source) *body {
 	return b
 }
 
-func (d *Delivery) largest() *body {
-	var most *body
-	for _, b := range d.open {
-		if most == nil || len(b.text) > len(most.text) {
-			most = b
+// makeRoom sends the largest of the open bodies.
+func (d *Delivery) makeRoom() {
+	bySize := slices.SortedFunc(maps.Values(d.open), func(a, b *body) int {
+		return cmp.Or(cmp.Compare(len(b.text), len(a.text)), cmp.Compare(a.events[0], b.events[0]))
+	})
+	for _, b := range bySize {
+		if d.pending <= maxPending*d.c.MaxBody*3/4 && len(d.open) <= maxOpen*3/4 {
+			break
 		}
+		d.flush(b, false)
 	}
-	return most
 }
 
 // flush sends an open body. It compresses the body before it waits for a slot, so
@@ -167,7 +210,7 @@ func (d *Delivery) flush(b *body, last bool) {
 		return
 	}
 	send := func() {
-		d.deliver(b)
+		d.deliver(b, &b.refused)
 		d.c.recycle(b)
 		<-d.slots
 	}
@@ -185,6 +228,10 @@ func (d *Delivery) Wait() Outcome {
 		d.flush(b, i == len(left)-1)
 	}
 	d.wg.Wait()
+	if len(d.late.events) > 0 {
+		d.giveUp(&body{events: d.late.events}, cmp.Or(d.stopped(), error(outOfTime)))
+		d.out.Bodies += d.late.bodies - 1
+	}
 	d.stop(nil)
 	slices.Sort(d.out.Unconfirmed)
 	if d.c.Breaker != nil {
@@ -201,12 +248,15 @@ func (d *Delivery) stopped() error {
 	if err, ok := errors.AsType[*SendError](context.Cause(d.sending)); ok {
 		return err
 	}
-	return &SendError{Class: OutOfTime, Err: errors.New("the deadline came before all was sent")}
+	return outOfTime
 }
 
+var outOfTime = &SendError{Class: OutOfTime, Err: errors.New("the deadline came before all was sent")}
+
 // deliver sends a body until it is confirmed or given up. After a body that finds
-// the source unavailable or the endpoint wrong nothing more is tried.
-func (d *Delivery) deliver(b *body) {
+// the source unavailable or the endpoint wrong nothing more is tried. refused is that
+// of the body that it is a part of.
+func (d *Delivery) deliver(b *body, refused *int) {
 	header := http.Header{"User-Agent": {"sumoship"}}
 	clipped := b.source.header(header)
 	if name := clean(d.c.Name); name != "" {
@@ -221,12 +271,19 @@ func (d *Delivery) deliver(b *body) {
 		payload = b.zipped
 	}
 	err := d.try(header, payload, &b.readers)
-	if err != nil && err.Status == http.StatusRequestEntityTooLarge && len(b.ends) > 1 {
+	tooLarge := err != nil && err.Status == http.StatusRequestEntityTooLarge
+	switch {
+	case err == nil:
+		*refused = 0
+	case tooLarge && b.size() <= alwaysSplit:
+		*refused++
+	}
+	if tooLarge && len(b.ends) > 1 && (b.size() > alwaysSplit || *refused <= maxRefused) {
 		for _, half := range d.c.split(b) {
 			if err := d.stopped(); err != nil {
 				d.giveUp(half, err)
 			} else {
-				d.deliver(half)
+				d.deliver(half, refused)
 			}
 			b.readers.Add(half.readers.Load()) // it may share b's buffers
 		}
@@ -342,5 +399,6 @@ func (c *Client) recycle(b *body) {
 		return
 	}
 	b.source, b.text, b.ends, b.events, b.zipped = Source{}, b.text[:0], b.ends[:0], b.events[:0], b.zipped[:0]
+	b.refused = 0
 	c.bodyPool.put(b)
 }

@@ -629,3 +629,168 @@ func TestRecordsAllocateNothing(t *testing.T) {
 		t.Errorf("%.0f allocations for %d records", n, records)
 	}
 }
+
+// However small they are, bodies of many sources do not stay open.
+func TestOpenBodiesAreBounded(t *testing.T) {
+	var arrived atomic.Int64
+	c := &sumo.Client{InFlight: 2, NoCompression: true, HTTP: over(roundTripper(func(r *http.Request) (*http.Response, error) {
+		arrived.Add(1)
+		return ok(r)
+	}))}
+	d := begin(t, c, t.Context(), endpoint(t, address, ""))
+	for i := range 5000 {
+		d.Add(sumo.Source{Name: fmt.Sprint(i)}, i, []byte("a"))
+		if held := i + 1 - int(arrived.Load()); held > 1000+2 {
+			t.Fatalf("%d bodies are held after %d records", held, i+1)
+		}
+	}
+	if o := d.Wait(); o.Confirmed != 5000 || o.Bodies != 5000 {
+		t.Errorf("%+v", o)
+	}
+}
+
+// When nothing more is tried, what is added costs neither memory nor a look at what
+// was added before.
+func TestAddCostsNothingAfterTheEnd(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	source := sumotest.New()
+	d := begin(t, &sumo.Client{HTTP: over(source), MaxBody: 1000}, ctx, endpoint(t, address, ""))
+	d.Add(sumo.Source{Name: "before"}, 0, []byte("a"))
+	cancel()
+	record, events := bytes.Repeat([]byte("x"), 300), 1
+	n := testing.AllocsPerRun(10, func() {
+		for range 10_000 {
+			d.Add(sumo.Source{Name: strconv.Itoa(events % 100)}, events, record) // a number below 100 takes no memory
+			events++
+		}
+	})
+	if n > 10 {
+		t.Errorf("%.0f allocations for 10000 records", n)
+	}
+	o := d.Wait()
+	if o.Records != events || len(o.Unconfirmed) != events || sumo.ClassOf(o.Err) != sumo.OutOfTime || len(source.Requests()) != 0 {
+		t.Errorf("%d records, %d unconfirmed: %v", o.Records, len(o.Unconfirmed), o.Err)
+	}
+	if o.Bodies < events*300/1000 || o.Bodies > events/2 { // three to a body
+		t.Errorf("%d bodies of %d records", o.Bodies, events)
+	}
+}
+
+func TestSkippedEventsAreUnconfirmed(t *testing.T) {
+	source := sumotest.New()
+	d := begin(t, &sumo.Client{HTTP: over(source)}, t.Context(), endpoint(t, address, ""))
+	d.Add(sumo.Source{}, 0, []byte("a"))
+	d.Skip(1)
+	d.Skip(2)
+	o := d.Wait()
+	if diff := cmp.Diff([]int{1, 2}, o.Unconfirmed); diff != "" || o.Confirmed != 1 || o.Records != 3 || o.Bodies != 1 || sumo.ClassOf(o.Err) != sumo.OutOfTime {
+		t.Errorf("%+v", o)
+	}
+}
+
+// BenchmarkManySources measures the delivery of a record each to many sources.
+func BenchmarkManySources(b *testing.B) {
+	const n = 80_000
+	record := bytes.Repeat([]byte("x"), 75)
+	for _, plain := range []bool{false, true} {
+		b.Run(fmt.Sprintf("plain=%t", plain), func(b *testing.B) {
+			c := &sumo.Client{HTTP: over(ok), NoCompression: plain}
+			ep := endpoint(b, address, "")
+			b.ReportAllocs()
+			for b.Loop() {
+				d := begin(b, c, b.Context(), ep)
+				for i := range n {
+					d.Add(sumo.Source{Category: strconv.Itoa(i)}, i, record)
+				}
+				if o := d.Wait(); o.Confirmed != n {
+					b.Fatal(o.Err)
+				}
+			}
+		})
+	}
+}
+
+// A source that refuses every size is not asked for each record.
+func TestSplittingEnds(t *testing.T) {
+	for _, tt := range []struct {
+		name            string
+		over            int // bytes that the source accepts; -1: none
+		records, length int
+		confirmed       int
+		most            int // requests
+	}{
+		{"refuses everything", -1, 10_000, 300, 0, 200},
+		{"refuses everything, records of a byte", -1, 100_000, 1, 0, 40},
+		{"refuses everything, records beyond any body", -1, 50, 100_000, 0, 110},
+		{"accepts an ordinary size", 100_000, 10_000, 300, 10_000, 3 * 32},
+		{"accepts a small one", 1000, 2_000, 300, 2_000, 2 * 1024},
+		{"accepts a record", 300, 64, 300, 64, 2 * 64},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			source := sumotest.New(sumotest.Step{Kind: sumotest.Limit, Over: tt.over})
+			var records []string
+			for range tt.records {
+				records = append(records, strings.Repeat("x", tt.length))
+			}
+			o := deliver(t.Context(), t, &sumo.Client{HTTP: over(source)}, records...)
+			if n := len(source.Requests()); n > tt.most {
+				t.Errorf("%d requests, want at most %d", n, tt.most)
+			}
+			if o.Confirmed != tt.confirmed || len(o.Unconfirmed) != tt.records-tt.confirmed || tt.confirmed == 0 && sumo.ClassOf(o.Err) != sumo.Rejected {
+				t.Errorf("%d confirmed, %d unconfirmed: %v", o.Confirmed, len(o.Unconfirmed), o.Err)
+			}
+		})
+	}
+}
+
+// That small bodies are refused says nothing once one was accepted: what a source
+// refuses is found among many.
+func TestSplittingGoesOnWhileSomeAreAccepted(t *testing.T) {
+	source := sumotest.New(sumotest.Step{Kind: sumotest.Limit, Over: 400})
+	var records []string
+	var want []int
+	for i := range 2000 {
+		size := 100
+		if i%100 == 50 {
+			size, want = 500, append(want, i)
+		}
+		records = append(records, strings.Repeat("x", size))
+	}
+	o := deliver(t.Context(), t, &sumo.Client{HTTP: over(source), InFlight: 1}, records...)
+	if d := cmp.Diff(want, o.Unconfirmed); d != "" || sumo.ClassOf(o.Err) != sumo.Rejected {
+		t.Errorf("unconfirmed (-want +got):\n%s", d)
+	}
+}
+
+// MaxRequests bounds the requests of all deliveries of a client together.
+func TestMaxRequestsBoundsAllDeliveries(t *testing.T) {
+	for most, want := range map[int]int{0: 6 * 2, 1: 1, 5: 5} {
+		synctest.Test(t, func(t *testing.T) {
+			var mu sync.Mutex
+			var now, high int
+			c := &sumo.Client{InFlight: 2, MaxRequests: most, MaxBody: 1, HTTP: over(roundTripper(func(r *http.Request) (*http.Response, error) {
+				mu.Lock()
+				now++
+				high = max(high, now)
+				mu.Unlock()
+				time.Sleep(time.Second)
+				mu.Lock()
+				now--
+				mu.Unlock()
+				return ok(r)
+			}))}
+			var wg sync.WaitGroup
+			for range 6 {
+				wg.Go(func() {
+					if o := deliver(t.Context(), t, c, strings.Split("abcdefgh", "")...); o.Confirmed != 8 {
+						t.Errorf("%+v", o)
+					}
+				})
+			}
+			wg.Wait()
+			if high != want {
+				t.Errorf("MaxRequests %d: %d requests at once, want %d", most, high, want)
+			}
+		})
+	}
+}

@@ -1,12 +1,12 @@
 package sumo
 
 import (
+	"bytes"
+	"encoding/hex"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 )
 
@@ -25,7 +25,7 @@ type address struct {
 
 // ParseEndpoint parses the URL of an HTTP Source and its token, "" if the URL
 // contains it. The scheme is https; http is accepted for loopback hosts only.
-// Errors contain nothing of the URL but its scheme.
+// Errors contain nothing of the URL.
 func ParseEndpoint(raw, token string) (Endpoint, error) {
 	u, err := url.Parse(strings.TrimSpace(raw))
 	if err != nil { // the error would quote the URL
@@ -39,7 +39,7 @@ func ParseEndpoint(raw, token string) (Endpoint, error) {
 	case u.Scheme == "http" && !loopback(u.Hostname()):
 		return Endpoint{}, errors.New("scheme is http; want https, except for a loopback host")
 	case u.Scheme != "https" && u.Scheme != "http":
-		return Endpoint{}, fmt.Errorf("scheme is %q; want https", u.Scheme)
+		return Endpoint{}, errors.New("scheme is not https; want https://…, as shown in Sumo Logic")
 	}
 	for _, r := range token {
 		if r <= ' ' || r > '~' {
@@ -75,28 +75,81 @@ func (e Endpoint) GoString() string { return "sumo.Endpoint(" + e.String() + ")"
 // LogValue keeps the secret out of logs.
 func (e Endpoint) LogValue() slog.Value { return slog.StringValue(e.String()) }
 
-// redact removes the secrets from a foreign text: the token, the query, and the
-// segments of the path that differ from source to source.
+// redact removes the secrets from a foreign text: the token, the words of the query,
+// and the segments of the path that differ from source to source. What is left of a
+// secret that was cut or percent-encoded counts as one too.
 func (e Endpoint) redact(s string) string {
 	a := e.secret()
-	secrets := []string{a.token, a.url.RawQuery}
-	for _, path := range []string{a.url.Path, a.url.EscapedPath()} {
-		for part := range strings.SplitSeq(path, "/") {
-			if part != "receiver" && part != "http" {
-				secrets = append(secrets, part)
+	secrets := append(strings.FieldsFunc(a.url.RawQuery, func(r rune) bool { return r == '&' || r == '=' }), a.token)
+	for segment := range strings.SplitSeq(a.url.EscapedPath(), "/") {
+		if segment != "receiver" && segment != "http" {
+			secrets = append(secrets, segment)
+		}
+	}
+	text, chars := fold(s)
+	hidden := make([]bool, len(s))
+	for _, secret := range secrets {
+		folded, _ := fold(secret)
+		n := min(len(folded), leastSecret)
+		if n < 4 {
+			continue
+		}
+		for i := 0; i+n <= len(text); i++ {
+			if bytes.Contains(folded, text[i:i+n]) {
+				for at := chars[i].from; at < chars[i+n-1].to; at++ {
+					hidden[at] = true
+				}
 			}
 		}
 	}
-	for pair := range strings.SplitSeq(a.url.RawQuery, "&") {
-		_, value, _ := strings.Cut(pair, "=")
-		plain, _ := url.QueryUnescape(value)
-		secrets = append(secrets, value, plain)
-	}
-	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) }) // the whole before its parts
-	for _, secret := range secrets {
-		if len(secret) > 3 {
-			s = strings.ReplaceAll(s, secret, "…")
+	var out strings.Builder
+	for i := range len(s) {
+		switch {
+		case !hidden[i]:
+			out.WriteByte(s[i])
+		case i == 0 || !hidden[i-1]:
+			out.WriteString("…")
 		}
 	}
-	return s
+	return out.String()
+}
+
+// leastSecret is the length of a part of a secret that is not shown.
+const leastSecret = 5
+
+// char is a character of a text, and where it stands there.
+type char struct {
+	is       byte
+	from, to int
+}
+
+// fold undoes percent-encoding, however often it was done, and the case of letters.
+func fold(s string) (text []byte, chars []char) {
+	chars = make([]char, len(s))
+	for i := range len(s) {
+		chars[i] = char{s[i], i, i + 1}
+	}
+	for again := true; again; {
+		again = false
+		out := chars[:0]
+		for i := 0; i < len(chars); i++ {
+			c := chars[i]
+			if c.is == '%' && i+2 < len(chars) {
+				if b, err := hex.DecodeString(string([]byte{chars[i+1].is, chars[i+2].is})); err == nil {
+					c, again = char{b[0], c.from, chars[i+2].to}, true
+					i += 2
+				}
+			}
+			out = append(out, c)
+		}
+		chars = out
+	}
+	text = make([]byte, len(chars))
+	for i, c := range chars {
+		text[i] = c.is
+		if c.is >= 'A' && c.is <= 'Z' {
+			text[i] += 'a' - 'A'
+		}
+	}
+	return text, chars
 }

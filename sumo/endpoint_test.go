@@ -45,6 +45,8 @@ func TestParseEndpoint(t *testing.T) {
 		{"https://S3CRET@collectors.example.com/", "", ""},
 		{"https://user:S3CRET@collectors.example.com/", "", ""},
 		{"ftp://collectors.example.com/S3CRET", "", ""},
+		{"S3CRET://collectors.example.com/", "", ""},
+		{"s3cret+path://collectors.example.com/", "", ""},
 		{"collectors.example.com/S3CRET", "", ""},
 		{"//collectors.example.com/S3CRET", "", ""},
 		{"/S3CRET", "", ""},
@@ -71,7 +73,7 @@ func TestParseEndpoint(t *testing.T) {
 		case tt.want == "":
 			if err == nil || !ep.IsZero() {
 				t.Errorf("%q with the token %q is accepted: %s", tt.address, tt.token, ep)
-			} else if strings.Contains(err.Error(), "S3CRET") || strings.Contains(err.Error(), "example") {
+			} else if strings.Contains(strings.ToUpper(err.Error()), "S3CRET") || strings.Contains(err.Error(), "example") {
 				t.Errorf("the error contains a part of the value: %v", err)
 			}
 		case err != nil || ep.String() != tt.want || ep.IsZero():
@@ -142,6 +144,8 @@ var paths = []string{
 	"/receiver/v1/http/S3CRET-path==/",
 	"/receiver/v1/http/S3CRET-path==?k=S3CRET-query",
 	"/receiver/v1/http/S3CRET%2Bpath%3D%3D",
+	"/receiver/v1/http?S3CRET-query", // the query is but one word
+	"/receiver/v1/http?S3CRET-key=a",
 	"/path/path-S3CRET", // one part is in another
 }
 
@@ -195,6 +199,126 @@ func parts(r *http.Request) map[string]string {
 		out[fmt.Sprint("segment ", i)], _ = url.PathUnescape(segment)
 	}
 	return out
+}
+
+// disguises are ways to send a text back so that it is not what was sent.
+var disguises = map[string]func(string) string{
+	"as it is":  func(s string) string { return s },
+	"encoded":   encode,
+	"twice":     func(s string) string { return encode(encode(s)) },
+	"lower":     strings.ToLower,
+	"beginning": func(s string) string { return s[:len(s)-1] },
+	"end":       func(s string) string { return s[1:] },
+	"spread":    func(s string) string { return s[:len(s)-2] + " and " + s[2:] },
+}
+
+// encode writes every byte as %XX.
+func encode(s string) string {
+	var b strings.Builder
+	for _, c := range []byte(s) {
+		fmt.Fprintf(&b, "%%%02X", c)
+	}
+	return b.String()
+}
+
+// checkDisguised looks in text for a part of the secret, in any disguise.
+func checkDisguised(t *testing.T, what, text, secret string) {
+	t.Helper()
+	for name, disguise := range disguises {
+		if part := disguise(secret); strings.Contains(text, part) || strings.Contains(text, part[1:len(part)/2]) {
+			t.Errorf("%s, %s: %s", what, name, text)
+			return
+		}
+	}
+}
+
+// respond starts a server that answers every request with these bytes, and returns
+// its address.
+func respond(t *testing.T, answer string) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			if req, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+				io.Copy(io.Discard, req.Body)
+				io.WriteString(conn, answer)
+			}
+			conn.Close()
+		}
+	}()
+	return "http://" + ln.Addr().String()
+}
+
+const longSecret = "S3CRET0AbCdEfGhIjKlMnOpQrStUvWxYz"
+
+// A redirect says that the endpoint is wrong, whatever it leads to. net/http quotes a
+// Location that it cannot parse.
+func TestBadRedirectIsMisconfigured(t *testing.T) {
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		for name, disguise := range disguises {
+			for _, location := range []string{"http://[" + disguise(longSecret), "/%zz" + disguise(longSecret), "http://a:b:c/" + disguise(longSecret), ":" + disguise(longSecret), ""} {
+				address := respond(t, fmt.Sprintf("HTTP/1.1 %d Moved\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n", status, location))
+				_, err := leaks(t, address+"/receiver/v1/http/"+longSecret)
+				se, ok := errors.AsType[*sumo.SendError](err)
+				if !ok || se.Class != sumo.Misconfigured || se.Status != status {
+					t.Errorf("%d to %s: %v", status, location, err)
+					continue
+				}
+				checkDisguised(t, name, err.Error(), longSecret)
+			}
+		}
+	}
+}
+
+// What a server says in another way than a status is not quoted.
+func TestErrorsQuoteNoServer(t *testing.T) {
+	for name, disguise := range disguises {
+		echo := disguise(longSecret)
+		for _, answer := range []string{
+			echo + "\r\n\r\n",
+			"HTTP/1.1 " + echo + " OK\r\n\r\n",
+			"HTTP/1.1 200 OK\r\n " + echo + "\r\n\r\n",
+			"HTTP/1.1 200 OK\r\n" + echo + "\r\n\r\n",
+			"HTTP/1.1 200 OK\r\nContent-Length: " + echo + "\r\n\r\n",
+			"HTTP/1.1 200 OK\r\nTransfer-Encoding: " + echo + "\r\n\r\n",
+		} {
+			_, err := leaks(t, respond(t, answer)+"/receiver/v1/http/"+longSecret)
+			if err == nil {
+				t.Errorf("%q: no error", answer)
+				continue
+			}
+			checkDisguised(t, name, err.Error(), longSecret)
+		}
+	}
+}
+
+func TestWarningsHoldNoDisguisedSecret(t *testing.T) {
+	for name, disguise := range disguises {
+		for path, secret := range map[string]string{
+			"/receiver/v1/http/" + longSecret:        longSecret,
+			"/receiver/v1/http?" + longSecret:        longSecret,
+			"/receiver/v1/http?" + longSecret + "=1": longSecret,
+			"/receiver/v1/http?k=" + longSecret:      longSecret,
+			"/receiver/v1/http":                      "S3CRET-token", // of leaks
+		} {
+			body, _ := json.Marshal(map[string]string{"code": "budget " + disguise(secret), "message": "over it: " + disguise(secret) + ", until tomorrow"})
+			server := httptest.NewServer(sumotest.New(sumotest.Step{Status: 200, Body: string(body)}))
+			defer server.Close()
+			logged, err := leaks(t, server.URL+path)
+			if err != nil || !strings.Contains(logged, "over it") || !strings.Contains(logged, "until tomorrow") {
+				t.Errorf("%v, logged %q", err, logged)
+			}
+			checkDisguised(t, name, logged, secret)
+		}
+	}
 }
 
 // net/http quotes what it could not read, which may be what we sent.

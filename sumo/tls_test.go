@@ -139,3 +139,17 @@ func TestZeroClientDeliversOverHTTP(t *testing.T) {
 		}
 	}
 }
+
+// One lost packet would delay all requests of an HTTP/2 connection.
+func TestHTTP2IsNotUsed(t *testing.T) {
+	var protocols []string
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { protocols = append(protocols, r.Proto) }))
+	server.EnableHTTP2 = true
+	h := startTLS(t, server, 1)
+	d := begin(t, &sumo.Client{HTTP: h}, t.Context(), endpoint(t, server.URL+"/S3CRET", ""))
+	d.Add(sumo.Source{}, 0, []byte("a"))
+	o := d.Wait()
+	if diff := cmp.Diff([]string{"HTTP/1.1"}, protocols); diff != "" || o.Confirmed != 1 {
+		t.Errorf("%v (-want +got):\n%s", o.Err, diff)
+	}
+}

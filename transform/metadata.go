@@ -101,3 +101,7 @@ func plain(value []byte) (string, bool) {
 	}
 	return string(value), true
 }
+
+// SourceOf returns the source of the records of a batch whose message has no
+// _sumo_metadata.
+func (o Options) SourceOf(b *Batch) Source { return o.writer(b).source }

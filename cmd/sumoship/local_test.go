@@ -1,12 +1,19 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"sumoship/function/ship"
 	"sumoship/transform"
@@ -54,6 +61,26 @@ func TestLocalAddsUp(t *testing.T) {
 	}
 }
 
+// With a real source, replay ends when it makes no progress: the built-in one goes
+// on with its script.
+func TestLocalReplayEndsAtARealSource(t *testing.T) {
+	for _, status := range []int{http.StatusTooManyRequests, http.StatusServiceUnavailable} {
+		source := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "86400")
+			w.WriteHeader(status)
+		}))
+		defer source.Close()
+		ctx, cancel := context.WithCancel(t.Context()) // without a deadline, as a terminal
+		defer time.AfterFunc(10*time.Second, cancel).Stop()
+		var out, errs bytes.Buffer
+		got := run(ctx, []string{"local", "--replay", "--endpoint", source.URL + "/SECRETPATH"},
+			streams{strings.NewReader(""), &out, &errs, func(string) string { return "" }})
+		if got != exitFound || ctx.Err() != nil || !strings.Contains(out.String(), "retry after 5m0s") {
+			t.Errorf("%d: exit status %d, %v\n%s%s", status, got, ctx.Err(), &out, &errs)
+		}
+	}
+}
+
 // The secret URL of a source appears in no output.
 func TestLocalKeepsTheEndpointSecret(t *testing.T) {
 	var out bytes.Buffer
@@ -87,5 +114,39 @@ func TestLocalTakesFilterLogEvents(t *testing.T) {
 	status := run(context.Background(), []string{"local", "-", "--log-group", "/ecs/g"}, streams{&in, &out, &errs, func(string) string { return "" }})
 	if status != exitOK || !strings.Contains(out.String(), "25000 = 25000 + 0 + 0 + 0") || !strings.Contains(out.String(), "X-Sumo-Host: /ecs/g") {
 		t.Errorf("status %d\n%s%s", status, out.String(), errs.String())
+	}
+}
+
+// A server can send back what it got in a form that nothing recognizes.
+func TestLocalQuotesNoServer(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			r, err := http.ReadRequest(bufio.NewReader(conn))
+			if err == nil {
+				io.Copy(io.Discard, r.Body)
+				fmt.Fprintf(conn, "HTTP/1.1 %x %s\r\n\r\n", r.URL.Path, r.URL.Path[:len(r.URL.Path)-1])
+			}
+			conn.Close()
+		}
+	}()
+	const secret = "SECRETPATH0123456789"
+	for _, flags := range [][]string{nil, {"--json"}, {"--logs"}} {
+		var out bytes.Buffer
+		run(t.Context(), append([]string{"local", "--endpoint", "http://" + ln.Addr().String() + "/receiver/v1/http/" + secret}, flags...),
+			streams{strings.NewReader(""), &out, &out, func(name string) string { return map[string]string{"NUMBER_OF_RETRIES": "0"}[name] }})
+		for _, part := range []string{"SECRET", fmt.Sprintf("%x", "SECRET")} {
+			if strings.Contains(out.String(), part) || !strings.Contains(out.String(), "not HTTP/1.1") {
+				t.Errorf("%v: %s in\n%s", flags, part, out.String())
+			}
+		}
 	}
 }

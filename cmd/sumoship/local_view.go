@@ -4,14 +4,11 @@ import (
 	"bytes"
 	"cmp"
 	"compress/gzip"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -20,6 +17,7 @@ import (
 
 	"sumoship/dlq/dlqtest"
 	"sumoship/function/ship"
+	"sumoship/sumo"
 )
 
 // post is a request to the source and its response.
@@ -53,7 +51,7 @@ func (o *observer) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	resp, err := o.next.RoundTrip(r)
 	if err != nil {
-		p.Error = reason(err)
+		p.Error = sumo.Reason(err)
 	} else {
 		p.Status = resp.StatusCode
 	}
@@ -66,16 +64,6 @@ func (o *observer) RoundTrip(r *http.Request) (*http.Response, error) {
 	p.RawBytes, p.Records = len(raw), strings.Split(string(raw), "\n")
 	o.see(p)
 	return resp, err
-}
-
-func reason(err error) string {
-	if ue, ok := errors.AsType[*url.Error](err); ok {
-		err = ue.Err
-	}
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return "no answer in time"
-	}
-	return err.Error()
 }
 
 // view writes the progress as text, or as one JSON document.

@@ -25,6 +25,7 @@ type config struct {
 	level        int
 	maxBody      int
 	inFlight     int
+	maxSources   int // of one event
 	attempts     int
 	pause        time.Duration
 	timeout      time.Duration
@@ -79,6 +80,7 @@ func readConfig(getenv func(string) string, p patience) (config, error) {
 		level:         vars.Int("COMPRESSION_LEVEL", sumo.DefaultLevel, 1, 9),
 		maxBody:       vars.Int("MAX_BODY_BYTES", sumo.DefaultMaxBody, 1, 1<<20),
 		inFlight:      vars.Int("MAX_IN_FLIGHT", sumo.DefaultInFlight, 1, 64),
+		maxSources:    vars.Int("MAX_SOURCES", 100, 1, 10_000),
 		attempts:      vars.Int("NUMBER_OF_RETRIES", p.retries, 0, 100) + 1,
 		pause:         vars.Millis("RETRY_INTERVAL", sumo.DefaultInitialBackoff, time.Millisecond, 10*time.Second),
 		timeout:       vars.Millis("REQUEST_TIMEOUT", p.timeout, time.Millisecond, 30*time.Second),

@@ -18,6 +18,7 @@ func TestEveryWrongVariableIsNamedAtOnce(t *testing.T) {
 		"COMPRESSION_LEVEL": {"12", "from 1 to 9"},
 		"MAX_BODY_BYTES":    {"2000000", "whole number from 1 to 1048576"},
 		"MAX_IN_FLIGHT":     {"0", "from 1 to 64"},
+		"MAX_SOURCES":       {"0", "from 1 to 10000"},
 		"MAX_PAYLOAD_BYTES": {"64MB", "whole number"},
 		"NUMBER_OF_RETRIES": {"-1", "from 0 to 100"},
 		"RETRY_INTERVAL":    {"5s", "from 1 to 10000"},

@@ -57,6 +57,9 @@ func NewReplayer(o ReplayOptions) (*Replayer, error) {
 	}
 	s.client.Name = "dlq-aws-lambda" // whatever SUMO_CLIENT_HEADER says, as with Sumo's function
 	s.client.MaxRequests = max(s.inFlight, s.workers)
+	// A longer Retry-After is for the breaker: to wait for it would hold messages
+	// beyond their visibility timeout.
+	s.client.Budget = 4 * time.Minute
 	// When the source throttles, live traffic goes first.
 	s.client.Yield = true
 	s.client.Breaker = &sumo.Breaker{Pause: s.breakerPause, Throttled: 2 * s.breakerPause}

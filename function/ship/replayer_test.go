@@ -333,3 +333,28 @@ func BenchmarkDrain(b *testing.B) {
 		b.ReportMetric(float64(len(payload)), "B/message")
 	}
 }
+
+// However many messages are in work, the source gets as many requests at once as
+// there are workers, or as one message may make if that is more.
+func TestRequestsOfAllWorkersAreBounded(t *testing.T) {
+	for _, c := range []struct{ workers, inFlight, want string }{{"3", "2", "3"}, {"2", "4", "4"}, {"1", "1", "1"}} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newFixture()
+			w.vars["NUM_OF_WORKERS"], w.vars["MAX_IN_FLIGHT"], w.vars["MAX_BODY_BYTES"] = c.workers, c.inFlight, "1"
+			for range 20 {
+				w.put(event("a", "b", "c", "d", "e", "f"))
+			}
+			w.queue.Wake()
+			network := &slow{RoundTripper: w.source, delay: time.Second}
+			o := w.replayOptions()
+			o.HTTP = &http.Client{Transport: network}
+			r, err := ship.NewReplayer(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if report, err := r.Drain(t.Context()); err != nil || report.Confirmed != 120 || fmt.Sprint(network.most) != c.want {
+				t.Errorf("%+v: %d requests at once: %+v, %v", c, network.most, report, err)
+			}
+		})
+	}
+}

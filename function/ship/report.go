@@ -41,6 +41,10 @@ type Report struct {
 	Attempts     map[string]int `json:"attempts,omitempty"`
 	Clipped      int            `json:"clippedMetadata,omitempty"` // bodies whose metadata was over Sumo Logic's limits
 
+	// Records sent with the source of their event, since their messages choose more
+	// sources than MAX_SOURCES.
+	OverMaxSources int `json:"overMaxSources,omitempty"`
+
 	Messages *Messages `json:"messages,omitempty"` // of a replay
 
 	Millis int64  `json:"ms"`
@@ -95,6 +99,7 @@ func (r *Report) Add(o Report) {
 		add(&r.Attempts, class, n)
 	}
 	r.Clipped += o.Clipped
+	r.OverMaxSources += o.OverMaxSources
 	r.Millis += o.Millis
 }
 
@@ -164,6 +169,9 @@ func writeReport(ctx context.Context, out *function.Reporter, r *Report, more ..
 	if r.Clipped > 0 {
 		attrs = append(attrs, slog.Int("clippedMetadata", r.Clipped))
 	}
+	if r.OverMaxSources > 0 {
+		attrs = append(attrs, slog.Int("overMaxSources", r.OverMaxSources))
+	}
 	if r.Messages != nil {
 		attrs = append(attrs, slog.Any("messages", r.Messages))
 	}
@@ -218,6 +226,9 @@ func (r *Report) writeMetrics(out *function.Reporter, more []function.Metric) {
 	}
 	if r.Warnings > 0 {
 		count("Warnings", r.Warnings)
+	}
+	if r.OverMaxSources > 0 {
+		count("OverMaxSources", r.OverMaxSources)
 	}
 	if r.Breaker != "" {
 		count("BreakerOpen", 1)

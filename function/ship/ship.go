@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"sumoship/dlq"
@@ -51,6 +52,8 @@ type shipper struct {
 	client    *sumo.Client
 	queue     Queue
 	decoders  chan *transform.Decoder // kept for their buffers
+
+	tellSources sync.Once // that an event has too many
 }
 
 func newShipper(o Options, clientName string, p patience) (*shipper, error) {
@@ -69,7 +72,7 @@ func newShipper(o Options, clientName string, p patience) (*shipper, error) {
 	if s.queue == nil && c.queueURL != "" {
 		s.queue = dlq.New(c.queueURL, c.delay, openSQS(s.load, c.queueURL))
 	}
-	s.endpoints = &endpoints{endpoint: c.endpoint, token: c.token, secrets: secrets, log: s.out.Log}
+	s.endpoints = &endpoints{endpoint: c.endpoint, token: c.token, secrets: discreet{secrets}, log: s.out.Log}
 	s.client = &sumo.Client{
 		HTTP: o.HTTP, Log: s.out.Log, Name: cmp.Or(c.clientName, clientName), NoCompression: c.plain, Level: c.level,
 		MaxBody: c.maxBody, InFlight: c.inFlight, Attempts: c.attempts, InitialBackoff: c.pause, Timeout: c.timeout,
@@ -159,12 +162,20 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 		delivery, err = s.client.Begin(ctx, endpoint)
 	}
 	if err != nil {
+		unread := 0
 		for rec := range s.rules(batch).Records(batch) {
+			if ctx.Err() != nil {
+				break
+			}
+			unread = rec.Event + 1
 			if rec.Dropped != transform.Kept {
 				r.filter(rec.Dropped.String(), 1)
 			} else {
 				left.unconfirmed = append(left.unconfirmed, rec.Event)
 			}
+		}
+		for ; unread < batch.Len(); unread++ {
+			left.unconfirmed = append(left.unconfirmed, unread)
 		}
 		left.events = len(left.unconfirmed)
 		r.Records = left.events
@@ -176,15 +187,31 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 		}
 		return left, r
 	}
+	sources := sources{limit: s.maxSources, records: s.records, batch: batch}
+	unread := 0
 	for rec := range s.rules(batch).Records(batch) {
+		// Without time, to write the other records would take what is left for
+		// dead-lettering them.
+		if ctx.Err() != nil {
+			break
+		}
+		unread = rec.Event + 1
 		if rec.Dropped != transform.Kept {
 			r.filter(rec.Dropped.String(), 1)
 			continue
 		}
-		delivery.Add(sumo.Source(rec.Source), rec.Event, rec.Line)
+		delivery.Add(sources.admit(sumo.Source(rec.Source)), rec.Event, rec.Line)
+	}
+	for ; unread < batch.Len(); unread++ {
+		delivery.Skip(unread)
 	}
 	outcome := delivery.Wait()
 	r.delivered(outcome)
+	if r.OverMaxSources = sources.refused; r.OverMaxSources > 0 {
+		s.tellSources.Do(func() {
+			s.out.Log.Warn("messages choose more sources than MAX_SOURCES; records of the others go with the source of their event", "logGroup", r.LogGroup, "maxSources", s.maxSources)
+		})
+	}
 	if len(outcome.Unconfirmed) == 0 {
 		return left, r
 	}
