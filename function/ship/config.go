@@ -96,6 +96,11 @@ func readConfig(getenv func(string) string, p patience) (config, error) {
 	if c.records.Internal, err = transform.ParseNetworks(vars.Text("VPC_CIDR_PREFIX")); err != nil {
 		vars.Fail("VPC_CIDR_PREFIX", err)
 	}
+	if c.token.literal() {
+		if err := checkToken(c.token.value); err != nil {
+			vars.Fail("SUMO_TOKEN", err)
+		}
+	}
 	if c.endpoint.literal() {
 		token := c.token.value
 		if !c.token.literal() {
