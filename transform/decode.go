@@ -56,7 +56,8 @@ type Batch struct {
 	n        int          // events in it
 	index    []eventIndex // of the first of them, at most maxIndexed
 
-	named struct{ group, stream bool } // the document names them
+	named  struct{ group, stream bool } // the document names them
+	lambda bool                         // the log stream is one of AWS Lambda
 }
 
 // Len returns the number of log events.
@@ -388,6 +389,7 @@ func parse(doc []byte, index []eventIndex) (*Batch, error) {
 	case p.odd >= 0:
 		return nil, failed(StageDocument, "logEvents[%d] is not an object", p.odd)
 	}
+	b.lambda = byLambda(b.LogGroup, b.LogStream)
 	return b, nil
 }
 

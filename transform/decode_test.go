@@ -63,6 +63,9 @@ func withMessages(messages ...string) string {
 	return document(events...)
 }
 
+// inLambda is a document of the log of a Lambda function instead.
+func inLambda(doc string) string { return strings.Replace(doc, "/ecs/web", "/aws/lambda/web", 1) }
+
 // records are the records of a batch, with lines that stay.
 func records(o Options, b *Batch) []Record {
 	out := []Record{}

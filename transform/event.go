@@ -101,6 +101,7 @@ func indexEvent(b []byte, i int) eventIndex {
 type event struct {
 	members []member
 	scratch []byte // holds the message if it had to be rewritten
+	lambda  bool   // of a log stream of AWS Lambda
 
 	msg    []byte // the message as canonical escaped text, nil if it is not a string
 	lone   bool   // msg holds a lone surrogate
@@ -109,6 +110,7 @@ type event struct {
 	report bool   // a REPORT line of Lambda: the last of its request
 
 	own   []byte // the request id in the message
+	aside bool   // own is that of this event alone: later lines do not belong to it
 	level string // the log level in the prefix of the message
 	body  []byte // msg without that prefix and its trailing newline
 }
@@ -117,7 +119,7 @@ type event struct {
 // ends.
 func (e *event) read(batch *Batch, n, i int) int {
 	b := batch.doc
-	*e = event{members: e.members[:0], scratch: e.scratch[:0]}
+	*e = event{members: e.members[:0], scratch: e.scratch[:0], lambda: batch.lambda}
 	if n < len(batch.index) && batch.index[n].end != 0 {
 		m := batch.index[n]
 		id, text, end := int(m.id), int(m.message), int(m.end)-1
@@ -185,4 +187,5 @@ func (e *event) setMessage(m member) {
 	}
 	e.own = requestID(e.body)
 	e.report = bytes.HasPrefix(e.body, []byte("REPORT RequestId: "))
+	e.aside = e.own != nil && !e.lambda && !platformLine(e.body)
 }

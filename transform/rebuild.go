@@ -33,7 +33,7 @@ func (b *Batch) Rebuild(keep func(event int) bool, limit int) (parts []Part, unf
 	)
 	scanArray(b.doc, b.from, func(at int) int {
 		end := e.read(b, i, at)
-		id := carried.of(e.own, e.preset, e.report)
+		id := carried.of(&e)
 		i++
 		if !keep(i - 1) {
 			return end
@@ -41,7 +41,7 @@ func (b *Batch) Rebuild(keep func(event int) bool, limit int) (parts []Part, unf
 		kept = append(kept, bytes.TrimRight(b.doc[at:end-1], " \t\r\n")...)
 		switch {
 		case e.own != nil || e.preset != nil:
-			rebuilt.of(e.own, e.preset, e.report)
+			rebuilt.of(&e)
 		case id != nil:
 			kept = appendQuoted(append(comma(kept), `"requestID":`...), id)
 		case rebuilt.known:

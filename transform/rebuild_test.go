@@ -64,7 +64,7 @@ func TestRebuildKeepsRequestIDs(t *testing.T) {
 			[]string{`{ "message" : "text","requestID":"` + id + `"}`, `{"requestID":"` + id + `"}`}},
 		{"as it was written", []string{`{"message":"\u0041\/\ud800","n":1.0,"n":1e3}`}, []int{0}, []string{`{"message":"\u0041\/\ud800","n":1.0,"n":1e3}`}},
 	} {
-		parts, unfit := decode(t, document(tt.events...)).Rebuild(func(i int) bool { return slices.Contains(tt.keep, i) }, 1<<20)
+		parts, unfit := decode(t, inLambda(document(tt.events...))).Rebuild(func(i int) bool { return slices.Contains(tt.keep, i) }, 1<<20)
 		if unfit != 0 || len(parts) != min(1, len(tt.want)) {
 			t.Errorf("%s: %d parts, %d unfit", tt.name, len(parts), unfit)
 			continue
@@ -74,7 +74,7 @@ func TestRebuildKeepsRequestIDs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(document(tt.want...), string(b.doc)); diff != "" || p.Events != len(tt.want) {
+			if diff := cmp.Diff(inLambda(document(tt.want...)), string(b.doc)); diff != "" || p.Events != len(tt.want) {
 				t.Errorf("%s: %d events (-want +got):\n%s", tt.name, p.Events, diff)
 			}
 		}
@@ -156,7 +156,7 @@ func randomBatch(r *rand.Rand) string {
 		events = append(events, space()+"{"+space()+fmt.Sprintf(`"id":"%d","n":%[1]d,`, n)+event+space()+"}"+space())
 	}
 	return `{"messageType":"DATA_MESSAGE","owner":"1","logStream":"s","logEvents":` + space() +
-		`[` + strings.Join(events, ",") + `]` + space() + `,"logGroup":"g","later":[1.0, {}]}`
+		`[` + strings.Join(events, ",") + `]` + space() + `,"logGroup":"` + []string{"g", "/aws/lambda/g"}[r.IntN(2)] + `","later":[1.0, {}]}`
 }
 
 // numbers are the numbers of the events in a document, and its other members.

@@ -160,7 +160,7 @@ func quote(s string) []byte {
 // write sets the line of the event that was read last.
 func (w *writer) write(r *Record) {
 	e := &w.event
-	id := w.ids.of(e.own, e.preset, e.report)
+	id := w.ids.of(e)
 	whole := e.body
 	if w.Format == Raw {
 		whole = cutNewline(e.msg)
