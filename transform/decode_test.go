@@ -177,9 +177,9 @@ func TestDecodeRefusesWithStageAndWithoutContent(t *testing.T) {
 		{"logEvents an object", doc(`{"logEvents":{"` + secret + `":1}}`), StageDocument},
 		{"logEvents a string", doc(`{"logEvents":"` + secret + `"}`), StageDocument},
 		{"logEvents an array and then null", doc(`{"logEvents":[],"logEvents":null}`), StageDocument},
-		{"an event is a string", doc(`{"logEvents":[{},"` + secret + `"]}`), StageDocument},
-		{"an event is null", doc(`{"logEvents":[null]}`), StageDocument},
-		{"an event is an array", doc(`{"logEvents":[["` + secret + `"]]}`), StageDocument},
+		{"an event is not JSON", doc(`{"logEvents":[{},` + secret + `]}`), StageDocument},
+		{"an event is missing", doc(`{"logEvents":[{},,7]}`), StageDocument},
+		{"an event is cut short", doc(`{"logEvents":[{},["` + secret + `"`), StageDocument},
 		{"unknown messageType", doc(`{"messageType":"` + secret + `","logEvents":[]}`), StageDocument},
 		{"messageType empty", doc(`{"messageType":"","logEvents":[]}`), StageDocument},
 		{"messageType a number", doc(`{"messageType":1,"logEvents":[]}`), StageDocument},
@@ -188,10 +188,43 @@ func TestDecodeRefusesWithStageAndWithoutContent(t *testing.T) {
 	}
 }
 
-func TestDecodeNamesTheEventThatIsNotAnObject(t *testing.T) {
-	_, err := Decode(Pack([]byte(`{"logEvents":[{},{},7,8]}`)), DefaultLimit)
-	if err == nil || !strings.Contains(err.Error(), "logEvents[2]") {
-		t.Errorf("error %v does not name logEvents[2]", err)
+// An element that is not an object does not take its neighbours with it: it is the
+// message of an event without other members.
+func TestElementThatIsNotAnObjectIsAMessage(t *testing.T) {
+	const good = `{"id":"0","timestamp":0,"message":"good"}`
+	for element, want := range map[string]string{
+		`7`:                       `{"message":7}`,
+		`-1.50e3`:                 `{"message":-1.50e3}`,
+		`true`:                    `{"message":true}`,
+		`[ 1 , { "a" : "b c" } ]`: `{"message":[1,{"a":"b c"}]}`,
+		`[]`:                      `{"message":[]}`,
+		`"text\u0041\n"`:          `{"message":"textA"}`,
+		`"{\"a\": 1}"`:            `{"message":{"a":1}}`,
+		`null`:                    ``, // blank
+		`""`:                      ``,
+		`" \n"`:                   ``,
+	} {
+		for _, doc := range []string{document(good, element, good), document(element, good), document(good, element), document("\n"+element+" ", good)} {
+			b := decode(t, doc)
+			var got []string
+			others := 0
+			for _, r := range records(Options{}, b) {
+				switch {
+				case r.Dropped != Kept:
+					got = append(got, "")
+				case string(r.Line) == `{"timestamp":0,"message":"good"}`:
+					others++
+				default:
+					got = append(got, string(r.Line))
+				}
+			}
+			if diff := cmp.Diff([]string{want}, got); diff != "" || others != b.Len()-1 {
+				t.Errorf("%s: %d of %d others; record (-want +got):\n%s", doc, others, b.Len(), diff)
+			}
+			for _, o := range everyOption() {
+				checkRecords(t, o, b)
+			}
+		}
 	}
 }
 
@@ -524,6 +557,7 @@ func FuzzDecode(f *testing.F) {
 		withMessages("2016-11-10T23:11:54.523Z\t108af3bb-a79b-11e6-8bd7-91c363cc05d9\tINFO\tsome\n", "END"),
 		document(`{"message":7,"requestID":null,"level":1,"logStream":[ ],"logGroup":{ },"extractedFields":{}}`,
 			`{ "message" : "\ud83d \ude00\u0022\/" , "requestID":"x" }`, `{}`),
+		document(`{"message":"Z 108af3bb-a79b-11e6-8bd7-91c363cc05d9"}`, `7`, `[ "x" , null]`, `null`, `"text"`, `{"message":"x"}`),
 		document("{\"message\":\"\xf0\x9f\"}"),
 	} {
 		f.Add([]byte(doc), true)

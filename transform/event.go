@@ -111,6 +111,7 @@ type event struct {
 
 	own   []byte // the request id in the message
 	aside bool   // own is that of this event alone: later lines do not belong to it
+	bare  bool   // the event is not an object but the message itself
 	level string // the log level in the prefix of the message
 	body  []byte // msg without that prefix and its trailing newline
 }
@@ -130,9 +131,8 @@ func (e *event) read(batch *Batch, n, i int) int {
 		e.setMessage(e.members[2])
 		return end + 1
 	}
-	end := scanObject(b, i, func(key []byte, i int) int {
+	member := func(key []byte, i int) (end int) {
 		m := member{kind: kindOf(key), key: key}
-		var end int
 		if b[i] == '"' {
 			end, m.flags = scanString(b, i)
 		} else {
@@ -141,7 +141,13 @@ func (e *event) read(batch *Batch, n, i int) int {
 		m.value = b[i:end]
 		e.add(m)
 		return end
-	})
+	}
+	var end int
+	if e.bare = b[i] != '{'; e.bare {
+		end = member([]byte(`"message"`), i)
+	} else {
+		end = scanObject(b, i, member)
+	}
 	for _, m := range e.members {
 		switch m.kind {
 		case message:
