@@ -583,7 +583,41 @@ func FuzzDecode(f *testing.F) {
 		for _, o := range everyOption() {
 			checkRecords(t, o, b)
 		}
+		checkRebuilt(t, b, func(i int) bool { return (i+b.Len())%3 > 0 })
 	})
+}
+
+// checkRebuilt checks that the records of a batch and of what Rebuild makes of some
+// of its events are the same.
+func checkRebuilt(t *testing.T, b *Batch, keep func(int) bool) {
+	t.Helper()
+	parts, unfit := rebuild(b, keep, 1<<10)
+	for _, o := range []Options{{LogInfo: true, EventID: true}, {Format: Raw}} {
+		var want, got []Record
+		for _, r := range records(o, b) {
+			if keep(r.Event) {
+				want = append(want, r)
+			}
+		}
+		for _, p := range parts {
+			part, err := Decode(p.Event, DefaultLimit)
+			if err != nil || part.Len() != p.Events || len(p.Event) > 1<<10 {
+				t.Fatalf("a part of %d events, %d bytes: %v, %v", p.Events, len(p.Event), part, err)
+			}
+			got = append(got, records(o, part)...)
+		}
+		if len(got)+unfit != len(want) {
+			t.Fatalf("%d records and %d unfit of %d", len(got), unfit, len(want))
+		}
+		for i := range got {
+			if unfit == 0 {
+				got[i].Event, want[i].Event = 0, 0
+				if diff := cmp.Diff(want[i], got[i]); diff != "" {
+					t.Fatalf("%+v: record %d (-want +got):\n%s", o, i, diff)
+				}
+			}
+		}
+	}
 }
 
 // everyOption is all combinations of what changes the form of a record.

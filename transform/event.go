@@ -101,19 +101,19 @@ func indexEvent(b []byte, i int) eventIndex {
 type event struct {
 	members []member
 	scratch []byte // holds the message if it had to be rewritten
-	lambda  bool   // of a log stream of AWS Lambda
 
 	msg    []byte // the message as canonical escaped text, nil if it is not a string
-	lone   bool   // msg holds a lone surrogate
 	value  []byte // the message if it is a JSON value other than a string
 	preset []byte // value of requestID
-	report bool   // a REPORT line of Lambda: the last of its request
+	own    []byte // the request id in the message
+	level  string // the log level in the prefix of the message
+	body   []byte // msg without that prefix and its trailing newline
 
-	own   []byte // the request id in the message
-	aside bool   // own is that of this event alone: later lines do not belong to it
-	bare  bool   // the event is not an object but the message itself
-	level string // the log level in the prefix of the message
-	body  []byte // msg without that prefix and its trailing newline
+	lone   bool // msg holds a lone surrogate
+	report bool // a REPORT line of Lambda: the last of its request
+	aside  bool // own is that of this event alone: later lines do not belong to it
+	bare   bool // the event is not an object but the message itself
+	lambda bool // the log stream is one of AWS Lambda
 }
 
 // read parses event n of a batch, which starts at doc[i], and returns where it

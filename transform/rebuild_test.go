@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -229,6 +230,27 @@ func TestRebuildOfADocumentThatIsTooLarge(t *testing.T) {
 	doc := document(`{"message":"a"}`, `{"message":"`+string(noise)+`"}`, `{"message":"b"}`)
 	if parts, unfit := rebuild(decode(t, doc), func(int) bool { return true }, 2000); len(parts) != 2 || unfit != 1 {
 		t.Errorf("one large event: %d parts, %d unfit, want 2 and 1", len(parts), unfit)
+	}
+}
+
+// An event of a large batch that fits only when it is packed small is packed small.
+func TestRebuildPacksAnEventAsSmallAsItMust(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	var text strings.Builder
+	for text.Len() < fastFrom {
+		fmt.Fprintf(&text, "order %d taken from %s in %d ms; ", r.IntN(1000), []string{"shop", "store", "till"}[r.IntN(3)], r.IntN(100))
+	}
+	b := decode(t, withMessages("a", text.String(), "b"))
+	second := func(i int) bool { return i == 1 }
+	fast, _ := rebuild(b, second, math.MaxInt)
+	small := len(Pack([]byte(document(`{"id":"1","timestamp":1,"message":"` + text.String() + `"}`))))
+	if len(fast) != 1 || len(fast[0].Event) <= small {
+		t.Fatalf("%d parts; packed small it has %d bytes", len(fast), small)
+	}
+	for limit, want := range map[int]int{small: 3, small - 1: 2} {
+		if parts, unfit := rebuild(b, func(int) bool { return true }, limit); len(parts) != want || unfit != 3-want {
+			t.Errorf("limit %d: %d parts, %d unfit, want %d parts", limit, len(parts), unfit, want)
+		}
 	}
 }
 
