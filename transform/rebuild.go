@@ -49,8 +49,8 @@ func (b *Batch) Rebuild(ctx context.Context, keep func(event int) bool, limit in
 				room = min(room, raw) / 4 * 3
 				continue
 			}
-			if r.to.full() && level != gzip.DefaultCompression {
-				part, raw, next = r.fill(at, 0, gzip.DefaultCompression)
+			if r.to.full() { // even alone
+				part, raw, next = r.fill(at, 0, gzip.BestCompression)
 			}
 			if r.to.full() {
 				part = Part{Events: 1}
@@ -173,7 +173,7 @@ func (r *rebuilder) write(text, id []byte, here *ids) {
 // emptyFits reports whether the document without events fits the limit.
 func (r *rebuilder) emptyFits() bool {
 	if !r.empty.tried {
-		r.to.reset(gzip.DefaultCompression)
+		r.to.reset(gzip.BestCompression)
 		r.to.write(r.doc[:r.from+1])
 		r.to.write(r.doc[r.Batch.to-1:])
 		r.to.close()
@@ -206,10 +206,10 @@ type packer struct {
 	size  int   // of the payload, at most: a guess
 	err   error // the first one
 
-	out         []byte
-	small, fast *gzip.Writer
-	gz          *gzip.Writer // one of these
-	base64      io.WriteCloser
+	out    []byte
+	level  int
+	gz     *gzip.Writer // of that level
+	base64 io.WriteCloser
 }
 
 func (p *packer) full() bool { return p.err == errFull }
@@ -221,14 +221,10 @@ func (p *packer) check() {
 }
 
 func (p *packer) reset(level int) {
-	gz := &p.small
-	if level == gzip.BestSpeed {
-		gz = &p.fast
+	if p.gz == nil || p.level != level {
+		p.gz, _ = gzip.NewWriterLevel(nil, level) // a level that exists: this cannot fail
+		p.level = level
 	}
-	if *gz == nil {
-		*gz, _ = gzip.NewWriterLevel(nil, level) // a level that exists: this cannot fail
-	}
-	p.gz = *gz
 	p.out, p.err = append(make([]byte, 0, max(0, min(p.limit, p.size))+512), packHead...), nil
 	p.base64 = base64.NewEncoder(base64.StdEncoding, (*packed)(p))
 	p.gz.Reset(p.base64)
