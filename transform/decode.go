@@ -55,8 +55,10 @@ type Batch struct {
 	from, to int          // its array of events is doc[from:to], brackets included
 	n        int          // events in it
 	index    []eventIndex // of the first of them, at most maxIndexed
+	packed   int          // bytes of base64 that the document came in
 
-	named struct{ group, stream bool } // the document names them
+	named  struct{ group, stream bool } // the document names them
+	lambda bool                         // the log stream is one of AWS Lambda
 }
 
 // Len returns the number of log events.
@@ -84,7 +86,8 @@ const keepCap = 16 << 20
 // fails without being read whole.
 //
 // The gzip trailer is checked, so a truncated payload is an error. Unknown keys
-// are allowed. Bytes that are not UTF-8 become U+FFFD. A CONTROL_MESSAGE sets
+// are allowed, and an event may be any JSON value: one that is not an object is the
+// message of an event without other members. Bytes that are not UTF-8 become U+FFFD. A CONTROL_MESSAGE sets
 // Batch.Control and has no events.
 //
 // Errors: *DecodeError, which wraps ErrTooLarge when the limit is exceeded. All
@@ -115,6 +118,7 @@ func (d *Decoder) Decode(event []byte, limit int64) (*Batch, error) {
 	}
 	b, err := parse(doc, d.index[:0])
 	if err == nil {
+		b.packed = len(data)
 		d.index = b.index
 	}
 	return b, err
@@ -366,7 +370,7 @@ func subpart(b []byte) int {
 // index.
 func parse(doc []byte, index []eventIndex) (*Batch, error) {
 	b := &Batch{doc: doc, index: index}
-	p := parser{Batch: b, spare: index, odd: -1}
+	p := parser{Batch: b, spare: index}
 	start := scanSpace(doc, 0)
 	end := scanObject(doc, start, p.member)
 	if end < 0 || scanSpace(doc, end) != len(doc) {
@@ -382,12 +386,10 @@ func parse(doc []byte, index []eventIndex) (*Batch, error) {
 	default:
 		return nil, failed(StageDocument, "messageType is neither DATA_MESSAGE nor CONTROL_MESSAGE")
 	}
-	switch {
-	case b.to == 0:
+	if b.to == 0 {
 		return nil, failed(StageDocument, "logEvents is missing or not an array")
-	case p.odd >= 0:
-		return nil, failed(StageDocument, "logEvents[%d] is not an object", p.odd)
 	}
+	b.lambda = byLambda(b.LogGroup, b.LogStream)
 	return b, nil
 }
 
@@ -397,14 +399,13 @@ type parser struct {
 	*Batch
 	spare       []eventIndex // an empty index to append to
 	messageType []byte       // as it is written
-	odd         int          // the first event that is not an object; -1 if all are
 }
 
 // member reads the member of the document whose value is at i, and returns its end.
 func (p *parser) member(key []byte, i int) (end int) {
 	events := keyIs(key, "logEvents")
 	if events && i < len(p.doc) && p.doc[i] == '[' {
-		p.n, p.index, p.odd = 0, p.spare, -1
+		p.n, p.index = 0, p.spare
 		p.from, p.to = i, scanArray(p.doc, i, p.event)
 		return p.to
 	}
@@ -431,9 +432,6 @@ func (p *parser) event(i int) (end int) {
 		p.index = append(p.index, x)
 	}
 	if end = int(x.end); end == 0 {
-		if i < len(p.doc) && p.doc[i] != '{' && p.odd < 0 {
-			p.odd = p.n
-		}
 		end, _ = scanValue(p.doc, i, 2)
 	}
 	p.n++

@@ -63,6 +63,9 @@ func withMessages(messages ...string) string {
 	return document(events...)
 }
 
+// inLambda is a document of the log of a Lambda function instead.
+func inLambda(doc string) string { return strings.Replace(doc, "/ecs/web", "/aws/lambda/web", 1) }
+
 // records are the records of a batch, with lines that stay.
 func records(o Options, b *Batch) []Record {
 	out := []Record{}
@@ -174,9 +177,9 @@ func TestDecodeRefusesWithStageAndWithoutContent(t *testing.T) {
 		{"logEvents an object", doc(`{"logEvents":{"` + secret + `":1}}`), StageDocument},
 		{"logEvents a string", doc(`{"logEvents":"` + secret + `"}`), StageDocument},
 		{"logEvents an array and then null", doc(`{"logEvents":[],"logEvents":null}`), StageDocument},
-		{"an event is a string", doc(`{"logEvents":[{},"` + secret + `"]}`), StageDocument},
-		{"an event is null", doc(`{"logEvents":[null]}`), StageDocument},
-		{"an event is an array", doc(`{"logEvents":[["` + secret + `"]]}`), StageDocument},
+		{"an event is not JSON", doc(`{"logEvents":[{},` + secret + `]}`), StageDocument},
+		{"an event is missing", doc(`{"logEvents":[{},,7]}`), StageDocument},
+		{"an event is cut short", doc(`{"logEvents":[{},["` + secret + `"`), StageDocument},
 		{"unknown messageType", doc(`{"messageType":"` + secret + `","logEvents":[]}`), StageDocument},
 		{"messageType empty", doc(`{"messageType":"","logEvents":[]}`), StageDocument},
 		{"messageType a number", doc(`{"messageType":1,"logEvents":[]}`), StageDocument},
@@ -185,10 +188,43 @@ func TestDecodeRefusesWithStageAndWithoutContent(t *testing.T) {
 	}
 }
 
-func TestDecodeNamesTheEventThatIsNotAnObject(t *testing.T) {
-	_, err := Decode(Pack([]byte(`{"logEvents":[{},{},7,8]}`)), DefaultLimit)
-	if err == nil || !strings.Contains(err.Error(), "logEvents[2]") {
-		t.Errorf("error %v does not name logEvents[2]", err)
+// An element that is not an object does not take its neighbours with it: it is the
+// message of an event without other members.
+func TestElementThatIsNotAnObjectIsAMessage(t *testing.T) {
+	const good = `{"id":"0","timestamp":0,"message":"good"}`
+	for element, want := range map[string]string{
+		`7`:                       `{"message":7}`,
+		`-1.50e3`:                 `{"message":-1.50e3}`,
+		`true`:                    `{"message":true}`,
+		`[ 1 , { "a" : "b c" } ]`: `{"message":[1,{"a":"b c"}]}`,
+		`[]`:                      `{"message":[]}`,
+		`"text\u0041\n"`:          `{"message":"textA"}`,
+		`"{\"a\": 1}"`:            `{"message":{"a":1}}`,
+		`null`:                    ``, // blank
+		`""`:                      ``,
+		`" \n"`:                   ``,
+	} {
+		for _, doc := range []string{document(good, element, good), document(element, good), document(good, element), document("\n"+element+" ", good)} {
+			b := decode(t, doc)
+			var got []string
+			others := 0
+			for _, r := range records(Options{}, b) {
+				switch {
+				case r.Dropped != Kept:
+					got = append(got, "")
+				case string(r.Line) == `{"timestamp":0,"message":"good"}`:
+					others++
+				default:
+					got = append(got, string(r.Line))
+				}
+			}
+			if diff := cmp.Diff([]string{want}, got); diff != "" || others != b.Len()-1 {
+				t.Errorf("%s: %d of %d others; record (-want +got):\n%s", doc, others, b.Len(), diff)
+			}
+			for _, o := range everyOption() {
+				checkRecords(t, o, b)
+			}
+		}
 	}
 }
 
@@ -521,6 +557,7 @@ func FuzzDecode(f *testing.F) {
 		withMessages("2016-11-10T23:11:54.523Z\t108af3bb-a79b-11e6-8bd7-91c363cc05d9\tINFO\tsome\n", "END"),
 		document(`{"message":7,"requestID":null,"level":1,"logStream":[ ],"logGroup":{ },"extractedFields":{}}`,
 			`{ "message" : "\ud83d \ude00\u0022\/" , "requestID":"x" }`, `{}`),
+		document(`{"message":"Z 108af3bb-a79b-11e6-8bd7-91c363cc05d9"}`, `7`, `[ "x" , null]`, `null`, `"text"`, `{"message":"x"}`),
 		document("{\"message\":\"\xf0\x9f\"}"),
 	} {
 		f.Add([]byte(doc), true)
@@ -546,7 +583,41 @@ func FuzzDecode(f *testing.F) {
 		for _, o := range everyOption() {
 			checkRecords(t, o, b)
 		}
+		checkRebuilt(t, b, func(i int) bool { return (i+b.Len())%3 > 0 })
 	})
+}
+
+// checkRebuilt checks that the records of a batch and of what Rebuild makes of some
+// of its events are the same.
+func checkRebuilt(t *testing.T, b *Batch, keep func(int) bool) {
+	t.Helper()
+	parts, unfit := rebuild(b, keep, 1<<10)
+	for _, o := range []Options{{LogInfo: true, EventID: true}, {Format: Raw}} {
+		var want, got []Record
+		for _, r := range records(o, b) {
+			if keep(r.Event) {
+				want = append(want, r)
+			}
+		}
+		for _, p := range parts {
+			part, err := Decode(p.Event, DefaultLimit)
+			if err != nil || part.Len() != p.Events || len(p.Event) > 1<<10 {
+				t.Fatalf("a part of %d events, %d bytes: %v, %v", p.Events, len(p.Event), part, err)
+			}
+			got = append(got, records(o, part)...)
+		}
+		if len(got)+unfit != len(want) {
+			t.Fatalf("%d records and %d unfit of %d", len(got), unfit, len(want))
+		}
+		for i := range got {
+			if unfit == 0 {
+				got[i].Event, want[i].Event = 0, 0
+				if diff := cmp.Diff(want[i], got[i]); diff != "" {
+					t.Fatalf("%+v: record %d (-want +got):\n%s", o, i, diff)
+				}
+			}
+		}
+	}
 }
 
 // everyOption is all combinations of what changes the form of a record.

@@ -103,21 +103,24 @@ type event struct {
 	scratch []byte // holds the message if it had to be rewritten
 
 	msg    []byte // the message as canonical escaped text, nil if it is not a string
-	lone   bool   // msg holds a lone surrogate
 	value  []byte // the message if it is a JSON value other than a string
 	preset []byte // value of requestID
-	report bool   // a REPORT line of Lambda: the last of its request
+	own    []byte // the request id in the message
+	level  string // the log level in the prefix of the message
+	body   []byte // msg without that prefix and its trailing newline
 
-	own   []byte // the request id in the message
-	level string // the log level in the prefix of the message
-	body  []byte // msg without that prefix and its trailing newline
+	lone   bool // msg holds a lone surrogate
+	report bool // a REPORT line of Lambda: the last of its request
+	aside  bool // own is that of this event alone: later lines do not belong to it
+	bare   bool // the event is not an object but the message itself
+	lambda bool // the log stream is one of AWS Lambda
 }
 
 // read parses event n of a batch, which starts at doc[i], and returns where it
 // ends.
 func (e *event) read(batch *Batch, n, i int) int {
 	b := batch.doc
-	*e = event{members: e.members[:0], scratch: e.scratch[:0]}
+	*e = event{members: e.members[:0], scratch: e.scratch[:0], lambda: batch.lambda}
 	if n < len(batch.index) && batch.index[n].end != 0 {
 		m := batch.index[n]
 		id, text, end := int(m.id), int(m.message), int(m.end)-1
@@ -128,9 +131,8 @@ func (e *event) read(batch *Batch, n, i int) int {
 		e.setMessage(e.members[2])
 		return end + 1
 	}
-	end := scanObject(b, i, func(key []byte, i int) int {
+	member := func(key []byte, i int) (end int) {
 		m := member{kind: kindOf(key), key: key}
-		var end int
 		if b[i] == '"' {
 			end, m.flags = scanString(b, i)
 		} else {
@@ -139,7 +141,13 @@ func (e *event) read(batch *Batch, n, i int) int {
 		m.value = b[i:end]
 		e.add(m)
 		return end
-	})
+	}
+	var end int
+	if e.bare = b[i] != '{'; e.bare {
+		end = member([]byte(`"message"`), i)
+	} else {
+		end = scanObject(b, i, member)
+	}
 	for _, m := range e.members {
 		switch m.kind {
 		case message:
@@ -185,4 +193,5 @@ func (e *event) setMessage(m member) {
 	}
 	e.own = requestID(e.body)
 	e.report = bytes.HasPrefix(e.body, []byte("REPORT RequestId: "))
+	e.aside = e.own != nil && !e.lambda && !platformLine(e.body)
 }

@@ -1,6 +1,7 @@
 package transform_test
 
 import (
+	"context"
 	"fmt"
 
 	"sumoship/transform"
@@ -44,17 +45,16 @@ func ExampleBatch_Rebuild() {
 		fmt.Println(err)
 		return
 	}
-	parts, unfit := batch.Rebuild(func(event int) bool { return event == 1 }, 256<<10)
-	fmt.Println(len(parts), "part,", unfit, "unfit")
-	rest, err := transform.Decode(parts[0].Event, transform.DefaultLimit)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	for r := range (transform.Options{EventID: true}).Records(rest) {
-		fmt.Println(string(r.Line))
+	for part := range batch.Rebuild(context.Background(), func(event int) bool { return event == 1 }, 256<<10) {
+		rest, err := transform.Decode(part.Event, transform.DefaultLimit)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		for r := range (transform.Options{EventID: true}).Records(rest) {
+			fmt.Println(string(r.Line))
+		}
 	}
 	// Output:
-	// 1 part, 0 unfit
 	// {"id":"2","timestamp":1767323046000,"message":{"level":"warn","ms":1.50}}
 }

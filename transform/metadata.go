@@ -1,6 +1,7 @@
 package transform
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -16,8 +17,32 @@ type Source struct {
 }
 
 // metadataKey is the member of a JSON message that overrides its record's source.
-// It never becomes part of the record.
+// It becomes part of the record only where Options.Metadata is NoMetadata.
 const metadataKey = "_sumo_metadata"
+
+// Metadata is what of its record's source a message may override. A message may be
+// written by anyone who can make the application log it.
+type Metadata uint8
+
+const (
+	AllMetadata    Metadata = iota // name, category, host and fields
+	FieldsMetadata                 // fields; the rest of _sumo_metadata is ignored
+	NoMetadata                     // nothing; _sumo_metadata is a member like any other
+)
+
+// ParseMetadata returns the Metadata of a METADATA_FROM_MESSAGES value, which is
+// case-sensitive.
+func ParseMetadata(name string) (Metadata, error) {
+	switch name {
+	case "", "all":
+		return AllMetadata, nil
+	case "fields":
+		return FieldsMetadata, nil
+	case "none":
+		return NoMetadata, nil
+	}
+	return AllMetadata, fmt.Errorf("unknown value %q: want all, fields or none", name)
+}
 
 // unlessNone returns value, or "" if value is the word none.
 func unlessNone(value string) string {

@@ -55,6 +55,56 @@ func TestMetadataOverridesTheSource(t *testing.T) {
 	}
 }
 
+// Who may write log lines chooses their source only as far as the options say.
+func TestMetadataOfMessagesIsAsAllowed(t *testing.T) {
+	const (
+		all  = `{"_sumo_metadata":{"category":"c","sourceName":"n","host":"h","sourceFieldsOverride":"role=admin"},"a":1}`
+		head = `{"_sumo_metadata":{"X-Sumo-Name":"n","X-Sumo-Category":"c"},"a":1}`
+		list = `{"_sumo_metadata":{"X-Sumo-Fields":["a=1","b=2"],"source":"n"}}`
+	)
+	base := Source{Name: "web/app/1", Host: "/ecs/web", Category: "mine", Fields: "team=x"}
+	fields := func(f string) Source { s := base; s.Fields = f; return s }
+	for _, tt := range []struct {
+		metadata Metadata
+		message  string
+		want     Source
+		line     string // the message in the record
+	}{
+		{AllMetadata, all, Source{"n", "c", "h", "role=admin"}, `{"a":1}`},
+		{FieldsMetadata, all, fields("role=admin"), `{"a":1}`},
+		{FieldsMetadata, head, base, `{"a":1}`},
+		{FieldsMetadata, list, fields("a=1,b=2"), `{}`},
+		{NoMetadata, all, base, all},
+		{NoMetadata, head, base, head},
+		{NoMetadata, list, base, list},
+	} {
+		for _, f := range []Format{Others, Raw} {
+			o := Options{Format: f, Metadata: tt.metadata, Source: Source{Category: "mine", Fields: "team=x"}}
+			want := tt.line
+			if f == Others {
+				want = `{"timestamp":0,"message":` + tt.line + `}`
+			}
+			got := records(o, decode(t, withMessages(tt.message, "plain")))
+			if got[0].Source != tt.want || string(got[0].Line) != want || got[1].Source != base {
+				t.Errorf("%v, %s: %+v, %s; want %+v, %s", tt.metadata, tt.message, got[0].Source, got[0].Line, tt.want, want)
+			}
+		}
+	}
+}
+
+func TestParseMetadata(t *testing.T) {
+	for name, want := range map[string]Metadata{"": AllMetadata, "all": AllMetadata, "fields": FieldsMetadata, "none": NoMetadata} {
+		if got, err := ParseMetadata(name); got != want || err != nil {
+			t.Errorf("ParseMetadata(%q) = %v, %v; want %v", name, got, err, want)
+		}
+	}
+	for _, name := range []string{"All", "false", "category", " none"} {
+		if _, err := ParseMetadata(name); err == nil || !strings.Contains(err.Error(), "want all, fields or none") {
+			t.Errorf("ParseMetadata(%q): %v", name, err)
+		}
+	}
+}
+
 // Metadata is written by the author of a log line: no line may take the time of
 // all the others.
 func TestMetadataOfManyKeysTakesLinearTime(t *testing.T) {

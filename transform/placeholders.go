@@ -1,6 +1,9 @@
 package transform
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // placeholders returns what an override may name in braces, each followed by its
 // value for a batch. Other braces are literal.
@@ -8,9 +11,9 @@ import "strings"
 // A log stream of the awslogs driver is PREFIX/CONTAINER/TASK-ID on Fargate, and
 // on EC2 if the driver has a stream prefix. Source: Amazon ECS Developer
 // Guide, "Send Amazon ECS logs to CloudWatch", awslogs-stream-prefix.
-func placeholders(logGroup, logStream string) []string {
+func placeholders(logGroup, logStream string) placeholderValues {
 	container, taskID := awslogsStream(logStream)
-	return []string{"{logGroup}", logGroup, "{logStream}", logStream, "{container}", container, "{taskID}", taskID}
+	return placeholderValues{"{logGroup}", logGroup, "{logStream}", logStream, "{container}", container, "{taskID}", taskID}
 }
 
 // awslogsStream splits the name of a log stream of the awslogs driver. Both parts
@@ -40,9 +43,24 @@ func isTaskID(s string) bool {
 	return len(s) == 32 && strings.Trim(s, "0123456789abcdef") == ""
 }
 
+// placeholderValues are placeholders, each followed by its value.
+type placeholderValues []string
+
+// forFields returns the values as they may stand in a list of fields: a comma or an
+// equals sign in the name of a log stream would add a field.
+func (p placeholderValues) forFields() placeholderValues {
+	p = slices.Clone(p)
+	for i := 1; i < len(p); i += 2 {
+		p[i] = fieldText.Replace(p[i])
+	}
+	return p
+}
+
+var fieldText = strings.NewReplacer(",", "_", "=", "_")
+
 // expand replaces the placeholders in override by their values. ok is false if the
 // batch has no value for one of them: the override then counts as not set.
-func expand(override string, placeholders []string) (value string, ok bool) {
+func expand(override string, placeholders placeholderValues) (value string, ok bool) {
 	if !strings.Contains(override, "{") {
 		return override, true
 	}

@@ -46,3 +46,20 @@ func TestOverridesExpandPlaceholders(t *testing.T) {
 		t.Errorf("a log group named none: %q", got)
 	}
 }
+
+// The name of a log stream adds no field and ends no value.
+func TestPlaceholdersInFieldsStayInTheirValue(t *testing.T) {
+	const task = "0123456789abcdef0123456789abcdef"
+	for _, tt := range []struct{ group, stream, fields, want string }{
+		{"/ecs/shop", "p/c,role=admin/" + task, "container={container},task={taskID}", "container=c_role_admin,task=" + task},
+		{"/ecs/shop", "p/c,role=admin/" + task, "s={logStream}", "s=p/c_role_admin/" + task},
+		{"/g,a=b", "s", "group={logGroup}", "group=/g_a_b"},
+		{"/ecs/shop", "p/web/" + task, "a={container}=x,{container}=b", "a=web=x,web=b"},
+	} {
+		b := decode(t, fmt.Sprintf(`{"logGroup":%q,"logStream":%q,"logEvents":[{"message":"x"}]}`, tt.group, tt.stream))
+		o := Options{Source: Source{Fields: tt.fields, Category: "{logStream}"}}
+		if got := records(o, b)[0].Source; got.Fields != tt.want || got.Category != tt.stream {
+			t.Errorf("stream %s, fields %s: %+v, want %s", tt.stream, tt.fields, got, tt.want)
+		}
+	}
+}

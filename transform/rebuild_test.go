@@ -3,17 +3,32 @@ package transform
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
+
+// rebuild returns the parts of a batch, and how many events fit in none.
+func rebuild(b *Batch, keep func(int) bool, limit int) (parts []Part, unfit int) {
+	for p := range b.Rebuild(context.Background(), keep, limit) {
+		if p.Event == nil {
+			unfit += p.Events
+		} else {
+			parts = append(parts, p)
+		}
+	}
+	return parts, unfit
+}
 
 func TestPackIsWhatLambdaSends(t *testing.T) {
 	var event struct {
@@ -62,9 +77,12 @@ func TestRebuildKeepsRequestIDs(t *testing.T) {
 		{"an id of its own and another", []string{both, text}, []int{0, 1}, []string{both, strings.Replace(withID, id, id2, 1)}},
 		{"white space", []string{start, "{ \"message\" : \"text\"\r\n\t }", "{ }"}, []int{1, 2},
 			[]string{`{ "message" : "text","requestID":"` + id + `"}`, `{"requestID":"` + id + `"}`}},
+		{"not objects", []string{start, ` 7 `, `"text"`, `["x" , 1]`, report, `null`}, []int{0, 1, 2, 3, 4, 5},
+			[]string{start, `{"message":7,"requestID":"` + id + `"}`, withID, `{"message":["x" , 1],"requestID":"` + id + `"}`, report, `null`}},
+		{"not objects, without what is before", []string{start, `"Z ` + id2 + `"`, `7`, report, `8`}, []int{2, 4}, []string{`{"message":7,"requestID":"` + id2 + `"}`, `8`}},
 		{"as it was written", []string{`{"message":"\u0041\/\ud800","n":1.0,"n":1e3}`}, []int{0}, []string{`{"message":"\u0041\/\ud800","n":1.0,"n":1e3}`}},
 	} {
-		parts, unfit := decode(t, document(tt.events...)).Rebuild(func(i int) bool { return slices.Contains(tt.keep, i) }, 1<<20)
+		parts, unfit := rebuild(decode(t, inLambda(document(tt.events...))), func(i int) bool { return slices.Contains(tt.keep, i) }, 1<<20)
 		if unfit != 0 || len(parts) != min(1, len(tt.want)) {
 			t.Errorf("%s: %d parts, %d unfit", tt.name, len(parts), unfit)
 			continue
@@ -74,7 +92,7 @@ func TestRebuildKeepsRequestIDs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(document(tt.want...), string(b.doc)); diff != "" || p.Events != len(tt.want) {
+			if diff := cmp.Diff(inLambda(document(tt.want...)), string(b.doc)); diff != "" || p.Events != len(tt.want) {
 				t.Errorf("%s: %d events (-want +got):\n%s", tt.name, p.Events, diff)
 			}
 		}
@@ -85,7 +103,7 @@ func TestRebuildKeepsTheDocument(t *testing.T) {
 	const head = ` {"owner" : "1", "logEvents":7, "x":{"logEvents":[{}]}, "logEvents" : `
 	const tail = ` ,"logGroup":"\u0067","policyLevel":"ACCOUNT_LEVEL_POLICY", "n":1e3 }` + "\n"
 	b := decode(t, head+`[ {"message":"a"} , {"message":"b"} ]`+tail)
-	parts, _ := b.Rebuild(func(i int) bool { return i == 1 }, 1<<20)
+	parts, _ := rebuild(b, func(i int) bool { return i == 1 }, 1<<20)
 	rebuilt, err := Decode(parts[0].Event, DefaultLimit)
 	if err != nil {
 		t.Fatal(err)
@@ -97,7 +115,7 @@ func TestRebuildKeepsTheDocument(t *testing.T) {
 
 func TestRebuildOfNoEvents(t *testing.T) {
 	for _, doc := range []string{`{"messageType":"CONTROL_MESSAGE","logEvents":[{}]}`, `{"logEvents":[]}`} {
-		parts, unfit := decode(t, doc).Rebuild(func(int) bool { return true }, 1<<20)
+		parts, unfit := rebuild(decode(t, doc), func(int) bool { return true }, 1<<20)
 		if len(parts) != 0 || unfit != 0 {
 			t.Errorf("%s: %d parts, %d unfit", doc, len(parts), unfit)
 		}
@@ -107,11 +125,134 @@ func TestRebuildOfNoEvents(t *testing.T) {
 func TestRebuildSplitsAtTheLimit(t *testing.T) {
 	all := func(int) bool { return true }
 	b := decode(t, withMessages("a", "b"))
-	whole, _ := b.Rebuild(all, 1<<20)
+	whole, _ := rebuild(b, all, 1<<20)
 	size := len(whole[0].Event)
 	for limit, want := range map[int]int{size: 1, size - 1: 2, 10: 0, 0: 0, -1: 0} {
-		if parts, unfit := b.Rebuild(all, limit); len(parts) != want || unfit != 2 && want == 0 || unfit != 0 && want > 0 {
+		if parts, unfit := rebuild(b, all, limit); len(parts) != want || unfit != 2 && want == 0 || unfit != 0 && want > 0 {
 			t.Errorf("limit %d of %d bytes: %d parts, %d unfit; want %d parts", limit, size, len(parts), unfit, want)
+		}
+	}
+}
+
+// lines6MB is a batch of the largest event that Lambda takes.
+func lines6MB(t testing.TB) *Batch {
+	t.Helper()
+	r := rand.New(rand.NewPCG(1, 2))
+	messages := make([]string, 190_000)
+	for i := range messages {
+		messages[i] = fmt.Sprintf("%016x order %d taken from %x, %d ms", r.Uint64()&0xffff_ffff_ffff, i, r.Uint32(), r.IntN(1000))
+	}
+	event := Pack([]byte(withMessages(messages...)))
+	if len(event) < 5_500_000 || len(event) > 7_000_000 {
+		t.Fatalf("an event of %d bytes, want about 6 MB", len(event))
+	}
+	b, err := Decode(event, DefaultLimit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// The largest batch is rebuilt in little more than one pass, and its memory is that
+// of its parts: a function of 128 MB has no room for another copy.
+func TestRebuildOfALargeBatchIsOnePass(t *testing.T) {
+	const limit = 256 << 10
+	b := lines6MB(t)
+	for name, kept := range map[string]func(int) bool{"all": func(int) bool { return true }, "every third": func(i int) bool { return i%3 == 0 }} {
+		asked, want, events, bytes := 0, 0, 0, 0
+		for i := range b.Len() {
+			if kept(i) {
+				want++
+			}
+		}
+		keep := func(i int) bool { asked++; return kept(i) }
+		n := allocated(func() {
+			for p := range b.Rebuild(context.Background(), keep, limit) {
+				if len(p.Event) == 0 || len(p.Event) > limit {
+					t.Fatalf("a part of %d bytes", len(p.Event))
+				}
+				events += p.Events
+				bytes += len(p.Event)
+			}
+		})
+		t.Logf("%s: %d bytes of parts, %d allocated, %.2f passes", name, bytes, n, float64(asked)/float64(b.Len()))
+		if events != want || asked > b.Len()*5/4 || n > uint64(2*bytes+4<<20) {
+			t.Errorf("%s: %d of %d events; %d events looked at of %d, %d bytes allocated for %d", name, events, want, asked, b.Len(), n, bytes)
+		}
+	}
+}
+
+// Rebuild ends with its context, even within an event, and what it has yielded is
+// whole.
+func TestRebuildEndsWithItsContext(t *testing.T) {
+	b := lines6MB(t)
+	for _, at := range []int{0, 1, 50_000, 100_000} {
+		ctx, cancel := context.WithCancel(t.Context())
+		last, events := 0, 0
+		for p := range b.Rebuild(ctx, func(i int) bool {
+			if last = i; i == at {
+				cancel()
+			}
+			return true
+		}, 256<<10) {
+			part, err := Decode(p.Event, DefaultLimit)
+			if err != nil || part.Len() != p.Events {
+				t.Fatalf("a part of %d events: %v, %v", p.Events, part, err)
+			}
+			events += p.Events
+		}
+		if last > at+1024 || events > at || at >= 50_000 && events == 0 {
+			t.Errorf("ended at %d, it looked at event %d and yielded %d", at, last, events)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for p := range b.Rebuild(ctx, func(int) bool { return false }, 1<<20) {
+		t.Errorf("a part of %d events", p.Events)
+	}
+}
+
+// What surrounds the events may leave no room for any: they are counted at once.
+func TestRebuildOfADocumentThatIsTooLarge(t *testing.T) {
+	noise := make([]byte, 6000)
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := range noise {
+		noise[i] = "0123456789abcdef"[r.IntN(16)]
+	}
+	for _, doc := range []string{
+		`{"x":"` + string(noise) + `","logEvents":[{"message":"a"},7,{"message":"b"}]}`,
+		`{"logEvents":[{"message":"a"},7,{"message":"b"}],"x":"` + string(noise) + `"}`,
+	} {
+		if parts, unfit := rebuild(decode(t, doc), func(i int) bool { return i != 1 }, 2000); len(parts) != 0 || unfit != 2 {
+			t.Errorf("%d parts, %d unfit, want 2 unfit", len(parts), unfit)
+		}
+	}
+	doc := document(`{"message":"a"}`, `{"message":"`+string(noise)+`"}`, `{"message":"b"}`)
+	if parts, unfit := rebuild(decode(t, doc), func(int) bool { return true }, 2000); len(parts) != 2 || unfit != 1 {
+		t.Errorf("one large event: %d parts, %d unfit, want 2 and 1", len(parts), unfit)
+	}
+}
+
+// An event of a large batch that fits only when it is packed small is packed small.
+func TestRebuildPacksAnEventAsSmallAsItMust(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	var text strings.Builder
+	for text.Len() < fastFrom {
+		fmt.Fprintf(&text, "order %d taken from %s in %d ms; ", r.IntN(1000), []string{"shop", "store", "till"}[r.IntN(3)], r.IntN(100))
+	}
+	b := decode(t, withMessages("a", text.String(), "b"))
+	second := func(i int) bool { return i == 1 }
+	fast, _ := rebuild(b, second, math.MaxInt)
+	p := packer{ctx: context.Background(), limit: math.MaxInt}
+	p.reset(gzip.BestCompression)
+	p.write([]byte(document(`{"id":"1","timestamp":1,"message":"` + text.String() + `"}`)))
+	small := len(p.close())
+	if len(fast) != 1 || len(fast[0].Event) <= small {
+		t.Fatalf("%d parts; packed small it has %d bytes", len(fast), small)
+	}
+	for limit, want := range map[int]int{small: 3, small - 1: 2} {
+		if parts, unfit := rebuild(b, func(int) bool { return true }, limit); len(parts) != want || unfit != 3-want {
+			t.Errorf("limit %d: %d parts, %d unfit, want %d parts", limit, len(parts), unfit, want)
 		}
 	}
 }
@@ -153,10 +294,14 @@ func randomBatch(r *rand.Rand) string {
 			`"x":{"message":"y"} , "level":1`,
 			`"message":"text","logStream":"s","level":"l"`,
 		}[r.IntN(21)]
+		if r.IntN(8) == 0 { // not an object
+			events = append(events, space()+fmt.Sprintf([]string{"%d", `"Z ` + u + ` %d"`, `"text %d"`}[r.IntN(3)], n)+space())
+			continue
+		}
 		events = append(events, space()+"{"+space()+fmt.Sprintf(`"id":"%d","n":%[1]d,`, n)+event+space()+"}"+space())
 	}
 	return `{"messageType":"DATA_MESSAGE","owner":"1","logStream":"s","logEvents":` + space() +
-		`[` + strings.Join(events, ",") + `]` + space() + `,"logGroup":"g","later":[1.0, {}]}`
+		`[` + strings.Join(events, ",") + `]` + space() + `,"logGroup":"` + []string{"g", "/aws/lambda/g"}[r.IntN(2)] + `","later":[1.0, {}]}`
 }
 
 // numbers are the numbers of the events in a document, and its other members.
@@ -165,15 +310,36 @@ func numbers(t *testing.T, doc []byte) (n []int, rest map[string]json.RawMessage
 	if err := json.Unmarshal(doc, &rest); err != nil {
 		t.Fatal(err)
 	}
-	var events []struct{ N int }
+	var events []json.RawMessage
 	if err := json.Unmarshal(rest["logEvents"], &events); err != nil {
 		t.Fatal(err)
 	}
 	delete(rest, "logEvents")
 	for _, e := range events {
-		n = append(n, e.N)
+		n = append(n, number(t, e))
 	}
 	return n, rest
+}
+
+// number is the number of an event, which is at the end of one that is not an object.
+func number(t *testing.T, event json.RawMessage) int {
+	t.Helper()
+	var object struct {
+		N       *int
+		Message json.RawMessage
+	}
+	switch err := json.Unmarshal(event, &object); {
+	case err == nil && object.N != nil:
+		return *object.N
+	case err == nil: // Rebuild made it an object
+		return number(t, object.Message)
+	}
+	words := strings.Fields(strings.Trim(string(event), `"`))
+	n, err := strconv.Atoi(words[len(words)-1])
+	if err != nil {
+		t.Fatalf("event %s has no number", event)
+	}
+	return n
 }
 
 // checkRebuild rebuilds a batch of some of its events and checks that nothing
@@ -187,7 +353,7 @@ func checkRebuild(t *testing.T, r *rand.Rand, b *Batch) (parts []Part) {
 	}
 	limit := []int{1 << 20, 700, 450, 330, 100}[r.IntN(5)]
 	all, members := numbers(t, b.doc)
-	parts, unfit := b.Rebuild(func(i int) bool { return keep[i] }, limit)
+	parts, unfit := rebuild(b, func(i int) bool { return keep[i] }, limit)
 
 	options := []Options{{LogInfo: true, EventID: true}, {}, {Format: VPCJSON}, {Format: Raw}}
 	got := make([][]Record, len(options))
@@ -222,7 +388,7 @@ func checkRebuild(t *testing.T, r *rand.Rand, b *Batch) (parts []Part) {
 			if missing++; missing > 1 {
 				continue
 			}
-			alone, _ := b.Rebuild(func(j int) bool { return j == i }, 1<<20)
+			alone, _ := rebuild(b, func(j int) bool { return j == i }, 1<<20)
 			if size := len(alone[0].Event); size < limit-50 { // what null takes
 				t.Fatalf("event %d, unfit, is of %d bytes under the limit of %d", i, size, limit)
 			}

@@ -55,6 +55,8 @@ type Options struct {
 	// rest. "none" omits a header. {logGroup}, {logStream}, {container} and {taskID}
 	// stand for their values; an override counts as not set where one has none.
 	Source Source
+
+	Metadata Metadata // what _sumo_metadata in a message may override of Source
 }
 
 // Reason is why an event has no record.
@@ -136,7 +138,11 @@ func (o Options) writer(b *Batch) *writer {
 		if f.from == "" {
 			continue
 		}
-		if value, ok := expand(unlessNone(f.from), known); ok {
+		values := known
+		if f.to == &w.source.Fields {
+			values = known.forFields()
+		}
+		if value, ok := expand(unlessNone(f.from), values); ok {
 			*f.to = value
 		}
 	}
@@ -160,7 +166,7 @@ func quote(s string) []byte {
 // write sets the line of the event that was read last.
 func (w *writer) write(r *Record) {
 	e := &w.event
-	id := w.ids.of(e.own, e.preset, e.report)
+	id := w.ids.of(e)
 	whole := e.body
 	if w.Format == Raw {
 		whole = cutNewline(e.msg)
@@ -210,7 +216,7 @@ func (w *writer) parse(body []byte, r *Record) (value []byte, changed bool) {
 		value = appendCompact(value[:0], value)
 	}
 	// The key may be written with escapes.
-	if value[0] == '{' && (bytes.Contains(value, []byte(metadataKey)) || bytes.Contains(value, []byte(`\u`))) {
+	if w.Metadata != NoMetadata && value[0] == '{' && (bytes.Contains(value, []byte(metadataKey)) || bytes.Contains(value, []byte(`\u`))) {
 		value, changed = w.cutMetadata(value, r)
 	}
 	if w.event.lone {
@@ -275,6 +281,11 @@ func (w *writer) sourceOf(metadata []byte) Source {
 	s, ok := w.sources[string(metadata)]
 	if !ok {
 		s = w.source.override(metadata)
+		if w.Metadata == FieldsMetadata {
+			fields := s.Fields
+			s = w.source
+			s.Fields = fields
+		}
 		if w.sources == nil {
 			w.sources = map[string]Source{}
 		}

@@ -372,8 +372,14 @@ func TestFlaw12LongMultiByteTextArrivesUnharmed(t *testing.T) {
 // requestIDs are the request ids in the records of messages, "" where there is none.
 func requestIDs(t *testing.T, messages ...string) []string {
 	t.Helper()
+	return requestIDsOf(t, withMessages(messages...))
+}
+
+// requestIDsOf are the request ids in the records of a document.
+func requestIDsOf(t *testing.T, doc string) []string {
+	t.Helper()
 	out := []string{}
-	for _, line := range lines(Options{}, decode(t, withMessages(messages...))) {
+	for _, line := range lines(Options{}, decode(t, doc)) {
 		var record struct{ RequestID string }
 		if err := json.Unmarshal([]byte(line), &record); err != nil {
 			t.Fatal(err)
@@ -403,7 +409,7 @@ func TestFlaw15WordsAreNotRequestIDs(t *testing.T) {
 }
 
 func TestFlaw16RequestIDEndsWithItsReport(t *testing.T) {
-	if diff := cmp.Diff([]string{"", id, id, id, id, "", "", id2, id2, id, "", id, id, ""}, requestIDs(t,
+	if diff := cmp.Diff([]string{"", id, id, id, id, "", "", id2, id2, id, "", id, id, ""}, requestIDsOf(t, inLambda(withMessages(
 		"before",
 		"START RequestId: "+id+" Version: 1",
 		"text",
@@ -418,7 +424,7 @@ func TestFlaw16RequestIDEndsWithItsReport(t *testing.T) {
 		"a line with "+stamp+" "+id,
 		"REPORT RequestId: is the one that came before",
 		"text",
-	)); diff != "" {
+	)))); diff != "" {
 		t.Errorf("request ids (-want +got):\n%s", diff)
 	}
 }

@@ -2,6 +2,7 @@ package transform
 
 import (
 	"bytes"
+	"strings"
 	"unicode"
 )
 
@@ -136,6 +137,33 @@ func shaped(s []byte, pattern string) bool {
 	return true
 }
 
+// byLambda reports whether a log stream is one of AWS Lambda: in its usual log
+// group, or of the form YYYY/MM/DD/[VERSION]ID or YYYY/MM/DD/NAME[VERSION]ID.
+//
+// Source: AWS Lambda Developer Guide, "Configuring CloudWatch log groups".
+func byLambda(group, stream string) bool {
+	if strings.HasPrefix(group, "/aws/lambda/") {
+		return true
+	}
+	const date = "dddd/dd/dd/"
+	if len(stream) < len(date)+32 || !shaped([]byte(stream[:len(date)]), date) {
+		return false
+	}
+	name, id := stream[len(date):len(stream)-32], stream[len(stream)-32:]
+	return strings.Contains(name, "[") && strings.HasSuffix(name, "]") && strings.Trim(id, "0123456789abcdef") == ""
+}
+
+// platformLine reports whether a message begins as those lines of Lambda that name
+// their request.
+func platformLine(body []byte) bool {
+	for _, word := range [...]string{"START", "END", "REPORT"} {
+		if rest, ok := bytes.CutPrefix(body, []byte(word)); ok {
+			return bytes.HasPrefix(rest, []byte(" RequestId: "))
+		}
+	}
+	return false
+}
+
 // ids tracks the request id through the events of one batch: a line without one
 // belongs to the request of the line before it, until a REPORT line ends that
 // request.
@@ -144,24 +172,25 @@ type ids struct {
 	known   bool
 }
 
-// of returns the id of the next event. own is the id in its message; preset is the
-// JSON value of its requestID member, which Rebuild adds to an event separated from
-// the line with its id; report is true for a REPORT line. The result is nil if the
-// event has no id or only preset.
-func (x *ids) of(own, preset []byte, report bool) (id []byte) {
+// of returns the id of the next event. The result is nil if the event has no id or
+// only a requestID member, which Rebuild adds to an event separated from the line
+// with its id.
+func (x *ids) of(e *event) (id []byte) {
 	switch {
-	case own != nil:
-		copy(x.current[:], own)
+	case e.own != nil && e.aside:
+		return e.own
+	case e.own != nil:
+		copy(x.current[:], e.own)
 		x.known = true
-	case preset != nil:
-		if string(preset) == "null" {
+	case e.preset != nil:
+		if string(e.preset) == "null" {
 			x.known = false
 		}
 		return nil
 	case !x.known:
 		return nil
 	}
-	if report {
+	if e.report {
 		x.known = false
 	}
 	return x.current[:]

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // canonicalOf is text as a message holds it.
@@ -133,6 +135,7 @@ func TestIDsAreThoseOfTheRunningRequest(t *testing.T) {
 	type step struct {
 		own, preset string
 		report      bool
+		aside       bool
 		want        string
 	}
 	a, b := id, id2
@@ -146,6 +149,8 @@ func TestIDsAreThoseOfTheRunningRequest(t *testing.T) {
 		"preset null ends it":                  {{own: a, want: a}, {preset: "null"}, {}, {}},
 		"own beats preset":                     {{own: a, preset: `"x"`, want: a}, {own: b, preset: "null", want: b}, {want: b}},
 		"a preset on a report ends nothing":    {{own: a, want: a}, {preset: `"` + a + `"`, report: true}, {want: a}},
+		"an id aside is for its own event":     {{own: a, want: a}, {own: b, aside: true, want: b}, {want: a}},
+		"an id aside begins nothing":           {{own: b, aside: true, want: b}, {}},
 		"a report that is the first of its id": {{own: a, report: true, want: a}, {}},
 	} {
 		var x ids
@@ -157,7 +162,7 @@ func TestIDsAreThoseOfTheRunningRequest(t *testing.T) {
 			if s.preset != "" {
 				preset = []byte(s.preset)
 			}
-			if got := string(x.of(own, preset, s.report)); got != s.want {
+			if got := string(x.of(&event{own: own, preset: preset, report: s.report, aside: s.aside})); got != s.want {
 				t.Errorf("%s: step %d has %q, want %q", name, i, got, s.want)
 			}
 		}
@@ -170,9 +175,45 @@ func TestRequestIDOutlivesItsEvent(t *testing.T) {
 	for range 3 {
 		events = append(events, `{"message":"\/Z `+strings.Repeat("x", 100)+`"}`)
 	}
-	for _, line := range lines(Options{}, decode(t, document(events...))) {
+	for _, line := range lines(Options{}, decode(t, inLambda(document(events...)))) {
 		if !strings.HasSuffix(line, `"requestID":"`+id+`"}`) {
 			t.Errorf("%s does not end with the request id", line)
 		}
+	}
+}
+
+// Only a line of Lambda speaks for the lines after it: in the log of a container,
+// anyone may have written the text that has an id.
+func TestTextWithAnIDSpeaksForItselfOutsideLambda(t *testing.T) {
+	const hex = "0123456789abcdef0123456789abcdef"
+	messages := []string{"a", "time Z " + id, "b", "RequestId: " + id2, "c", "d Z " + id + " RequestId: " + id2, "e"}
+	alone := []string{"", id, "", id2, "", id, ""}
+	carried := []string{"", id, id, id2, id2, id, id}
+	for _, tt := range []struct {
+		group, stream string
+		want          []string
+	}{
+		{"/ecs/web", "web/app/" + hex, alone},
+		{"", "", alone},
+		{"aws/lambda/fn", "s", alone},
+		{"/ecs/web", "2026/01/02/" + hex, alone},
+		{"/ecs/web", "2026/01/02/[1]x" + hex, alone},
+		{"/ecs/web", "2026/01/02/[1]" + strings.ToUpper(hex), alone},
+		{"/ecs/web", "web/2026/01/02/[1]" + hex, alone},
+		{"/aws/lambda/fn", "s", carried},
+		{"/aws/lambda/us-east-1.edge", "", carried},
+		{"/shared", "2026/01/02/[$LATEST]" + hex, carried},
+		{"/shared", "2026/01/02/my-function[17]" + hex, carried},
+	} {
+		doc := strings.NewReplacer("/ecs/web", tt.group, "web/app/1", tt.stream).Replace(withMessages(messages...))
+		if diff := cmp.Diff(tt.want, requestIDsOf(t, doc)); diff != "" {
+			t.Errorf("%s, %s (-want +got):\n%s", tt.group, tt.stream, diff)
+		}
+	}
+	// Lines in a form that only Lambda writes begin and end a request anywhere.
+	if diff := cmp.Diff([]string{id, id, id2, id2, id2, id2, ""}, requestIDs(t,
+		"START RequestId: "+id+" Version: 1", "a", stamp+"\t"+id2+"\tINFO\tb", "c", "d", "REPORT RequestId: "+id2+"\tx", "e",
+	)); diff != "" {
+		t.Errorf("platform lines (-want +got):\n%s", diff)
 	}
 }

@@ -3,13 +3,17 @@ package ship_test
 import (
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
+	"math/rand/v2"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"sumoship/dlq/sqstest"
 	"sumoship/function/awstest/lambdatest"
 	"sumoship/function/ship"
 	"sumoship/sumo/sumotest"
@@ -85,6 +89,54 @@ func TestBootstrapKeepsItsDeadline(t *testing.T) {
 	if r := f.Invoke(event, 2*time.Second); r.ErrorType != "LostError" {
 		t.Errorf("%+v\n%s", r, f.Output())
 	}
+}
+
+// An event of 6 MB, which only an invocation by hand can have, does not fit the
+// queue: it is rebuilt within the reserve even at the processor share of a small
+// function, and its memory is that of one copy.
+func TestBootstrapSavesTheLargestEvent(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a binary and takes half a minute")
+	}
+	server := sqstest.New()
+	url := server.Add(sqstest.Config{Name: "dead"})
+	api := httptest.NewServer(server)
+	defer api.Close()
+	source := sumotest.New(slices.Repeat([]sumotest.Step{{Kind: sumotest.Hang}}, 40)...)
+	srv := httptest.NewServer(source)
+	defer srv.Close()
+	defer source.Close()
+	f := lambdatest.Deploy(t, lambdatest.Build(t, "sumoship/function/forwarder"), map[string]string{
+		"SUMO_ENDPOINT": srv.URL, "TASK_QUEUE_URL": url, "AWS_ENDPOINT_URL_SQS": api.URL, "REQUEST_TIMEOUT": "30000",
+		"GOMAXPROCS": "1", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
+	})
+	f.Slow(0.145)
+	r := rand.New(rand.NewPCG(1, 2))
+	lines := make([]string, 130_000)
+	for i := range lines {
+		lines[i] = fmt.Sprintf("%x order %d taken, %d ms %s", r.Uint64(), r.Uint64(), r.IntN(1000), strings.Repeat("in the usual way ", 5))
+	}
+	large := event(lines...)
+	if len(large) < 5<<20 || len(large) > 6<<20 {
+		t.Fatalf("an event of %d bytes", len(large))
+	}
+	result := f.Invoke(large, 30*time.Second)
+	var report ship.Report
+	if err := json.Unmarshal(result.Payload, &report); err != nil || result.Failed() {
+		t.Fatalf("%s: %s\n%s", result.ErrorType, result.Error, f.Output())
+	}
+	saved := 0
+	for _, m := range server.Messages("dead") {
+		b, err := transform.Decode([]byte(m.Body), transform.DefaultLimit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		saved += b.Len()
+	}
+	if report.DeadLettered != len(lines) || saved < len(lines) {
+		t.Errorf("%d saved of %d: %s", saved, len(lines), result.Payload)
+	}
+	t.Logf("%s", result.Payload)
 }
 
 // The binary does not start with wrong variables, and names them.

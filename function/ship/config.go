@@ -97,8 +97,16 @@ func readConfig(getenv func(string) string, p patience) (config, error) {
 	if c.records.Format, err = transform.ParseFormat(vars.Text("LOG_FORMAT")); err != nil {
 		vars.Fail("LOG_FORMAT", err)
 	}
+	if c.records.Metadata, err = transform.ParseMetadata(vars.Text("METADATA_FROM_MESSAGES")); err != nil {
+		vars.Fail("METADATA_FROM_MESSAGES", err)
+	}
 	if c.records.Internal, err = transform.ParseNetworks(vars.Text("VPC_CIDR_PREFIX")); err != nil {
 		vars.Fail("VPC_CIDR_PREFIX", err)
+	}
+	if c.token.literal() {
+		if err := checkToken(c.token.value); err != nil {
+			vars.Fail("SUMO_TOKEN", err)
+		}
 	}
 	if c.endpoint.literal() {
 		token := c.token.value

@@ -9,23 +9,24 @@ import (
 
 func TestEveryWrongVariableIsNamedAtOnce(t *testing.T) {
 	for name, c := range map[string]struct{ value, expected string }{
-		"SUMO_ENDPOINT":     {"http://collectors.example.com/SECRETPATH", "https"},
-		"SUMO_TOKEN":        {"arn:aws:s3:::SECRETPATH", "not the ARN"},
-		"LOG_FORMAT":        {"vpc-raw", "VPC-RAW"},
-		"COMPRESS_DATA":     {"yes", "neither true nor false"},
-		"INCLUDE_LOG_INFO":  {"1", "neither true nor false"},
-		"INCLUDE_EVENT_ID":  {"on", "neither true nor false"},
-		"COMPRESSION_LEVEL": {"12", "from 1 to 9"},
-		"MAX_BODY_BYTES":    {"2000000", "whole number from 1 to 1048576"},
-		"MAX_IN_FLIGHT":     {"0", "from 1 to 64"},
-		"MAX_SOURCES":       {"0", "from 1 to 10000"},
-		"MAX_PAYLOAD_BYTES": {"64MB", "whole number"},
-		"NUMBER_OF_RETRIES": {"-1", "from 0 to 100"},
-		"RETRY_INTERVAL":    {"5s", "from 1 to 10000"},
-		"REQUEST_TIMEOUT":   {"31000", "to 30000"},
-		"DEADLINE_RESERVE":  {"soon", "whole number"},
-		"VPC_CIDR_PREFIX":   {"10.0.0.0/33", "CIDR"},
-		"LOG_STREAM_PREFIX": {" , ", "without an entry"},
+		"SUMO_ENDPOINT":          {"http://collectors.example.com/SECRETPATH", "https"},
+		"SUMO_TOKEN":             {"arn:aws:s3:::SECRETPATH", "not the ARN"},
+		"LOG_FORMAT":             {"vpc-raw", "VPC-RAW"},
+		"COMPRESS_DATA":          {"yes", "neither true nor false"},
+		"INCLUDE_LOG_INFO":       {"1", "neither true nor false"},
+		"INCLUDE_EVENT_ID":       {"on", "neither true nor false"},
+		"COMPRESSION_LEVEL":      {"12", "from 1 to 9"},
+		"MAX_BODY_BYTES":         {"2000000", "whole number from 1 to 1048576"},
+		"MAX_IN_FLIGHT":          {"0", "from 1 to 64"},
+		"MAX_SOURCES":            {"0", "from 1 to 10000"},
+		"MAX_PAYLOAD_BYTES":      {"64MB", "whole number"},
+		"NUMBER_OF_RETRIES":      {"-1", "from 0 to 100"},
+		"RETRY_INTERVAL":         {"5s", "from 1 to 10000"},
+		"REQUEST_TIMEOUT":        {"31000", "to 30000"},
+		"DEADLINE_RESERVE":       {"soon", "whole number"},
+		"VPC_CIDR_PREFIX":        {"10.0.0.0/33", "CIDR"},
+		"METADATA_FROM_MESSAGES": {"All", "all, fields or none"},
+		"LOG_STREAM_PREFIX":      {" , ", "without an entry"},
 	} {
 		w := newFixture()
 		w.vars[name] = c.value
@@ -89,6 +90,21 @@ func TestVariablesTakeEffect(t *testing.T) {
 	w.vars["LOG_STREAM_PREFIX"] = "app/,"
 	if r, err := w.forwarder(t).Ship(t.Context(), event("hello")); err != nil || r.Filtered["stream"] != 1 || len(w.source.Requests()) != 0 {
 		t.Errorf("%v %+v", err, r)
+	}
+}
+
+func TestMetadataFromMessages(t *testing.T) {
+	const message = `{"_sumo_metadata":{"category":"c","sourceFieldsOverride":"role=admin"}}`
+	for value, want := range map[string][2]string{"": {"c", "role=admin"}, "all": {"c", "role=admin"}, "fields": {"", "role=admin"}, "none": {"", ""}} {
+		w := newFixture()
+		w.vars["METADATA_FROM_MESSAGES"] = value
+		if _, err := w.forwarder(t).Ship(t.Context(), event(message)); err != nil {
+			t.Fatal(err)
+		}
+		h := w.source.Requests()[0].Header
+		if got := [2]string{h.Get("X-Sumo-Category"), h.Get("X-Sumo-Fields")}; got != want {
+			t.Errorf("%q: category and fields %q, want %q", value, got, want)
+		}
 	}
 }
 

@@ -114,14 +114,31 @@ func (e *endpoints) fetch(ctx context.Context) (sumo.Endpoint, error) {
 	if at.value == "" {
 		at = secret{value: defaultParameter, service: "ssm"}
 	}
-	address, token, err := e.read(ctx, at)
+	held, err := e.read(ctx, at)
+	address, token := held.plain, ""
+	if held.object {
+		address, token = held.Endpoint, held.Token
+	}
+	if err == nil && address == "" {
+		err = errors.New(at.place() + ` holds no endpoint; want https://… or {"endpoint":"https://…","token":"…"}`)
+	}
 	if err != nil {
 		return sumo.Endpoint{}, fmt.Errorf("endpoint: %w", err)
 	}
 	if e.token.value != "" {
-		if token, _, err = e.read(ctx, e.token); err != nil {
+		held, err := e.read(ctx, e.token)
+		if token = held.plain; held.object {
+			token = held.Token
+		}
+		if err == nil && token == "" {
+			err = errors.New(e.token.place() + ` holds no token; want the token or {"token":"…"}`)
+		}
+		if err != nil {
 			return sumo.Endpoint{}, fmt.Errorf("token: %w", err)
 		}
+	}
+	if err := checkToken(token); err != nil {
+		return sumo.Endpoint{}, fmt.Errorf("token: %w", err)
 	}
 	endpoint, err := sumo.ParseEndpoint(address, token)
 	if err != nil {
@@ -147,26 +164,43 @@ func (s secret) place() string {
 	return s.service + " " + s.value
 }
 
-// read returns the value of a secret. In a store it may also be a JSON object
-// with endpoint and token.
-func (e *endpoints) read(ctx context.Context, s secret) (value, token string, err error) {
+// checkToken refuses a token that is or holds the URL of an HTTP Source: as a
+// header it would be the wrong secret at the right place. The error does not
+// repeat it.
+func checkToken(token string) error {
+	if strings.Contains(token, "://") || strings.Contains(token, "receiver/v1/") {
+		return errors.New("is the URL of an HTTP Source; want its token, which is not part of the URL")
+	}
+	return nil
+}
+
+// held is what a secret holds: plain text, or a JSON object with these members.
+type held struct {
+	plain           string
+	object          bool
+	Endpoint, Token string
+}
+
+// read returns what a secret holds. Only a store may hold an object. The caller
+// takes the member it asks for, never another.
+func (e *endpoints) read(ctx context.Context, s secret) (h held, err error) {
 	switch s.service {
 	case "":
-		return s.value, "", nil
+		return held{plain: s.value}, nil
 	case "ssm":
-		value, err = e.secrets.Parameter(ctx, s.region, s.value)
+		h.plain, err = e.secrets.Parameter(ctx, s.region, s.value)
 	default:
-		value, err = e.secrets.Secret(ctx, s.region, s.value)
+		h.plain, err = e.secrets.Secret(ctx, s.region, s.value)
 	}
 	if err != nil {
-		return "", "", fmt.Errorf("reading %s: %w", s.place(), err)
+		return held{}, fmt.Errorf("reading %s: %w", s.place(), err)
 	}
-	if value = strings.TrimSpace(value); !strings.HasPrefix(value, "{") {
-		return value, "", nil
+	if h.plain = strings.TrimSpace(h.plain); !strings.HasPrefix(h.plain, "{") {
+		return h, nil
 	}
-	var both struct{ Endpoint, Token string }
-	if json.Unmarshal([]byte(value), &both) != nil || both.Endpoint == "" {
-		return "", "", errors.New(s.place() + ` is not {"endpoint":"https://…","token":"…"}`)
+	h.object = true
+	if json.Unmarshal([]byte(h.plain), &h) != nil { // the error would quote it
+		return held{}, errors.New(s.place() + ` is not {"endpoint":"https://…","token":"…"}`)
 	}
-	return both.Endpoint, both.Token, nil
+	return h, nil
 }

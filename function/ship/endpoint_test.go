@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sumoship/function/ship"
 	"sumoship/sumo/sumotest"
 )
 
@@ -188,6 +189,73 @@ func TestWithoutAnEndpointEventsAreDeadLettered(t *testing.T) {
 		}
 		if strings.Contains(w.log.String(), "SECRET") {
 			t.Errorf("%s: a secret in %s", name, w.log.String())
+		}
+	}
+}
+
+// An endpoint is never sent as a token, whatever the stores hold: the token is the
+// member of that name, and a URL is none.
+func TestEndpointNeverBecomesTheToken(t *testing.T) {
+	const arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:sumo-AbCdEf"
+	both := `{"endpoint":"` + endpoint + `","token":"tok"}`
+	for name, c := range map[string]struct {
+		endpoint, token string // variables
+		values          []string
+		want            string // the token sent; -: no request
+	}{
+		"one secret for both":         {arn, arn, []string{both}, "tok"},
+		"a secret of both as token":   {endpoint, arn, []string{both}, "tok"},
+		"the token alone":             {endpoint, arn, []string{"tok\n"}, "tok"},
+		"an object of the token":      {endpoint, arn, []string{`{"token":"tok"}`}, "tok"},
+		"another token than its own":  {arn, arn, []string{both, "other"}, "other"},
+		"no token in the endpoint's":  {arn, "", []string{`{"endpoint":"` + endpoint + `"}`}, ""},
+		"an object without a token":   {endpoint, arn, []string{`{"endpoint":"` + endpoint + `"}`}, "-"},
+		"an empty token":              {endpoint, arn, []string{`{"endpoint":"` + endpoint + `","token":""}`}, "-"},
+		"an empty secret":             {endpoint, arn, []string{" "}, "-"},
+		"the endpoint as text":        {endpoint, arn, []string{endpoint}, "-"},
+		"without its scheme":          {endpoint, arn, []string{strings.TrimPrefix(endpoint, "https://")}, "-"},
+		"the endpoint as token":       {endpoint, arn, []string{`{"token":"` + endpoint + `"}`}, "-"},
+		"the endpoint in its own":     {arn, "", []string{`{"endpoint":"` + endpoint + `","token":"` + endpoint + `"}`}, "-"},
+		"a token that is not a text":  {endpoint, arn, []string{`{"token":7}`}, "-"},
+		"not an object":               {endpoint, arn, []string{`{"token":"tok"`}, "-"},
+		"an object without endpoint":  {arn, "", []string{`{"token":"tok"}`}, "-"},
+		"a token for an endpoint":     {arn, "", []string{`tok`}, "-"},
+		"an object in another object": {endpoint, arn, []string{`{"token":{"token":"` + endpoint + `"}}`}, "-"},
+	} {
+		store := &secrets{values: c.values}
+		w := newFixture()
+		w.secrets, w.vars["SUMO_ENDPOINT"], w.vars["SUMO_TOKEN"] = store, c.endpoint, c.token
+		r, err := w.forwarder(t).Ship(t.Context(), event("a"))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		requests := w.source.Requests()
+		if (len(requests) == 0) != (c.want == "-") {
+			t.Errorf("%s: %d requests, %+v", name, len(requests), r)
+		}
+		for _, request := range requests {
+			if got := request.Header.Get("X-Sumo-Token"); got != c.want {
+				t.Errorf("%s: the token is %q, want %q", name, got, c.want)
+			}
+			for header, values := range request.Header {
+				if strings.Contains(strings.Join(values, " "), "SECRETPATH") {
+					t.Errorf("%s: header %s has the endpoint", name, header)
+				}
+			}
+		}
+		if c.want == "-" && (r.Class != "misconfigured" || r.DeadLettered != 1) {
+			t.Errorf("%s: %+v", name, r)
+		}
+		if strings.Contains(w.log.String(), "SECRETPATH") {
+			t.Errorf("%s: the endpoint is in %s", name, w.log.String())
+		}
+	}
+	for _, token := range []string{endpoint, both} {
+		w := newFixture()
+		w.vars["SUMO_TOKEN"] = token
+		if _, err := ship.NewForwarder(w.options()); err == nil || !strings.Contains(err.Error(), "SUMO_TOKEN: ") || strings.Contains(err.Error(), "SECRETPATH") {
+			t.Errorf("SUMO_TOKEN=%s: %v", token, err)
 		}
 	}
 }

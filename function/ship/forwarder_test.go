@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"sumoship/dlq/dlqtest"
 	"sumoship/function/ship"
 	"sumoship/sumo/sumotest"
 	"sumoship/transform"
@@ -295,5 +296,60 @@ func TestControlMessageIsNotAnEvent(t *testing.T) {
 	r, err := w.forwarder(t).Ship(t.Context(), transform.Pack([]byte(`{"messageType":"CONTROL_MESSAGE","logEvents":[{"id":"","timestamp":1,"message":"m"}]}`)))
 	if err != nil || r.Events != 0 || len(w.source.Requests()) != 0 || len(w.queue.Entries()) != 0 {
 		t.Errorf("%v %+v", err, r)
+	}
+}
+
+// tardy is a queue that says its limit only when a fraction of the time for
+// dead-lettering is left.
+type tardy struct {
+	*dlqtest.Queue
+	left time.Duration
+}
+
+func (q tardy) Limit(ctx context.Context) (int, error) {
+	if deadline, ok := ctx.Deadline(); ok {
+		time.Sleep(time.Until(deadline) - q.left)
+	}
+	return q.Queue.Limit(ctx)
+}
+
+// Where there is no time to rebuild an event, it is dead-lettered as it came: what
+// was confirmed arrives twice, but nothing is lost. An event that does not fit the
+// queue as it came is an error.
+func TestEventThatCannotBeRebuiltInTimeGoesWhole(t *testing.T) {
+	for name, c := range map[string]struct {
+		max  int           // of the queue, in bytes
+		left time.Duration // for dead-lettering
+		dead []string
+		lost int
+	}{
+		"with time":               {1 << 20, time.Second, []string{"b"}, 0},
+		"without time":            {1 << 20, 1, []string{"a", "b"}, 0},
+		"without time, too large": {50, -1, nil, 1},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newFixture(sumotest.Statuses(200, 400)...)
+			w.vars["MAX_BODY_BYTES"], w.vars["MAX_IN_FLIGHT"] = "1", "1"
+			w.queue.Max = c.max
+			o := w.options()
+			o.Queue = tardy{w.queue, c.left}
+			f, err := ship.NewForwarder(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			r, err := f.Ship(ctx, event("a", "b"))
+			var dead []string
+			for _, m := range w.queue.Entries() {
+				dead = append(dead, messages(t, m.Event)...)
+			}
+			if d := cmp.Diff(c.dead, dead); d != "" || r.Confirmed != 1 || r.Lost != c.lost || (err != nil) != (c.lost > 0) {
+				t.Errorf("%s: %v, %+v; dead-lettered (-want +got):\n%s", name, err, r, d)
+			}
+			if c.lost > 0 && !strings.Contains(err.Error(), "rebuilding the event: context deadline exceeded") {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
 	}
 }

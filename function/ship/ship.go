@@ -145,12 +145,15 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 		r.failed(class, err, left.events)
 		left.cause = dlq.Cause{Class: class, Message: err.Error(), FirstFailure: time.Now().UTC(), LogGroup: r.LogGroup, Attempts: 1}
 	}
+	start := time.Now()
 	batch, err := decoder.Decode(event, s.limit)
 	if err != nil {
 		r.Events, left.events = 1, 1
 		fail(Undecodable, err)
 		return left, r
 	}
+	ctx, end := spare(ctx, batch, time.Since(start))
+	defer end()
 	left.batch = batch
 	r.read(batch)
 	if batch.Len() == 0 {
@@ -256,40 +259,56 @@ var errNoQueue = errors.New("there is no dead-letter queue")
 
 // deadLetter puts the remainder of an event into the dead-letter queue: the event
 // as it came if none of it was confirmed and it fits, otherwise events rebuilt
-// from the unconfirmed log events. It returns how many log events the queue
-// accepted, and a *LostError if that is not all of them.
+// from the unconfirmed log events. If that does not succeed in time, the event goes
+// as it came if it fits, for what is confirmed arrives twice rather than the rest
+// never. It returns how many log events the queue accepted, and a *LostError if
+// that is not all of them.
 func (s *shipper) deadLetter(ctx context.Context, left remainder) (accepted int, err error) {
 	if left.events == 0 {
 		return 0, nil
 	}
-	lost := func(n int, err error) error {
-		return &LostError{n, fmt.Errorf("%s; %w", left.cause.Message, err)}
+	lost := func(err error) error {
+		return &LostError{left.events - accepted, fmt.Errorf("%s; %w", left.cause.Message, err)}
 	}
 	if s.queue == nil {
-		return 0, lost(left.events, errNoQueue)
+		return 0, lost(errNoQueue)
 	}
 	limit, err := s.queue.Limit(ctx)
 	if err != nil {
-		return 0, lost(left.events, err)
+		return 0, lost(err)
 	}
-	parts := []transform.Part{{Event: left.event, Events: left.events}}
+	put := func(parts ...transform.Part) error {
+		if len(parts) == 0 {
+			return nil
+		}
+		entries := make([]dlq.Entry, len(parts))
+		for i, p := range parts {
+			entries[i] = dlq.Entry{Event: p.Event, Cause: left.cause}
+			accepted += p.Events
+		}
+		failed, err := s.queue.Put(ctx, entries)
+		for _, i := range failed {
+			accepted -= parts[i].Events
+		}
+		return err
+	}
+	whole := transform.Part{Event: left.event, Events: left.events}
+	fits := len(left.event) <= limit
 	switch {
-	case left.batch != nil && (left.partial || len(left.event) > limit):
-		parts, _ = left.batch.Rebuild(func(event int) bool {
-			_, found := slices.BinarySearch(left.unconfirmed, event)
-			return found
-		}, limit)
-	case len(left.event) > limit:
-		parts = nil
-	}
-	entries := make([]dlq.Entry, len(parts))
-	for i, p := range parts {
-		entries[i] = dlq.Entry{Event: p.Event, Cause: left.cause}
-		accepted += p.Events
-	}
-	failed, err := s.queue.Put(ctx, entries)
-	for _, i := range failed {
-		accepted -= parts[i].Events
+	case fits && (left.batch == nil || !left.partial):
+		err = put(whole)
+	case left.batch != nil:
+		var rest []transform.Part
+		var complete bool
+		if rest, complete, err = s.rebuild(ctx, left, limit, put); !complete && fits {
+			before := accepted
+			accepted = 0
+			if err = put(whole); accepted == left.events {
+				return accepted, nil
+			}
+			accepted = before
+		}
+		err = errors.Join(err, put(rest...))
 	}
 	if accepted == left.events {
 		return accepted, nil
@@ -297,5 +316,48 @@ func (s *shipper) deadLetter(ctx context.Context, left remainder) (accepted int,
 	if err == nil {
 		err = fmt.Errorf("the queue accepts at most %d bytes", limit)
 	}
-	return accepted, lost(left.events-accepted, err)
+	return accepted, lost(err)
+}
+
+// rebuild rebuilds events from the unconfirmed log events and puts them while it
+// goes on, so that at most twice limit bytes of them are in memory; rest is not put
+// yet. It leaves half of the time for putting the whole event, if that fits.
+// complete is false if some log events are in none.
+func (s *shipper) rebuild(ctx context.Context, left remainder, limit int, put func(...transform.Part) error) (rest []transform.Part, complete bool, err error) {
+	if deadline, ok := ctx.Deadline(); ok && len(left.event) <= limit {
+		var end context.CancelFunc
+		ctx, end = context.WithTimeout(ctx, time.Until(deadline)/2)
+		defer end()
+	}
+	size, events := 0, 0
+	for p := range left.batch.Rebuild(ctx, func(event int) bool {
+		_, found := slices.BinarySearch(left.unconfirmed, event)
+		return found
+	}, limit) {
+		if p.Event == nil {
+			continue
+		}
+		if size += len(p.Event); size > limit {
+			err = errors.Join(err, put(rest...))
+			rest, size = nil, len(p.Event)
+		}
+		rest = append(rest, p)
+		events += p.Events
+	}
+	if ctx.Err() != nil {
+		err = errors.Join(err, fmt.Errorf("rebuilding the event: %w", ctx.Err()))
+	}
+	return rest, events == left.events, err
+}
+
+// spare ends work early where an event is large: rebuilding it takes about as long
+// as it took to decode it, more than the usual reserve where the processor is slow.
+// At least half of the time is left to work.
+func spare(ctx context.Context, batch *transform.Batch, decoding time.Duration) (context.Context, context.CancelFunc) {
+	const large = 4 << 20
+	deadline, ok := ctx.Deadline()
+	if !ok || batch.Size() < large {
+		return ctx, func() {}
+	}
+	return context.WithDeadline(ctx, deadline.Add(-min(2*decoding, time.Until(deadline)/2)))
 }

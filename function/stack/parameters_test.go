@@ -48,6 +48,7 @@ func TestConstraintsRefuseBadValues(t *testing.T) {
 		{"LogStreamPrefix", ",", "web/,api/"},
 		{"VpcCidrPrefix", "ten", "10.0.0.0/8, 2001:db8::/32"},
 		{"SourceFieldsOverride", "team", "team=payments,env="},
+		{"MetadataFromMessages", "false", "fields"},
 		{"ReplayTimeout", "450", "900"},
 		{"LogRetention", "15", "14"},
 		{"KmsKeyArn", "alias/aws/sqs", "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-1"},

@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -53,6 +54,8 @@ type Function struct {
 	name      string
 	env       []string
 	url       string
+
+	share float64 // of a processor; 0 means all
 
 	next  chan invocation
 	calls int
@@ -119,6 +122,29 @@ func (f *Function) Write(p []byte) (int, error) {
 	return f.output.Write(p)
 }
 
+// Slow gives the function this share of a processor from its next start on, as
+// Lambda does: 0.145 for 256 MB. Deploy it with GOMAXPROCS=1.
+func (f *Function) Slow(share float64) { f.share = share }
+
+// slow stops and continues a process until it ends.
+func slow(p *os.Process, share float64, exited <-chan struct{}) {
+	const period = 50 * time.Millisecond
+	on := time.Duration(share * float64(period))
+	for {
+		for _, step := range []struct {
+			signal syscall.Signal
+			pause  time.Duration
+		}{{syscall.SIGCONT, on}, {syscall.SIGSTOP, period - on}} {
+			_ = p.Signal(step.signal) // it may have ended
+			select {
+			case <-exited:
+				return
+			case <-time.After(step.pause):
+			}
+		}
+	}
+}
+
 func (f *Function) start() {
 	f.cmd = exec.Command(f.bootstrap)
 	f.cmd.Env, f.cmd.Stdout, f.cmd.Stderr = f.env, f, f
@@ -128,6 +154,9 @@ func (f *Function) start() {
 	}
 	cmd, exited := f.cmd, make(chan struct{})
 	f.exited = exited
+	if f.share > 0 {
+		go slow(cmd.Process, f.share, exited)
+	}
 	go func() {
 		_ = cmd.Wait() // a function ends by being killed
 		close(exited)
