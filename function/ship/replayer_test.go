@@ -82,7 +82,7 @@ func sqsEvent(bodies ...string) []byte {
 	var records []map[string]any
 	for i, b := range bodies {
 		records = append(records, map[string]any{"messageId": fmt.Sprint("m", i), "receiptHandle": fmt.Sprint("h", i), "body": b,
-			"attributes": map[string]string{"ApproximateReceiveCount": "3", "SentTimestamp": "1767323045000"}, "eventSource": "aws:sqs"})
+			"attributes": map[string]string{"ApproximateReceiveCount": "3", "SentTimestamp": fmt.Sprint(time.Now().UnixMilli())}, "eventSource": "aws:sqs"})
 	}
 	e, _ := json.Marshal(map[string]any{"Records": records})
 	return e
