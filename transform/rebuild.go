@@ -61,6 +61,9 @@ func (b *Batch) Rebuild(keep func(event int) bool, limit int) (parts []Part, unf
 		doc = append(doc, kept[ends[from]:ends[to]-1]...)
 		doc = append(append(doc, ']'), b.doc[b.to:]...)
 		event := Pack(doc)
+		if to-from == 1 && len(event) > limit {
+			event = pack(doc, gzip.BestCompression)
+		}
 		switch {
 		case len(event) <= limit:
 			parts = append(parts, Part{event, to - from})
@@ -77,10 +80,12 @@ func (b *Batch) Rebuild(keep func(event int) bool, limit int) (parts []Part, unf
 }
 
 // Pack returns the Lambda event of a CloudWatch Logs document.
-func Pack(doc []byte) []byte {
+func Pack(doc []byte) []byte { return pack(doc, gzip.DefaultCompression) }
+
+func pack(doc []byte, level int) []byte {
 	var zipped bytes.Buffer
-	w := gzip.NewWriter(&zipped)
-	_, _ = w.Write(doc) // to a bytes.Buffer: this cannot fail
+	w, _ := gzip.NewWriterLevel(&zipped, level) // a level of the library
+	_, _ = w.Write(doc)                         // to a bytes.Buffer: this cannot fail
 	_ = w.Close()
 	const head, tail = `{"awslogs":{"data":"`, `"}}`
 	out := make([]byte, 0, len(head)+base64.StdEncoding.EncodedLen(zipped.Len())+len(tail))

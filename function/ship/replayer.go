@@ -228,6 +228,7 @@ func (r *run) attempt(m dlq.Message) (disposition, Report, error) {
 	if !left.partial {
 		return kept, report, stop
 	}
+	left.inQueue = true
 	if _, err := r.deadLetter(r.saving, left); err != nil {
 		// The whole message stays. Some of its log events will be sent twice.
 		report.failed(left.cause.Class, err, 0)

@@ -132,6 +132,7 @@ type remainder struct {
 	batch       *transform.Batch // nil if the event could not be decoded
 	unconfirmed []int            // their indexes in batch
 	partial     bool             // other log events were confirmed
+	inQueue     bool             // the whole event is in the queue until this is in it
 	cause       dlq.Cause
 }
 
@@ -235,10 +236,18 @@ func (s *shipper) deadLetter(ctx context.Context, left remainder) (accepted int,
 	parts := []transform.Part{{Event: left.event, Events: left.events}}
 	switch {
 	case left.batch != nil && (left.partial || len(left.event) > limit):
-		parts, _ = left.batch.Rebuild(func(event int) bool {
+		keep := func(event int) bool {
 			_, found := slices.BinarySearch(left.unconfirmed, event)
 			return found
-		}, limit)
+		}
+		unfit := 0
+		if parts, unfit = left.batch.Rebuild(keep, limit-left.cause.Size()); unfit > 0 {
+			// A log event that does not fit beside its cause goes without it.
+			parts, unfit = left.batch.Rebuild(keep, limit)
+		}
+		if unfit > 0 && left.inQueue {
+			parts = nil // or they would be there twice, and twice as often after each replay
+		}
 	case len(left.event) > limit:
 		parts = nil
 	}
