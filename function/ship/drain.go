@@ -73,19 +73,18 @@ func (r *run) work() error {
 		if deadline, ok := r.saving.Deadline(); ok {
 			visibility = time.Until(deadline) + time.Minute
 		}
-		messages, err := r.inbox.Receive(r.sending, n, receiveWait, visibility)
+		messages, bytes, err := r.receive(n, visibility)
 		if err != nil && r.sending.Err() == nil {
 			return err
 		}
 		if len(messages) == 0 {
 			return nil
 		}
-		bytes := 0
 		for _, m := range messages {
-			bytes += len(m.Body)
 			r.handle(m)
 		}
-		n = max(1, min(10, receiveBytes*len(messages)/max(bytes, 1)))
+		r.received.Release(bytes)
+		n = max(1, min(10, receiveBytes*len(messages)/max(int(bytes), 1)))
 	}
 	return nil
 }

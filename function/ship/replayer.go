@@ -30,7 +30,8 @@ type Replayer struct {
 	*shipper
 	inbox           Inbox
 	quarantineQueue Queue               // nil if there is none
-	inWork          *semaphore.Weighted // bytes of the messages that are decoded and sent at this moment
+	room            *semaphore.Weighted // inflated bytes of the messages that are decoded and sent at this moment
+	received        *semaphore.Weighted // bytes of the messages that a drain has received and not handled
 
 	mu   sync.Mutex
 	pace int // messages at a time in the next batch
@@ -58,7 +59,7 @@ func NewReplayer(o ReplayOptions) (*Replayer, error) {
 	s.client.MaxRequests = max(s.inFlight, s.workers)
 	// When the source throttles, live traffic goes first.
 	s.client.Breaker = &sumo.Breaker{Pause: s.breakerPause, Throttled: 2 * s.breakerPause}
-	r := &Replayer{shipper: s, inbox: o.Inbox, quarantineQueue: o.Quarantine, inWork: semaphore.NewWeighted(maxInWork), pace: s.workers}
+	r := &Replayer{shipper: s, inbox: o.Inbox, quarantineQueue: o.Quarantine, room: semaphore.NewWeighted(maxInWork), received: semaphore.NewWeighted(maxReceived), pace: s.workers}
 	if r.inbox == nil {
 		if s.queueURL == "" {
 			return nil, errors.New("TASK_QUEUE_URL: is not set; want the URL of the dead-letter queue")
@@ -105,10 +106,6 @@ func (r *Replayer) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	end()
 	return json.Marshal(map[string]any{"batchItemFailures": failures})
 }
-
-// maxInWork bounds the bytes of the messages in work at once. They inflate about
-// eightfold.
-const maxInWork = 4 << 20
 
 // run is one invocation of a replayer.
 type run struct {
@@ -198,15 +195,27 @@ func (r *run) handle(m dlq.Message) disposition {
 
 // attempt sends the event of a message. If the error is not nil, no other
 // message has a chance either.
-func (r *run) attempt(m dlq.Message) (disposition, Report, error) {
-	size := min(int64(len(m.Body)), maxInWork)
-	if err := r.inWork.Acquire(r.sending, size); err != nil {
+func (r *run) attempt(m dlq.Message) (d disposition, report Report, stop error) {
+	err := r.inWork(m, func(limit int64) (more bool) {
+		decoder := r.takeDecoder()
+		left, sent := r.send(r.sending, decoder, m.Entry.Event, limit)
+		if left.tooLarge && limit < r.limit {
+			return true
+		}
+		d, report, stop = r.settle(m, left, sent)
+		if report.PayloadBytes <= keepDecoded {
+			r.keepDecoder(decoder)
+		}
+		return false
+	})
+	if err != nil {
 		return untried, Report{Left: -1}, err
 	}
-	defer r.inWork.Release(size)
-	decoder := r.takeDecoder()
-	defer r.keepDecoder(decoder)
-	left, report := r.send(r.sending, decoder, m.Entry.Event)
+	return d, report, stop
+}
+
+// settle does with the remainder of a message what becomes it.
+func (r *run) settle(m dlq.Message, left remainder, report Report) (disposition, Report, error) {
 	if left.events == 0 {
 		return delivered, report, nil
 	}

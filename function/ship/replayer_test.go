@@ -223,34 +223,36 @@ func noise(n int) string {
 // put back alone, with what of its cause fits, and the rest is not sent again.
 func TestRemainderOfAFullMessageIsPutBackAlone(t *testing.T) {
 	for _, space := range []int{0, 40, 200, 600} {
-		full := event(noise(6000), "b")
-		server := sqstest.New()
-		url := server.Add(sqstest.Config{Name: "dead", MaxSize: len(full) + space})
-		queue := dlq.New(url, 0, func(context.Context) (*sqs.Client, error) { return server.Client(), nil })
-		if _, err := server.Client().SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String(string(full))}); err != nil {
-			t.Fatal(err)
-		}
-		w := newFixture(sumotest.Statuses(400, 200, 400, 400)...)
-		w.vars["MAX_BODY_BYTES"], w.vars["MAX_IN_FLIGHT"], w.vars["NUM_OF_WORKERS"] = "40", "1", "1"
-		o := w.replayOptions()
-		o.Queue, o.Inbox = queue, queue
-		r := replayerOf(t, o)
-		for range 3 {
-			if _, err := r.Drain(t.Context()); err != nil {
+		synctest.Test(t, func(t *testing.T) {
+			full := event(noise(6000), "b")
+			server := sqstest.New()
+			url := server.Add(sqstest.Config{Name: "dead", MaxSize: len(full) + space})
+			queue := dlq.New(url, 0, func(context.Context) (*sqs.Client, error) { return server.Client(), nil })
+			if _, err := server.Client().SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String(string(full))}); err != nil {
 				t.Fatal(err)
 			}
-		}
-		if taken := len(w.source.Taken()); taken != 1 {
-			t.Errorf("%d bytes of space: %d log events taken, want the one that is not refused, once", space, taken)
-		}
-		left := server.Messages("dead")
-		if len(left) != 1 || !slices.Equal(messages(t, []byte(left[0].Body)), []string{noise(6000)}) {
-			t.Errorf("%d bytes of space: %d messages left", space, len(left))
-			continue
-		}
-		if got := left[0].Attributes["ErrorClass"]; space >= 200 && got != "rejected" {
-			t.Errorf("%d bytes of space: attributes %v", space, left[0].Attributes)
-		}
+			w := newFixture(sumotest.Statuses(400, 200, 400, 400)...)
+			w.vars["MAX_BODY_BYTES"], w.vars["MAX_IN_FLIGHT"], w.vars["NUM_OF_WORKERS"] = "40", "1", "1"
+			o := w.replayOptions()
+			o.Queue, o.Inbox = queue, queue
+			r := replayerOf(t, o)
+			for range 3 {
+				if _, err := r.Drain(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if taken := len(w.source.Taken()); taken != 1 {
+				t.Errorf("%d bytes of space: %d log events taken, want the one that is not refused, once", space, taken)
+			}
+			left := server.Messages("dead")
+			if len(left) != 1 || !slices.Equal(messages(t, []byte(left[0].Body)), []string{noise(6000)}) {
+				t.Errorf("%d bytes of space: %d messages left", space, len(left))
+				return
+			}
+			if got := left[0].Attributes["ErrorClass"]; space >= 200 && got != "rejected" {
+				t.Errorf("%d bytes of space: attributes %v", space, left[0].Attributes)
+			}
+		})
 	}
 }
 

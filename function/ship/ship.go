@@ -89,7 +89,7 @@ func (s *shipper) ship(ctx context.Context, event []byte) (Report, error) {
 	defer s.keepDecoder(decoder)
 	sending, saving, end := function.SplitDeadline(ctx, s.reserve)
 	defer end()
-	left, r := s.send(sending, decoder, event)
+	left, r := s.send(sending, decoder, event, s.limit)
 	r.Breaker = s.breaker()
 	var err error
 	r.DeadLettered, err = s.deadLetter(saving, left)
@@ -132,19 +132,22 @@ type remainder struct {
 	batch       *transform.Batch // nil if the event could not be decoded
 	unconfirmed []int            // their indexes in batch
 	partial     bool             // other log events were confirmed
+	tooLarge    bool             // it inflates to more than the limit
 	inQueue     bool             // the whole event is in the queue until this is in it
 	cause       dlq.Cause
 }
 
-// send decodes an event and delivers its records, until ctx is done.
-func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []byte) (remainder, Report) {
+// send decodes an event, which may inflate to limit bytes, and delivers its records,
+// until ctx is done.
+func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []byte, limit int64) (remainder, Report) {
 	left, r := remainder{event: event}, Report{Left: -1}
 	fail := func(class string, err error) {
 		r.failed(class, err, left.events)
 		left.cause = dlq.Cause{Class: class, Message: err.Error(), FirstFailure: time.Now().UTC(), LogGroup: r.LogGroup, Attempts: 1}
 	}
-	batch, err := decoder.Decode(event, s.limit)
+	batch, err := decoder.Decode(event, limit)
 	if err != nil {
+		left.tooLarge = errors.Is(err, transform.ErrTooLarge)
 		r.Events, left.events = 1, 1
 		fail(Undecodable, err)
 		return left, r
