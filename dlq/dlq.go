@@ -88,9 +88,9 @@ func (q *Queue) open(ctx context.Context) (*sqs.Client, error) {
 	return q.sqs, nil
 }
 
-// Limit returns the size of the largest event that the queue accepts, in bytes.
-// It asks the queue once; until that succeeds, it returns what every queue
-// accepts.
+// Limit returns the size of the largest message that the queue accepts, in bytes:
+// of an event, and of its cause unless that may be shortened. It asks the queue
+// once; until that succeeds, it returns what every queue accepts.
 func (q *Queue) Limit(ctx context.Context) (int, error) {
 	c, err := q.open(ctx)
 	if err != nil {
@@ -106,17 +106,31 @@ func (q *Queue) Limit(ctx context.Context) (int, error) {
 		QueueUrl: &q.url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameMaximumMessageSize},
 	})
 	if err != nil {
-		return oldMaxMessage - attributeRoom, nil
+		return oldMaxMessage, nil
 	}
 	n, err := strconv.Atoi(out.Attributes[string(types.QueueAttributeNameMaximumMessageSize)])
 	if err != nil {
-		return oldMaxMessage - attributeRoom, nil
+		return oldMaxMessage, nil
 	}
 	if n <= attributeRoom {
 		return 0, q.failed("limit", fmt.Errorf("accepts messages of only %d bytes; set its MaximumMessageSize to 1048576", n))
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.limit = n - attributeRoom
+	q.limit = n
 	return q.limit, nil
+}
+
+// maxMessage returns the size of the largest message, as far as it is known, for an
+// event of that size.
+func (q *Queue) maxMessage(event int) int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case q.limit > 0:
+		return q.limit
+	case event <= oldMaxMessage:
+		return oldMaxMessage
+	}
+	return maxBatchBytes
 }

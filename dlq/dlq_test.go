@@ -23,9 +23,6 @@ import (
 	"sumoship/dlq/sqstest"
 )
 
-// room is what Limit leaves of a message for its attributes.
-const room = 3 << 10
-
 // bench is a queue named q on its own service, and what was requested of it.
 type bench struct {
 	*testing.T
@@ -250,7 +247,7 @@ func TestLimitIsAskedForOnce(t *testing.T) {
 		onQueue(t, sqstest.Config{MaxSize: size}, 0, func(b *bench) {
 			for range 3 {
 				limit, err := b.queue.Limit(b.Context())
-				if limit != size-room || err != nil {
+				if limit != size || err != nil {
 					b.Errorf("limit %d of a queue for %d bytes, error: %v", limit, size, err)
 				}
 			}
@@ -275,9 +272,9 @@ func TestLimitOfAQueueThatDoesNotTell(t *testing.T) {
 					b.equal(len(b.wire.requests), requests)
 				}
 				b.server.OnRequest(func(sqstest.Call) sqstest.Fault { return fault })
-				limits(256<<10-room, 2) // it asks again
+				limits(256<<10, 2) // it asks again
 				b.server.OnRequest(nil)
-				limits(1<<20-room, 3)
+				limits(1<<20, 3)
 			})
 		})
 	}
@@ -297,12 +294,12 @@ func TestLimitFits(t *testing.T) {
 				longest := dlq.Cause{Class: long, Message: long, LogGroup: long, FirstFailure: time.Date(2026, 11, 12, 13, 14, 15, 123456789, time.UTC), Attempts: math.MaxInt}
 				all := entries(5, 0)
 				all[1] = dlq.Entry{Event: event("attributes", limit), Cause: longest}
-				all[3] = dlq.Entry{Event: event("none", limit+room)} // uses the room that attributes leave
+				all[3] = dlq.Entry{Event: event("none", limit)}
 				b.put(all...)
 				b.equal(b.bodies(), bodiesOf(all))
 
 				b.server.Add(sqstest.Config{Name: "q", MaxSize: size})
-				all[3].Event = event("none", limit+room+1)
+				all[3].Event = event("none", limit+1)
 				failed, err := b.queue.Put(b.Context(), all)
 				b.equal(failed, []int{3})
 				b.fails(err, "q", "put", class)

@@ -35,9 +35,10 @@ const (
 	attrAttempts     = "Attempts"
 )
 
+const attrType = "String"
+
 // Sizes of attribute values in bytes. Attributes count toward the size of a
-// message; attributeRoom, which bounds them all with their names and types, is
-// reserved for them.
+// message; attributeRoom bounds them all with their names and types.
 const (
 	maxMessage    = 1024
 	maxValue      = 512
@@ -63,6 +64,39 @@ func (c Cause) attributes() map[string]string {
 		set(attrAttempts, strconv.Itoa(c.Attempts), maxValue)
 	}
 	return m
+}
+
+// Size returns the bytes that the cause takes of a message.
+func (c Cause) Size() int { return sizeOf(c.attributes()) }
+
+func sizeOf(attributes map[string]string) int {
+	n := 0
+	for name, value := range attributes {
+		n += len(name) + len(attrType) + len(value)
+	}
+	return n
+}
+
+// within returns the attributes of a cause that fit into so many bytes: the event
+// matters more than why it is here.
+func (c Cause) within(room int) map[string]string {
+	all := c.attributes()
+	if sizeOf(all) <= room {
+		return all
+	}
+	kept := map[string]string{}
+	for _, name := range []string{attrFirstFailure, attrAttempts, attrClass, attrLogGroup, attrMessage} {
+		value, ok := all[name]
+		left := room - len(name) - len(attrType)
+		if name == attrMessage && left > len("…") {
+			value = cut(value, left)
+		}
+		if ok && len(value) <= left {
+			kept[name] = value
+			room = left - len(value)
+		}
+	}
+	return kept
 }
 
 // ParseEntry reads the body and the attributes of a message. sent, when it was

@@ -40,6 +40,23 @@ func TestAttributesFitTheirRoom(t *testing.T) {
 	}
 }
 
+// Attributes give way to the event: the longest text first, and the history last.
+func TestAttributesGiveWay(t *testing.T) {
+	c := Cause{Class: "rejected", Message: strings.Repeat("m", 900), LogGroup: strings.Repeat("g", 500), FirstFailure: time.Unix(1000, 0), Attempts: 7}
+	for room := range attributeRoom {
+		got := c.within(room)
+		if n := sizeOf(got); n > room {
+			t.Fatalf("%d bytes in a room of %d: %v", n, room, got)
+		}
+		if room >= c.Size() && len(got) != 5 || room >= 120 && (got[attrFirstFailure] == "" || got[attrAttempts] != "7" || got[attrClass] == "") {
+			t.Fatalf("a room of %d: %v", room, got)
+		}
+		if room >= 900 && len(got[attrMessage]) < 100 {
+			t.Fatalf("a room of %d: %v", room, got)
+		}
+	}
+}
+
 // Each kind of message that can be in such a queue becomes its event.
 func TestParseEntry(t *testing.T) {
 	const event = `{"awslogs":{"data":"H4sIAAAA"}}`

@@ -101,15 +101,22 @@ func (q *Queue) ChangeVisibility(ctx context.Context, m Message, timeout time.Du
 
 // Bounds of the backoff of a message that failed.
 const (
-	minBackoff = 30 * time.Second
-	maxBackoff = 15 * time.Minute
+	minBackoff  = 30 * time.Second
+	maxBackoff  = 15 * time.Minute // of a message that is younger than two hours
+	lateBackoff = 2 * time.Hour    // of any other
 )
 
 // Backoff returns the visibility timeout for a message that failed: twice as long
-// each time, with jitter, and at most 15 minutes. Added to the time that a
-// function may hold a message, that is far below the 12 hours that SQS allows.
+// each time up to 15 minutes, or an eighth of the message's age if that is longer,
+// up to 2 hours, with jitter. So a message is received some 300 times in the 14 days
+// that SQS keeps it at most, and does not reach the maxReceiveCount of its queue in
+// an outage, however long. Added to the time that a function may hold a message, it
+// is far below the 12 hours that SQS allows.
 func (m Message) Backoff() time.Duration {
 	d := minBackoff << min(max(m.Receives-1, 0), 5)
 	d = min(d, maxBackoff)
+	if !m.Sent.IsZero() {
+		d = max(d, min(time.Since(m.Sent)/8, lateBackoff))
+	}
 	return d/2 + rand.N(d/2)
 }

@@ -17,7 +17,8 @@ import (
 	"github.com/cenkalti/backoff/v4"
 )
 
-// Put adds entries to the queue. It returns the indexes of those that SQS did
+// Put adds entries to the queue, with as much of their causes as fits beside their
+// events. It returns the indexes of those that SQS did
 // not accept, and an error that says why. An entry whose response was lost may
 // be in the queue twice.
 func (q *Queue) Put(ctx context.Context, entries []Entry) (failed []int, err error) {
@@ -54,10 +55,11 @@ func (q *Queue) Put(ctx context.Context, entries []Entry) (failed []int, err err
 			MessageAttributes: map[string]types.MessageAttributeValue{},
 		}
 		n := len(*request.MessageBody)
-		for name, value := range e.Cause.attributes() {
-			request.MessageAttributes[name] = types.MessageAttributeValue{DataType: aws.String("String"), StringValue: aws.String(value)}
-			n += len(name) + len("String") + len(value)
+		attributes := e.Cause.within(q.maxMessage(n) - n)
+		for name, value := range attributes {
+			request.MessageAttributes[name] = types.MessageAttributeValue{DataType: aws.String(attrType), StringValue: aws.String(value)}
 		}
+		n += sizeOf(attributes)
 		if len(batch) == maxBatchEntries || size+n > maxBatchBytes {
 			flush()
 		}

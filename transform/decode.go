@@ -271,17 +271,19 @@ func (d *Decoder) more() (bool, error) {
 	}
 }
 
+// maxRatio is deflate's maximum ratio.
+const maxRatio = 1032
+
 // read appends the content of one member. The last four bytes of a member give
 // its size, so a buffer of the right size can be allocated at once; as they
 // cannot be trusted, the buffer is never larger than what size characters of
 // base64 can inflate to. end is the decoded end of the last member.
 func (d *Decoder) read(dst, end []byte, size int, limit int64) ([]byte, error) {
-	const most = 1032 // deflate's maximum ratio
 	hint := int64(0)
 	if len(end) >= 4 {
 		hint = int64(binary.LittleEndian.Uint32(end[len(end)-4:]))
 	}
-	hint = min(hint, int64(size)*most, limit)
+	hint = min(hint, int64(size)*maxRatio, limit)
 	if need := len(dst) + int(hint) + 1; cap(dst) < need {
 		if len(dst) > 0 { // or many members would each grow it a little
 			need = max(need, 2*cap(dst))

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"sumoship/dlq"
 )
 
 var long = flag.Bool("long", false, "the outages of docs/reliability.md, in minutes of real time")
@@ -42,5 +44,40 @@ func TestOutagesStayCheapAndEnd(t *testing.T) {
 			fmt.Println(r)
 			r.check(t)
 		})
+	}
+}
+
+// The receives of a message outlast its retention, also with the shortest rests
+// that the jitter allows and with dead replays in between, so that no outage
+// quarantines it.
+func TestReceivesOutlastTheRetention(t *testing.T) {
+	d := readDefaults(t)
+	receives, age := 0, time.Duration(0)
+	for age < d.retention {
+		receives++
+		m := dlq.Message{Receives: receives, Sent: time.Now().Add(-age)}
+		least, most := m.Backoff(), time.Duration(0)
+		for range 100 {
+			least, most = min(least, m.Backoff()), max(most, m.Backoff())
+		}
+		if held := most + d.replayTimeout; held > 12*time.Hour {
+			t.Fatalf("a message is in flight for %s; SQS allows 12 h", held)
+		}
+		age += least
+	}
+	if receives > d.maxReceives/2 {
+		t.Errorf("%d receives in %s; want at most half of the template's %d", receives, d.retention, d.maxReceives)
+	}
+}
+
+// An outage nearly as long as the retention quarantines nothing and loses nothing.
+func TestLongOutageQuarantinesNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a minute")
+	}
+	r := simulate(t, scenario{condition: status, outage: 13 * 24 * time.Hour, rate: 0.0001, account: 1000, scale: 0.001})
+	t.Log(r)
+	if r.lost > 0 || r.quarantined > 0 || r.events < 80 {
+		t.Errorf("of %d events %d lost, %d messages quarantined", r.events, r.lost, r.quarantined)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -14,7 +13,6 @@ import (
 	"sumoship/dlq"
 	"sumoship/function"
 	"sumoship/sumo"
-	"sumoship/transform"
 )
 
 // Inbox is the dead-letter queue, from where a Replayer receives messages.
@@ -32,7 +30,8 @@ type Replayer struct {
 	*shipper
 	inbox           Inbox
 	quarantineQueue Queue               // nil if there is none
-	inWork          *semaphore.Weighted // bytes of the messages that are decoded and sent at this moment
+	room            *semaphore.Weighted // inflated bytes of the messages that are decoded and sent at this moment
+	received        *semaphore.Weighted // bytes of the messages that a drain has received and not handled
 
 	pace pace
 
@@ -63,7 +62,7 @@ func NewReplayer(o ReplayOptions) (*Replayer, error) {
 	// When the source throttles, live traffic goes first.
 	s.client.Yield = true
 	s.client.Breaker = &sumo.Breaker{Pause: s.breakerPause, Throttled: 2 * s.breakerPause}
-	r := &Replayer{shipper: s, inbox: o.Inbox, quarantineQueue: o.Quarantine, inWork: semaphore.NewWeighted(maxInWork)}
+	r := &Replayer{shipper: s, inbox: o.Inbox, quarantineQueue: o.Quarantine, room: semaphore.NewWeighted(maxInWork), received: semaphore.NewWeighted(maxReceived)}
 	if r.inbox == nil {
 		if s.queueURL == "" {
 			return nil, errors.New("TASK_QUEUE_URL: is not set; want the URL of the dead-letter queue")
@@ -77,26 +76,20 @@ func NewReplayer(o ReplayOptions) (*Replayer, error) {
 }
 
 // Invoke takes an event of an SQS event source mapping with
-// ReportBatchItemFailures, and returns the messages that must stay in the queue:
-// {"batchItemFailures":[{"itemIdentifier":"…"}]}. On any other event, such as {},
-// it drains the queue itself and returns a Report.
+// ReportBatchItemFailures, or of a pipe of EventBridge, and returns the messages
+// that must stay in the queue: {"batchItemFailures":[{"itemIdentifier":"…"}]}. On {}
+// or a scheduled event it drains the queue itself and returns a Report. Any other
+// event is an error: its sender must not take it for done.
 //
 // Source: AWS Lambda Developer Guide, "Using Lambda with Amazon SQS" and
-// "Handling errors for an SQS event source".
+// "Handling errors for an SQS event source"; Amazon EventBridge User Guide, "Amazon
+// EventBridge Pipes batching and concurrency".
 func (r *Replayer) Invoke(ctx context.Context, event []byte) ([]byte, error) {
-	var in struct {
-		Records []struct {
-			MessageID         string            `json:"messageId"`
-			ReceiptHandle     string            `json:"receiptHandle"`
-			Body              string            `json:"body"`
-			Attributes        map[string]string `json:"attributes"`
-			MessageAttributes map[string]struct {
-				StringValue string `json:"stringValue"`
-			} `json:"messageAttributes"`
-			EventSource string `json:"eventSource"`
-		}
+	messages, err := readTrigger(event)
+	if err != nil {
+		return nil, err
 	}
-	if json.Unmarshal(event, &in) != nil || len(in.Records) == 0 || in.Records[0].EventSource != "aws:sqs" {
+	if len(messages) == 0 {
 		report, err := r.Drain(ctx)
 		if err != nil {
 			return nil, err
@@ -105,14 +98,6 @@ func (r *Replayer) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	}
 	type failure struct {
 		ID string `json:"itemIdentifier"`
-	}
-	messages := make([]dlq.Message, len(in.Records))
-	for i, record := range in.Records {
-		attributes := map[string]string{}
-		for name, v := range record.MessageAttributes {
-			attributes[name] = v.StringValue
-		}
-		messages[i] = dlq.NewMessage(record.MessageID, record.Body, record.Attributes, attributes).WithHandle(record.ReceiptHandle)
 	}
 	run, end := r.begin(ctx)
 	failures := []failure{}
@@ -123,106 +108,6 @@ func (r *Replayer) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	}
 	end()
 	return json.Marshal(map[string]any{"batchItemFailures": failures})
-}
-
-const (
-	// receiveWait is how long an empty queue is polled before it counts as empty.
-	// Long polling asks all of SQS's servers.
-	receiveWait = time.Second
-	// minMessageTime is the least time that must be left to begin a message.
-	minMessageTime = 2 * time.Second
-	// visibilityTimeout is that of a message if the run has no deadline.
-	visibilityTimeout = 15 * time.Minute
-	// maxInWork bounds the bytes of the messages in work at once. They inflate about
-	// eightfold.
-	maxInWork = 4 << 20
-	// receiveBytes is about how many bytes of messages a worker receives at once,
-	// judged by the messages before.
-	receiveBytes = 512 << 10
-)
-
-// batch handles messages, several at a time. While the source is known to be
-// unavailable it waits; then one message finds out whether the source is back.
-func (r *run) batch(messages []dlq.Message) []disposition {
-	out := make([]disposition, len(messages))
-	next := 0
-	if state, left := r.client.Breaker.State(); state != sumo.Closed {
-		r.wait(left)
-		out[0] = r.handle(messages[0])
-		next = 1
-	}
-	var at atomic.Int64
-	at.Store(int64(next))
-	var wg sync.WaitGroup
-	for range min(r.workers, len(messages)) {
-		wg.Go(func() {
-			for i := int(at.Add(1)) - 1; i < len(messages); i = int(at.Add(1)) - 1 {
-				out[i] = r.handle(messages[i])
-			}
-		})
-	}
-	wg.Wait()
-	r.pace.learn(r.report.Failures[string(sumo.Throttled)] > 0)
-	return out
-}
-
-// wait lets a pause of the breaker pass, as far as there is time to send
-// afterwards. Messages that are given back at once would only be received again:
-// SQS bounds both the receives of a message and the messages in flight.
-func (r *run) wait(pause time.Duration) {
-	if deadline, ok := r.sending.Deadline(); ok {
-		pause = min(pause, time.Until(deadline)-r.timeout)
-	}
-	if pause <= 0 {
-		return
-	}
-	select {
-	case <-time.After(pause):
-	case <-r.sending.Done():
-	}
-}
-
-// Drain replays the queue until no message is visible, time is short, or Sumo
-// Logic cannot be reached. Its error is the first that the queue returned.
-func (r *Replayer) Drain(ctx context.Context) (Report, error) {
-	run, end := r.begin(ctx)
-	run.deletes = true
-	_, pause := r.client.Breaker.State()
-	run.wait(pause)
-	// As many requests are in flight as there are workers. A few more workers
-	// prepare the next messages meanwhile.
-	workers := r.workers
-	if workers >= r.inFlight {
-		workers += workers / 2
-	}
-	errs := make([]error, workers)
-	var wg sync.WaitGroup
-	for i := range workers {
-		wg.Go(func() { errs[i] = run.work() })
-	}
-	wg.Wait()
-	return end(), cmp.Or(errs...)
-}
-
-// Preview reports what a replay of an event would send, and sends nothing:
-// Records is the number of log events that Sumo Logic would have to confirm.
-func (r *Replayer) Preview(event []byte) Report {
-	report := Report{Left: -1}
-	batch, err := transform.Decode(event, r.limit)
-	if err != nil {
-		report.Events = 1
-		report.failed(Undecodable, err, 1)
-		return report
-	}
-	report.read(batch)
-	for rec := range r.records.Records(batch) {
-		if rec.Dropped != transform.Kept {
-			report.filter(rec.Dropped.String(), 1)
-		} else {
-			report.Records++
-		}
-	}
-	return report
 }
 
 // run is one invocation of a replayer.
@@ -248,36 +133,6 @@ func (r *Replayer) begin(ctx context.Context) (_ *run, end func() Report) {
 		writeReport(ctx, r.out, &run.report)
 		return run.report
 	}
-}
-
-// work handles messages until none is visible or the run stops.
-func (r *run) work() error {
-	n := 1
-	for !r.stopped() && r.timeForMore() {
-		visibility := visibilityTimeout
-		if deadline, ok := r.saving.Deadline(); ok {
-			visibility = time.Until(deadline) + time.Minute
-		}
-		messages, err := r.inbox.Receive(r.sending, n, receiveWait, visibility)
-		if err != nil && r.sending.Err() == nil {
-			return err
-		}
-		if len(messages) == 0 {
-			return nil
-		}
-		bytes := 0
-		for _, m := range messages {
-			bytes += len(m.Body)
-			r.handle(m)
-		}
-		n = max(1, min(10, receiveBytes*len(messages)/max(bytes, 1)))
-	}
-	return nil
-}
-
-func (r *run) timeForMore() bool {
-	deadline, ok := r.sending.Deadline()
-	return !ok || time.Until(deadline) >= minMessageTime
 }
 
 func (r *run) stopped() bool {
@@ -343,18 +198,30 @@ func (r *run) handle(m dlq.Message) disposition {
 
 // attempt sends the event of a message. If the error is not nil, no other
 // message has a chance either.
-func (r *run) attempt(m dlq.Message) (disposition, Report, error) {
+func (r *run) attempt(m dlq.Message) (d disposition, report Report, stop error) {
 	if err := r.pace.wait(r.sending); err != nil {
 		return untried, Report{Left: -1}, err
 	}
-	size := min(int64(len(m.Body)), maxInWork)
-	if err := r.inWork.Acquire(r.sending, size); err != nil {
+	err := r.inWork(m, func(limit int64) (more bool) {
+		decoder := r.takeDecoder()
+		left, sent := r.send(r.sending, decoder, m.Entry.Event, limit)
+		if left.tooLarge && limit < r.limit {
+			return true
+		}
+		d, report, stop = r.settle(m, left, sent)
+		if report.PayloadBytes <= keepDecoded {
+			r.keepDecoder(decoder)
+		}
+		return false
+	})
+	if err != nil {
 		return untried, Report{Left: -1}, err
 	}
-	defer r.inWork.Release(size)
-	decoder := r.takeDecoder()
-	defer r.keepDecoder(decoder)
-	left, report := r.send(r.sending, decoder, m.Entry.Event)
+	return d, report, stop
+}
+
+// settle does with the remainder of a message what becomes it.
+func (r *run) settle(m dlq.Message, left remainder, report Report) (disposition, Report, error) {
 	if left.events == 0 {
 		return delivered, report, nil
 	}
@@ -376,6 +243,7 @@ func (r *run) attempt(m dlq.Message) (disposition, Report, error) {
 	if !left.partial {
 		return kept, report, stop
 	}
+	left.inQueue = true
 	if _, err := r.deadLetter(r.saving, left); err != nil {
 		// The whole message stays. Some of its log events will be sent twice.
 		report.failed(left.cause.Class, err, 0)

@@ -2,11 +2,14 @@ package ship_test
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -82,7 +85,7 @@ func sqsEvent(bodies ...string) []byte {
 	var records []map[string]any
 	for i, b := range bodies {
 		records = append(records, map[string]any{"messageId": fmt.Sprint("m", i), "receiptHandle": fmt.Sprint("h", i), "body": b,
-			"attributes": map[string]string{"ApproximateReceiveCount": "3", "SentTimestamp": "1767323045000"}, "eventSource": "aws:sqs"})
+			"attributes": map[string]string{"ApproximateReceiveCount": "3", "SentTimestamp": fmt.Sprint(time.Now().UnixMilli())}, "eventSource": "aws:sqs"})
 	}
 	e, _ := json.Marshal(map[string]any{"Records": records})
 	return e
@@ -205,6 +208,51 @@ func TestRemainderIsPutBack(t *testing.T) {
 	}
 	if d := cmp.Diff([]string{"b"}, messages(t, entries[0].Event)); d != "" {
 		t.Errorf("log messages (-want +got):\n%s", d)
+	}
+}
+
+// noise returns n random characters, which gzip does not shorten by much.
+func noise(n int) string {
+	rng := rand.NewChaCha8([32]byte{})
+	b := make([]byte, n/2+1)
+	rng.Read(b)
+	return hex.EncodeToString(b)[:n]
+}
+
+// A message just under the queue's limit of which a part is refused: the part is
+// put back alone, with what of its cause fits, and the rest is not sent again.
+func TestRemainderOfAFullMessageIsPutBackAlone(t *testing.T) {
+	for _, space := range []int{0, 40, 200, 600} {
+		synctest.Test(t, func(t *testing.T) {
+			full := event(noise(6000), "b")
+			server := sqstest.New()
+			url := server.Add(sqstest.Config{Name: "dead", MaxSize: len(full) + space})
+			queue := dlq.New(url, 0, func(context.Context) (*sqs.Client, error) { return server.Client(), nil })
+			if _, err := server.Client().SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String(string(full))}); err != nil {
+				t.Fatal(err)
+			}
+			w := newFixture(sumotest.Statuses(400, 200, 400, 400)...)
+			w.vars["MAX_BODY_BYTES"], w.vars["MAX_IN_FLIGHT"], w.vars["NUM_OF_WORKERS"] = "40", "1", "1"
+			o := w.replayOptions()
+			o.Queue, o.Inbox = queue, queue
+			r := replayerOf(t, o)
+			for range 3 {
+				if _, err := r.Drain(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if taken := len(w.source.Taken()); taken != 1 {
+				t.Errorf("%d bytes of space: %d log events taken, want the one that is not refused, once", space, taken)
+			}
+			left := server.Messages("dead")
+			if len(left) != 1 || !slices.Equal(messages(t, []byte(left[0].Body)), []string{noise(6000)}) {
+				t.Errorf("%d bytes of space: %d messages left", space, len(left))
+				return
+			}
+			if got := left[0].Attributes["ErrorClass"]; space >= 200 && got != "rejected" {
+				t.Errorf("%d bytes of space: attributes %v", space, left[0].Attributes)
+			}
+		})
 	}
 }
 

@@ -92,7 +92,7 @@ func (s *shipper) ship(ctx context.Context, event []byte) (Report, error) {
 	defer s.keepDecoder(decoder)
 	sending, saving, end := function.SplitDeadline(ctx, s.reserve)
 	defer end()
-	left, r := s.send(sending, decoder, event)
+	left, r := s.send(sending, decoder, event, s.limit)
 	r.Breaker = s.breaker()
 	var err error
 	r.DeadLettered, err = s.deadLetter(saving, left)
@@ -135,19 +135,23 @@ type remainder struct {
 	batch       *transform.Batch // nil if the event could not be decoded
 	unconfirmed []int            // their indexes in batch
 	partial     bool             // other log events were confirmed
+	tooLarge    bool             // it inflates to more than the limit
+	inQueue     bool             // the whole event is in the queue until this is in it
 	cause       dlq.Cause
 }
 
-// send decodes an event and delivers its records, until ctx is done.
-func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []byte) (remainder, Report) {
+// send decodes an event, which may inflate to limit bytes, and delivers its records,
+// until ctx is done.
+func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []byte, limit int64) (remainder, Report) {
 	left, r := remainder{event: event}, Report{Left: -1}
 	fail := func(class string, err error) {
 		r.failed(class, err, left.events)
 		left.cause = dlq.Cause{Class: class, Message: err.Error(), FirstFailure: time.Now().UTC(), LogGroup: r.LogGroup, Attempts: 1}
 	}
 	start := time.Now()
-	batch, err := decoder.Decode(event, s.limit)
+	batch, err := decoder.Decode(event, limit)
 	if err != nil {
+		left.tooLarge = errors.Is(err, transform.ErrTooLarge)
 		r.Events, left.events = 1, 1
 		fail(Undecodable, err)
 		return left, r
@@ -298,17 +302,23 @@ func (s *shipper) deadLetter(ctx context.Context, left remainder) (accepted int,
 	case fits && (left.batch == nil || !left.partial):
 		err = put(whole)
 	case left.batch != nil:
-		var rest []transform.Part
-		var complete bool
-		if rest, complete, err = s.rebuild(ctx, left, limit, put); !complete && fits {
-			before := accepted
+		rest, complete, failed := s.rebuild(ctx, left, limit-left.cause.Size(), put)
+		if !complete && failed == nil && accepted == 0 {
+			// A log event that does not fit beside its cause goes without it.
+			rest, complete, failed = s.rebuild(ctx, left, limit, put)
+		}
+		switch before := accepted; {
+		case complete:
+		case left.inQueue:
+			rest = nil // or they would be there twice, and twice as often after each replay
+		case fits:
 			accepted = 0
 			if err = put(whole); accepted == left.events {
 				return accepted, nil
 			}
 			accepted = before
 		}
-		err = errors.Join(err, put(rest...))
+		err = errors.Join(failed, err, put(rest...))
 	}
 	if accepted == left.events {
 		return accepted, nil
@@ -337,7 +347,7 @@ func (s *shipper) rebuild(ctx context.Context, left remainder, limit int, put fu
 		if p.Event == nil {
 			continue
 		}
-		if size += len(p.Event); size > limit {
+		if size += len(p.Event); size > limit && !left.inQueue {
 			err = errors.Join(err, put(rest...))
 			rest, size = nil, len(p.Event)
 		}

@@ -122,6 +122,24 @@ func (f *Function) Write(p []byte) (int, error) {
 	return f.output.Write(p)
 }
 
+// PeakMemory returns the most memory that the running process has had resident, in
+// bytes, or 0 if the system does not say.
+func (f *Function) PeakMemory() int64 {
+	if f.cmd == nil {
+		return 0
+	}
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", f.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(b), "VmHWM:")
+	var kilobytes int64
+	if _, err := fmt.Sscan(rest, &kilobytes); err != nil {
+		return 0
+	}
+	return kilobytes << 10
+}
+
 // Slow gives the function this share of a processor from its next start on, as
 // Lambda does: 0.145 for 256 MB. Deploy it with GOMAXPROCS=1.
 func (f *Function) Slow(share float64) { f.share = share }
