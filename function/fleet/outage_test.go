@@ -3,6 +3,7 @@ package fleet
 import (
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -79,5 +80,30 @@ func TestLongOutageQuarantinesNothing(t *testing.T) {
 	t.Log(r)
 	if r.lost > 0 || r.quarantined > 0 || r.events < 80 {
 		t.Errorf("of %d events %d lost, %d messages quarantined", r.events, r.lost, r.quarantined)
+	}
+}
+
+var seeds = flag.Uint64("seeds", 10, "how many small fleets TestFleets goes through")
+
+// Whatever the outage: nothing is lost, nothing good is quarantined, and the queue
+// is empty in the end.
+func TestFleets(t *testing.T) {
+	conditions := []condition{status, hang, throttle, slow, halfDead}
+	for seed := range *seeds {
+		rng := rand.New(rand.NewPCG(seed, 17))
+		sc := scenario{
+			condition: conditions[rng.IntN(len(conditions))],
+			outage:    time.Duration(1+rng.IntN(90)) * time.Minute,
+			rate:      0.02 + rng.Float64()/10,
+			account:   1 + rng.IntN(20),
+			scale:     0.001,
+			seed:      seed,
+		}
+		if rng.IntN(3) == 0 {
+			sc.limit = 1 + 3*rng.Float64()
+		}
+		if r := simulate(t, sc); r.lost > 0 || r.quarantined > 0 {
+			t.Errorf("seed %d: %d lost, %d quarantined of %d\n%+v", seed, r.lost, r.quarantined, r.events, sc)
+		}
 	}
 }
