@@ -23,8 +23,8 @@ func simulate(t *testing.T, sc scenario) (r result) {
 // Promises 9 and 10, with the template's defaults.
 func TestOutagesStayCheapAndEnd(t *testing.T) {
 	scenarios := []scenario{
-		{condition: status, outage: time.Hour, rate: 1, account: 1000, scale: 0.02},
-		{condition: hang, outage: time.Hour, rate: 1, account: 1000, scale: 0.02},
+		{condition: status, outage: time.Hour, rate: 0.5, account: 1000, scale: 0.01},
+		{condition: hang, outage: time.Hour, rate: 0.5, account: 1000, scale: 0.01},
 	}
 	if *long {
 		scenarios = nil
