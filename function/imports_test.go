@@ -49,6 +49,8 @@ var mayImport = map[string]struct {
 	"deploy/subscription": {},
 	"deploy/eni":          {},
 
+	"release": {},
+
 	"cmd/sumoship": {siblings: []string{"transform", "sumo", "sumo/sumotest", "dlq", "dlq/dlqtest", "function", "function/ship", "function/subscribe",
 		"function/subscribe/awsapi", "deploy/…"}, sdk: true},
 }
