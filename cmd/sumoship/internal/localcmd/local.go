@@ -41,9 +41,10 @@ func (c *Cmd) Help() string {
   LOG_FORMAT=RAW sumoship local
   aws logs filter-log-events --log-group-name G | sumoship local - --log-group G
 
-With the built-in source, NUMBER_OF_RETRIES is 5, RETRY_INTERVAL and BREAKER_PAUSE
-are 20 ms and REQUEST_TIMEOUT is 2 s unless these variables are set. What it does not accept goes to a dead-letter queue in
-memory.
+With the built-in source, NUMBER_OF_RETRIES is 5, RETRY_INTERVAL is 20 ms,
+BREAKER_PAUSE 5 ms and REQUEST_TIMEOUT 2 s unless these variables are set. What it
+does not accept goes to a dead-letter queue in memory. If it fails for longer than
+there are events, heartbeats find out when it is back, as those of a stack do.
 
 Exit status: 0 if nothing was lost, 1 if something was lost or a real endpoint
 did not accept it, 2 if the command or its input is wrong.`
@@ -77,7 +78,7 @@ func (c *Cmd) Run(ctx context.Context, s cli.Streams) error {
 	}
 	client := sumo.NewHTTP(sumo.DefaultInFlight)
 	client.Transport = &observer{next: client.Transport, see: view.post}
-	queue := new(dlqtest.Queue)
+	queue := &deadLetters{Queue: new(dlqtest.Queue)}
 	options := ship.Options{Env: function.Env{Getenv: getenv, Out: logs}, HTTP: client, Queue: queue}
 	forwarder, err := ship.NewForwarder(options)
 	if err != nil {
@@ -87,22 +88,29 @@ func (c *Cmd) Run(ctx context.Context, s cli.Streams) error {
 	if err != nil {
 		return err
 	}
+	outage := newOutage(forwarder, queue, getenv, c.Endpoint == "")
 	view.begin()
 	total := ship.Report{Left: -1}
 	broken := false
 	for _, event := range events {
+		outage.wait(ctx)
 		r, err := forwarder.Ship(ctx, event)
+		outage.saw(r)
 		total.Add(r)
 		broken = broken || r.Class == ship.Undecodable
 		view.breaker("forwarder", r.Breaker)
 		view.event(r, err)
 	}
-	if c.Replay {
-		if err := replay(ctx, replayer, queue, view, &total); err != nil {
+	switch {
+	case c.Replay:
+		if err := replay(ctx, replayer, queue.Queue, view, &total); err != nil {
 			return err
 		}
+	case outage != nil && outage.open:
+		view.quiet = true
+		view.heartbeats(outage.heartbeats(ctx))
 	}
-	if err := view.end(total, queue); err != nil {
+	if err := view.end(total, queue.Queue); err != nil {
 		return err
 	}
 	switch {
@@ -132,7 +140,7 @@ func (c *Cmd) source(s cli.Streams, script []sumotest.Step) (getenv func(name st
 		"NUMBER_OF_RETRIES": cmp.Or(s.Getenv("NUMBER_OF_RETRIES"), "5"),
 		"RETRY_INTERVAL":    cmp.Or(s.Getenv("RETRY_INTERVAL"), "20"),
 		"REQUEST_TIMEOUT":   cmp.Or(s.Getenv("REQUEST_TIMEOUT"), "2000"),
-		"BREAKER_PAUSE":     cmp.Or(s.Getenv("BREAKER_PAUSE"), "20"),
+		"BREAKER_PAUSE":     cmp.Or(s.Getenv("BREAKER_PAUSE"), "5"),
 	}), stop, nil
 }
 

@@ -78,6 +78,8 @@ type view struct {
 	json     *json.Encoder
 	breakers map[string]string // state by function
 	idle     bool              // the last round of replay did nothing
+	quiet    bool              // requests are not shown
+	probes   int               // heartbeats sent while the breaker was open
 }
 
 func (v *view) begin() {
@@ -91,6 +93,9 @@ func (v *view) begin() {
 func (v *view) post(p post) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if v.quiet {
+		return
+	}
 	v.bar.Clear()
 	v.posts++
 	if v.json != nil {
@@ -152,6 +157,22 @@ func (v *view) event(r ship.Report, err error) {
 	}
 }
 
+// heartbeats shows how the outage of the built-in source went on after the last
+// event.
+func (v *view) heartbeats(sent int, back bool) {
+	v.quiet, v.probes = false, sent
+	if v.json == nil && sent > 0 {
+		end := "and the source does not answer yet"
+		if back {
+			end = "then the source answered"
+		}
+		fmt.Fprintf(v.out, "HEARTBEAT  no events are left: %s sent, %s\n", cli.Count(sent, "heartbeat"), end)
+	}
+	if back {
+		v.breaker("forwarder", "")
+	}
+}
+
 // drained shows what a round of replay did.
 func (v *view) drained(r ship.Report) {
 	idle := r.Messages.Done+r.Messages.Quarantined == 0
@@ -182,6 +203,9 @@ func (v *view) end(total ship.Report, queue *dlqtest.Queue) error {
 		fmt.Fprint(v.out, `],"deadLetters":`)
 		if err := v.json.Encode(left); err != nil {
 			return err
+		}
+		if v.probes > 0 {
+			fmt.Fprintf(v.out, `,"heartbeats":%d`, v.probes)
 		}
 		fmt.Fprint(v.out, `,"total":`)
 		if err := v.json.Encode(total); err != nil {
