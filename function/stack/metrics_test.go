@@ -35,7 +35,7 @@ func emitted(t *testing.T) map[string][]string {
 	synctest.Test(t, func(t *testing.T) {
 		written["Forwarder"] = metricsIn(t, forwarderOutput(t.Context(), t))
 		written["Replay"] = metricsIn(t, replayOutput(t.Context(), t))
-		written["Stream"] = written["Forwarder"]
+		written["Stream"] = slices.Concat(written["Forwarder"], []string{"Kept", "StreamRecords", "StreamRecordsKept"})
 	})
 	return written
 }
