@@ -4,12 +4,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
 
+	"github.com/alecthomas/kong"
+
 	"sumoship/cmd/sumoship/internal/cli"
+	"sumoship/cmd/sumoship/internal/deploycmd"
 	"sumoship/cmd/sumoship/internal/dlqcmd"
 	"sumoship/cmd/sumoship/internal/fargatecmd"
 	"sumoship/cmd/sumoship/internal/localcmd"
@@ -18,10 +23,14 @@ import (
 
 // verbs is the tree of verbs.
 type verbs struct {
+	Version     showVersion              `help:"Show the version of the command."`
 	Local       localcmd.Cmd             `cmd:"" help:"Run the forwarder here, on sample events or your own, and show what Sumo Logic would receive."`
 	DLQ         dlqcmd.Cmd               `cmd:"" name:"dlq" help:"Inspect, replay and redrive the dead-letter queue."`
 	Subscribe   subscribecmd.Subscribe   `cmd:"" help:"Subscribe log groups to the forwarder, by name and tags."`
 	Unsubscribe subscribecmd.Unsubscribe `cmd:"" help:"Remove the subscriptions of log groups."`
+	Deploy      deploycmd.Deploy         `cmd:"" help:"Deploy or update the stack: the functions, their queues, alarms and dashboard."`
+	Rollback    deploycmd.Rollback       `cmd:"" help:"Go back to the release that the stack had before."`
+	Destroy     deploycmd.Destroy        `cmd:"" help:"Delete the stack, but not what holds log events."`
 	Fargate     fargatecmd.Cmd           `cmd:"" help:"Move task definitions from EC2 to Fargate, with logs that arrive."`
 }
 
@@ -35,4 +44,16 @@ func main() {
 // run runs the verb that args name, and returns the exit status.
 func run(ctx context.Context, args []string, s cli.Streams) int {
 	return cli.Run(ctx, new(verbs), args, s)
+}
+
+// version is set by the linker, in a release to that of the tag.
+var version string
+
+type showVersion bool
+
+// BeforeReset is called by kong when the flag is given.
+func (showVersion) BeforeReset(app *kong.Kong) error {
+	fmt.Fprintln(app.Stdout, "sumoship", cmp.Or(version, "of a working tree"))
+	app.Exit(0)
+	return nil
 }
