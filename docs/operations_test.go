@@ -107,10 +107,15 @@ func TestOperationsAreFollowed(t *testing.T) {
 	for _, want := range []string{
 		"https://sqs.us-east-1.amazonaws.com/", "messages    1  1 done", "SOURCE_CATEGORY_OVERRIDE", ":function:sumoship-Forwarder-", `"State": "Disabl`,
 		"sumoship-SubscriberAllLogGroups-", "DISABLED", "delete  /ecs/api   unsubscribed",
+		": 1 taken over,", "Way back:",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the output lacks %q", want)
 		}
+	}
+	// Taken over, given back by the commands that lead back, and taken over again.
+	if n := strings.Count(text, `taken over: SumoLGLBDFilter, pattern "?ERROR ?WARN"`); n != 3 {
+		t.Errorf("%d plans of a take-over with the pattern, want 3", n)
 	}
 	var uris []string
 	for _, r := range source.Requests() {
