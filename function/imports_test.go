@@ -52,6 +52,8 @@ var mayImport = map[string]struct {
 	"deploy/subscription": {},
 	"deploy/eni":          {},
 
+	"release": {},
+
 	"cmd/sumoship":                       {siblings: []string{"cmd/sumoship/internal/…"}},
 	"cmd/sumoship/internal/cli":          {siblings: []string{"deploy/finding"}, sdk: true},
 	"cmd/sumoship/internal/clitest":      {siblings: []string{"cmd/sumoship/internal/cli", "transform", "dlq/sqstest", "function/awstest/…"}, sdk: true},
