@@ -13,7 +13,10 @@ import (
 
 func main() {
 	function.FitMemory(os.Getenv)
-	r, err := ship.NewReplayer(ship.ReplayOptions{Options: ship.Options{Env: function.Env{Getenv: os.Getenv, Out: os.Stdout}}})
+	r, err := ship.NewReplayer(ship.ReplayOptions{
+		Options:   ship.Options{Env: function.Env{Getenv: os.Getenv, Out: os.Stdout}},
+		Temporary: os.TempDir(),
+	})
 	if err != nil {
 		log.Fatalf("replay: invalid configuration:\n%v", err)
 	}

@@ -26,9 +26,14 @@ const (
 // Logic cannot be reached. Its error is the first that the queue returned.
 func (r *Replayer) Drain(ctx context.Context) (Report, error) {
 	run, end := r.begin(ctx)
-	run.deletes = true
+	err := run.drain()
+	return end(), err
+}
+
+func (r *run) drain() error {
+	r.deletes = true
 	_, pause := r.client.Breaker.State()
-	run.wait(pause)
+	r.wait(pause)
 	// As many requests are in flight as there are workers. A few more workers
 	// prepare the next messages meanwhile.
 	workers := r.workers
@@ -38,10 +43,10 @@ func (r *Replayer) Drain(ctx context.Context) (Report, error) {
 	errs := make([]error, workers)
 	var wg sync.WaitGroup
 	for i := range workers {
-		wg.Go(func() { errs[i] = run.work() })
+		wg.Go(func() { errs[i] = r.work() })
 	}
 	wg.Wait()
-	return end(), cmp.Or(errs...)
+	return cmp.Or(errs...)
 }
 
 // Preview reports what a replay of an event would send, and sends nothing:
@@ -80,6 +85,7 @@ func (r *run) work() error {
 		if len(messages) == 0 {
 			return nil
 		}
+		r.reportAge(messages)
 		for _, m := range messages {
 			r.handle(m)
 		}

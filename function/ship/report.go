@@ -57,12 +57,13 @@ type Report struct {
 // + Untried.
 type Messages struct {
 	Received    int `json:"received"`
-	Done        int `json:"done"`        // deleted: confirmed, filtered, put back or quarantined
-	PutBack     int `json:"putBack"`     // of these, confirmed in part; the remainder is in new messages
-	Quarantined int `json:"quarantined"` // of these, unreadable; in the quarantine queue
-	Kept        int `json:"kept"`        // not confirmed, or unreadable without a quarantine queue; visible again later
-	Untried     int `json:"untried"`     // not tried: Sumo Logic could not be reached, or time was short
-	Age         int `json:"age"`         // of the oldest, in seconds since it was put into the queue
+	Done        int `json:"done"`               // deleted: confirmed, filtered, put back or quarantined
+	PutBack     int `json:"putBack"`            // of these, confirmed in part; the remainder is in new messages
+	Quarantined int `json:"quarantined"`        // of these, unreadable, or they killed replay too often; in the quarantine queue
+	Isolated    int `json:"isolated,omitempty"` // of these, in new messages that are replayed alone
+	Kept        int `json:"kept"`               // not confirmed, or unreadable without a quarantine queue; visible again later
+	Untried     int `json:"untried"`            // not tried: Sumo Logic could not be reached, or time was short
+	Age         int `json:"age"`                // of the oldest, in seconds since it was put into the queue
 }
 
 // FilteredTotal returns the number of log events that a rule dropped.
@@ -204,6 +205,7 @@ var failureMetric = map[string]string{
 	string(sumo.Rejected):      "Rejected",
 	string(sumo.OutOfTime):     "OutOfTime",
 	Undecodable:                "Undecodable",
+	Killed:                     "Killed",
 }
 
 func (r *Report) writeMetrics(out *function.Reporter, more []function.Metric) {
@@ -252,12 +254,17 @@ func (r *Report) writeMetrics(out *function.Reporter, more []function.Metric) {
 	out.Metrics(m)
 }
 
+// ageOf returns how long ago a message was put into the queue, in seconds.
+func ageOf(m dlq.Message) int {
+	if m.Sent.IsZero() {
+		return 0
+	}
+	return max(0, int(time.Since(m.Sent).Seconds()))
+}
+
 // countOf counts one message.
 func countOf(m dlq.Message, d disposition) Messages {
-	c := Messages{Received: 1}
-	if !m.Sent.IsZero() {
-		c.Age = max(0, int(time.Since(m.Sent).Seconds()))
-	}
+	c := Messages{Received: 1, Age: ageOf(m)}
 	switch d {
 	case kept:
 		c.Kept = 1
@@ -271,6 +278,8 @@ func countOf(m dlq.Message, d disposition) Messages {
 		c.PutBack = 1
 	case quarantined:
 		c.Quarantined = 1
+	case isolated:
+		c.Isolated = 1
 	}
 	return c
 }
@@ -280,6 +289,7 @@ func (m *Messages) add(o Messages) {
 	m.Done += o.Done
 	m.PutBack += o.PutBack
 	m.Quarantined += o.Quarantined
+	m.Isolated += o.Isolated
 	m.Kept += o.Kept
 	m.Untried += o.Untried
 	m.Age = max(m.Age, o.Age)
