@@ -224,14 +224,20 @@ var errDied = errors.New("replay died with it in work")
 // mourning is the visibility timeout of a message while it is put anew.
 const mourning = 2 * time.Minute
 
-// delete deletes the messages that are done, when Lambda will not.
-func (r *run) delete(messages []dlq.Message, dispositions []disposition) {
+// giveBack does for a batch in which a message was given up what Lambda will not, since
+// the invocation fails: it deletes the messages that are done, and gives back at once
+// those that the message has held up.
+func (r *run) giveBack(messages []dlq.Message, dispositions []disposition) {
 	for i, d := range dispositions {
-		if !d.done() {
-			continue
+		var err error
+		switch {
+		case d == untried:
+			err = r.inbox.ChangeVisibility(r.saving, messages[i], 0)
+		case d.done() && !r.deletes:
+			err = r.inbox.Delete(r.saving, messages[i])
 		}
-		if err := r.inbox.Delete(r.saving, messages[i]); err != nil {
-			r.out.Log.Error("a message was handled but could not be deleted", "error", err)
+		if err != nil {
+			r.out.Log.Error("a message comes again later than it could, or twice", "message", messages[i].ID, "error", err)
 		}
 	}
 }

@@ -119,8 +119,8 @@ func (r *Replayer) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 			failures = append(failures, failure{messages[i].ID})
 		}
 	}
-	if run.overran.Load() && !run.deletes {
-		run.delete(messages, dispositions)
+	if run.overran.Load() {
+		run.giveBack(messages, dispositions)
 	}
 	end()
 	run.mustGoOn()
@@ -160,8 +160,8 @@ func (r *Replayer) begin(ctx context.Context) (_ *run, end func() Report) {
 	sending, saving, release := function.SplitDeadline(ctx, r.reserve)
 	run := &run{Replayer: r, start: start, sending: sending, saving: saving, alone: semaphore.NewWeighted(everyone), report: Report{Messages: new(Messages)}}
 	if late, ok := saving.Deadline(); ok {
-		early, _ := sending.Deadline() // there too
-		run.overdue = early.Add(late.Sub(early) / 2)
+		early, _ := sending.Deadline()               // there too
+		run.overdue = early.Add(late.Sub(early) / 4) // the rest is for putting it anew
 	}
 	run.fresh = r.runs.Add(1) == 1
 	run.mourn()

@@ -50,12 +50,16 @@ var answers = [][]sumotest.Step{
 
 // shipping returns options for a function that ships to a source, and writes to out.
 func shipping(out *bytes.Buffer, steps []sumotest.Step) ship.Options {
-	variables := map[string]string{"SUMO_ENDPOINT": "https://collectors.example.com/x", "NUMBER_OF_RETRIES": "0", "HEARTBEAT_LOG_GROUP": "g"}
+	variables := map[string]string{"SUMO_ENDPOINT": "https://collectors.example.com/x", "NUMBER_OF_RETRIES": "0", "HEARTBEAT_LOG_GROUP": "g", "MAX_SOURCES": "1"}
 	return ship.Options{
 		Env:  function.Env{Getenv: func(n string) string { return variables[n] }, Out: out},
 		HTTP: &http.Client{Transport: sumotest.New(steps...)}, Queue: new(dlqtest.Queue),
 	}
 }
+
+// twoSources is an event whose messages choose two sources.
+var twoSources = transform.Pack([]byte(`{"messageType":"DATA_MESSAGE","logGroup":"g","logEvents":[
+	{"id":"1","timestamp":1,"message":"{\"_sumo_metadata\":{\"category\":\"a\"}}"},{"id":"2","timestamp":1,"message":"{\"_sumo_metadata\":{\"category\":\"b\"}}"}]}`))
 
 // unreadable is not an event of CloudWatch Logs.
 var unreadable = []byte(`{"awslogs":{"data":"?"}}`)
@@ -68,7 +72,7 @@ func forwarderOutput(ctx context.Context, t *testing.T) string {
 			t.Fatal(err)
 		}
 		// The second event finds the breaker open, if the first has opened it.
-		for _, event := range [][]byte{oneEvent, oneEvent, unreadable} {
+		for _, event := range [][]byte{oneEvent, oneEvent, twoSources, unreadable} {
 			ctx, cancel := context.WithTimeout(ctx, 8*time.Second)
 			if _, err := forwarder.Invoke(ctx, event); err != nil {
 				t.Fatal(err)
@@ -87,9 +91,10 @@ func replayOutput(ctx context.Context, t *testing.T) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, event := range [][]byte{oneEvent, oneEvent, unreadable} {
+		killer := dlq.Entry{Event: oneEvent, Cause: dlq.Cause{Isolated: true, Deaths: 3}}
+		for _, entry := range []dlq.Entry{{Event: oneEvent}, {Event: oneEvent}, {Event: twoSources}, {Event: unreadable}, killer} {
 			ctx, cancel := context.WithTimeout(ctx, 8*time.Second)
-			queue.Put(ctx, []dlq.Entry{{Event: event}})
+			queue.Put(ctx, []dlq.Entry{entry})
 			if _, err := replay.Invoke(ctx, []byte("{}")); err != nil {
 				t.Fatal(err)
 			}
