@@ -330,7 +330,7 @@ func TestPanicIsTheFaultOfOneMessage(t *testing.T) {
 		if quarantine {
 			o.Quarantine = w.quarantine
 		}
-		w.put(event("a"), event("bad", ""), event("b")) // the first body of two goes from a goroutine of its own
+		w.put(event("a"), event("bad", "bad too"), event("b")) // the first body of two goes from a goroutine of its own
 		r := replayerOf(t, o)
 		for i := range 5 {
 			report, err := r.Drain(t.Context())
@@ -339,7 +339,7 @@ func TestPanicIsTheFaultOfOneMessage(t *testing.T) {
 			}
 			w.queue.Wake()
 		}
-		if got := strings.Join(w.source.Taken(), " "); len(w.source.Taken()) != 2 || panics.Load() != 3 {
+		if got := strings.Join(w.source.Taken(), " "); len(w.source.Taken()) != 2 || panics.Load() < 3 || panics.Load() > 6 {
 			t.Errorf("%d panics, taken %s", panics.Load(), got)
 		}
 		left, there := w.queue.Entries(), w.quarantine.Entries()
