@@ -23,6 +23,7 @@ import (
 	"sumoship/dlq"
 	"sumoship/dlq/sqstest"
 	"sumoship/function/ship"
+	"sumoship/sumo/sumotest"
 )
 
 // isolation is a dead-letter queue, its quarantine queue and a temporary directory,
@@ -454,6 +455,34 @@ func TestIsolatedMessagesGoAloneInADrain(t *testing.T) {
 		report, err := w.replayer(t).Drain(t.Context())
 		if err != nil || report.Confirmed != 40 || most < 3 {
 			t.Errorf("%+v, %v, %d at once", report, err, most)
+		}
+	})
+}
+
+// A message that panics while it tries whether the source is back leaves that to the
+// next.
+func TestProbeThatPanicsIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFixture(sumotest.Statuses(503)...)
+		w.vars["COMPRESS_DATA"], w.vars["NUMBER_OF_RETRIES"], w.vars["NUM_OF_WORKERS"] = "false", "0", "1"
+		o := w.replayOptions()
+		o.HTTP = &http.Client{Transport: doer(func(r *http.Request) (*http.Response, error) {
+			body, _ := io.ReadAll(r.Body)
+			r.Body = io.NopCloser(strings.NewReader(string(body)))
+			if strings.Contains(string(body), "bad") {
+				panic("bad")
+			}
+			return w.source.RoundTrip(r)
+		})}
+		r := replayerOf(t, o)
+		for _, message := range []string{"a", "bad", "a"} {
+			if _, err := r.Invoke(t.Context(), sqsEvent(string(event(message)))); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Hour)
+		}
+		if len(w.source.Taken()) != 1 {
+			t.Errorf("taken %q\n%s", w.source.Taken(), w.log.String())
 		}
 	})
 }
