@@ -13,6 +13,7 @@ import (
 
 func main() {
 	function.FitMemory(os.Getenv)
+	function.RedactLog(os.Stderr)
 	r, err := ship.NewReplayer(ship.ReplayOptions{
 		Options:   ship.Options{Env: function.Env{Getenv: os.Getenv, Out: os.Stdout}},
 		Temporary: os.TempDir(),
