@@ -36,6 +36,7 @@ type Replayer struct {
 
 	pace    pace
 	journal *journal // nil if there is none
+	archive Archive  // nil if there is none
 	runs    atomic.Int64
 
 	// Progress, if not nil, is called after each message, by several goroutines
@@ -48,6 +49,8 @@ type ReplayOptions struct {
 	Options
 	Inbox      Inbox // nil means that of TASK_QUEUE_URL
 	Quarantine Queue // nil means that of QUARANTINE_QUEUE_URL, if any
+
+	Archive Archive // nil means the bucket of OVERFLOW_BUCKET, if any
 
 	// Temporary is a directory that outlives the process, so that the next one learns
 	// which messages it died with; "" means none.
@@ -75,6 +78,9 @@ func NewReplayer(o ReplayOptions) (*Replayer, error) {
 			return nil, errors.New("TASK_QUEUE_URL: is not set; want the URL of the dead-letter queue")
 		}
 		r.inbox = dlq.New(s.queueURL, s.delay, openSQS(s.load, s.queueURL))
+	}
+	if r.archive = o.Archive; r.archive == nil && s.overflowBucket != "" {
+		r.archive = newBucket(s.overflowBucket, s.load)
 	}
 	if o.Temporary != "" {
 		r.journal = openJournal(o.Temporary, s.out.Log)
@@ -194,12 +200,13 @@ const (
 	putBack                        // the unconfirmed log events are in the queue as new messages
 	quarantined                    // unreadable, or it killed replay too often; in the quarantine queue
 	isolated                       // in the queue as a new message, to be replayed alone
+	overflowed                     // in the archive, since it nears its expiry
 	kept                           // stays in the queue, for later or for its redrive policy
 	untried                        // stays in the queue: the run has stopped
 )
 
 // done reports whether the message can be deleted.
-func (d disposition) done() bool { return d <= isolated }
+func (d disposition) done() bool { return d <= overflowed }
 
 // handle replays a message, and deletes it or makes it visible again after its
 // backoff.
@@ -221,6 +228,7 @@ func (r *run) handle(m dlq.Message) disposition {
 		r.stop(o.stop)
 		release()
 	}
+	o = r.overflow(m, o)
 	d, report := o.disposition, o.report
 	switch {
 	case !d.done():

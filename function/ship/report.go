@@ -14,7 +14,7 @@ import (
 )
 
 // Report is what became of the log events of one invocation. Events = Confirmed +
-// Filtered + DeadLettered + Quarantined + Lost. An event that cannot be decoded
+// Filtered + DeadLettered + Quarantined + Overflowed + Lost. An event that cannot be decoded
 // counts as one log event.
 type Report struct {
 	LogGroup  string         `json:"logGroup,omitempty"`
@@ -26,6 +26,7 @@ type Report struct {
 
 	DeadLettered int `json:"deadLettered"`          // in the dead-letter queue: put there, or left there by a replay
 	Quarantined  int `json:"quarantined,omitempty"` // put into the quarantine queue by a replay
+	Overflowed   int `json:"overflowed,omitempty"`  // saved in the archive by a replay
 	Lost         int `json:"lost"`                  // in neither; Lambda retries them
 	Untried      int `json:"untried,omitempty"`     // of these, not sent since the source was unavailable a moment before
 
@@ -57,13 +58,14 @@ type Report struct {
 // + Untried.
 type Messages struct {
 	Received    int `json:"received"`
-	Done        int `json:"done"`               // deleted: confirmed, filtered, put back or quarantined
-	PutBack     int `json:"putBack"`            // of these, confirmed in part; the remainder is in new messages
-	Quarantined int `json:"quarantined"`        // of these, unreadable, or they killed replay too often; in the quarantine queue
-	Isolated    int `json:"isolated,omitempty"` // of these, in new messages that are replayed alone
-	Kept        int `json:"kept"`               // not confirmed, or unreadable without a quarantine queue; visible again later
-	Untried     int `json:"untried"`            // not tried: Sumo Logic could not be reached, or time was short
-	Age         int `json:"age"`                // of the oldest, in seconds since it was put into the queue
+	Done        int `json:"done"`                 // deleted: confirmed, filtered, put back, quarantined or in the archive
+	PutBack     int `json:"putBack"`              // of these, confirmed in part; the remainder is in new messages
+	Quarantined int `json:"quarantined"`          // of these, unreadable, or they killed replay too often; in the quarantine queue
+	Isolated    int `json:"isolated,omitempty"`   // of these, in new messages that are replayed alone
+	Overflowed  int `json:"overflowed,omitempty"` // of these, in the archive, since they near their expiry
+	Kept        int `json:"kept"`                 // not confirmed, or unreadable without a quarantine queue; visible again later
+	Untried     int `json:"untried"`              // not tried: Sumo Logic could not be reached, or time was short
+	Age         int `json:"age"`                  // of the oldest, in seconds since it was put into the queue
 }
 
 // FilteredTotal returns the number of log events that a rule dropped.
@@ -90,6 +92,7 @@ func (r *Report) Add(o Report) {
 	r.Confirmed += o.Confirmed
 	r.DeadLettered += o.DeadLettered
 	r.Quarantined += o.Quarantined
+	r.Overflowed += o.Overflowed
 	r.Lost += o.Lost
 	r.Records += o.Records
 	r.Bodies += o.Bodies
@@ -143,6 +146,8 @@ func writeReport(ctx context.Context, out *function.Reporter, r *Report, more ..
 		level, message = slog.LevelWarn, "dead-lettered"
 	case r.Quarantined > 0:
 		level, message = slog.LevelWarn, "quarantined"
+	case r.Overflowed > 0:
+		level, message = slog.LevelWarn, "saved in the bucket"
 	}
 	attrs := []slog.Attr{slog.String("requestId", function.RequestID(ctx)), slog.String("logGroup", r.LogGroup),
 		slog.Int("events", r.Events), counts("filtered", r.Filtered), slog.Int("records", r.Records),
@@ -151,6 +156,9 @@ func writeReport(ctx context.Context, out *function.Reporter, r *Report, more ..
 		slog.Int("deadLettered", r.DeadLettered), slog.Int("lost", r.Lost), slog.Int64("ms", r.Millis), slog.Int64("msLeft", r.Left)}
 	if r.Quarantined > 0 {
 		attrs = append(attrs, slog.Int("quarantined", r.Quarantined))
+	}
+	if r.Overflowed > 0 {
+		attrs = append(attrs, slog.Int("overflowed", r.Overflowed))
 	}
 	if r.Untried > 0 {
 		attrs = append(attrs, slog.Int("untried", r.Untried))
@@ -240,6 +248,9 @@ func (r *Report) writeMetrics(out *function.Reporter, more []function.Metric) {
 		count("MessagesDone", in.Done)
 		count("MessagesQuarantined", in.Quarantined)
 		count("MessagesKept", in.Kept+in.Untried)
+		if in.Overflowed > 0 {
+			count("MessagesOverflowed", in.Overflowed)
+		}
 	}
 	m = append(m, function.Bytes("PayloadBytes", int64(r.PayloadBytes)), function.Bytes("RawBytes", r.RawBytes),
 		function.Bytes("SentBytes", r.SentBytes), function.Milliseconds("Duration", r.Millis))
@@ -280,6 +291,8 @@ func countOf(m dlq.Message, d disposition) Messages {
 		c.Quarantined = 1
 	case isolated:
 		c.Isolated = 1
+	case overflowed:
+		c.Overflowed = 1
 	}
 	return c
 }
@@ -290,6 +303,7 @@ func (m *Messages) add(o Messages) {
 	m.PutBack += o.PutBack
 	m.Quarantined += o.Quarantined
 	m.Isolated += o.Isolated
+	m.Overflowed += o.Overflowed
 	m.Kept += o.Kept
 	m.Untried += o.Untried
 	m.Age = max(m.Age, o.Age)

@@ -71,6 +71,10 @@ func (s *stack) grants(name string) (code, services []string) {
 				if via := fmt.Sprint(get(st, "Condition")); !strings.Contains(via, "kms:ViaService") || !strings.Contains(r, ":key/") {
 					s.t.Errorf("%s may %s %s, %s", name, a, r, via)
 				}
+			case "s3":
+				if want := "s3:PutObject arn:aws:s3:::" + s.parameters["OverflowBucket"] + "/sumoship/*"; name != "Replay" || p != want {
+					s.t.Errorf("%s may %s, want %s", name, p, want)
+				}
 			case "xray", "ec2":
 				if r != "*" {
 					s.t.Errorf("%s may %s %s: the action has no resources", name, a, r)
@@ -215,6 +219,9 @@ func TestRolesGrantWhatServicesNeed(t *testing.T) {
 			}
 			if s.parameters["SumoKmsKeyArn"] != "" && ships {
 				want = append(want, "kms:Decrypt")
+			}
+			if s.parameters["OverflowBucket"] != "" && name == "Replay" {
+				want = append(want, "s3:PutObject")
 			}
 			if s.parameters["Tracing"] == "true" && name != "Heartbeat" {
 				want = append(want, "xray:PutTelemetryRecords", "xray:PutTraceSegments")
