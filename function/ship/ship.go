@@ -44,6 +44,9 @@ type Queue interface {
 // the classes of package sumo.
 const Undecodable = "undecodable"
 
+// Killed is the class of a message that killed replay, or would have.
+const Killed = "killed"
+
 // shipper is the way of an event that Forwarder and Replayer share.
 type shipper struct {
 	config
@@ -206,6 +209,12 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 		}
 		return left, r
 	}
+	ended := false
+	defer func() {
+		if !ended {
+			delivery.Abandon()
+		}
+	}()
 	sources := sources{limit: s.maxSources, records: s.records, batch: batch}
 	unread := 0
 	for rec := range s.rules(batch).Records(batch) {
@@ -225,6 +234,7 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 		delivery.Skip(unread)
 	}
 	outcome := delivery.Wait()
+	ended = true
 	r.delivered(outcome)
 	if r.OverMaxSources = sources.refused; r.OverMaxSources > 0 {
 		s.tellSources.Do(func() {
