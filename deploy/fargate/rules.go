@@ -77,7 +77,7 @@ var rules = []finding.Rule{
 	// Ports and links.
 	hostPortRemoved, hostPortChanged, hostPortDynamic, portCollision, portMappingDuplicate, portOverlap,
 	portRangeConflict, portNameDuplicate, linkDropped, linkUnknown, linkDependsOn, linkAliasRewritten,
-	linkAliasKept, linkAliasUnused,
+	linkAliasAssumed, linkAliasKept, linkAliasUnused,
 
 	// Volumes.
 	volumeNameDuplicate, volumeKindsRule, volumeUnknown, volumeHostPath, volumeDockerTask, volumeDocker, volumeFSX,
