@@ -30,6 +30,7 @@ func (c *converter) eachContainer() {
 		c.environmentFiles(container)
 		c.firelens(container)
 		c.refused(container)
+		c.accelerated(container)
 		c.linux(container)
 	}
 	if !essential && len(c.containers) > 0 {

@@ -3,6 +3,7 @@ package fargate
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -284,7 +285,7 @@ func quotedList(all []string) string {
 }
 
 // literals yields the strings in a value, also those within intrinsic functions.
-func literals(n *tree.Node) func(yield func(string) bool) {
+func literals(n *tree.Node) iter.Seq[string] {
 	return func(yield func(string) bool) { eachLiteral(n, yield) }
 }
 

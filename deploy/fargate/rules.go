@@ -54,7 +54,7 @@ var rules = []finding.Rule{
 
 	// The task.
 	familyMissing, familyInvalid, familySuffix, ecsVerdict, compatibilities, placementConstraint, runtimePlatform,
-	runtimePlatformWindows, architectureArm64, windowsVersionUnknown, windowsVersion, windowsArm64, networkMode,
+	runtimePlatformWindows, architectureArm64, architectureUnknown, windowsPossible, windowsVersionUnknown, windowsVersion, windowsArm64, networkMode,
 	networkModeHost, networkModeNone, pidModeHost, ipcMode, sameMeaningDropped, proxyConfiguration,
 	inferenceAccelerators, ExecutionRoleSet, executionRoleMissing, ExecutionRoleRights, TaskRoleSet,
 	TaskRoleMissing,
@@ -68,7 +68,7 @@ var rules = []finding.Rule{
 	interactiveConsole, timeoutClamped, healthCheckCommand, dependsOnEssential, dependsOnHealth, dependsOnCycle,
 	environmentFileInvalid, privileged, hostnameDropped, networkingDisabled, dnsSettings, extraHostLinked,
 	extraHosts, dockerSecurityOptions, credentialSpecJoined, credentialSpecWindows, resourceRequirements,
-	windowsMemberDropped,
+	accelerators, windowsMemberDropped,
 
 	// Linux.
 	capabilityGranted, capability, devices, sharedMemory, sharedMemoryTmpfs, swapDropped, ulimitOrder,
