@@ -63,7 +63,7 @@ func (c *converter) links() {
 				c.Fail(linkUnknown, l.node, "there is no container %q in this task", l.to)
 				continue
 			}
-			c.startFirst(container, l)
+			c.startFirst(container, links, l)
 			if !c.readdress(container, l) {
 				c.Note(linkAliasUnused, l.node,
 					"nothing in the definition uses %q, so it is probably built into the image or in a secret: make it configurable, and set it to %s", l.alias, loopback)
@@ -133,7 +133,7 @@ var linkDependsOn = finding.Rule{
 }
 
 // startFirst makes a container wait until the one that it was linked to has started.
-func (c *converter) startFirst(container *tree.Node, l link) {
+func (c *converter) startFirst(container, links *tree.Node, l link) {
 	dependsOn := container.Get("dependsOn")
 	for _, d := range dependsOn.Elements() {
 		if d.Get("containerName").Identity() == l.to {
@@ -143,11 +143,43 @@ func (c *converter) startFirst(container *tree.Node, l link) {
 	start := tree.NewObject(
 		tree.Member{Name: "containerName", Value: tree.NewString(l.to)},
 		tree.Member{Name: "condition", Value: tree.NewString("START")})
+	under := c.onlyWhere(container, links, c.byName[l.to])
 	switch {
 	case dependsOn == nil:
-		c.set(linkDependsOn, container, "dependsOn", tree.NewArray(start), "")
+		c.set(linkDependsOn, container, "dependsOn", under(tree.NewArray(start)), "")
 	case dependsOn.Kind() == tree.Array:
-		c.put(linkDependsOn, dependsOn, start, "")
+		c.put(linkDependsOn, dependsOn, under(start), "")
+	}
+}
+
+// onlyWhere returns what puts a value under the conditions of others, but for those
+// that its owner is under anyway.
+func (c *converter) onlyWhere(owner *tree.Node, others ...*tree.Node) func(*tree.Node) *tree.Node {
+	type branch struct {
+		condition string
+		holds     bool
+	}
+	var under []branch
+	seen := map[branch]bool{}
+	if condition, holds, ok := owner.Branch(); ok {
+		seen[branch{condition, holds}] = true
+	}
+	for _, n := range others {
+		if condition, holds, ok := n.Branch(); ok && !seen[branch{condition, holds}] {
+			seen[branch{condition, holds}] = true
+			under = append(under, branch{condition, holds})
+		}
+	}
+	return func(v *tree.Node) *tree.Node {
+		for _, b := range under {
+			without := tree.NewObject(tree.Member{Name: "Ref", Value: tree.NewString("AWS::NoValue")})
+			branches := []*tree.Node{tree.NewString(b.condition), v, without}
+			if !b.holds {
+				branches[1], branches[2] = without, v
+			}
+			v = tree.NewObject(tree.Member{Name: "Fn::If", Value: tree.NewArray(branches...)})
+		}
+		return v
 	}
 }
 
@@ -268,6 +300,7 @@ func (c *converter) alias(n *tree.Node, l link, at place, rewrite bool) (found b
 	if last > 0 {
 		b.WriteString(text[last:])
 		f := c.rewrite(rule, n, tree.NewString(b.String()), why, quotedList(before), in, l.to, loopback)
+		c.rewritten[n] = true
 		f.Before, f.After = finding.Quoted(strings.Join(before, " ")), finding.Quoted(strings.Join(after, " ")) // the rest may be secret
 	}
 	return true

@@ -2,6 +2,7 @@ package fargate
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -31,22 +32,43 @@ var networkMode = finding.Rule{
 	Refusal: "Fargate only supports network mode 'awsvpc'.",
 }
 
+var networkModeUnknown = finding.Rule{
+	ID: "network-mode-unknown", Topic: finding.Network, Severity: finding.Warning, Action: finding.Set, Source: guideFargate,
+	Summary: "The network mode is known only at deployment, and Fargate has only awsvpc.",
+	Help:    finding.Advice{"Remove the parameter or condition if nothing else uses it, and give the service subnets and security groups."},
+	Refusal: "Fargate only supports network mode 'awsvpc'.",
+}
+
 // network sets the only network mode of Fargate.
 func (c *converter) network() {
 	n := c.def.Get("networkMode")
-	if c.unknown(n) || c.mode == "awsvpc" {
+	if c.fargate && c.unknown(n) || n.Str() == "awsvpc" {
+		return
+	}
+	awsvpc := tree.NewString("awsvpc")
+	if n.Opaque() {
+		why := "the network mode is known only at deployment, and Fargate has only awsvpc"
+		if slices.ContainsFunc(choices(n), func(v *tree.Node) bool { return v.Str() == "host" }) {
+			c.mode = "host"
+			why += "; it could be host: the instance's network is gone, and with it whatever else listened there on localhost"
+		}
+		c.set(networkModeUnknown, c.def, "networkMode", awsvpc, "%s", why)
 		return
 	}
 	switch c.mode {
 	case "host":
-		c.set(networkModeHost, c.def, "networkMode", tree.NewString("awsvpc"), "")
+		c.set(networkModeHost, c.def, "networkMode", awsvpc, "")
 	case "none":
 		if c.Refuse(networkModeNone, n, "") {
-			c.set(networkModeNone, c.def, "networkMode", tree.NewString("awsvpc"), "")
+			c.set(networkModeNone, c.def, "networkMode", awsvpc, "")
 		}
 	case "", "bridge", "default", "<default>":
-		c.set(networkMode, c.def, "networkMode", tree.NewString("awsvpc"), "")
-	} // anything else is reported as invalid
+		c.set(networkMode, c.def, "networkMode", awsvpc, "")
+	default: // a placeholder of some other tool
+		if n.Kind() == tree.String {
+			c.set(networkModeUnknown, c.def, "networkMode", awsvpc, "%q is not a network mode of ECS, and Fargate has only awsvpc", c.mode)
+		}
+	}
 }
 
 // portRange is a range of ports that a container listens on, by protocol.

@@ -55,12 +55,12 @@ var rules = []finding.Rule{
 	// The task.
 	familyMissing, familyInvalid, familySuffix, ecsVerdict, compatibilities, placementConstraint, runtimePlatform,
 	runtimePlatformWindows, architectureArm64, architectureUnknown, windowsPossible, windowsVersionUnknown, windowsVersion, windowsArm64, networkMode,
-	networkModeHost, networkModeNone, pidModeHost, ipcMode, sameMeaningDropped, proxyConfiguration,
+	networkModeHost, networkModeNone, networkModeUnknown, pidModeHost, ipcMode, sameMeaningDropped, proxyConfiguration,
 	inferenceAccelerators, ExecutionRoleSet, executionRoleMissing, ExecutionRoleRights, TaskRoleSet,
 	TaskRoleMissing,
 
 	// Sizes.
-	taskCPU, taskMemory, taskSizeNone, taskSizeInvalid, taskSizeUnknown, taskSize32vcpu, memoryUnknown,
+	taskCPU, taskMemory, taskSizeNone, taskSizeInvalid, taskSizeUnknown, taskSizeParameter, taskSize32vcpu, memoryUnknown,
 	cpuUnreserved, containerCPUUnreserved,
 
 	// Containers.

@@ -68,7 +68,13 @@ func (c *converter) compatibilities() {
 		c.Note(ecsVerdict, verdict, "ECS found this definition compatible with %s", strings.Join(verdict.Strs(), ", "))
 	}
 	n := c.def.Get("requiresCompatibilities")
-	if c.unknown(n) {
+	if n.Opaque() {
+		if !c.fargate {
+			c.set(compatibilities, c.def, "requiresCompatibilities", tree.NewArray(tree.NewString("FARGATE")),
+				"the definition must claim FARGATE, and what it claimed was known only at deployment").Severity = finding.Warning
+		} else {
+			c.unknown(n)
+		}
 		return
 	}
 	have := n.Strs()

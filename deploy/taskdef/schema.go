@@ -140,7 +140,7 @@ var definition = func() *Schema {
 	properties := pairs(text.named("name"), text.named("value"))
 	return record(
 		text.named("family"), text.named("taskRoleArn"), text.named("executionRoleArn"),
-		oneOf("", "bridge", "host", "awsvpc", "none", "default", "<default>").named("networkMode"),
+		text.named("networkMode"),
 		list(container).named("containerDefinitions!"),
 		list(volume).named("volumes"),
 		pairs(text.named("type"), text.named("expression")).named("placementConstraints"),
