@@ -21,6 +21,7 @@ type converter struct {
 	claim             bool                  // def claimed FARGATE before anything was edited
 	was               string                // network mode before anything was edited
 	fargate           bool                  // def already claims FARGATE, so nothing in it is about an instance
+	judging           bool                  // it is to be judged as it is: what only a conversion would add is not an error
 	windows           bool                  // the containers run Windows; platform sets it
 	mode              string                // network mode before the conversion, "" for none
 	containers        []*tree.Node          // those that can be read
@@ -84,6 +85,7 @@ func (c *converter) beforeBranches() {
 func (c *converter) run() {
 	c.read()
 	c.Recorder.Strict = c.Options.Strict && c.fargate
+	c.judging = c.Recorder.Strict
 	c.validate(c.def, taskdef.Definition())
 	c.family()
 	c.compatibilities()

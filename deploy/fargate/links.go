@@ -113,6 +113,7 @@ var extraHosts = finding.Rule{
 
 // extraHosts drops entries for linked containers and refuses others.
 func (c *converter) extraHosts(container *tree.Node, aliases []link) {
+	c.empty(container.Get("extraHosts"))
 	for _, n := range c.items(container.Get("extraHosts")) {
 		host, ip := c.text(n.Get("hostname")), c.text(n.Get("ipAddress"))
 		linked := false

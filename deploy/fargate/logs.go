@@ -44,6 +44,8 @@ func (c *converter) logs() {
 	for _, container := range c.containers {
 		configuration := container.Get("logConfiguration")
 		switch {
+		case configuration == nil && c.judging:
+			c.Report(logDestinationAdded, finding.Set, container, "the container has no log driver, so its logs are lost")
 		case configuration == nil:
 			c.set(logDestinationAdded, container, "logConfiguration", c.awslogs(container), "")
 		case c.unknown(configuration) || configuration.Kind() != tree.Object:

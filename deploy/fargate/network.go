@@ -142,12 +142,33 @@ var hostPortDynamic = finding.Rule{
 	Help:    finding.Advice{"Use a target group of type ip on the container port."},
 }
 
+var protocolMended = finding.Rule{
+	ID: "protocol-mended", Topic: finding.Network, Severity: finding.Warning, Action: finding.Rewrite, Source: apiPort,
+	Summary: "The protocol of a port is tcp or udp; ECS makes tcp of others, and so is it written now.",
+	Help:    finding.Advice{"Use appProtocol for the protocol above it, which is http, http2 or grpc."},
+}
+
+// protocol reads the protocol of a mapping, and mends one of an application.
+func (c *converter) protocol(n *tree.Node) string {
+	switch text := strings.ToLower(n.Identity()); {
+	case n == nil || text == "":
+		return "tcp"
+	case n.Opaque() || n.Str() == "tcp" || n.Str() == "udp":
+		return n.Identity()
+	case text == "tcp" || text == "udp":
+		c.rewrite(protocolMended, n, tree.NewString(text), "the protocol is written %s", text)
+		return text
+	case slices.Contains([]string{"http", "https", "http2", "grpc", "ws", "wss", "tls", "ssl"}, text):
+		c.rewrite(protocolMended, n, tree.NewString("tcp"), "%s runs over tcp, which is the protocol of the port", n.Str())
+		return "tcp"
+	}
+	c.Fail(valueInvalid, n, "invalid value %q: want one of tcp, udp", n.Str())
+	return n.Identity()
+}
+
 // port reads a mapping and drops its host port.
 func (c *converter) port(mapping *tree.Node) (p portRange, ok bool) {
-	p.protocol = "tcp"
-	if n := mapping.Get("protocol"); n != nil {
-		p.protocol = n.Identity()
-	}
+	p.protocol = c.protocol(mapping.Get("protocol"))
 	container, host, span := mapping.Get("containerPort"), mapping.Get("hostPort"), mapping.Get("containerPortRange")
 	if span != nil && (container != nil || host != nil) {
 		c.Fail(portRangeConflict, mapping, "")

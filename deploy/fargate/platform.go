@@ -199,8 +199,8 @@ var decisive = regexp.MustCompile(`(?i)ecs\.(cpu-architecture|os-type|os-family|
 // constraints reads the placement constraints before it drops them.
 func (c *converter) constraints() (where placement) {
 	all := c.def.Get("placementConstraints")
-	if all.Kind() == tree.Array && all.Len() == 0 && (c.template || !c.fargate) {
-		c.drop(sameMeaningDropped, all, "an empty list means no placement constraints, as on Fargate; ECS accepts it, but CloudFormation's validation does not")
+	if all.Kind() == tree.Array && all.Len() == 0 && !all.Chosen() && (c.template || !c.fargate) {
+		c.drop(emptyDropped, all, "an empty list means no placement constraints, as on Fargate; ECS accepts it, but CloudFormation's validation does not")
 	}
 	nodes := c.items(all)
 	var chosen choice

@@ -153,7 +153,9 @@ var shortForm = []struct{ name, short string }{
 func (p *queryParser) condition() (*query, error) {
 	p.space()
 	rest := p.text[p.at:]
-	end := strings.IndexFunc(rest, func(r rune) bool { return !(r < utf8.RuneSelf && (letter(byte(r)) || strings.ContainsRune(":./-@", r))) })
+	end := strings.IndexFunc(rest, func(r rune) bool {
+		return !(r < utf8.RuneSelf && (letter(byte(r)) || strings.ContainsRune(":./-@", r)))
+	})
 	if end < 0 {
 		end = len(rest)
 	}

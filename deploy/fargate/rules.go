@@ -55,7 +55,7 @@ var rules = []finding.Rule{
 	// The task.
 	familyMissing, familyInvalid, familySuffix, ecsVerdict, compatibilities, placementConstraint, runtimePlatform,
 	runtimePlatformWindows, architectureArm64, architectureUnknown, windowsPossible, windowsVersionUnknown, windowsVersion, windowsArm64, networkMode,
-	networkModeHost, networkModeNone, networkModeUnknown, pidModeHost, ipcMode, sameMeaningDropped, proxyConfiguration,
+	networkModeHost, networkModeNone, networkModeUnknown, pidModeHost, ipcMode, sameMeaningDropped, emptyDropped, proxyInvalid, proxyConfiguration,
 	inferenceAccelerators, ExecutionRoleSet, executionRoleMissing, ExecutionRoleRights, TaskRoleSet,
 	TaskRoleMissing,
 
@@ -64,7 +64,7 @@ var rules = []finding.Rule{
 	cpuUnreserved, containerCPUUnreserved,
 
 	// Containers.
-	containersTooMany, noEssentialContainer, containerNameInvalid, containerNameDuplicate, containerUnknown,
+	containersTooMany, memoryReservation, secretNameTaken, noEssentialContainer, containerNameInvalid, containerNameDuplicate, containerUnknown,
 	interactiveConsole, timeoutClamped, healthCheckCommand, dependsOnEssential, dependsOnHealth, dependsOnCycle,
 	environmentFileInvalid, privileged, hostnameDropped, networkingDisabled, dnsSettings, extraHostLinked,
 	extraHosts, dockerSecurityOptions, credentialSpecJoined, credentialSpecWindows, resourceRequirements,
@@ -75,7 +75,7 @@ var rules = []finding.Rule{
 	openFilesDefault, systemControlShared,
 
 	// Ports and links.
-	hostPortRemoved, hostPortChanged, hostPortDynamic, portCollision, portMappingDuplicate, portOverlap,
+	hostPortRemoved, hostPortChanged, hostPortDynamic, portCollision, portMappingDuplicate, protocolMended, portOverlap,
 	portRangeConflict, portNameDuplicate, linkDropped, linkUnknown, linkDependsOn, linkAliasRewritten,
 	linkAliasAssumed, linkAliasKept, linkAliasUnused,
 

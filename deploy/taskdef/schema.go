@@ -86,7 +86,7 @@ var definition = func() *Schema {
 		record(text.named("credentialsParameter!")).named("repositoryCredentials"),
 		atLeast(0).named("cpu"), atLeast(0).named("memory"), atLeast(0).named("memoryReservation"),
 		list(text).named("links"),
-		pairs(port.named("containerPort"), port.named("hostPort"), oneOf("tcp", "udp").named("protocol"),
+		pairs(port.named("containerPort"), port.named("hostPort"), text.named("protocol"),
 			text.named("name"), oneOf("http", "http2", "grpc").named("appProtocol"), text.named("containerPortRange")).named("portMappings"),
 		flag.named("essential"),
 		record(flag.named("enabled!"), list(plain(KindWhole).any()).named("ignoredExitCodes"),
