@@ -282,6 +282,8 @@ func (c *Client) post(ctx context.Context, ep Endpoint, header http.Header, payl
 	resp, err := c.http.Do(req)
 	if err != nil {
 		switch {
+		case interrupted(ctx):
+			return false, &SendError{Class: OutOfTime, Err: errors.New("interrupted before the source answered")}
 		case ctx.Err() != nil:
 			return false, &SendError{Class: OutOfTime, Err: errors.New("no answer before the deadline")}
 		case attempt.Err() != nil:

@@ -248,7 +248,17 @@ func (d *Delivery) stopped() error {
 	if err, ok := errors.AsType[*SendError](context.Cause(d.sending)); ok {
 		return err
 	}
+	if interrupted(d.sending) {
+		return &SendError{Class: OutOfTime, Err: errors.New("interrupted before all was sent")}
+	}
 	return outOfTime
+}
+
+// interrupted reports whether the caller has cancelled ctx, and not its deadline or
+// what a delivery has found.
+func interrupted(ctx context.Context) bool {
+	_, found := errors.AsType[*SendError](context.Cause(ctx))
+	return errors.Is(ctx.Err(), context.Canceled) && !found
 }
 
 var outOfTime = &SendError{Class: OutOfTime, Err: errors.New("the deadline came before all was sent")}

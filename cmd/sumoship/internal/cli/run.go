@@ -17,6 +17,9 @@ func Run(ctx context.Context, tree any, args []string, s Streams) int {
 	out := &output{Writer: s.Out}
 	s.Out = out
 	e := dispatch(ctx, tree, args, s)
+	if e.Err != nil && ctx.Err() != nil && e.Status < signalStatus {
+		e = Interrupted(ctx, "") // what it says of AWS, Sumo Logic or time is not their fault
+	}
 	if e.Err != nil {
 		fmt.Fprintf(s.Err, "sumoship: %v\n", e.Err)
 	}
