@@ -36,6 +36,7 @@ var mayImport = map[string]struct {
 	"function/heartbeat":          {sdk: true},
 	"function/awstest":            {},
 	"function/awstest/lambdatest": {},
+	"function/prove/mutate":       {},
 	"function/awstest/logstest":   {siblings: []string{"function/awstest"}, sdk: true},
 	"function/awstest/moto":       {},
 
