@@ -26,6 +26,7 @@ type Client struct {
 	Log  *slog.Logger // gets the warnings in responses; nil means none
 
 	Name           string        // X-Sumo-Client
+	UserAgent      string        // "" means sumoship
 	NoCompression  bool          // send bodies without gzip
 	Level          int           // of gzip, 1 to 9; 0 means DefaultLevel
 	MaxBody        int           // of a body before gzip, in bytes; 0 means DefaultMaxBody

@@ -267,7 +267,7 @@ var outOfTime = &SendError{Class: OutOfTime, Err: errors.New("the deadline came 
 // the source unavailable or the endpoint wrong nothing more is tried. refused is that
 // of the body that it is a part of.
 func (d *Delivery) deliver(b *body, refused *int) {
-	header := http.Header{"User-Agent": {"sumoship"}}
+	header := http.Header{"User-Agent": {cmp.Or(d.c.UserAgent, "sumoship")}}
 	clipped := b.source.header(header)
 	if name := clean(d.c.Name); name != "" {
 		header[headerClient] = []string{name}

@@ -11,6 +11,9 @@ import (
 	"sumoship/cmd/sumoship/internal/fargatecmd"
 	"sumoship/cmd/sumoship/internal/localcmd"
 	"sumoship/cmd/sumoship/internal/subscribecmd"
+	"sumoship/cmd/sumoship/internal/versioncmd"
+
+	"github.com/alecthomas/kong"
 )
 
 // verbs is the tree of verbs.
@@ -20,6 +23,9 @@ type verbs struct {
 	Subscribe   subscribecmd.Subscribe   `cmd:"" help:"Subscribe log groups to the forwarder, by name and tags."`
 	Unsubscribe subscribecmd.Unsubscribe `cmd:"" help:"Remove the subscriptions of log groups."`
 	Fargate     fargatecmd.Cmd           `cmd:"" help:"Move task definitions from EC2 to Fargate, with logs that arrive."`
+	Version     versioncmd.Cmd           `cmd:"" help:"Show which build this is."`
+
+	ShowVersion kong.VersionFlag `name:"version" help:"Show the version."`
 }
 
 func main() {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sumoship/version"
 
 	"github.com/alecthomas/kong"
 )
@@ -50,6 +51,7 @@ func dispatch(ctx context.Context, tree any, args []string, s Streams) (e Exit) 
 		kong.Exit(func(code int) { panic(done{code}) }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(s),
+		kong.Vars{"version": "sumoship " + version.Read().Version},
 	)
 	if err != nil {
 		panic(err) // the tags of the tree are wrong
