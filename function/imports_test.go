@@ -46,6 +46,7 @@ var mayImport = map[string]struct {
 	"deploy/fargate":      {siblings: []string{"deploy/tree", "deploy/taskdef", "deploy/finding"}},
 	"deploy/iam":          {siblings: []string{"deploy/tree", "deploy/taskdef", "deploy/finding", "deploy/cfn"}},
 	"deploy/service":      {siblings: []string{"deploy/tree", "deploy/taskdef", "deploy/finding", "deploy/cfn", "deploy/fargate", "deploy/iam", "deploy/subscription"}},
+	"deploy/surroundings": {siblings: []string{"deploy/tree", "deploy/taskdef", "deploy/finding", "deploy/cfn"}},
 	"deploy/subscription": {},
 	"deploy/eni":          {},
 
