@@ -25,11 +25,11 @@ var rules = []finding.Rule{
 	classicLoadBalancer, targetGroupReplaced, targetGroupMany, portUnknown, portProtocol, portChosen, hostPort,
 	healthCheckPath, healthCheckGrace, registrySRV, registryAddress, registryMany,
 	deploymentController, deploymentPercent, deploymentStrategy, circuitBreaker,
-	referenceUnknown, volumeMissing, nameTaken, tagReserved, unknownMember, execEnabled,
+	referenceUnknown, volumeMissing, nameTaken, familyShared, tagReserved, unknownMember, execEnabled,
 
 	// About the task definition.
 	roleKept, roleNew, logGroupExists, logGroupCreate, logRegion, logRegionOther, logNone,
-	placeholder, parameterMade, referenceUnsupported,
+	placeholder, placeholderMade, mountUnknown, parameterMade, referenceUnsupported,
 }
 
 // Rules returns the rules behind the findings of [New], in the order of the

@@ -45,6 +45,7 @@ type Service struct {
 	roles          []tree.Member
 	newRole        map[string]bool // by logical ID
 	refs           *references
+	listParameters []tree.Member // of the placeholders of a list
 }
 
 // New returns the service that runs a task definition on Fargate. It converts, in
@@ -75,10 +76,13 @@ func New(d *taskdef.Document, existing *Existing, o Options) (*Service, error) {
 		return s, nil
 	}
 	s.definition = d.Definition()
+	s.complete()
+	s.fillIn(s.definition, true)
+	s.fillIn(before, false)
 	if existing != nil {
 		s.takeOver(existing)
 	}
-	if s.o.Name = cmp.Or(s.o.Name, s.taken.serviceName); s.o.Name == "" {
+	if s.o.Name == "" {
 		return nil, &finding.OptionError{Option: "Name", Value: "", Want: "the name of the service"}
 	}
 	if s.taken.balanced && !o.balanced() {
@@ -140,6 +144,7 @@ func (s *Service) unsettled(findings []finding.Finding) (rest []finding.Finding)
 				f.Help = finding.Advice{"If they call AWS, say what with --task-allow."}
 			}
 		}
+		f.Help = f.Help.Without(listHasNoPlace)
 		if len(s.groups) > 0 && !s.o.ExistingLogGroups {
 			f.Help = f.Help.Without(finding.CreateLogGroup)
 		}

@@ -16,7 +16,7 @@ import (
 )
 
 // golden are the shapes whose whole template is in testdata.
-var golden = map[string]bool{"web": true, "existing": true, "template": true}
+var golden = map[string]bool{"web": true, "existing": true, "template": true, "list-placeholders": true}
 
 func TestTemplates(t *testing.T) {
 	for _, name := range shapes(t) {
