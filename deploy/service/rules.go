@@ -22,8 +22,8 @@ const (
 var rules = []finding.Rule{
 	// About the existing service.
 	launchType, capacityProvider, spotUsed, spotWindows, daemon, placement, roleDropped, platformVersion,
-	classicLoadBalancer, targetGroupReplaced, targetGroupMany, portUnknown, portProtocol, portChosen, hostPort,
-	healthCheckPath, healthCheckGrace, registrySRV, registryAddress, registryMany,
+	classicLoadBalancer, targetGroupReplaced, targetGroupMany, ruleShared, ruleAction, rulePriority, testRule, blueGreen, portUnknown, portProtocol, portChosen, hostPort,
+	healthCheckPath, healthCheckPort, healthCheckGrace, scalingTaken, scalingAlarms, registrySRV, registryAddress, registryMany,
 	deploymentController, deploymentPercent, deploymentStrategy, circuitBreaker,
 	referenceUnknown, volumeMissing, nameTaken, familyShared, tagReserved, unknownMember, execEnabled,
 

@@ -35,10 +35,10 @@ type Service struct {
 	taskFindings, serviceFindings *finding.Recorder
 
 	// What the steps of New decide, each for those after it.
-	taken  taken
-	target target
-	groups []*logGroup
-	logs   []*logGroup // of each container, nil where the template has none for it
+	taken    taken
+	balances []*balance // one for each target group
+	groups   []*logGroup
+	logs     []*logGroup // of each container, nil where the template has none for it
 
 	// Of the template.
 	taskDefinition *tree.Node // properties of the resource
@@ -85,12 +85,14 @@ func New(d *taskdef.Document, existing *Existing, o Options) (*Service, error) {
 	if s.o.Name == "" {
 		return nil, &finding.OptionError{Option: "Name", Value: "", Want: "the name of the service"}
 	}
-	if s.taken.balanced && !o.balanced() {
+	if err := s.choosePorts(); err != nil {
+		return nil, err
+	}
+	if len(s.taken.balances) > 0 && len(s.balances) == 0 && !s.o.balanced() && !s.serviceFindings.Refused() && !s.taskFindings.Refused() {
 		return nil, &finding.OptionError{Option: "Paths", Value: "", Want: wantPath + ", or a host, because the service is behind a load balancer"}
 	}
 	s.checkPlaceholders()
 	s.checkSpot()
-	s.choosePort()
 	s.hostPorts(before)
 	s.checkVolumes()
 	s.findLogGroups(before)

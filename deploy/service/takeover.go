@@ -21,9 +21,8 @@ type taken struct {
 	rebalancing          string        // availabilityZoneRebalancing
 	subnets, groups      []string
 	publicIP             bool
-	balanced             bool // a load balancer sends it requests
-	container            string
-	port                 int64 // of container
+	classic              target // behind a Classic Load Balancer
+	balances             []*balance
 	connect, volumes     *tree.Node
 	platform             string
 	strategy             *tree.Node // of Fargate capacity providers
@@ -92,6 +91,7 @@ func (s *Service) takeOver(e *Existing) {
 		}
 	}
 	s.takeDeployed()
+	s.takeScaling()
 	s.checkReferences()
 	s.checkName()
 }
