@@ -8,7 +8,6 @@ FUZZTIME        ?= 10s
 VERSION ?=
 linked = $(if $(VERSION),-X sumoship/version.number=$(VERSION))
 
-
 .PHONY: help build test lint lint-template release deploy fuzz bench bench-compare
 
 help: ## this list

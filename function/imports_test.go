@@ -50,6 +50,8 @@ var mayImport = map[string]struct {
 	"deploy/fargate":      {siblings: []string{"deploy/tree", "deploy/taskdef", "deploy/finding"}},
 	"deploy/iam":          {siblings: []string{"deploy/tree", "deploy/taskdef", "deploy/finding", "deploy/cfn"}},
 	"deploy/service":      {siblings: []string{"deploy/tree", "deploy/taskdef", "deploy/finding", "deploy/cfn", "deploy/fargate", "deploy/iam", "deploy/subscription"}},
+	"deploy/surroundings": {siblings: []string{"deploy/tree", "deploy/taskdef", "deploy/finding", "deploy/cfn"}},
+	"deploy/cutover":      {},
 	"deploy/subscription": {},
 	"deploy/eni":          {},
 
