@@ -13,6 +13,7 @@ build: ## the command and the functions, in dist/
 	go build -trimpath -o dist/sumoship ./cmd/sumoship
 	$(MAKE) build-Forwarder ARTIFACTS_DIR=dist/forwarder
 	$(MAKE) build-Replay ARTIFACTS_DIR=dist/replay
+	$(MAKE) build-Stream ARTIFACTS_DIR=dist/stream
 	$(MAKE) build-Subscriber ARTIFACTS_DIR=dist/subscriber
 	$(MAKE) build-Heartbeat ARTIFACTS_DIR=dist/heartbeat
 
@@ -20,6 +21,7 @@ build: ## the command and the functions, in dist/
 # with BuildMethod makefile, so what CI builds is what is deployed.
 build-Forwarder: main = forwarder
 build-Replay: main = replay
+build-Stream: main = stream
 build-Subscriber: main = subscriber
 build-Heartbeat: main = heartbeat
 build-%:

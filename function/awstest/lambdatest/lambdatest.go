@@ -56,7 +56,7 @@ type Function struct {
 	url       string
 
 	share  float64 // of a processor; 0 means all
-	memory int64   // bytes; 0 means any
+	most   int64   // bytes of memory; 0 means any
 
 	next  chan invocation
 	calls int
@@ -125,9 +125,24 @@ func (f *Function) Write(p []byte) (int, error) {
 	return f.output.Write(p)
 }
 
+// Resources returns what the running process has: resident memory in bytes, and open
+// file descriptors. They are 0 if the system does not say.
+func (f *Function) Resources() (resident int64, descriptors int) {
+	if f.cmd == nil {
+		return 0, 0
+	}
+	if open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", f.cmd.Process.Pid)); err == nil {
+		descriptors = len(open)
+	}
+	return f.memory("VmRSS:"), descriptors
+}
+
 // PeakMemory returns the most memory that the running process has had resident, in
 // bytes, or 0 if the system does not say.
-func (f *Function) PeakMemory() int64 {
+func (f *Function) PeakMemory() int64 { return f.memory("VmHWM:") }
+
+// memory returns a size that the system states of the running process, in bytes.
+func (f *Function) memory(name string) int64 {
 	if f.cmd == nil {
 		return 0
 	}
@@ -135,7 +150,7 @@ func (f *Function) PeakMemory() int64 {
 	if err != nil {
 		return 0
 	}
-	_, rest, _ := strings.Cut(string(b), "VmHWM:")
+	_, rest, _ := strings.Cut(string(b), name)
 	var kilobytes int64
 	if _, err := fmt.Sscan(rest, &kilobytes); err != nil {
 		return 0
@@ -149,7 +164,7 @@ func (f *Function) Slow(share float64) { f.share = share }
 
 // Memory has the function killed, from its next start on, when more bytes of it are
 // resident, as Lambda does.
-func (f *Function) Memory(bytes int64) { f.memory = bytes }
+func (f *Function) Memory(bytes int64) { f.most = bytes }
 
 // bound kills a process that takes too much memory.
 func bound(p *os.Process, memory int64, exited <-chan struct{}) {
@@ -199,8 +214,8 @@ func (f *Function) start() {
 	if f.share > 0 {
 		go slow(cmd.Process, f.share, exited)
 	}
-	if f.memory > 0 {
-		go bound(cmd.Process, f.memory, exited)
+	if f.most > 0 {
+		go bound(cmd.Process, f.most, exited)
 	}
 	go func() {
 		_ = cmd.Wait() // a function ends by being killed
