@@ -104,8 +104,8 @@ func (r *Report) Add(o Report) {
 	r.Confirmed += o.Confirmed
 	r.DeadLettered += o.DeadLettered
 	r.Quarantined += o.Quarantined
-	r.Overflowed += o.Overflowed
 	r.Kept += o.Kept
+	r.Overflowed += o.Overflowed
 	r.Lost += o.Lost
 	r.Records += o.Records
 	r.Bodies += o.Bodies
@@ -159,10 +159,10 @@ func writeReport(ctx context.Context, out *function.Reporter, r *Report, more ..
 		level, message = slog.LevelWarn, "dead-lettered"
 	case r.Quarantined > 0:
 		level, message = slog.LevelWarn, "quarantined"
-	case r.Overflowed > 0:
-		level, message = slog.LevelWarn, "saved in the bucket"
 	case r.Stream != nil && r.Stream.Kept+r.Stream.Untried > 0:
 		level, message = slog.LevelWarn, "kept"
+	case r.Overflowed > 0:
+		level, message = slog.LevelWarn, "saved in the bucket"
 	}
 	attrs := []slog.Attr{slog.String("requestId", function.RequestID(ctx)), slog.String("logGroup", r.LogGroup),
 		slog.Int("events", r.Events), counts("filtered", r.Filtered), slog.Int("records", r.Records),
@@ -172,11 +172,11 @@ func writeReport(ctx context.Context, out *function.Reporter, r *Report, more ..
 	if r.Quarantined > 0 {
 		attrs = append(attrs, slog.Int("quarantined", r.Quarantined))
 	}
-	if r.Overflowed > 0 {
-		attrs = append(attrs, slog.Int("overflowed", r.Overflowed))
-	}
 	if r.Kept > 0 {
 		attrs = append(attrs, slog.Int("kept", r.Kept))
+	}
+	if r.Overflowed > 0 {
+		attrs = append(attrs, slog.Int("overflowed", r.Overflowed))
 	}
 	if r.Untried > 0 {
 		attrs = append(attrs, slog.Int("untried", r.Untried))

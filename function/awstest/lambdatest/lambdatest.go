@@ -134,15 +134,15 @@ func (f *Function) Resources() (resident int64, descriptors int) {
 	if open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", f.cmd.Process.Pid)); err == nil {
 		descriptors = len(open)
 	}
-	return f.memory("VmRSS:"), descriptors
+	return f.status("VmRSS:"), descriptors
 }
 
 // PeakMemory returns the most memory that the running process has had resident, in
 // bytes, or 0 if the system does not say.
-func (f *Function) PeakMemory() int64 { return f.memory("VmHWM:") }
+func (f *Function) PeakMemory() int64 { return f.status("VmHWM:") }
 
-// memory returns a size that the system states of the running process, in bytes.
-func (f *Function) memory(name string) int64 {
+// status returns a size that the system states of the running process, in bytes.
+func (f *Function) status(name string) int64 {
 	if f.cmd == nil {
 		return 0
 	}
