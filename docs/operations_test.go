@@ -27,21 +27,23 @@ aws() { command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }
 quiet() { "$@" > /dev/null; }
 OLD_ROLE=$(aws iam create-role --role-name old --assume-role-policy-document '{}' --query Role.Arn --output text)
 python3 -c "import zipfile; zipfile.ZipFile('old.zip', 'w').writestr('index.js', '')"
+# Sumo Logic's template ends these names with the id of its stack.
+SUMO=51af3dc0-468c-4b4a-b6fd-0a2d0b6b8b11
 for f in SumoCWLogsLambda SumoCWProcessDLQLambda; do
-  quiet aws lambda create-function --function-name $f --runtime nodejs20.x --handler index.handler --role "$OLD_ROLE" \
+  quiet aws lambda create-function --function-name $f-$SUMO --runtime nodejs20.x --handler index.handler --role "$OLD_ROLE" \
     --zip-file fileb://old.zip --environment 'Variables={SOURCE_CATEGORY_OVERRIDE=aws/ecs}'
 done
 quiet aws events put-rule --name SumoCWProcessDLQScheduleRule --schedule-expression 'rate(5 minutes)'
-quiet aws events put-targets --rule SumoCWProcessDLQScheduleRule --targets "Id=1,Arn=arn:aws:lambda:us-east-1:123456789012:function:SumoCWProcessDLQLambda"
-OLD=$(aws sqs create-queue --queue-name SumoCWDeadLetterQueue --query QueueUrl --output text)
+quiet aws events put-targets --rule SumoCWProcessDLQScheduleRule --targets "Id=1,Arn=arn:aws:lambda:us-east-1:123456789012:function:SumoCWProcessDLQLambda-$SUMO"
+OLD=$(aws sqs create-queue --queue-name SumoCWDeadLetterQueue-$SUMO --query QueueUrl --output text)
 quiet aws sqs send-message --queue-url "$OLD" --message-body file://message.json
 quiet aws sqs send-message --queue-url "$DeadLetterQueueUrl" --message-body file://message.json
 aws logs create-log-group --log-group-name /ecs/api
 aws logs create-log-group --log-group-name /ecs/web
 aws logs create-log-stream --log-group-name /ecs/web --log-stream-name web/app/1
 aws logs put-log-events --log-group-name /ecs/web --log-stream-name web/app/1 --log-events "timestamp=$(date +%s)000,message=missed" > /dev/null
-aws logs put-subscription-filter --log-group-name /ecs/web --filter-name SumoLGLBDFilter --filter-pattern '' \
-  --destination-arn arn:aws:lambda:us-east-1:123456789012:function:SumoCWLogsLambda
+aws logs put-subscription-filter --log-group-name /ecs/web --filter-name SumoLGLBDFilter --filter-pattern '?ERROR ?WARN' \
+  --destination-arn arn:aws:lambda:us-east-1:123456789012:function:SumoCWLogsLambda-$SUMO
 `
 
 var shellBlock = regexp.MustCompile("(?ms)^(\\*Not on moto: [^\n]+\\*\n)?```sh\n(.*?)^```$")
@@ -123,10 +125,15 @@ func TestOperationsAreFollowed(t *testing.T) {
 	for _, want := range []string{
 		"https://sqs.us-east-1.amazonaws.com/", "messages    1  1 done", "SOURCE_CATEGORY_OVERRIDE", ":function:sumoship-Forwarder-", `"State": "Disabl`,
 		"sumoship-SubscriberAllLogGroups-", "DISABLED", "delete  /ecs/api   unsubscribed",
+		": 1 taken over,", "Way back:",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the output lacks %q", want)
 		}
+	}
+	// Taken over, given back by the commands that lead back, and taken over again.
+	if n := strings.Count(text, `taken over: SumoLGLBDFilter, pattern "?ERROR ?WARN"`); n != 3 {
+		t.Errorf("%d plans of a take-over with the pattern, want 3", n)
 	}
 	var uris []string
 	for _, r := range sumo.Requests() {

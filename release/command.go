@@ -25,7 +25,7 @@ func (b *build) command(ctx context.Context, platform string) error {
 		executable += ".exe"
 	}
 	file := filepath.Join(b.out, binariesDir, goos+"_"+goarch, executable)
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w -X main.version="+b.version, "-o", file, "./cmd/sumoship")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w -X sumoship/version.number="+b.tag, "-o", file, "./cmd/sumoship")
 	cmd.Dir = b.tree
 	cmd.Env = cleanEnvironment("CGO_ENABLED=0", "GOOS="+goos, "GOARCH="+goarch)
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -31,9 +31,10 @@ func main() {
 
 // build is what a release is built from, and where to.
 type build struct {
-	tree    string // the repository
-	out     string // an empty directory
-	version string
+	tree    string    // the repository
+	out     string    // an empty directory
+	tag     string    // such as v1.2.3
+	version string    // the tag without its v, for names
 	log     io.Writer // what was written
 	sums    sums      // of what is published
 }
@@ -50,7 +51,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	b := build{log: stdout}
 	flags.StringVar(&b.tree, "C", ".", "`directory` of the repository")
 	flags.StringVar(&b.out, "o", "dist/release", "`directory` to write to; what is in it is deleted")
-	flags.StringVar(&b.version, "version", "", "`version`, that of the tag")
+	flags.StringVar(&b.tag, "version", "", "`version`, that of the tag")
 	bucketOnly := flags.Bool("bucket", false, "build only what goes into a bucket: the functions and the expanded template")
 	once := flags.Bool("once", false, "do not build a second time, elsewhere, to compare")
 	only := flags.String("platforms", strings.Join(platforms, ","), "`platforms` of the command, OS/ARCHITECTURE")
@@ -60,9 +61,9 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if flags.NArg() > 0 {
 		return fmt.Errorf("%q is not a flag; see -help", flags.Arg(0))
 	}
-	b.version = strings.TrimPrefix(b.version, "v")
-	if !*bucketOnly && !versionPattern.MatchString(b.version) {
-		return fmt.Errorf("-version %q: want one such as 1.2.3", b.version)
+	b.version = strings.TrimPrefix(b.tag, "v")
+	if (!*bucketOnly || b.tag != "") && !versionPattern.MatchString(b.version) {
+		return fmt.Errorf("-version %q: want one such as v1.2.3", b.tag)
 	}
 	for _, path := range []*string{&b.tree, &b.out} {
 		absolute, err := filepath.Abs(*path)
@@ -122,7 +123,7 @@ func (b *build) again(ctx context.Context, platforms []string) error {
 		return err
 	}
 	defer os.RemoveAll(temp)
-	second := build{tree: filepath.Join(temp, "another", "tree"), out: filepath.Join(temp, "out"), version: b.version, log: io.Discard}
+	second := build{tree: filepath.Join(temp, "another", "tree"), out: filepath.Join(temp, "out"), tag: b.tag, version: b.version, log: io.Discard}
 	if err := copyTree(b.tree, second.tree); err != nil {
 		return err
 	}

@@ -4,14 +4,9 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"fmt"
-	"os"
-	"os/signal"
-	"syscall"
-
-	"github.com/alecthomas/kong"
+	"io"
+	"log"
 
 	"sumoship/cmd/sumoship/internal/cli"
 	"sumoship/cmd/sumoship/internal/deploycmd"
@@ -19,11 +14,13 @@ import (
 	"sumoship/cmd/sumoship/internal/fargatecmd"
 	"sumoship/cmd/sumoship/internal/localcmd"
 	"sumoship/cmd/sumoship/internal/subscribecmd"
+	"sumoship/cmd/sumoship/internal/versioncmd"
+
+	"github.com/alecthomas/kong"
 )
 
 // verbs is the tree of verbs.
 type verbs struct {
-	Version     showVersion              `help:"Show the version of the command."`
 	Local       localcmd.Cmd             `cmd:"" help:"Run the forwarder here, on sample events or your own, and show what Sumo Logic would receive."`
 	DLQ         dlqcmd.Cmd               `cmd:"" name:"dlq" help:"Inspect, replay and redrive the dead-letter queue."`
 	Subscribe   subscribecmd.Subscribe   `cmd:"" help:"Subscribe log groups to the forwarder, by name and tags."`
@@ -32,28 +29,17 @@ type verbs struct {
 	Rollback    deploycmd.Rollback       `cmd:"" help:"Go back to the release that the stack had before."`
 	Destroy     deploycmd.Destroy        `cmd:"" help:"Delete the stack, but not what holds log events."`
 	Fargate     fargatecmd.Cmd           `cmd:"" help:"Move task definitions from EC2 to Fargate, with logs that arrive."`
+	Version     versioncmd.Cmd           `cmd:"" help:"Show which build this is."`
+
+	ShowVersion kong.VersionFlag `name:"version" help:"Show the version."`
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	status := run(ctx, os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv})
-	stop()
-	os.Exit(status)
+	log.SetOutput(io.Discard) // nothing of ours; net/http would quote there what a server sends unasked
+	cli.Main(run)
 }
 
 // run runs the verb that args name, and returns the exit status.
 func run(ctx context.Context, args []string, s cli.Streams) int {
 	return cli.Run(ctx, new(verbs), args, s)
-}
-
-// version is set by the linker, in a release to that of the tag.
-var version string
-
-type showVersion bool
-
-// BeforeReset is called by kong when the flag is given.
-func (showVersion) BeforeReset(app *kong.Kong) error {
-	fmt.Fprintln(app.Stdout, "sumoship", cmp.Or(version, "of a working tree"))
-	app.Exit(0)
-	return nil
 }

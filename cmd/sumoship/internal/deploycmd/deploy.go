@@ -237,7 +237,7 @@ func (c *cloud) apply(ctx context.Context, s cli.Streams, x change) error {
 		fmt.Fprintln(s.Out, "dry run: nothing was changed")
 		return set.discard(ctx)
 	}
-	if err := cli.Consent(s, x.yes, "Deploy?"); err != nil {
+	if err := cli.Consent(ctx, s, x.yes, "Deploy?"); err != nil {
 		return errors.Join(err, set.discard(ctx))
 	}
 	seen := map[string]bool{}

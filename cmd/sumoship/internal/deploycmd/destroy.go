@@ -74,7 +74,7 @@ func (c *Destroy) Run(ctx context.Context, s cli.Streams) error {
 		fmt.Fprintln(s.Out, "dry run: nothing was changed")
 		return nil
 	}
-	if err := cli.Consent(s, c.Yes, "Delete?"); err != nil {
+	if err := cli.Consent(ctx, s, c.Yes, "Delete?"); err != nil {
 		return err
 	}
 	arn, seen := aws.ToString(stack.StackId), map[string]bool{}
