@@ -18,6 +18,7 @@ import (
 	"sumoship/function/trigger"
 	"sumoship/sumo"
 	"sumoship/transform"
+	"sumoship/version"
 )
 
 // Options are what a Forwarder is made of.
@@ -43,6 +44,9 @@ type Queue interface {
 // Undecodable is the class of what is not an event of CloudWatch Logs, beside
 // the classes of package sumo.
 const Undecodable = "undecodable"
+
+// Killed is the class of a message that killed replay, or would have.
+const Killed = "killed"
 
 // shipper is the way of an event that Forwarder and Replayer share.
 type shipper struct {
@@ -75,7 +79,7 @@ func newShipper(o Options, clientName string, p patience) (*shipper, error) {
 	}
 	s.endpoints = &endpoints{endpoint: c.endpoint, token: c.token, secrets: discreet{secrets}, log: s.out.Log}
 	s.client = &sumo.Client{
-		HTTP: o.HTTP, Log: s.out.Log, Name: cmp.Or(c.clientName, clientName), NoCompression: c.plain, Level: c.level,
+		HTTP: o.HTTP, Log: s.out.Log, Name: cmp.Or(c.clientName, clientName), UserAgent: version.Agent(), NoCompression: c.plain, Level: c.level,
 		MaxBody: c.maxBody, InFlight: c.inFlight, Attempts: c.attempts, InitialBackoff: c.pause, Timeout: c.timeout,
 	}
 	s.decoders = make(chan *transform.Decoder, 2*c.workers)
@@ -206,6 +210,12 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 		}
 		return left, r
 	}
+	ended := false
+	defer func() {
+		if !ended {
+			delivery.Abandon()
+		}
+	}()
 	sources := sources{limit: s.maxSources, records: s.records, batch: batch}
 	unread := 0
 	for rec := range s.rules(batch).Records(batch) {
@@ -225,6 +235,7 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 		delivery.Skip(unread)
 	}
 	outcome := delivery.Wait()
+	ended = true
 	r.delivered(outcome)
 	if r.OverMaxSources = sources.refused; r.OverMaxSources > 0 {
 		s.tellSources.Do(func() {

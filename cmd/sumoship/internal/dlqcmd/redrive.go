@@ -1,0 +1,72 @@
+package dlqcmd
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"sumoship/cmd/sumoship/internal/cli"
+	"sumoship/dlq"
+)
+
+type redriveCmd struct{ queueFlags }
+
+// redrivePoll is how often SQS is asked for its progress.
+const redrivePoll = 2 * time.Second
+
+func (c *redriveCmd) Run(ctx context.Context, s cli.Streams) error {
+	_, q, err := c.open(ctx, s)
+	if err != nil {
+		return err
+	}
+	status, err := q.Status(ctx)
+	if err != nil {
+		return cli.Fail(cli.ExitAWS, err)
+	}
+	if status.Quarantine == "" {
+		return cli.Usagef("queue %s has no redrive policy, so it has no quarantine queue", status.Name)
+	}
+	quarantine, err := q.Other(ctx, status.Quarantine, 0)
+	if err != nil {
+		return cli.Fail(cli.ExitAWS, err)
+	}
+	before, err := quarantine.Status(ctx)
+	if err != nil {
+		return cli.Fail(cli.ExitAWS, err)
+	}
+	move := dlq.Move{State: "COMPLETED"}
+	if before.Depth() > 0 {
+		if err := quarantine.Redrive(ctx, status.ARN); ctx.Err() != nil {
+			return cli.Interrupted(ctx, "the move may have begun; sumoship dlq status shows how many messages are left")
+		} else if err != nil {
+			return cli.Fail(cli.ExitAWS, err)
+		}
+		bar, moved := cli.NewBar(before.Depth(), "moving", s.Err), 0
+		for {
+			if move, err = quarantine.LastMove(ctx); err != nil && ctx.Err() == nil {
+				return cli.Fail(cli.ExitAWS, err)
+			}
+			moved = max(moved, move.Moved)
+			bar.Set(moved)
+			if move.State != "RUNNING" && ctx.Err() == nil {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return cli.Interrupted(ctx, "%s moved; SQS continues the move", cli.Count(moved, "message"))
+			case <-time.After(redrivePoll):
+			}
+		}
+		bar.Finish()
+	}
+	if c.JSON {
+		err = cli.WriteJSON(s.Out, map[string]any{"from": before.Name, "to": status.Name, "moved": move.Moved, "state": move.State})
+	} else {
+		_, err = fmt.Fprintf(s.Out, "%s from %s to %s.\n", cli.Count(move.Moved, "message"), before.Name, status.Name)
+	}
+	if err == nil && move.State != "COMPLETED" {
+		return cli.Fail(cli.ExitAWS, fmt.Errorf("SQS stopped the move (%s): %s", move.State, cmp.Or(move.Why, "no reason given")))
+	}
+	return err
+}
