@@ -29,6 +29,7 @@ type converter struct {
 	byName            map[string]*tree.Node // containers
 	containersUnknown bool                  // some containers are known only at deployment
 	reported          map[*tree.Node]bool   // as unknown
+	collisions        []collision           // of ports
 	rewritten         map[*tree.Node]bool   // texts with 127.0.0.1 in the place of an alias
 }
 
@@ -99,6 +100,7 @@ func (c *converter) run() {
 	c.logs()
 	c.roles()
 	c.size()
+	c.listSettings()
 	c.scan()
 }
 
