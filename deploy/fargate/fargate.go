@@ -17,6 +17,7 @@ import (
 // value, what a definition lacks is a finding of severity error.
 type Options struct {
 	Region        string            // of log groups, such as "us-east-1", if the definition names none
+	DefaultRegion string            // likewise, if nothing else names one
 	ExecutionRole string            // name or ARN, for a definition without one
 	TaskRole      string            // name or ARN, for a definition without one
 	LogGroup      string            // for containers without one; "" means /ecs/FAMILY
@@ -59,7 +60,9 @@ func Check(d *taskdef.Document, o Options) ([]finding.Finding, error) {
 		return nil, err
 	}
 	o.Strict = true
-	return convert(d.Definition().Clone(), d.Shape(), o), nil
+	c := newConverter(d.Definition().Clone(), d.Shape(), o)
+	c.judging = true
+	return c.convert(), nil
 }
 
 var (
@@ -77,6 +80,7 @@ func (o Options) Validate() error {
 		want          string
 	}{
 		{"Region", o.Region, taskdef.Region, "a Region, such as us-east-1"},
+		{"DefaultRegion", o.DefaultRegion, taskdef.Region, "a Region, such as us-east-1"},
 		{"ExecutionRole", o.ExecutionRole, roleName, "the name or ARN of a role"},
 		{"TaskRole", o.TaskRole, roleName, "the name or ARN of a role"},
 		{"LogGroup", o.LogGroup, taskdef.GroupName, "the name of a log group: letters, digits and _ - / . #"},

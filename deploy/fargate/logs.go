@@ -44,7 +44,7 @@ func (c *converter) logs() {
 	for _, container := range c.containers {
 		configuration := container.Get("logConfiguration")
 		switch {
-		case configuration == nil && c.judging:
+		case configuration == nil && c.judging && c.fargate:
 			c.Report(logDestinationAdded, finding.Set, container, "the container has no log driver, so its logs are lost")
 		case configuration == nil:
 			c.set(logDestinationAdded, container, "logConfiguration", c.awslogs(container), "")
@@ -327,7 +327,7 @@ var logRegionUnknown = finding.Rule{
 
 // region returns the Region of the log group for a container that names none: from
 // the options, another container, the stack, or the ARNs of the definition, its
-// secrets and images; nil if nothing gives one.
+// secrets and images, or what is around; nil if nothing gives one.
 func (c *converter) region(container *tree.Node) *tree.Node {
 	if c.Region != "" {
 		return tree.NewString(c.Region)
@@ -353,6 +353,9 @@ func (c *converter) region(container *tree.Node) *tree.Node {
 				return tree.NewString(r)
 			}
 		}
+	}
+	if c.DefaultRegion != "" {
+		return tree.NewString(c.DefaultRegion)
 	}
 	c.failOnce(logRegionUnknown, container)
 	return nil

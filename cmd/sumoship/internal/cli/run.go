@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 
 	"github.com/alecthomas/kong"
 )
@@ -43,6 +44,7 @@ func dispatch(ctx context.Context, tree any, args []string, s Streams) (e Exit) 
 		kong.Name("sumoship"),
 		kong.Description("Ships CloudWatch Logs to Sumo Logic and loses none. Moves task definitions of Amazon ECS to Fargate."),
 		kong.UsageOnError(),
+		kong.NamedMapper("hyphenated", kong.MapperFunc(hyphenated)),
 		kong.Writers(s.Out, s.Err),
 		kong.Exit(func(code int) { panic(done{code}) }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
@@ -62,6 +64,17 @@ func dispatch(ctx context.Context, tree any, args []string, s Streams) (e Exit) 
 		return asExit(err, command.Flags())
 	}
 	return Exit{Status: ExitOK}
+}
+
+// hyphenated reads the value of a flag that may begin with a hyphen, as in
+// --family-suffix -fargate.
+func hyphenated(ctx *kong.DecodeContext, target reflect.Value) error {
+	token := ctx.Scan.Pop()
+	if token.IsEOL() {
+		return errors.New("missing value")
+	}
+	target.SetString(token.String())
+	return nil
 }
 
 // verbOf returns the command as far as kong read it before the error.
