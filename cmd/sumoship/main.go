@@ -5,6 +5,8 @@ package main
 
 import (
 	"context"
+	"io"
+	"log"
 
 	"sumoship/cmd/sumoship/internal/cli"
 	"sumoship/cmd/sumoship/internal/dlqcmd"
@@ -33,6 +35,7 @@ type verbs struct {
 }
 
 func main() {
+	log.SetOutput(io.Discard) // nothing of ours; net/http would quote there what a server sends unasked
 	cli.Main(run)
 }
 
