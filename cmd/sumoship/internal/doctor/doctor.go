@@ -112,14 +112,12 @@ type exam struct {
 	Options
 	report Report
 
-	stack      Stack
-	forwarder  Function
-	replay     Function
-	to         subscription.Destination // the forwarder
-	subject    string                   // of the check that runs
-	found      bool                     // it has found something
-	retention  time.Duration            // of the dead-letter queue
-	queueDepth int
+	stack     Stack
+	forwarder Function
+	replay    Function
+	to        subscription.Destination // the forwarder
+	subject   string                   // of the check that runs
+	found     bool                     // it has found something
 }
 
 // Examine looks at a stack. A check that cannot look is a finding too. The error is

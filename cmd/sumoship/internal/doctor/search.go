@@ -45,7 +45,11 @@ func (a *SumoAPI) Count(ctx context.Context, word string, since time.Time) (n in
 	if err := a.call(ctx, &client, http.MethodPost, jobs, query, &job); err != nil {
 		return 0, err
 	}
-	defer a.call(context.WithoutCancel(ctx), &client, http.MethodDelete, jobs+"/"+url.PathEscape(job.ID), nil, nil) // it would end by itself
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		_ = a.call(ctx, &client, http.MethodDelete, jobs+"/"+url.PathEscape(job.ID), nil, nil) // it would end by itself
+	}()
 	for {
 		var status struct {
 			State        string
