@@ -36,6 +36,7 @@ var mayImport = map[string]struct {
 	"function/heartbeat":          {sdk: true},
 	"function/awstest":            {},
 	"function/awstest/lambdatest": {},
+	"function/prove/mutate":       {},
 	"function/awstest/logstest":   {siblings: []string{"function/awstest"}, sdk: true},
 	"function/awstest/moto":       {},
 
@@ -49,8 +50,14 @@ var mayImport = map[string]struct {
 	"deploy/subscription": {},
 	"deploy/eni":          {},
 
-	"cmd/sumoship": {siblings: []string{"transform", "sumo", "sumo/sumotest", "dlq", "dlq/dlqtest", "function", "function/ship", "function/subscribe",
-		"function/subscribe/awsapi", "deploy/…"}, sdk: true},
+	"cmd/sumoship":                       {siblings: []string{"cmd/sumoship/internal/…"}},
+	"cmd/sumoship/internal/cli":          {siblings: []string{"deploy/finding"}, sdk: true},
+	"cmd/sumoship/internal/clitest":      {siblings: []string{"cmd/sumoship/internal/cli", "transform", "dlq/sqstest", "function/awstest/…"}, sdk: true},
+	"cmd/sumoship/internal/delivery":     {siblings: []string{"cmd/sumoship/internal/cli", "deploy/subscription", "function/subscribe/awsapi"}, sdk: true},
+	"cmd/sumoship/internal/dlqcmd":       {siblings: []string{"cmd/sumoship/internal/cli", "transform", "dlq", "function", "function/ship"}, sdk: true},
+	"cmd/sumoship/internal/fargatecmd":   {siblings: []string{"cmd/sumoship/internal/cli", "cmd/sumoship/internal/delivery", "function/subscribe", "function/subscribe/awsapi", "deploy/…"}, sdk: true},
+	"cmd/sumoship/internal/localcmd":     {siblings: []string{"cmd/sumoship/internal/cli", "transform", "sumo", "sumo/sumotest", "dlq", "dlq/dlqtest", "function", "function/ship"}},
+	"cmd/sumoship/internal/subscribecmd": {siblings: []string{"cmd/sumoship/internal/cli", "cmd/sumoship/internal/delivery", "function/subscribe", "deploy/subscription"}},
 }
 
 // stands reports whether a name of the table stands for a package.

@@ -48,6 +48,7 @@ func failed(stage, format string, args ...any) error {
 // the next call of Decode on the same Decoder.
 type Batch struct {
 	Control   bool   // a CONTROL_MESSAGE, by which CloudWatch Logs tests the destination
+	Owner     string // account of the log group; "" if the payload names none
 	LogGroup  string // "" if the payload names none
 	LogStream string // "" if the payload names none
 
@@ -383,7 +384,7 @@ func parse(doc []byte, index []eventIndex) (*Batch, error) {
 	}
 	switch string(p.messageType) {
 	case `"CONTROL_MESSAGE"`:
-		return &Batch{Control: true, LogGroup: b.LogGroup, LogStream: b.LogStream, doc: doc}, nil
+		return &Batch{Control: true, Owner: b.Owner, LogGroup: b.LogGroup, LogStream: b.LogStream, doc: doc}, nil
 	case `"DATA_MESSAGE"`, "", "null": // without a type it can only be data
 	default:
 		return nil, failed(StageDocument, "messageType is neither DATA_MESSAGE nor CONTROL_MESSAGE")
@@ -419,6 +420,8 @@ func (p *parser) member(key []byte, i int) (end int) {
 		p.from, p.to = 0, 0
 	case keyIs(key, "messageType"):
 		p.messageType = value
+	case keyIs(key, "owner"):
+		p.Owner = text(value)
 	case keyIs(key, "logGroup"):
 		p.LogGroup, p.named.group = text(value), value[0] == '"'
 	case keyIs(key, "logStream"):

@@ -29,7 +29,7 @@ var (
 		`(?:(TRACE|DEBUG|INFO|WARN|ERROR|FATAL)(?:$|[^\p{L}\p{Nd}_]))?`)
 )
 
-// requestIDByRegexp is what requestID is to find.
+// requestIDByRegexp returns what requestID must find.
 func requestIDByRegexp(text string) string {
 	for i := range text {
 		if m := labelled.FindStringSubmatch(text[i:]); m != nil && wholeID.MatchString(m[1]) {
@@ -39,7 +39,7 @@ func requestIDByRegexp(text string) string {
 	return ""
 }
 
-// consoleByRegexp is what cutConsole is to find.
+// consoleByRegexp returns what cutConsole must find.
 func consoleByRegexp(text string) (id, level, rest string, ok bool) {
 	m := console.FindStringSubmatchIndex(text)
 	if m == nil {

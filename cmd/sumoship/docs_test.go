@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"sumoship/cmd/sumoship/internal/cli"
 	"sumoship/deploy/fargate"
 	"sumoship/deploy/finding"
 	"sumoship/deploy/service"
@@ -90,7 +91,7 @@ func TestDocumentedConversionIsTheConversion(t *testing.T) {
 	args := []string{"fargate", "convert", "testdata/taskdefs/shop.json", "--diff", "--show", "warning"}
 	t.Chdir("../..")
 	status, out, errs := command(t, map[string]string{"COLUMNS": "80"}, args...)
-	if status != exitOK {
+	if status != cli.ExitOK {
 		t.Fatalf("status %d\n%s", status, errs)
 	}
 	input, err := os.ReadFile("testdata/taskdefs/shop.json")

@@ -1,129 +1,38 @@
-// Sumoship is the command beside sumoship's Lambda functions. It only reads
-// flags and inputs, calls the packages that do the work, and writes their
-// results: one file a verb, and what verbs share in exit.go, input.go, output.go,
-// aws.go, options.go and findings.go.
+// Sumoship is the command beside sumoship's Lambda functions. This package only
+// wires the tree of verbs: each family of them is a package of internal, and what
+// they share is internal/cli.
 package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
 
-	"github.com/alecthomas/kong"
+	"sumoship/cmd/sumoship/internal/cli"
+	"sumoship/cmd/sumoship/internal/dlqcmd"
+	"sumoship/cmd/sumoship/internal/fargatecmd"
+	"sumoship/cmd/sumoship/internal/localcmd"
+	"sumoship/cmd/sumoship/internal/subscribecmd"
 )
 
-// streams are what a verb reads and writes: results on out, progress and
-// errors on err.
-type streams struct {
-	in       io.Reader
-	out, err io.Writer
-	getenv   func(string) string
-}
-
-// with returns getenv with some variables replaced.
-func (s streams) with(variables map[string]string) func(name string) string {
-	return func(name string) string {
-		if v, ok := variables[name]; ok {
-			return v
-		}
-		return s.getenv(name)
-	}
-}
-
-type cli struct {
-	Local       localCmd       `cmd:"" help:"Run the forwarder here, on sample events or your own, and show what Sumo Logic would receive."`
-	DLQ         dlqCmd         `cmd:"" name:"dlq" help:"Inspect, replay and redrive the dead-letter queue."`
-	Subscribe   subscribeCmd   `cmd:"" help:"Subscribe log groups to the forwarder, by name and tags."`
-	Unsubscribe unsubscribeCmd `cmd:"" help:"Remove the subscriptions of log groups."`
-	Fargate     fargateCmd     `cmd:"" help:"Move task definitions from EC2 to Fargate, with logs that arrive."`
-}
-
-// fargateCmd moves task definitions to Fargate.
-type fargateCmd struct {
-	Convert  fargateConvertCmd  `cmd:"" help:"Write the Fargate version of a task definition for EC2."`
-	Check    fargateCheckCmd    `cmd:"" help:"Report what keeps task definitions from running on Fargate, and change nothing."`
-	Diff     fargateDiffCmd     `cmd:"" help:"Show what convert would change."`
-	Register fargateRegisterCmd `cmd:"" help:"Register a Fargate task definition with Amazon ECS."`
-	Service  fargateServiceCmd  `cmd:"" help:"Write a CloudFormation template of the service on Fargate and its surroundings: roles, logs, network, load balancer, DNS."`
-	ENI      fargateENICmd      `cmd:"" name:"eni" help:"Show how many awsvpc tasks fit on an EC2 instance, without and with ENI trunking, and on Fargate."`
-	IAM      fargateIAMCmd      `cmd:"" name:"iam" help:"Write least-privilege roles for a task definition."`
-	Logs     fargateLogsCmd     `cmd:"" help:"Create the log groups of a task definition, and subscribe them to the forwarder."`
-	Explain  fargateExplainCmd  `cmd:"" help:"Explain a network mode, or what moving a task definition changes in its network."`
+// verbs is the tree of verbs.
+type verbs struct {
+	Local       localcmd.Cmd             `cmd:"" help:"Run the forwarder here, on sample events or your own, and show what Sumo Logic would receive."`
+	DLQ         dlqcmd.Cmd               `cmd:"" name:"dlq" help:"Inspect, replay and redrive the dead-letter queue."`
+	Subscribe   subscribecmd.Subscribe   `cmd:"" help:"Subscribe log groups to the forwarder, by name and tags."`
+	Unsubscribe subscribecmd.Unsubscribe `cmd:"" help:"Remove the subscriptions of log groups."`
+	Fargate     fargatecmd.Cmd           `cmd:"" help:"Move task definitions from EC2 to Fargate, with logs that arrive."`
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	status := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr, os.Getenv})
+	status := run(ctx, os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv})
 	stop()
 	os.Exit(status)
 }
 
-// run is the command: it returns its exit status.
-func run(ctx context.Context, args []string, s streams) int {
-	out := &output{Writer: s.out}
-	s.out = out
-	e := dispatch(ctx, args, s)
-	if e.err != nil {
-		fmt.Fprintf(s.err, "sumoship: %v\n", e.err)
-	}
-	if err := out.missing(e.err); err != nil {
-		fmt.Fprintf(s.err, "sumoship: %v\n", err)
-		e.status = max(e.status, exitFound)
-	}
-	return e.status
-}
-
-// dispatch runs the verb that args name.
-func dispatch(ctx context.Context, args []string, s streams) (e exit) {
-	var c cli
-	type done struct{ status int }
-	defer func() { // --help ends in kong.Exit
-		if r := recover(); r != nil {
-			d, ok := r.(done)
-			if !ok {
-				panic(r)
-			}
-			e = exit{status: d.status}
-		}
-	}()
-	parser, err := kong.New(&c,
-		kong.Name("sumoship"),
-		kong.Description("Ships CloudWatch Logs to Sumo Logic and loses none. Moves task definitions of Amazon ECS to Fargate."),
-		kong.UsageOnError(),
-		kong.Writers(s.out, s.err),
-		kong.Exit(func(code int) { panic(done{code}) }),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(s),
-	)
-	if err != nil {
-		panic(err) // the tags of cli are wrong
-	}
-	if len(args) == 0 {
-		args = []string{"--help"}
-	}
-	command, err := parser.Parse(args)
-	if err != nil {
-		return exit{exitUsage, fmt.Errorf("%w\nsumoship: see %s --help", err, verbOf(err))}
-	}
-	if err := command.Run(); err != nil {
-		return asExit(err, command.Flags())
-	}
-	return exit{status: exitOK}
-}
-
-// verbOf returns the command as far as kong read it before the error.
-func verbOf(err error) string {
-	verb := "sumoship"
-	if e, ok := errors.AsType[*kong.ParseError](err); ok {
-		for _, step := range e.Context.Path {
-			if step.Command != nil {
-				verb = step.Command.FullPath()
-			}
-		}
-	}
-	return verb
+// run runs the verb that args name, and returns the exit status.
+func run(ctx context.Context, args []string, s cli.Streams) int {
+	return cli.Run(ctx, new(verbs), args, s)
 }

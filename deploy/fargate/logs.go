@@ -152,7 +152,7 @@ var logOptionDropped = finding.Rule{
 var logGroupSet = finding.Rule{
 	ID: "log-group-set", Severity: finding.Info, Action: finding.Set, Source: guideAwslogs,
 	Summary: "awslogs needs a log group.",
-	Help:    finding.Advice{"Create it before the first task."},
+	Help:    finding.Advice{finding.CreateLogGroup},
 	Refusal: "Log driver awslogs requires options: awslogs-group",
 }
 

@@ -118,6 +118,10 @@ type GrantError struct{ Grant, Want string }
 
 func (e *GrantError) Error() string { return fmt.Sprintf("%q: want %s", e.Grant, e.Want) }
 
+// Option is what flags call the texts of grants, as an [finding.OptionError] names
+// its option.
+func (e *GrantError) Option() string { return "TaskAllow" }
+
 var (
 	bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 	aName      = regexp.MustCompile(`^[\w.:/+=@*-]+$`)

@@ -4,6 +4,8 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,6 +24,9 @@ func simulate(t *testing.T, sc scenario) (r result) {
 
 // Promises 9 and 10, with the template's defaults.
 func TestOutagesStayCheapAndEnd(t *testing.T) {
+	if raced() {
+		t.Skip("takes half a minute with the race detector, which TestFleets is for")
+	}
 	scenarios := []scenario{
 		{condition: status, outage: time.Hour, rate: 0.5, account: 1000, scale: 0.01},
 		{condition: hang, outage: time.Hour, rate: 0.5, account: 1000, scale: 0.01},
@@ -73,14 +78,20 @@ func TestReceivesOutlastTheRetention(t *testing.T) {
 
 // An outage nearly as long as the retention quarantines nothing and loses nothing.
 func TestLongOutageQuarantinesNothing(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes half a minute")
+	if testing.Short() || raced() {
+		t.Skip("takes half a minute with the race detector, which TestFleets is for")
 	}
 	r := simulate(t, scenario{condition: status, outage: 13 * 24 * time.Hour, rate: 0.0001, account: 1000, scale: 0.001})
 	t.Log(r)
 	if r.lost > 0 || r.quarantined > 0 || r.events < 80 {
 		t.Errorf("of %d events %d lost, %d messages quarantined", r.events, r.lost, r.quarantined)
 	}
+}
+
+// raced reports whether the race detector watches, which makes a fleet seven times slower.
+func raced() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
 var seeds = flag.Uint64("seeds", 10, "how many small fleets TestFleets goes through")

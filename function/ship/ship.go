@@ -207,7 +207,7 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 			r.filter(rec.Dropped.String(), 1)
 			continue
 		}
-		delivery.Add(sources.admit(sumo.Source(rec.Source)), rec.Event, rec.Line)
+		delivery.Add(sources.admit(rec), rec.Event, rec.Line)
 	}
 	for ; unread < batch.Len(); unread++ {
 		delivery.Skip(unread)
@@ -216,7 +216,7 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 	r.delivered(outcome)
 	if r.OverMaxSources = sources.refused; r.OverMaxSources > 0 {
 		s.tellSources.Do(func() {
-			s.out.Log.Warn("messages choose more sources than MAX_SOURCES; records of the others go with the source of their event", "logGroup", r.LogGroup, "maxSources", s.maxSources)
+			s.out.Log.Warn("an event has more sources than MAX_SOURCES; records of the others go with the source of their payload", "logGroup", r.LogGroup, "maxSources", s.maxSources)
 		})
 	}
 	if len(outcome.Unconfirmed) == 0 {

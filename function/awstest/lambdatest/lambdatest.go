@@ -220,6 +220,29 @@ func (f *Function) Invoke(event []byte, timeout time.Duration) Result {
 	}
 }
 
+// InvokeKilled is Invoke with a function that dies after a while, unless it has
+// answered by then.
+func (f *Function) InvokeKilled(event []byte, timeout, after time.Duration) Result {
+	f.t.Helper()
+	if f.cmd == nil {
+		f.start()
+	}
+	process := f.cmd.Process
+	timer := time.AfterFunc(after, func() { _ = process.Kill() }) // it may have ended
+	defer timer.Stop()
+	return f.Invoke(event, timeout)
+}
+
+// Freeze stops the function for a while, as Lambda does between two invocations.
+func (f *Function) Freeze(d time.Duration) {
+	if f.cmd == nil {
+		return
+	}
+	_ = f.cmd.Process.Signal(syscall.SIGSTOP) // it may have ended
+	time.Sleep(d)
+	_ = f.cmd.Process.Signal(syscall.SIGCONT)
+}
+
 // InvokeAsync calls the function as CloudWatch Logs does: a failed event is
 // tried twice more, without Lambda's pauses, and then is dead-lettered.
 func (f *Function) InvokeAsync(event []byte, timeout time.Duration) Result {

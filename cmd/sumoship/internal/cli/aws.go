@@ -1,0 +1,70 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/smithy-go"
+)
+
+// AWSFlags choose the account and Region as the AWS CLI does.
+type AWSFlags struct {
+	Region string `help:"AWS Region. Default: that of the AWS configuration." placeholder:"REGION"`
+	ProfileFlag
+}
+
+// Load reads the AWS configuration. Its Region may be "".
+func (f *AWSFlags) Load(ctx context.Context) (aws.Config, error) {
+	return f.ProfileFlag.Load(ctx, f.Region)
+}
+
+// LoadRegion is Load for calls that need a Region.
+func (f *AWSFlags) LoadRegion(ctx context.Context) (aws.Config, error) {
+	return f.ProfileFlag.LoadRegion(ctx, f.Region)
+}
+
+// ProfileFlag is for verbs whose --region means more than where to call AWS.
+type ProfileFlag struct {
+	Profile string `help:"Profile of the AWS configuration." placeholder:"NAME"`
+}
+
+// Load reads the AWS configuration for a Region, the default one if region is "".
+func (f *ProfileFlag) Load(ctx context.Context, region string) (aws.Config, error) {
+	cfg, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRegion(region), awsconfig.WithSharedConfigProfile(f.Profile))
+	if err != nil {
+		return cfg, Fail(ExitAWS, fmt.Errorf("read the AWS configuration: %w", err))
+	}
+	return cfg, nil
+}
+
+// LoadRegion is Load for calls that need a Region.
+func (f *ProfileFlag) LoadRegion(ctx context.Context, region string) (aws.Config, error) {
+	cfg, err := f.Load(ctx, region)
+	if err == nil && cfg.Region == "" {
+		err = errNoRegion
+	}
+	return cfg, err
+}
+
+var errNoRegion = Usagef("which Region? Give --region or set AWS_REGION")
+
+// Plain is the error code and message of AWS, without the SDK's own words.
+func Plain(err error) error {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		return fmt.Errorf("%s: %s", api.ErrorCode(), strings.TrimSpace(cmp.Or(api.ErrorMessage(), "AWS gave no reason")))
+	}
+	return err
+}
+
+// Code is the code of an error of AWS, "" of any other.
+func Code(err error) string {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		return api.ErrorCode()
+	}
+	return ""
+}

@@ -1,0 +1,78 @@
+// Package cli is what the verbs of the command share: streams, exit statuses, input
+// and output, the AWS configuration, and how options are named by their flags. It
+// runs a tree of verbs, and knows none of them.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/alecthomas/kong"
+)
+
+// Run runs the verb of the tree that args name, and returns the exit status. tree is
+// a pointer to a struct of kong's, not used before.
+func Run(ctx context.Context, tree any, args []string, s Streams) int {
+	out := &output{Writer: s.Out}
+	s.Out = out
+	e := dispatch(ctx, tree, args, s)
+	if e.Err != nil {
+		fmt.Fprintf(s.Err, "sumoship: %v\n", e.Err)
+	}
+	if err := out.missing(e.Err); err != nil {
+		fmt.Fprintf(s.Err, "sumoship: %v\n", err)
+		e.Status = max(e.Status, ExitFound)
+	}
+	return e.Status
+}
+
+// dispatch runs the verb that args name.
+func dispatch(ctx context.Context, tree any, args []string, s Streams) (e Exit) {
+	type done struct{ status int }
+	defer func() { // --help ends in kong.Exit
+		if r := recover(); r != nil {
+			d, ok := r.(done)
+			if !ok {
+				panic(r)
+			}
+			e = Exit{Status: d.status}
+		}
+	}()
+	parser, err := kong.New(tree,
+		kong.Name("sumoship"),
+		kong.Description("Ships CloudWatch Logs to Sumo Logic and loses none. Moves task definitions of Amazon ECS to Fargate."),
+		kong.UsageOnError(),
+		kong.Writers(s.Out, s.Err),
+		kong.Exit(func(code int) { panic(done{code}) }),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(s),
+	)
+	if err != nil {
+		panic(err) // the tags of the tree are wrong
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	command, err := parser.Parse(args)
+	if err != nil {
+		return Fail(ExitUsage, fmt.Errorf("%w\nsumoship: see %s --help", err, verbOf(err)))
+	}
+	if err := command.Run(); err != nil {
+		return asExit(err, command.Flags())
+	}
+	return Exit{Status: ExitOK}
+}
+
+// verbOf returns the command as far as kong read it before the error.
+func verbOf(err error) string {
+	verb := "sumoship"
+	if e, ok := errors.AsType[*kong.ParseError](err); ok {
+		for _, step := range e.Context.Path {
+			if step.Command != nil {
+				verb = step.Command.FullPath()
+			}
+		}
+	}
+	return verb
+}

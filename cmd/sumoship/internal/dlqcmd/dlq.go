@@ -1,0 +1,64 @@
+// Package dlqcmd is sumoship dlq: one file a verb. The work is done by packages dlq
+// and function/ship.
+package dlqcmd
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"sumoship/cmd/sumoship/internal/cli"
+	"sumoship/dlq"
+)
+
+// Cmd works on the dead-letter queue of a deployed forwarder.
+type Cmd struct {
+	Status  statusCmd  `cmd:"" help:"Show the queue's depth and the age of its oldest message."`
+	Peek    peekCmd    `cmd:"" help:"Show messages and why they are in the queue, and leave them there."`
+	Replay  replayCmd  `cmd:"" help:"Replay the queue to Sumo Logic from here."`
+	Redrive redriveCmd `cmd:"" help:"Move the messages of the quarantine queue back to the dead-letter queue."`
+}
+
+// queueFlags select a queue, as those of the AWS CLI do.
+type queueFlags struct {
+	Queue string `help:"The dead-letter queue: its URL or name. Default: the variable TASK_QUEUE_URL." placeholder:"URL|NAME"`
+	cli.AWSFlags
+	JSON bool `name:"json" help:"Write the result as JSON."`
+}
+
+// aws loads the AWS configuration of the caller, for the Region of a queue or
+// secret.
+func (f *queueFlags) aws(ctx context.Context, region string) (aws.Config, error) {
+	return f.ProfileFlag.Load(ctx, cmp.Or(region, f.Region))
+}
+
+// open finds the queue.
+func (f *queueFlags) open(ctx context.Context, s cli.Streams) (url string, q *dlq.Queue, err error) {
+	name := cmp.Or(f.Queue, s.Getenv("TASK_QUEUE_URL"))
+	if name == "" {
+		return "", nil, cli.Usagef("which queue? Give --queue or set TASK_QUEUE_URL")
+	}
+	cfg, err := f.LoadRegion(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	client := sqs.NewFromConfig(cfg)
+	if url, err = dlq.Find(ctx, client, name); err != nil {
+		return "", nil, cli.Fail(cli.ExitAWS, err)
+	}
+	return url, dlq.New(url, dlq.DefaultDelay, func(context.Context) (*sqs.Client, error) { return client, nil }), nil
+}
+
+func age(t time.Time) string {
+	d := time.Since(t).Round(time.Second)
+	if d >= 48*time.Hour {
+		return days(d)
+	}
+	return d.String()
+}
+
+func days(d time.Duration) string { return fmt.Sprintf("%.3g days", d.Hours()/24) }

@@ -1,0 +1,173 @@
+package dlqcmd
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"sumoship/cmd/sumoship/internal/cli"
+	"sumoship/cmd/sumoship/internal/clitest"
+	"sumoship/dlq/sqstest"
+	"sumoship/function/ship"
+	"sumoship/sumo/sumotest"
+)
+
+// twoMessages puts a message into each queue, and one that cannot be read into
+// the dead-letter queue. What only looks must leave them as they are.
+func twoMessages(t *testing.T) {
+	server := clitest.Queues(t)
+	clitest.Send(t, server, "dead", clitest.Message("/ecs/shop", "a", " ", "b"),
+		map[string]string{"ErrorClass": "unavailable", "ErrorMessage": "unavailable: the source answered 503", "Attempts": "2"})
+	clitest.Send(t, server, "dead", "garbage", nil)
+	clitest.Send(t, server, "quarantine", "garbage", nil)
+	t.Cleanup(func() {
+		if n := len(server.Messages("dead")); n != 2 {
+			t.Errorf("%d messages are left of 2", n)
+		}
+		for _, m := range server.Messages("dead") {
+			if m.VisibleAt.After(m.Sent.Add(20 * time.Second)) {
+				t.Errorf("message %s is not visible until %v", m.ID, m.VisibleAt)
+			}
+		}
+	})
+}
+
+func TestDLQStatus(t *testing.T) {
+	twoMessages(t)
+	status, out, errs := command(t, nil, "dlq", "status", "--queue", "dead")
+	if status != cli.ExitOK {
+		t.Errorf("status %d: %s", status, errs)
+	}
+	clitest.Mentions(t, out, "depth       2     2 visible", "of 2 messages received", "quarantine  1     in quarantine, after 100 receives")
+
+	status, out, errs = command(t, map[string]string{"TASK_QUEUE_URL": "http://sqs/123456789012/dead"}, "dlq", "status", "--json")
+	var s struct{ Depth, QuarantineDepth int }
+	if err := json.Unmarshal([]byte(out), &s); err != nil || status != cli.ExitOK || s.Depth != 2 || s.QuarantineDepth != 1 {
+		t.Errorf("status %d: %v %s%s", status, err, out, errs)
+	}
+}
+
+func TestDLQPeek(t *testing.T) {
+	twoMessages(t)
+	status, out, errs := command(t, nil, "dlq", "peek", "--queue", "dead", "-n", "5")
+	if status != cli.ExitOK {
+		t.Errorf("status %d: %s", status, errs)
+	}
+	clitest.Mentions(t, out, "/ecs/shop  3 ", "unavailable the source answered 503", "undecodable decode event")
+
+	status, out, _ = command(t, nil, "dlq", "peek", "--queue", "dead", "-n", "1", "--json")
+	var rows []struct {
+		LogGroup         string
+		Events, Attempts int
+	}
+	if err := json.Unmarshal([]byte(out), &rows); err != nil || status != cli.ExitOK || len(rows) != 1 || rows[0].Events != 3 || rows[0].Attempts != 2 {
+		t.Errorf("status %d: %v %s", status, err, out)
+	}
+}
+
+func TestDLQDryRun(t *testing.T) {
+	twoMessages(t)
+	status, out, errs := command(t, map[string]string{"SUMO_ENDPOINT": "https://example.com/SECRET"}, "dlq", "replay", "--queue", "dead", "--dry-run")
+	if status != cli.ExitOK {
+		t.Errorf("status %d: %s", status, errs)
+	}
+	clitest.Mentions(t, out, "/ecs/shop       3        2 ", "1 message would be sent, 1 unreadable would be quarantined. Nothing was sent.")
+}
+
+func TestDLQReplayDeliversAndQuarantines(t *testing.T) {
+	server := clitest.Queues(t)
+	source := sumotest.New()
+	url, stop, err := source.Serve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	for i := range 30 {
+		clitest.Send(t, server, "dead", clitest.Message("/ecs/shop", fmt.Sprint("line ", i)), nil)
+	}
+	clitest.Send(t, server, "dead", "garbage", nil)
+	status, out, errs := command(t, nil, "dlq", "replay", "--queue", "dead", "--endpoint", url)
+	if status != 0 || !strings.Contains(out, "31 done") || !strings.Contains(out, "30 confirmed") {
+		t.Errorf("status %d\n%s%s", status, out, errs)
+	}
+	if len(source.Taken()) != 30 || len(server.Messages("dead")) != 0 || len(server.Messages("quarantine")) != 1 {
+		t.Errorf("%d taken, %d left, %d quarantined", len(source.Taken()), len(server.Messages("dead")), len(server.Messages("quarantine")))
+	}
+
+	// Back from the quarantine queue, once it is known why.
+	status, out, errs = command(t, nil, "dlq", "redrive", "--queue", "dead")
+	if status != 0 || out != "1 message from quarantine to dead.\n" || len(server.Messages("dead")) != 1 {
+		t.Errorf("status %d\n%s%s", status, out, errs)
+	}
+}
+
+// While Sumo Logic is down, a replay stops early, says so, and loses nothing.
+func TestDLQReplayDuringAnOutage(t *testing.T) {
+	server := clitest.Queues(t)
+	for range 5 {
+		clitest.Send(t, server, "dead", clitest.Message("/ecs/shop", "a"), nil)
+	}
+	variables := map[string]string{"NUMBER_OF_RETRIES": "0", "SUMO_ENDPOINT": "http://127.0.0.1:1/SECRET"}
+	status, out, errs := command(t, variables, "dlq", "replay", "--queue", "dead", "--workers", "1", "--json")
+	var report ship.Report
+	if err := json.Unmarshal([]byte(out), &report); err != nil || status != cli.ExitFound || report.Messages.Kept != 1 || report.Class != "unavailable" {
+		t.Errorf("status %d: %v %s%s", status, err, out, errs)
+	}
+	if strings.Contains(out+errs, "SECRET") || len(server.Messages("dead")) != 5 {
+		t.Errorf("%d messages left\n%s%s", len(server.Messages("dead")), out, errs)
+	}
+}
+
+// Ctrl-C stops cleanly: what was not sent is in the queue.
+func TestDLQReplayInterrupted(t *testing.T) {
+	server := clitest.Queues(t)
+	source := sumotest.New(sumotest.Step{Kind: sumotest.Hang})
+	url, stop, err := source.Serve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	clitest.Send(t, server, "dead", clitest.Message("/ecs/shop", "a"), nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		for len(source.Requests()) == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+	}()
+	var out, errs bytes.Buffer
+	status := run(ctx, []string{"dlq", "replay", "--queue", "dead", "--endpoint", url},
+		cli.Streams{In: strings.NewReader(""), Out: &out, Err: &errs, Getenv: func(string) string { return "" }})
+	if status != cli.ExitFound || len(server.Messages("dead")) != 1 {
+		t.Errorf("status %d, %d left\n%s%s", status, len(server.Messages("dead")), out.String(), errs.String())
+	}
+}
+
+func TestDLQWrongCalls(t *testing.T) {
+	server := clitest.Queues(t)
+	for want, c := range map[string]struct {
+		status int
+		args   []string
+	}{
+		"which queue?":                  {cli.ExitUsage, []string{"dlq", "status"}},
+		"queue nowhere: find":           {cli.ExitAWS, []string{"dlq", "status", "--queue", "nowhere"}},
+		"queue gone: status":            {cli.ExitAWS, []string{"dlq", "status", "--queue", "http://sqs/123456789012/gone"}},
+		"has no redrive policy":         {cli.ExitUsage, []string{"dlq", "redrive", "--queue", "quarantine"}},
+		"want 1 or more":                {cli.ExitUsage, []string{"dlq", "peek", "--queue", "dead", "-n", "0"}},
+		"SUMO_ENDPOINT: scheme is http": {cli.ExitUsage, []string{"dlq", "replay", "--queue", "dead", "--endpoint", "http://example.com/SECRET"}},
+		"NUM_OF_WORKERS":                {cli.ExitUsage, []string{"dlq", "replay", "--queue", "dead", "--workers", "0"}},
+	} {
+		status, out, errs := command(t, nil, c.args...)
+		if status != c.status || !strings.Contains(errs, want) || out != "" || strings.Contains(errs, "SECRET") {
+			t.Errorf("%v: status %d, want %d\n%s%s", c.args, status, c.status, out, errs)
+		}
+	}
+	server.OnRequest(func(sqstest.Call) sqstest.Fault { return sqstest.Fault{Code: "AccessDenied"} })
+	if status, _, errs := command(t, nil, "dlq", "peek", "--queue", "dead"); status != cli.ExitAWS || !strings.Contains(errs, "queue dead: find: AccessDenied") {
+		t.Errorf("status %d: %s", status, errs)
+	}
+}

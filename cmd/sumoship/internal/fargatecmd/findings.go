@@ -1,0 +1,93 @@
+package fargatecmd
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+
+	"sumoship/cmd/sumoship/internal/cli"
+	"sumoship/deploy/fargate"
+	"sumoship/deploy/finding"
+	"sumoship/deploy/service"
+)
+
+// reportFlags say how findings are written.
+type reportFlags struct {
+	Findings string `help:"Write the findings as text, json or sarif." enum:"text,json,sarif" default:"text"`
+	Report   string `help:"Write the findings to this file." placeholder:"FILE"`
+	FailOn   string `help:"Exit with status 1 on findings of this severity or above: error, warning or info." enum:"error,warning,info" default:"error"`
+	Show     string `help:"Write findings of this severity or above; only count the others." enum:"error,warning,info" default:"info"`
+}
+
+// write writes the findings to w, or to --report and their summary to standard
+// error.
+func (f *reportFlags) write(s cli.Streams, r finding.Report, w io.Writer) error {
+	r.Show = finding.Severity(f.Show)
+	var file bytes.Buffer
+	style := cli.Style(w, s.Getenv)
+	if f.Report != "" {
+		w, style = &file, finding.Style{}
+	}
+	var err error
+	switch f.Findings {
+	case "json":
+		err = r.JSON(w)
+	case "sarif":
+		err = r.SARIF(w, slices.Concat(fargate.Rules(), service.Rules()))
+	default:
+		if err = r.Text(w, style); err == nil {
+			_, err = fmt.Fprintln(w, r.Summary())
+		}
+	}
+	if err != nil || f.Report == "" {
+		return err
+	}
+	if err := cli.WriteFile(f.Report, file.Bytes()); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(s.Err, "%s; see %s\n", r.Summary(), f.Report)
+	return err
+}
+
+// place is where the findings of a verb go whose result, what, goes to the file
+// out or, if that is "", to standard output.
+func (f *reportFlags) place(s cli.Streams, what, out string) (io.Writer, error) {
+	switch {
+	case f.Findings == "text" || f.Report != "":
+		return s.Err, nil
+	case out == "":
+		return nil, cli.Usagef("--findings %s: standard output is for the %s; give --report FILE too, or -o FILE for the %s", f.Findings, what, what)
+	}
+	return s.Out, nil
+}
+
+// status is the exit status that findings ask for.
+func (f *reportFlags) status(r finding.Report) error {
+	for _, input := range r.Inputs {
+		if malformed(input.Findings) {
+			return cli.Exit{Status: cli.ExitUsage}
+		}
+	}
+	for _, input := range r.Inputs {
+		for _, found := range input.Findings {
+			if found.Severity.AtLeast(finding.Severity(f.FailOn)) {
+				return cli.Exit{Status: cli.ExitFound}
+			}
+		}
+	}
+	return nil
+}
+
+// malformed reports whether a part of a definition cannot be read.
+func malformed(findings []finding.Finding) bool {
+	return slices.ContainsFunc(findings, func(f finding.Finding) bool { return f.ID == fargate.WrongType.ID && f.Severity == finding.Error })
+}
+
+// writeErrors writes the findings of severity error, without which a verb would
+// go on, to standard error. It returns how many there are.
+func writeErrors(s cli.Streams, input finding.Input) (int, error) {
+	input.Findings = slices.DeleteFunc(slices.Clone(input.Findings), func(f finding.Finding) bool { return f.Severity != finding.Error })
+	report := finding.Report{Inputs: []finding.Input{input}}
+	return len(input.Findings), report.Text(s.Err, cli.Style(s.Err, s.Getenv))
+}

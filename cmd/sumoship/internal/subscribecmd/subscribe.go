@@ -1,0 +1,82 @@
+// Package subscribecmd is sumoship subscribe and unsubscribe, which differ in their
+// rule and share the rest. What to do is decided by deploy/subscription.
+package subscribecmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"sumoship/cmd/sumoship/internal/cli"
+	"sumoship/deploy/subscription"
+)
+
+type Subscribe struct {
+	flags
+	Own           []string `sep:"none" help:"Log group that is never subscribed, such as that of another function on the way of its events. Repeatable." placeholder:"NAME"`
+	FilterPattern string   `help:"Deliver only log events that match this filter pattern of CloudWatch Logs." placeholder:"PATTERN"`
+	Role          string   `help:"Role by which CloudWatch Logs delivers to a stream." placeholder:"ARN"`
+	Prune         bool     `help:"Also remove our filters from log groups that are not chosen."`
+}
+
+func (c *Subscribe) Help() string {
+	return `Shows a plan, asks, and carries it out. It changes only what is missing, so you
+can run it again at any time, for example after a failure.
+
+Log groups that an exclude pattern matches lose our filter. The log group that
+the destination function writes to, those that begin with ` + subscription.OwnPrefix + `, and
+those of --own are never subscribed, which would make a loop. A function gets
+one permission for all log groups, if it has none.
+` + patternHelp + `
+
+Exit status: 0 if the log groups are as they should be, 1 if some cannot be
+subscribed or you said no, 2 if the command is wrong, 3 if AWS refused.`
+}
+
+func (c *Subscribe) Run(ctx context.Context, s cli.Streams) error {
+	x, err := c.open(ctx, s, func(r *subscription.Rule) (errs []error) {
+		r.Prune = c.Prune
+		var err error
+		if r.Pattern, err = subscription.ParseFilterPattern(c.FilterPattern); err != nil {
+			errs = append(errs, fmt.Errorf("--filter-pattern: %w", err))
+		}
+		for _, name := range c.Own {
+			if _, err := subscription.ParseGroup(name); err != nil {
+				errs = append(errs, fmt.Errorf("--own: %w", err))
+			}
+		}
+		r.Own = slices.Clone(c.Own)
+		switch {
+		case r.Destination.NeedsRole() && c.Role == "":
+			errs = append(errs, fmt.Errorf("--role: CloudWatch Logs needs one to deliver to %s", r.Destination.ARN))
+		case c.Role != "":
+			if r.Role, err = subscription.ParseRole(c.Role); err != nil {
+				errs = append(errs, fmt.Errorf("--role: %w", err))
+			}
+		}
+		if c.Account && c.Prune {
+			errs = append(errs, errors.New("--prune: the policy of an account is not a filter of a log group"))
+		}
+		return errs
+	})
+	if err != nil {
+		return err
+	}
+	own, err := x.OwnLogGroup(ctx)
+	if err != nil {
+		return err
+	}
+	x.rule.Own = append(x.rule.Own, own...)
+	if c.Account {
+		return x.account(ctx, s)
+	}
+	policies, err := x.Policies(ctx)
+	if err != nil {
+		return err
+	}
+	if len(policies) > 0 {
+		return cli.Fail(cli.ExitFound, fmt.Errorf("the policy %q of the account already delivers all log groups there; each log event would arrive twice", policies[0].Name))
+	}
+	return x.run(ctx, s)
+}
