@@ -217,7 +217,7 @@ func ibanEnd(text []byte, start int) int {
 			rest = (rest*100 + int(c-'A') + 10) % 97
 		}
 	}
-	if rest != 1 {
+	if check := string(number[2:4]); rest != 1 || check < "02" || check > "98" {
 		return -1
 	}
 	return i
