@@ -23,6 +23,9 @@ var mayImport = map[string]struct {
 	"sumo":          {},
 	"sumo/sumotest": {},
 	"dlq":           {sdk: true},
+	"rules":         {siblings: []string{"rules/mask", "rules/pattern"}},
+	"rules/mask":    {siblings: []string{"rules/pattern"}},
+	"rules/pattern": {},
 	"dlq/dlqtest":   {siblings: []string{"dlq"}},
 	"dlq/sqstest":   {siblings: []string{"function/awstest"}, sdk: true},
 

@@ -2,6 +2,7 @@ package mask
 
 import (
 	"bytes"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -311,4 +312,17 @@ func FuzzNothingIsLeft(f *testing.F) {
 			}
 		}
 	})
+}
+
+// The page lists the built-in masks as the code has them.
+func TestMasksAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/rules.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range Names() {
+		if row := "| `" + name + "` | " + About(name) + " |"; !strings.Contains(string(page), row) {
+			t.Errorf("docs/rules.md lacks %s", row)
+		}
+	}
 }
