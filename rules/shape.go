@@ -217,8 +217,9 @@ func FlowColumns(format string) (source, destination int, err error) {
 	}
 	source, destination = -1, -1
 	for i, field := range strings.Fields(format) {
-		name, ok := strings.CutPrefix(field, "${")
-		if name, ok = strings.CutSuffix(name, "}"); !ok || !strings.HasPrefix(field, "${") {
+		name, opened := strings.CutPrefix(field, "${")
+		name, closed := strings.CutSuffix(name, "}")
+		if !opened || !closed {
 			return 0, 0, fmt.Errorf("%q is not a field of a flow log; want fields such as ${srcaddr} with a space between them", field)
 		}
 		// pkt-srcaddr is where the packet came from before NAT: the address itself
