@@ -2,6 +2,7 @@ package transform
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -89,6 +90,9 @@ type Record struct {
 	Usual   Source // what Source would be without _sumo_metadata in the message
 	Line    []byte // without a trailing newline; valid until the next record
 }
+
+// Reason returns why the event has no record.
+func (r *Record) Reason() string { return cmp.Or(r.Why, r.Dropped.String()) }
 
 // Records yields a record for each event of the batch, in order.
 //

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
 	"sumoship/rules"
 	"sumoship/rules/mask"
 	"sumoship/transform"
@@ -213,10 +215,12 @@ type Treatment struct {
 	Tags func(account, region, group string) (map[string]string, error)
 	// Chosen is told which rule an origin has, nil for none; it may be nil.
 	Chosen func(transform.Origin, *rules.Compiled)
-	Masked map[string]int // replacements by mask; by redact there is no count
+	Masked map[string]int // replacements by mask; what redact replaces is not counted
 
-	counts []func()
-	untold error // why tags, on which the choice depends, are unknown
+	FilterOnly bool // records are not to be sent: what they hold needs no masks
+
+	counts  []func()
+	unknown error // why tags, on which the choice depends, are unknown
 }
 
 // unknownTags is the reason of log events whose rule cannot be chosen.
@@ -230,7 +234,7 @@ func (t *Treatment) Apply(base transform.Options) transform.Options {
 		if t.Tags != nil && (t.Set.NeedsTags() || t.Set.NamesTags()) {
 			var err error
 			if origin.Tags, err = t.Tags(from.Account, from.Region, from.LogGroup); err != nil && t.Set.NeedsTags() {
-				t.untold = err
+				t.unknown = err
 				return &transform.Rule{Decide: func(_, _ []byte) (string, string) { return unknownTags, "" }}
 			}
 		}
@@ -268,7 +272,7 @@ func (t *Treatment) rule(base transform.Options, chosen *rules.Compiled, tags ma
 	for _, path := range a.Redact {
 		r.Redact = append(r.Redact, transform.ParsePath(path))
 	}
-	if chosen.Masks != nil {
+	if chosen.Masks != nil && !t.FilterOnly {
 		m := &counted{Set: chosen.Masks, counts: make([]int, chosen.Masks.Len())}
 		r.Masks = m
 		t.counts = append(t.counts, func() {
@@ -317,6 +321,23 @@ type counted struct {
 
 func (c *counted) Append(dst, text, key []byte) (out []byte, n int) {
 	return c.Set.Append(dst, text, key, c.counts)
+}
+
+// tagsFor returns a reader of tags for one event. Those of other accounts and Regions
+// cannot be read: there are none.
+func (s *shipper) tagsFor(ctx context.Context) func(account, region, group string) (map[string]string, error) {
+	own := ""
+	if lc, ok := lambdacontext.FromContext(ctx); ok {
+		if part := strings.Split(lc.InvokedFunctionArn, ":"); len(part) > 4 {
+			own = part[4]
+		}
+	}
+	return func(account, region, group string) (map[string]string, error) {
+		if account == "" || own != "" && account != own || region != s.records.Region {
+			return nil, nil
+		}
+		return s.tags.get(ctx, account, group)
+	}
 }
 
 // tagCache caches the tags of log groups; errors are not cached.

@@ -1,6 +1,6 @@
 // Package ship carries log events to Sumo Logic. Forwarder takes them from
-// CloudWatch Logs and Replayer from the dead-letter queue; both share one way:
-// decode, send, dead-letter what Sumo Logic did not confirm, report.
+// CloudWatch Logs, StreamForwarder from a Kinesis stream and Replayer from the
+// dead-letter queue; all share one way: decode, send, dead-letter what Sumo Logic did not confirm, report.
 package ship
 
 import (
@@ -15,6 +15,7 @@ import (
 
 	"sumoship/dlq"
 	"sumoship/function"
+	"sumoship/function/trigger"
 	"sumoship/sumo"
 	"sumoship/transform"
 )
@@ -25,6 +26,8 @@ type Options struct {
 	HTTP    *http.Client          // nil means a client of its own
 	AWS     function.ConfigLoader // nil means Lambda's environment
 	Secrets Secrets               // nil means SSM and Secrets Manager
+	Objects Objects               // nil means S3
+	Tags    Tags                  // nil means CloudWatch Logs
 	Queue   Queue                 // nil means that of TASK_QUEUE_URL; without either, Lambda retries what is not confirmed
 }
 
@@ -43,12 +46,17 @@ type Queue interface {
 // the classes of package sumo.
 const Undecodable = "undecodable"
 
+// Killed is the class of a message that killed replay, or would have.
+const Killed = "killed"
+
 // shipper is the way of an event that Forwarder and Replayer share.
 type shipper struct {
 	config
 	load      function.ConfigLoader
 	out       *function.Reporter
 	endpoints *endpoints
+	rulebook  *rulebook
+	tags      *tagCache
 	client    *sumo.Client
 	queue     Queue
 	decoders  chan *transform.Decoder // kept for their buffers
@@ -73,6 +81,14 @@ func newShipper(o Options, clientName string, p patience) (*shipper, error) {
 		s.queue = dlq.New(c.queueURL, c.delay, openSQS(s.load, c.queueURL))
 	}
 	s.endpoints = &endpoints{endpoint: c.endpoint, token: c.token, secrets: discreet{secrets}, log: s.out.Log}
+	calls := newSigned(s.load, readLimit)
+	s.rulebook = &rulebook{place: c.rules, key: c.rulesKey, secrets: discreet{secrets}, objects: o.Objects, log: s.out.Log}
+	if s.rulebook.objects == nil {
+		s.rulebook.objects = calls
+	}
+	if s.tags = (&tagCache{tags: o.Tags}); s.tags.tags == nil {
+		s.tags.tags = calls
+	}
 	s.client = &sumo.Client{
 		HTTP: o.HTTP, Log: s.out.Log, Name: cmp.Or(c.clientName, clientName), NoCompression: c.plain, Level: c.level,
 		MaxBody: c.maxBody, InFlight: c.inFlight, Attempts: c.attempts, InitialBackoff: c.pause, Timeout: c.timeout,
@@ -95,7 +111,14 @@ func (s *shipper) ship(ctx context.Context, event []byte) (Report, error) {
 	left, r := s.send(sending, decoder, event, s.limit)
 	r.Breaker = s.breaker()
 	var err error
-	r.DeadLettered, err = s.deadLetter(saving, left)
+	if left.foreign == nil {
+		r.DeadLettered, err = s.deadLetter(saving, left)
+	} else {
+		// Who reads a stream or a queue for it keeps the event, and Lambda dead-letters
+		// what was sent asynchronously. To do so here would look like success, or for a
+		// stream add a message with each try.
+		err = &LostError{left.events, left.foreign}
+	}
 	r.Lost = left.events - r.DeadLettered
 	r.Millis, r.Left = function.Elapsed(ctx, start)
 	return r, err
@@ -137,6 +160,7 @@ type remainder struct {
 	partial     bool             // other log events were confirmed
 	tooLarge    bool             // it inflates to more than the limit
 	inQueue     bool             // the whole event is in the queue until this is in it
+	foreign     error            // the event is known to be of another service
 	cause       dlq.Cause
 }
 
@@ -152,6 +176,9 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 	batch, err := decoder.Decode(event, limit)
 	if err != nil {
 		left.tooLarge = errors.Is(err, transform.ErrTooLarge)
+		if left.foreign = foreign(event, err); left.foreign != nil {
+			err = left.foreign
+		}
 		r.Events, left.events = 1, 1
 		fail(Undecodable, err)
 		return left, r
@@ -163,6 +190,18 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 	if batch.Len() == 0 {
 		return left, r
 	}
+	set, stale, err := s.rulebook.get(ctx)
+	if err != nil {
+		// Without the rules nobody knows what to mask: nothing leaves.
+		for i := range batch.Len() {
+			left.unconfirmed = append(left.unconfirmed, i)
+		}
+		left.events, r.Records = batch.Len(), batch.Len()
+		fail(string(sumo.Misconfigured), err)
+		return left, r
+	}
+	r.StaleRules = stale
+	by := &Treatment{Set: set, Tags: s.tagsFor(ctx)}
 	var delivery *sumo.Delivery
 	endpoint, err := s.endpoints.get(ctx)
 	if err == nil {
@@ -170,13 +209,14 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 	}
 	if err != nil {
 		unread := 0
-		for rec := range s.rules(batch).Records(batch) {
+		by.FilterOnly = true
+		for rec := range s.options(batch, by).Records(batch) {
 			if ctx.Err() != nil {
 				break
 			}
 			unread = rec.Event + 1
-			if rec.Dropped != transform.Kept {
-				r.filter(rec.Dropped.String(), 1)
+			if rec.Dropped != transform.Kept && rec.Why != unknownTags {
+				r.filter(rec.Reason(), 1)
 			} else {
 				left.unconfirmed = append(left.unconfirmed, rec.Event)
 			}
@@ -194,17 +234,28 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 		}
 		return left, r
 	}
-	sources := sources{limit: s.maxSources, records: s.records, batch: batch}
+	ended := false
+	defer func() {
+		if !ended {
+			delivery.Abandon()
+		}
+	}()
+	options := s.options(batch, by)
+	sources := sources{limit: s.maxSources, records: options, batch: batch}
 	unread := 0
-	for rec := range s.rules(batch).Records(batch) {
+	for rec := range options.Records(batch) {
 		// Without time, to write the other records would take what is left for
 		// dead-lettering them.
 		if ctx.Err() != nil {
 			break
 		}
 		unread = rec.Event + 1
-		if rec.Dropped != transform.Kept {
-			r.filter(rec.Dropped.String(), 1)
+		switch {
+		case rec.Why == unknownTags:
+			delivery.Skip(rec.Event)
+			continue
+		case rec.Dropped != transform.Kept:
+			r.filter(rec.Reason(), 1)
 			continue
 		}
 		delivery.Add(sources.admit(rec), rec.Event, rec.Line)
@@ -213,7 +264,10 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 		delivery.Skip(unread)
 	}
 	outcome := delivery.Wait()
+	ended = true
 	r.delivered(outcome)
+	by.Count()
+	r.Masked = by.Masked
 	if r.OverMaxSources = sources.refused; r.OverMaxSources > 0 {
 		s.tellSources.Do(func() {
 			s.out.Log.Warn("an event has more sources than MAX_SOURCES; records of the others go with the source of their payload", "logGroup", r.LogGroup, "maxSources", s.maxSources)
@@ -222,24 +276,59 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 	if len(outcome.Unconfirmed) == 0 {
 		return left, r
 	}
-	class := sumo.ClassOf(outcome.Err)
+	class, err := sumo.ClassOf(outcome.Err), outcome.Err
 	if class == sumo.Misconfigured {
 		s.endpoints.suspect()
 	}
+	if by.unknown != nil {
+		class, err = sumo.Misconfigured, fmt.Errorf("rules that match on tags: %w", by.unknown)
+	}
 	left.events, left.unconfirmed, left.partial = len(outcome.Unconfirmed), outcome.Unconfirmed, outcome.Confirmed > 0
-	fail(string(class), outcome.Err)
+	fail(string(class), err)
 	return left, r
+}
+
+// foreign returns an error that names the service of an event that is not one of
+// CloudWatch Logs, nil if it is not known.
+func foreign(event []byte, err error) error {
+	if e, ok := errors.AsType[*transform.DecodeError](err); !ok || e.Stage != transform.StageEvent {
+		return nil
+	}
+	of := trigger.Of(event)
+	if of.Function == trigger.Forwarder {
+		return nil
+	}
+	return of.Error("want one of Amazon CloudWatch Logs")
 }
 
 // heartbeats reports whether a log group is that of the heartbeat.
 func (s *shipper) heartbeats(group string) bool { return s.heartbeat != "" && group == s.heartbeat }
 
-// rules returns the options for the records of a batch. No rule drops a heartbeat,
-// which is to prove the whole way.
-func (s *shipper) rules(b *transform.Batch) transform.Options {
+// countHeartbeat counts the heartbeats of a report.
+func (s *shipper) countHeartbeat(r *Report) {
+	if s.heartbeats(r.LogGroup) {
+		r.Heartbeat = r.Confirmed
+	}
+}
+
+// writeReport writes the report of a function that may have heartbeats.
+func (s *shipper) writeReport(ctx context.Context, r *Report) {
+	var more []function.Metric
+	if s.heartbeat != "" {
+		more = append(more, function.Count("Heartbeat", r.Heartbeat)) // 0 too, to be subtracted from Events
+	}
+	writeReport(ctx, s.out, r, more...)
+}
+
+// options returns the options for the records of a batch, by its rules. No rule drops
+// a heartbeat, which is to prove the whole way.
+func (s *shipper) options(b *transform.Batch, by *Treatment) transform.Options {
 	o := s.records
-	if s.heartbeats(b.LogGroup) {
+	switch {
+	case s.heartbeats(b.LogGroup):
 		o.StreamPrefixes, o.Internal = nil, nil
+	case by.Set != nil:
+		return by.Apply(o)
 	}
 	return o
 }
@@ -324,10 +413,15 @@ func (s *shipper) deadLetter(ctx context.Context, left remainder) (accepted int,
 		return accepted, nil
 	}
 	if err == nil {
-		err = fmt.Errorf("the queue accepts at most %d bytes", limit)
+		err = sizeError(limit)
 	}
 	return accepted, lost(err)
 }
+
+// sizeError is the limit, in bytes, of a queue that an event does not fit.
+type sizeError int
+
+func (e sizeError) Error() string { return fmt.Sprintf("the queue accepts at most %d bytes", int(e)) }
 
 // rebuild rebuilds events from the unconfirmed log events and puts them while it
 // goes on, so that at most twice limit bytes of them are in memory; rest is not put

@@ -17,8 +17,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/signer/v4"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"sumoship/function"
 )
@@ -26,16 +25,20 @@ import (
 // signed calls AWS with requests that it signs itself. The clients of S3 and
 // CloudWatch Logs in the SDK would cost every cold start their tables, for two calls.
 type signed struct {
-	load   function.ConfigLoader
-	client func() *awshttp.BuildableClient // made on first use
+	load function.ConfigLoader
+	http *http.Client
 }
 
-func newSigned(load function.ConfigLoader) signed {
-	return signed{load: load, client: sync.OnceValue(func() *awshttp.BuildableClient { return awshttp.NewBuildableClient() })}
+func newSigned(load function.ConfigLoader, timeout time.Duration) signed {
+	return signed{load, &http.Client{
+		Timeout:       timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
 }
 
-// endpoint returns the URL of a service, and whether the environment sets it.
-func endpoint(ctx context.Context, cfg aws.Config, sdkID, host string) (base string, own bool) {
+// serviceURL returns the URL of a service in the Region of cfg, without a slash at its
+// end, and whether the environment sets it.
+func serviceURL(ctx context.Context, cfg aws.Config, sdkID, host string) (base string, own bool) {
 	for _, source := range cfg.ConfigSources {
 		if s, ok := source.(interface {
 			GetServiceBaseEndpoint(context.Context, string) (string, bool, error)
@@ -48,27 +51,42 @@ func endpoint(ctx context.Context, cfg aws.Config, sdkID, host string) (base str
 	if cfg.BaseEndpoint != nil {
 		return strings.TrimSuffix(*cfg.BaseEndpoint, "/"), true
 	}
-	suffix := ".amazonaws.com"
+	host += "." + cfg.Region + ".amazonaws.com"
 	if strings.HasPrefix(cfg.Region, "cn-") {
-		suffix += ".cn"
+		host += ".cn"
 	}
-	return "https://" + host + "." + cfg.Region + suffix, false
+	return "https://" + host, false
+}
+
+// bucketURL returns the URL of a bucket.
+func bucketURL(ctx context.Context, cfg aws.Config, bucket string) string {
+	base, own := serviceURL(ctx, cfg, "S3", "s3")
+	if own || strings.Contains(bucket, ".") { // a certificate covers one label
+		return base + "/" + bucket
+	}
+	return strings.Replace(base, "https://", "https://"+bucket+".", 1)
+}
+
+// sign signs a request for a service.
+func sign(ctx context.Context, cfg aws.Config, service string, r *http.Request, body []byte) error {
+	credentials, err := cfg.Credentials.Retrieve(ctx)
+	if err != nil {
+		return ownError{errors.New("no credentials")}
+	}
+	sum := sha256.Sum256(body)
+	hash := hex.EncodeToString(sum[:])
+	r.Header.Set("X-Amz-Content-Sha256", hash) // S3 compares it
+	return v4.NewSigner().SignHTTP(ctx, credentials, r, hash, service, cfg.Region, time.Now(), func(o *v4.SignerOptions) {
+		o.DisableURIPathEscaping = service == "s3"
+	})
 }
 
 // do signs and sends a request. It returns at most limit bytes of the response.
 func (s signed) do(ctx context.Context, cfg aws.Config, service string, r *http.Request, body []byte, limit int) (*http.Response, []byte, error) {
-	credentials, err := cfg.Credentials.Retrieve(ctx)
-	if err != nil {
-		return nil, nil, ownError{errors.New("there are no credentials")}
-	}
-	sum := sha256.Sum256(body)
-	hash := hex.EncodeToString(sum[:])
-	r.Header.Set("X-Amz-Content-Sha256", hash)
-	err = v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = service == "s3" }).SignHTTP(ctx, credentials, r, hash, service, cfg.Region, time.Now())
-	if err != nil {
+	if err := sign(ctx, cfg, service, r, body); err != nil {
 		return nil, nil, err
 	}
-	response, err := s.client().Do(r)
+	response, err := s.http.Do(r)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -85,13 +103,7 @@ func (s signed) Object(ctx context.Context, bucket, key, etag string, limit int)
 	if err != nil {
 		return nil, "", ownError{err}
 	}
-	base, own := endpoint(ctx, cfg, "S3", "s3")
-	if own || strings.Contains(bucket, ".") { // a certificate covers one label
-		base += "/" + bucket
-	} else {
-		base = strings.Replace(base, "https://", "https://"+bucket+".", 1)
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/"+escapePath(key), nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, bucketURL(ctx, cfg, bucket)+"/"+escapePath(key), nil)
 	if err != nil {
 		return nil, "", ownError{errors.New("not the name of an object")}
 	}
@@ -105,7 +117,7 @@ func (s signed) Object(ctx context.Context, bucket, key, etag string, limit int)
 	case response.StatusCode == http.StatusNotModified:
 		return nil, etag, nil
 	case response.StatusCode != http.StatusOK:
-		return nil, "", refused(response, data)
+		return nil, "", answered(response, data)
 	case data == nil:
 		data = []byte{}
 	}
@@ -140,7 +152,7 @@ func (s signed) Tags(ctx context.Context, account, group string) (map[string]str
 	if err != nil {
 		return nil, err
 	}
-	base, _ := endpoint(ctx, cfg, "CloudWatch Logs", "logs")
+	base, _ := serviceURL(ctx, cfg, "CloudWatch Logs", "logs")
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/", bytes.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -152,7 +164,7 @@ func (s signed) Tags(ctx context.Context, account, group string) (map[string]str
 		return nil, storeError(err)
 	}
 	if response.StatusCode != http.StatusOK {
-		return nil, refused(response, data)
+		return nil, answered(response, data)
 	}
 	var out struct{ Tags map[string]string }
 	if err := json.Unmarshal(data, &out); err != nil {
@@ -169,8 +181,8 @@ var errorName = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`<Code>([A-Za-z]{1,64})</Code>|"__type":\s*"(?:[a-zA-Z0-9.]*#)?([A-Za-z]{1,64})"`)
 })
 
-// refused returns the error of a response: its code, and nothing else that it says.
-func refused(response *http.Response, data []byte) error {
+// answered returns the error of a response: its code, and nothing else that it says.
+func answered(response *http.Response, data []byte) error {
 	text := fmt.Sprintf("answered %d", response.StatusCode)
 	if m := errorName().FindSubmatch(data); m != nil {
 		text += " " + string(m[1]) + string(m[2])

@@ -114,9 +114,10 @@ func (x *subscribing) run(ctx context.Context, s cli.Streams) error {
 	if err != nil {
 		return cli.Fail(cli.ExitAWS, err)
 	}
-	todo := slices.DeleteFunc(slices.Clone(plan), func(o subscribe.Outcome) bool { return o.Err != nil || o.Action == subscription.Skip })
+	todo := slices.DeleteFunc(slices.Clone(plan), done)
+	x.result.WayBack = x.wayBack(plan)
 	if !x.JSON {
-		if err := x.table(s.Out, plan); err != nil {
+		if err := errors.Join(x.table(s.Out, plan), x.showWayBack(s.Out, plan)); err != nil {
 			return err
 		}
 	}
@@ -151,16 +152,15 @@ func (x *subscribing) run(ctx context.Context, s cli.Streams) error {
 	return x.finish(s, outcomes, 0)
 }
 
-// merge returns the plan with the outcomes of the steps that were applied, and how
-// many of them were not tried.
+// done reports whether a plan leaves nothing to do for an outcome.
+func done(o subscribe.Outcome) bool { return o.Err != nil || o.Action == subscription.Skip }
+
+// merge returns the plan with the outcomes of the steps that were applied, which are
+// in its order, and how many of them were not tried.
 func merge(plan, applied []subscribe.Outcome) (outcomes []subscribe.Outcome, untried int) {
-	done := map[string]subscribe.Outcome{}
-	for _, o := range applied {
-		done[o.Group] = o
-	}
 	for _, o := range plan {
-		if d, ok := done[o.Group]; ok {
-			o = d
+		if !done(o) {
+			o, applied = applied[0], applied[1:]
 		}
 		if errors.Is(o.Err, context.Canceled) {
 			untried++
@@ -181,6 +181,8 @@ func questionOf(todo []subscribe.Outcome) string {
 		}
 	}
 	switch {
+	case todo[0].Reason == subscription.TakenOver: // then all are
+		return fmt.Sprintf("Take over %s?", cli.Count(puts, "filter"))
 	case deletes == 0:
 		return fmt.Sprintf("Subscribe %s?", cli.Count(puts, "log group"))
 	case puts == 0:
