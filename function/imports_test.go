@@ -29,8 +29,9 @@ var mayImport = map[string]struct {
 	"dlq/dlqtest":   {siblings: []string{"dlq"}},
 	"dlq/sqstest":   {siblings: []string{"function/awstest"}, sdk: true},
 
-	"function":                    {sdk: true},
-	"function/ship":               {siblings: []string{"function", "function/trigger", "transform", "rules", "rules/mask", "sumo", "dlq"}, sdk: true},
+	"version":                     {},
+	"function":                    {siblings: []string{"version"}, sdk: true},
+	"function/ship":               {siblings: []string{"function", "function/trigger", "transform", "rules", "rules/mask", "sumo", "dlq", "version"}, sdk: true},
 	"function/subscribe":          {siblings: []string{"function", "function/trigger", "deploy/subscription"}, sdk: true},
 	"function/subscribe/awsapi":   {siblings: []string{"deploy/subscription"}, sdk: true},
 	"function/forwarder":          {siblings: []string{"function", "function/ship"}, sdk: true},
@@ -52,18 +53,21 @@ var mayImport = map[string]struct {
 	"deploy/fargate":      {siblings: []string{"deploy/tree", "deploy/taskdef", "deploy/finding"}},
 	"deploy/iam":          {siblings: []string{"deploy/tree", "deploy/taskdef", "deploy/finding", "deploy/cfn"}},
 	"deploy/service":      {siblings: []string{"deploy/tree", "deploy/taskdef", "deploy/finding", "deploy/cfn", "deploy/fargate", "deploy/iam", "deploy/subscription"}},
+	"deploy/surroundings": {siblings: []string{"deploy/tree", "deploy/taskdef", "deploy/finding", "deploy/cfn"}},
+	"deploy/cutover":      {},
 	"deploy/subscription": {},
 	"deploy/eni":          {},
 
 	"release": {},
 
 	"cmd/sumoship":                       {siblings: []string{"cmd/sumoship/internal/…"}},
-	"cmd/sumoship/internal/cli":          {siblings: []string{"deploy/finding"}, sdk: true},
+	"cmd/sumoship/internal/cli":          {siblings: []string{"deploy/finding", "version"}, sdk: true},
 	"cmd/sumoship/internal/clitest":      {siblings: []string{"cmd/sumoship/internal/cli", "transform", "dlq/sqstest", "function/awstest/…"}, sdk: true},
 	"cmd/sumoship/internal/delivery":     {siblings: []string{"cmd/sumoship/internal/cli", "deploy/subscription", "function/subscribe/awsapi"}, sdk: true},
-	"cmd/sumoship/internal/dlqcmd":       {siblings: []string{"cmd/sumoship/internal/cli", "transform", "dlq", "function", "function/ship"}, sdk: true},
+	"cmd/sumoship/internal/dlqcmd":       {siblings: []string{"cmd/sumoship/internal/cli", "transform", "sumo", "dlq", "function", "function/ship"}, sdk: true},
 	"cmd/sumoship/internal/fargatecmd":   {siblings: []string{"cmd/sumoship/internal/cli", "cmd/sumoship/internal/delivery", "function/subscribe", "function/subscribe/awsapi", "deploy/…"}, sdk: true},
 	"cmd/sumoship/internal/localcmd":     {siblings: []string{"cmd/sumoship/internal/cli", "transform", "sumo", "sumo/sumotest", "dlq", "dlq/dlqtest", "function", "function/ship"}},
+	"cmd/sumoship/internal/versioncmd":   {siblings: []string{"cmd/sumoship/internal/cli", "version"}},
 	"cmd/sumoship/internal/subscribecmd": {siblings: []string{"cmd/sumoship/internal/cli", "cmd/sumoship/internal/delivery", "function/subscribe", "deploy/subscription"}},
 }
 

@@ -271,7 +271,17 @@ func (d *Delivery) stopped() error {
 	if err, ok := errors.AsType[*SendError](context.Cause(d.sending)); ok {
 		return err
 	}
+	if interrupted(d.sending) {
+		return &SendError{Class: OutOfTime, Err: errors.New("interrupted before all was sent")}
+	}
 	return outOfTime
+}
+
+// interrupted reports whether the caller has cancelled ctx, and not its deadline or
+// what a delivery has found.
+func interrupted(ctx context.Context) bool {
+	_, found := errors.AsType[*SendError](context.Cause(ctx))
+	return errors.Is(ctx.Err(), context.Canceled) && !found
 }
 
 var outOfTime = &SendError{Class: OutOfTime, Err: errors.New("the deadline came before all was sent")}
@@ -280,7 +290,7 @@ var outOfTime = &SendError{Class: OutOfTime, Err: errors.New("the deadline came 
 // the source unavailable or the endpoint wrong nothing more is tried. refused is that
 // of the body that it is a part of.
 func (d *Delivery) deliver(b *body, refused *int) {
-	header := http.Header{"User-Agent": {"sumoship"}}
+	header := http.Header{"User-Agent": {cmp.Or(d.c.UserAgent, "sumoship")}}
 	clipped := b.source.header(header)
 	if name := clean(d.c.Name); name != "" {
 		header[headerClient] = []string{name}

@@ -60,6 +60,14 @@ func (d *Document) With(definition *tree.Node) *Document {
 	return &Document{name: d.name, shape: d.shape, definition: definition, root: definition.Root(), resource: d.resource}
 }
 
+// InTemplate returns d as a part of a template that is being written: its values may
+// be intrinsic functions.
+func (d *Document) InTemplate() *Document {
+	t := *d
+	t.shape = Template
+	return &t
+}
+
 // Errorf is [Errorf] for this document.
 func (d *Document) Errorf(n *tree.Node, help, what string, args ...any) error {
 	return Errorf(d.name, n, help, what, args...)

@@ -18,6 +18,7 @@ import (
 	"sumoship/function/trigger"
 	"sumoship/sumo"
 	"sumoship/transform"
+	"sumoship/version"
 )
 
 // Options are what a Forwarder is made of.
@@ -90,7 +91,7 @@ func newShipper(o Options, clientName string, p patience) (*shipper, error) {
 		s.tags.tags = calls
 	}
 	s.client = &sumo.Client{
-		HTTP: o.HTTP, Log: s.out.Log, Name: cmp.Or(c.clientName, clientName), NoCompression: c.plain, Level: c.level,
+		HTTP: o.HTTP, Log: s.out.Log, Name: cmp.Or(c.clientName, clientName), UserAgent: version.Agent(), NoCompression: c.plain, Level: c.level,
 		MaxBody: c.maxBody, InFlight: c.inFlight, Attempts: c.attempts, InitialBackoff: c.pause, Timeout: c.timeout,
 	}
 	s.decoders = make(chan *transform.Decoder, 2*c.workers)

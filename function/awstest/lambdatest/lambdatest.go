@@ -56,7 +56,7 @@ type Function struct {
 	url       string
 
 	share  float64 // of a processor; 0 means all
-	memory int64   // bytes; 0 means any
+	most   int64   // bytes of memory; 0 means any
 
 	next  chan invocation
 	calls int
@@ -164,7 +164,7 @@ func (f *Function) Slow(share float64) { f.share = share }
 
 // Memory has the function killed, from its next start on, when more bytes of it are
 // resident, as Lambda does.
-func (f *Function) Memory(bytes int64) { f.memory = bytes }
+func (f *Function) Memory(bytes int64) { f.most = bytes }
 
 // bound kills a process that takes too much memory.
 func bound(p *os.Process, memory int64, exited <-chan struct{}) {
@@ -214,8 +214,8 @@ func (f *Function) start() {
 	if f.share > 0 {
 		go slow(cmd.Process, f.share, exited)
 	}
-	if f.memory > 0 {
-		go bound(cmd.Process, f.memory, exited)
+	if f.most > 0 {
+		go bound(cmd.Process, f.most, exited)
 	}
 	go func() {
 		_ = cmd.Wait() // a function ends by being killed
