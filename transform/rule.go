@@ -39,7 +39,8 @@ type Masks interface {
 	// strings.
 	May(json []byte) bool
 	// Append appends text, which is UTF-8, with what is to be hidden replaced, and
-	// returns how many replacements there are. key is the member of a JSON object that
+	// returns how many replacements there are; it appends nothing if there are none.
+	// key is the member of a JSON object that
 	// the text is the value of, or nil.
 	Append(dst, text, key []byte) (out []byte, n int)
 }

@@ -69,7 +69,7 @@ func New(masks []Mask, key []byte) (*Set, error) {
 
 // check refuses a mask that would find itself.
 func (c *compiled) check() error {
-	own := func() bool { return len((&Set{masks: []compiled{*c}}).find(c.replace.fixed, nil)) > 0 }
+	own := func() bool { return len((&Set{masks: []compiled{*c}}).find(nil, c.replace.fixed, nil)) > 0 }
 	switch {
 	case c.Pattern != nil && c.Pattern.Match(nil):
 		return errors.New("the pattern matches the empty text; want one that needs a character")
@@ -116,37 +116,45 @@ type span struct{ start, end, mask int }
 const rounds = 4
 
 // Append appends text with what the masks find replaced, and returns how many
-// replacements there are; 0 if the text is as it was. text is UTF-8; key is the
-// member of a JSON object that it is the value of, or nil. counts, if it is not
-// nil, has an element for each mask, to which its replacements are added.
+// replacements there are. If there are none, it appends nothing: text is as it was.
+// text is UTF-8; key is the member of a JSON object that it is the value of, or nil.
+// counts, if it is not nil, has an element for each mask, to which its replacements
+// are added.
 //
 // All masks look at the text as it came: none sees what another has put there.
 // Where their findings overlap, the one that begins first replaces them all.
 func (s *Set) Append(dst, text, key []byte, counts []int) (out []byte, n int) {
-	spans := s.find(text, key)
+	var space, done [8]span
+	spans := s.find(space[:0], text, key)
 	if len(spans) == 0 {
-		return append(dst, text...), 0
+		return dst, 0
 	}
+	return s.appendReplaced(dst, text, key, counts, spans, done[:0])
+}
+
+func (s *Set) appendReplaced(dst, text, key []byte, counts []int, spans, done []span) (out []byte, n int) {
 	from := len(dst)
-	var done []span // replacements, by their place in what is appended
-	dst, done = s.replace(dst, text, spans, nil)
+	dst, done = s.replace(dst, text, spans, nil, done) // done are replacements, by their place in what is appended
 	n = count(spans, counts)
 	for round := 0; ; round++ {
-		again := slices.DeleteFunc(s.find(dst[from:], key), func(a span) bool {
+		again := s.find(spans[:0], dst[from:], key)
+		left := again[:0]
+		for _, a := range again {
 			// What a pattern finds in a replacement alone, or in the same surroundings
 			// as before, is what it has replaced.
-			p := s.masks[a.mask].Pattern
-			return p != nil && (p.Groups() > 0 || within(a, done))
-		})
-		if len(again) == 0 {
+			if p := s.masks[a.mask].Pattern; p == nil || p.Groups() == 0 && !within(a, done) {
+				left = append(left, a)
+			}
+		}
+		if len(left) == 0 {
 			return dst, n
 		}
-		n += count(again, counts)
+		n += count(left, counts)
 		if round == rounds {
 			return append(dst[:from], "[masked]"...), n
 		}
 		once := slices.Clone(dst[from:])
-		dst, done = s.replace(dst[:from], once, again, done)
+		dst, done = s.replace(dst[:from], once, left, done, nil)
 	}
 }
 
@@ -165,9 +173,8 @@ func count(spans []span, counts []int) int {
 	return len(spans)
 }
 
-// find returns what the masks find in text, in order, none overlapping another.
-func (s *Set) find(text, key []byte) []span {
-	var spans []span
+// find appends what the masks find in text, in order, none overlapping another.
+func (s *Set) find(spans []span, text, key []byte) []span {
 	for i := range s.masks {
 		c := &s.masks[i]
 		if c.Pattern != nil {
@@ -213,8 +220,8 @@ func (s *Set) find(text, key []byte) []span {
 }
 
 // replace appends text with spans replaced. done are the replacements in text that
-// were made before; it returns all, by their place in what was appended.
-func (s *Set) replace(dst, text []byte, spans, done []span) (out []byte, all []span) {
+// were made before; it appends all, by their place in what was appended, to all.
+func (s *Set) replace(dst, text []byte, spans, done, all []span) ([]byte, []span) {
 	base, at := len(dst), 0
 	keep := func(upTo int) {
 		for len(done) > 0 && done[0].end <= upTo {

@@ -31,6 +31,15 @@ func compile(t testing.TB, source string) *pattern.Pattern {
 	return p
 }
 
+// masked returns text as it is after its masks.
+func masked(s *Set, text string, key []byte, counts []int) (string, int) {
+	out, n := s.Append([]byte("> "), []byte(text), key, counts)
+	if n == 0 {
+		return text, len(out) - len("> ")
+	}
+	return string(out[len("> "):]), n
+}
+
 // All of the built-in masks together.
 func all(t testing.TB) *Set {
 	var masks []Mask
@@ -145,9 +154,9 @@ func TestBuiltins(t *testing.T) {
 		s := newSet(t, Mask{Name: name})
 		for text, want := range cases {
 			counts := make([]int, 1)
-			got, n := s.Append([]byte("> "), []byte(text), nil, counts)
-			if string(got) != "> "+want {
-				t.Errorf("%s on %q: %q, want %q", name, text, got[2:], want)
+			got, n := masked(s, text, nil, counts)
+			if got != want {
+				t.Errorf("%s on %q: %q, want %q", name, text, got, want)
 			}
 			if found := strings.Count(want, "["+name+"]"); n != found || counts[0] != found {
 				t.Errorf("%s on %q: counts %d and %v, want %d", name, text, n, counts, found)
@@ -178,7 +187,7 @@ func TestKeysSayWhatAValueIs(t *testing.T) {
 		{"authorization", "deadbeef0123", "[bearer]"},
 		{"x", "Basic dXNlcjpwYXNz", "Basic dXNlcjpwYXNz"},
 	} {
-		if got, _ := s.Append(nil, []byte(c.text), []byte(c.key), nil); string(got) != c.want {
+		if got, _ := masked(s, c.text, []byte(c.key), nil); got != c.want {
 			t.Errorf("%s: %q: %q, want %q", c.key, c.text, got, c.want)
 		}
 		if !s.May([]byte(`{"`+c.key+`":"`+c.text+`"}`)) && c.text != c.want {
@@ -203,7 +212,7 @@ func TestReplacements(t *testing.T) {
 		{Mask{Name: "ab", Pattern: compile(t, `a+b`), Replace: Replacement{Text: "a"}}, "aabb aab", "a a"},
 		{Mask{Name: "aa", Pattern: compile(t, `aa`), Replace: Replacement{Text: "a"}}, strings.Repeat("a", 256), "[masked]"},
 	} {
-		if got, _ := newSet(t, c.mask).Append(nil, []byte(c.text), nil, nil); string(got) != c.want {
+		if got, _ := masked(newSet(t, c.mask), c.text, nil, nil); got != c.want {
 			t.Errorf("%s on %q: %q, want %q", c.mask.Name, c.text, got, c.want)
 		}
 	}
@@ -215,8 +224,8 @@ func TestHMACJoins(t *testing.T) {
 	masks := []Mask{{Name: "card", Replace: Replacement{HMAC: true}}, {Name: "email", Replace: Replacement{HMAC: true}}}
 	s := newSet(t, masks...)
 	code := func(s *Set, text string) string {
-		out, _ := s.Append(nil, []byte(text), nil, nil)
-		return string(out)
+		out, _ := masked(s, text, nil, nil)
+		return out
 	}
 	one := code(s, "4111111111111111")
 	if !regexp.MustCompile(`^\[card:[g-v]{20}\]$`).MatchString(one) {
@@ -304,10 +313,10 @@ func FuzzNothingIsLeft(f *testing.F) {
 		}
 		for i, s := range sets {
 			out, n := s.Append(nil, []byte(text), nil, nil)
-			if n == 0 && string(out) != text {
-				t.Errorf("%q became %q without a replacement", text, out)
+			if n == 0 {
+				out = []byte(text)
 			}
-			if again := s.find(out, nil); len(again) > 0 {
+			if again := s.find(nil, out, nil); len(again) > 0 {
 				t.Errorf("set %d: in %q of %q %s finds %q", i, out, text, s.Name(again[0].mask), out[again[0].start:again[0].end])
 			}
 		}
