@@ -13,6 +13,7 @@ import (
 	"sumoship/cmd/sumoship/internal/dlqcmd"
 	"sumoship/cmd/sumoship/internal/fargatecmd"
 	"sumoship/cmd/sumoship/internal/localcmd"
+	"sumoship/cmd/sumoship/internal/stackcmd"
 	"sumoship/cmd/sumoship/internal/subscribecmd"
 	"sumoship/cmd/sumoship/internal/versioncmd"
 
@@ -29,6 +30,9 @@ type verbs struct {
 	Rollback    deploycmd.Rollback       `cmd:"" help:"Go back to the release that the stack had before."`
 	Destroy     deploycmd.Destroy        `cmd:"" help:"Delete the stack, but not what holds log events."`
 	Fargate     fargatecmd.Cmd           `cmd:"" help:"Move task definitions from EC2 to Fargate, with logs that arrive."`
+	Doctor      stackcmd.Doctor          `cmd:"" help:"Look at a deployed stack, and say what is wrong and what to do."`
+	Status      stackcmd.Status          `cmd:"" help:"Show what a deployed stack does now."`
+	Tail        stackcmd.Tail            `cmd:"" help:"Show the reports of a stack's functions as they come."`
 	Version     versioncmd.Cmd           `cmd:"" help:"Show which build this is."`
 
 	ShowVersion kong.VersionFlag `name:"version" help:"Show the version."`
@@ -41,5 +45,7 @@ func main() {
 
 // run runs the verb that args name, and returns the exit status.
 func run(ctx context.Context, args []string, s cli.Streams) int {
-	return cli.Run(ctx, new(verbs), args, s)
+	tree := new(verbs)
+	tree.Deploy.Canary = stackcmd.SendCanary
+	return cli.Run(ctx, tree, args, s)
 }

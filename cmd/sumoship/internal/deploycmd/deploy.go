@@ -32,7 +32,7 @@ const (
 // target is the stack that a verb is about.
 type target struct {
 	cli.AWSFlags
-	StackName string `help:"Name of the stack. Default: that of the parameters file, or sumoship." placeholder:"NAME"`
+	Stack string `help:"Name of the stack. Default: that of the parameters file, or sumoship." placeholder:"NAME"`
 }
 
 type Deploy struct {
@@ -45,6 +45,10 @@ type Deploy struct {
 	Diff       bool              `help:"Also show how the template differs from that of the stack."`
 	Write      string            `help:"Instead of deploying, write the template and the functions into a directory." placeholder:"DIR"`
 	Yes        bool              `short:"y" help:"Do not ask."`
+	NoCanary   bool              `help:"Do not send a log event the whole way afterwards."`
+
+	// Canary sends a log event the whole way through a stack.
+	Canary func(ctx context.Context, s cli.Streams, at cli.AWSFlags, stack string) error `kong:"-"`
 }
 
 func (c *Deploy) Help() string {
@@ -109,11 +113,11 @@ func (c *Deploy) Run(ctx context.Context, s cli.Streams) error {
 	if err := release.template.unknown(set.parameters); err != nil {
 		return err
 	}
-	if c.StackName == "" {
-		c.StackName = set.stack
+	if c.Stack == "" {
+		c.Stack = set.stack
 	}
-	if c.StackName == "" {
-		c.StackName = "sumoship"
+	if c.Stack == "" {
+		c.Stack = "sumoship"
 	}
 	if c.Region == "" {
 		c.Region = set.region
@@ -122,7 +126,7 @@ func (c *Deploy) Run(ctx context.Context, s cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	stack, err := find(ctx, at, c.StackName)
+	stack, err := find(ctx, at, c.Stack)
 	if err != nil {
 		return err
 	}
@@ -160,11 +164,16 @@ func (c *Deploy) Run(ctx context.Context, s cli.Streams) error {
 	if before := parameter(stack, codePrefix); before != "" && before != release.prefix {
 		set.parameters[previousCode] = before
 	}
-	return at.apply(ctx, s, change{
-		stack: stack, name: c.StackName, create: create, template: release.template, body: release.body,
+	deployed, err := at.apply(ctx, s, change{
+		stack: stack, name: c.Stack, create: create, template: release.template, body: release.body,
 		url:        at.bucket.templateURL(bucket, release.prefix+templateName),
 		parameters: set.parameters, tags: set.tags, diff: c.Diff, dryRun: c.DryRun, yes: c.Yes,
 	})
+	if err != nil || deployed == nil || c.NoCanary || c.Canary == nil || output(deployed, "HeartbeatLogGroup") == "" {
+		return err
+	}
+	fmt.Fprintln(s.Out, "a log event all the way (sumoship doctor --canary):")
+	return c.Canary(ctx, s, c.AWSFlags, c.Stack)
 }
 
 // endpoint sets the parameters of the endpoint of a new stack from the environment,
@@ -204,11 +213,12 @@ type change struct {
 	diff, dryRun, yes bool
 }
 
-// apply shows a change, asks, and carries it out.
-func (c *cloud) apply(ctx context.Context, s cli.Streams, x change) error {
+// apply shows a change, asks, and carries it out. It returns the changed stack, nil if
+// nothing was changed.
+func (c *cloud) apply(ctx context.Context, s cli.Streams, x change) (*types.Stack, error) {
 	if x.diff && !x.create {
 		if err := c.writeDiff(ctx, s.Out, x); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	in := &cloudformation.CreateChangeSetInput{
@@ -222,9 +232,9 @@ func (c *cloud) apply(ctx context.Context, s cli.Streams, x change) error {
 	set, err := prepare(ctx, c, in, x.stack == nil)
 	if errors.Is(err, errNoChanges) {
 		fmt.Fprintf(s.Out, "stack %s is up to date\n", x.name)
-		return nil
+		return nil, nil
 	} else if err != nil {
-		return err
+		return nil, err
 	}
 	verb := "update"
 	if x.create {
@@ -235,24 +245,24 @@ func (c *cloud) apply(ctx context.Context, s cli.Streams, x change) error {
 	writePlan(s.Out, set)
 	if x.dryRun {
 		fmt.Fprintln(s.Out, "dry run: nothing was changed")
-		return set.discard(ctx)
+		return nil, set.discard(ctx)
 	}
 	if err := cli.Consent(ctx, s, x.yes, "Deploy?"); err != nil {
-		return errors.Join(err, set.discard(ctx))
+		return nil, errors.Join(err, set.discard(ctx))
 	}
 	seen := map[string]bool{}
 	if _, err := news(ctx, c, set.stack, seen); err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := c.ExecuteChangeSet(ctx, &cloudformation.ExecuteChangeSetInput{ChangeSetName: set.id, StackName: &set.stack}); err != nil {
-		return cli.Fail(cli.ExitAWS, fmt.Errorf("execute the change set: %w", cli.Plain(err)))
+		return nil, cli.Fail(cli.ExitAWS, fmt.Errorf("execute the change set: %w", cli.Plain(err)))
 	}
 	stack, err := follow(ctx, c, s.Err, set.stack, seen)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if stack == nil {
-		return cli.Fail(cli.ExitAWS, fmt.Errorf("stack %s was deleted meanwhile", x.name))
+		return nil, cli.Fail(cli.ExitAWS, fmt.Errorf("stack %s was deleted meanwhile", x.name))
 	}
 	fmt.Fprintf(s.Out, "stack %s: %s\n", x.name, stack.StackStatus)
 	if arn := output(stack, "ForwarderArn"); arn != "" {
@@ -261,7 +271,7 @@ func (c *cloud) apply(ctx context.Context, s cli.Streams, x change) error {
 	if test := output(stack, "TestCommand"); test != "" {
 		fmt.Fprintf(s.Out, "a log event all the way, by hand:\n  %s\n", test)
 	}
-	return nil
+	return stack, nil
 }
 
 // values returns the parameters of the change: those given, and otherwise those that

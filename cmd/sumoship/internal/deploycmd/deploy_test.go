@@ -165,12 +165,12 @@ func TestReleaseOnMoto(t *testing.T) {
 	}
 
 	// Delete it.
-	status, out, errs = run(t, nil, "destroy", "--stack-name", "logs", "--yes")
+	status, out, errs = run(t, nil, "destroy", "--stack", "logs", "--yes")
 	if status != cli.ExitOK {
 		t.Fatalf("status %d\n%s%s", status, out, errs)
 	}
 	clitest.Mentions(t, out, "these stay, with what is in them: CentralBucket, CentralStream, DeadLetterQueue, QuarantineQueue", "stack logs is deleted")
-	status, _, errs = run(t, nil, "destroy", "--stack-name", "logs", "--yes")
+	status, _, errs = run(t, nil, "destroy", "--stack", "logs", "--yes")
 	if status != cli.ExitFound || !strings.Contains(errs, "there is no stack logs") {
 		t.Errorf("status %d: %s", status, errs)
 	}
@@ -198,7 +198,7 @@ func TestReleaseOnMoto(t *testing.T) {
 			map[string]string{codePrefix: twoPrefix, "LogRetention": "14", previousCode: onePrefix}},
 		{[]string{"destroy"}, cli.ExitOK, []string{"stack small is deleted"}, nil},
 	} {
-		status, out, errs := run(t, endpoint, append(c.args, "--stack-name", "small", "--yes")...)
+		status, out, errs := run(t, endpoint, append(c.args, "--stack", "small", "--yes")...)
 		if status != c.status {
 			t.Fatalf("%v: status %d\n%s%s", c.args, status, out, errs)
 		}

@@ -32,30 +32,30 @@ first; and how to remove the subscriptions that would deliver to nothing.`
 }
 
 func (c *Destroy) Run(ctx context.Context, s cli.Streams) error {
-	c.StackName = cmp.Or(c.StackName, "sumoship")
+	c.Stack = cmp.Or(c.Stack, "sumoship")
 	at, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
-	stack, err := find(ctx, at, c.StackName)
+	stack, err := find(ctx, at, c.Stack)
 	if err != nil {
 		return err
 	}
 	if stack == nil {
-		return cli.Fail(cli.ExitFound, fmt.Errorf("there is no stack %s in %s", c.StackName, at.region))
+		return cli.Fail(cli.ExitFound, fmt.Errorf("there is no stack %s in %s", c.Stack, at.region))
 	}
 	if aws.ToBool(stack.EnableTerminationProtection) {
-		return cli.Fail(cli.ExitAWS, fmt.Errorf("stack %s is protected against termination", c.StackName))
+		return cli.Fail(cli.ExitAWS, fmt.Errorf("stack %s is protected against termination", c.Stack))
 	}
-	out, err := at.GetTemplate(ctx, &cloudformation.GetTemplateInput{StackName: &c.StackName, TemplateStage: types.TemplateStageProcessed})
+	out, err := at.GetTemplate(ctx, &cloudformation.GetTemplateInput{StackName: &c.Stack, TemplateStage: types.TemplateStageProcessed})
 	if err != nil {
-		return cli.Fail(cli.ExitAWS, fmt.Errorf("get the template of stack %s: %w", c.StackName, cli.Plain(err)))
+		return cli.Fail(cli.ExitAWS, fmt.Errorf("get the template of stack %s: %w", c.Stack, cli.Plain(err)))
 	}
 	var t template
 	if err := json.Unmarshal([]byte(aws.ToString(out.TemplateBody)), &t); err != nil {
-		return fmt.Errorf("the template of stack %s: %w", c.StackName, err)
+		return fmt.Errorf("the template of stack %s: %w", c.Stack, err)
 	}
-	fmt.Fprintf(s.Out, "delete stack %s in %s, account %s\n", c.StackName, at.region, at.account)
+	fmt.Fprintf(s.Out, "delete stack %s in %s, account %s\n", c.Stack, at.region, at.account)
 	if kept := t.kept(); len(kept) > 0 {
 		fmt.Fprintf(s.Out, "these stay, with what is in them: %s\n", strings.Join(kept, ", "))
 	}
@@ -68,7 +68,7 @@ func (c *Destroy) Run(ctx context.Context, s cli.Streams) error {
 	}
 	if arn := output(stack, "ForwarderArn"); arn != "" {
 		fmt.Fprintf(s.Out, "filters that are not of the stack would deliver to nothing; this removes them first:\n"+
-			"  sumoship unsubscribe --region %s --destination %s --filter-name %s\n", at.region, arn, c.StackName)
+			"  sumoship unsubscribe --region %s --destination %s --filter-name %s\n", at.region, arn, c.Stack)
 	}
 	if c.DryRun {
 		fmt.Fprintln(s.Out, "dry run: nothing was changed")
@@ -82,12 +82,12 @@ func (c *Destroy) Run(ctx context.Context, s cli.Streams) error {
 		return err
 	}
 	if _, err := at.DeleteStack(ctx, &cloudformation.DeleteStackInput{StackName: &arn}); err != nil {
-		return cli.Fail(cli.ExitAWS, fmt.Errorf("delete stack %s: %w", c.StackName, cli.Plain(err)))
+		return cli.Fail(cli.ExitAWS, fmt.Errorf("delete stack %s: %w", c.Stack, cli.Plain(err)))
 	}
 	if _, err := follow(ctx, at, s.Err, arn, seen); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.Out, "stack %s is deleted\n", c.StackName)
+	fmt.Fprintf(s.Out, "stack %s is deleted\n", c.Stack)
 	return nil
 }
 

@@ -25,12 +25,12 @@ either release.`
 }
 
 func (c *Rollback) Run(ctx context.Context, s cli.Streams) error {
-	c.StackName = cmp.Or(c.StackName, "sumoship")
+	c.Stack = cmp.Or(c.Stack, "sumoship")
 	at, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
-	stack, err := find(ctx, at, c.StackName)
+	stack, err := find(ctx, at, c.Stack)
 	if err != nil {
 		return err
 	}
@@ -39,11 +39,11 @@ func (c *Rollback) Run(ctx context.Context, s cli.Streams) error {
 		return cli.Fail(cli.ExitAWS, err)
 	}
 	if create {
-		return cli.Fail(cli.ExitFound, fmt.Errorf("there is no stack %s in %s", c.StackName, at.region))
+		return cli.Fail(cli.ExitFound, fmt.Errorf("there is no stack %s in %s", c.Stack, at.region))
 	}
 	bucket, now, before := parameter(stack, codeBucket), parameter(stack, codePrefix), parameter(stack, previousCode)
 	if before == "" {
-		return cli.Fail(cli.ExitFound, fmt.Errorf("stack %s has had no other release that sumoship deploy knows of", c.StackName))
+		return cli.Fail(cli.ExitFound, fmt.Errorf("stack %s has had no other release that sumoship deploy knows of", c.Stack))
 	}
 	body, err := at.bucket.read(ctx, bucket, before+templateName)
 	if err != nil {
@@ -53,8 +53,9 @@ func (c *Rollback) Run(ctx context.Context, s cli.Streams) error {
 	if err != nil {
 		return fmt.Errorf("s3://%s/%s%s: %w", bucket, before, templateName, err)
 	}
-	return at.apply(ctx, s, change{
-		stack: stack, name: c.StackName, template: t, body: body, url: at.bucket.templateURL(bucket, before+templateName),
+	_, err = at.apply(ctx, s, change{
+		stack: stack, name: c.Stack, template: t, body: body, url: at.bucket.templateURL(bucket, before+templateName),
 		parameters: map[string]string{codeBucket: bucket, codePrefix: before, previousCode: now}, diff: c.Diff, dryRun: c.DryRun, yes: c.Yes,
 	})
+	return err
 }

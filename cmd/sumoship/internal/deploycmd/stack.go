@@ -76,9 +76,9 @@ func ready(s *types.Stack) (create bool, err error) {
 		return false, fmt.Errorf("stack %s is %s: wait until somebody else's change is over", name, status)
 	case status == types.StackStatusRollbackComplete, status == types.StackStatusRollbackFailed, status == types.StackStatusCreateFailed,
 		status == types.StackStatusDeleteFailed:
-		return false, fmt.Errorf("stack %s is %s, and cannot be updated: sumoship destroy --stack-name %s deletes what is left of it", name, status, name)
+		return false, fmt.Errorf("stack %s is %s, and cannot be updated: sumoship destroy --stack %s deletes what is left of it", name, status, name)
 	case status == types.StackStatusUpdateRollbackFailed:
-		return false, fmt.Errorf("stack %s is %s: aws cloudformation continue-update-rollback --stack-name %s brings it back", name, status, name)
+		return false, fmt.Errorf("stack %s is %s: aws cloudformation continue-update-rollback --stack %s brings it back", name, status, name)
 	}
 	return false, nil
 }

@@ -88,7 +88,7 @@ func apply(t *testing.T, f *fake, x change) (out, errs string, err error) {
 	t.Helper()
 	var o, e bytes.Buffer
 	x.name, x.template.Parameters = "logs", nil
-	err = (&cloud{stacks: f, region: "eu-west-1", account: "123456789012"}).apply(t.Context(), cli.Streams{In: strings.NewReader(""), Out: &o, Err: &e, Getenv: func(string) string { return "" }}, x)
+	_, err = (&cloud{stacks: f, region: "eu-west-1", account: "123456789012"}).apply(t.Context(), cli.Streams{In: strings.NewReader(""), Out: &o, Err: &e, Getenv: func(string) string { return "" }}, x)
 	return o.String(), e.String(), err
 }
 
@@ -200,7 +200,7 @@ removed: 2 resources
 func TestStatesOfAStack(t *testing.T) {
 	for status, want := range map[types.StackStatus]string{
 		types.StackStatusCreateComplete: "", types.StackStatusUpdateRollbackComplete: "", types.StackStatusReviewInProgress: "create",
-		types.StackStatusUpdateInProgress: "wait until", types.StackStatusRollbackComplete: "sumoship destroy --stack-name logs",
+		types.StackStatusUpdateInProgress: "wait until", types.StackStatusRollbackComplete: "sumoship destroy --stack logs",
 		types.StackStatusUpdateRollbackFailed: "continue-update-rollback",
 	} {
 		create, err := ready(&types.Stack{StackName: aws.String("logs"), StackStatus: status})
@@ -224,7 +224,7 @@ func TestDeploymentShowsNoSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = (&cloud{stacks: f}).apply(t.Context(), cli.Streams{In: strings.NewReader(""), Out: &o, Err: &e}, change{
+	_, err = (&cloud{stacks: f}).apply(t.Context(), cli.Streams{In: strings.NewReader(""), Out: &o, Err: &e}, change{
 		name: "logs", create: true, yes: true, template: tmpl, parameters: map[string]string{"SumoEndpoint": endpointURL, "LogRetention": "7"},
 	})
 	if err != nil || strings.Contains(o.String()+e.String(), "SECRETPATH") {
