@@ -20,6 +20,7 @@ var mayImport = map[string]struct {
 	sdk      bool
 }{
 	"transform":     {},
+	"history":       {},
 	"sumo":          {},
 	"sumo/sumotest": {},
 	"dlq":           {sdk: true},

@@ -16,9 +16,10 @@ const (
 	Payloads  Format = "CloudWatch Logs payload" // of a subscription, also as Firehose keeps them
 	Lambda    Format = "Lambda events"           // {"awslogs":{"data":"…"}}
 	Undeliver Format = "Firehose backup"         // of what could not be delivered: {"rawData":"…"}
+	Unknown   Format = "not known yet"           // its beginning has no log event
 )
 
-// Formats are all of them, for people.
+// formats are all of them, for people.
 const formats = "an S3 export, output of aws logs filter-log-events, get-log-events, get-query-results or tail, " +
 	"payloads or Lambda events of a subscription, or a Firehose backup"
 
@@ -29,7 +30,10 @@ type FormatError struct {
 	Line, Column int // from 1
 	What         string
 	Do           string // what to do
+	Err          error  // below it, if any
 }
+
+func (e *FormatError) Unwrap() error { return e.Err }
 
 func (e *FormatError) Error() string {
 	text := fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.What)

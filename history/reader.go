@@ -96,8 +96,8 @@ func (r *Reader) document(text *bufio.Reader) error {
 
 // broken words an error of what is below the formats by the place where it came.
 func (r *Reader) broken(err error) error {
-	if err == nil || errors.Is(err, errStop) {
-		return err
+	if err == nil {
+		return nil
 	}
 	if _, ok := errors.AsType[*FormatError](err); ok {
 		return err
@@ -107,23 +107,22 @@ func (r *Reader) broken(err error) error {
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		what, do = "it ends in the middle: the file is not complete", "what is before this place was read; get the file again and ship the rest"
+	case errors.Is(err, errGrown):
+		do = "ship it again when it is complete"
 	case errors.Is(err, gzip.ErrHeader), errors.Is(err, gzip.ErrChecksum), errors.Is(err, zstd.ErrMagicMismatch), errors.Is(err, zstd.ErrCRCMismatch):
 		what, do = "the compressed data is damaged: "+what, "what is before this place was read; get the file again and ship the rest"
 	case errors.Is(err, errTooLarge):
 		what, do = fmt.Sprintf("a value of more than %d MB", maxEvent>>20), "a log event has at most 1 MB, so this is not one"
 	}
-	return &FormatError{r.File, line, column, what, do}
+	return &FormatError{r.File, line, column, what, do, err}
 }
 
 func (r *Reader) fail(line, column int, what, do string) error {
 	if do == "" {
 		do = "want " + formats
 	}
-	return &FormatError{r.File, line, column, what, do}
+	return &FormatError{File: r.File, Line: line, Column: column, What: what, Do: do}
 }
-
-// errStop is an error of emit, which is the caller's.
-var errStop = errors.New("stop")
 
 // named returns the log stream that an event belongs to by what it says itself and by
 // the hints.

@@ -164,7 +164,7 @@ func TestWhatIsNotAFormat(t *testing.T) {
 		"truncated gzip":         {gz[:len(gz)/2], `it ends in the middle: the file is not complete; what is before this place was read`, 1, false},
 		"damaged gzip":           {gz[:len(gz)-8] + "\x00\x00\x00\x00" + gz[len(gz)-4:], `the compressed data is damaged`, 5003 - 1, false},
 		"truncated JSON":         {`{"events":[{"timestamp":1,"message":"x"},{"timesta`, `f:1:42: it ends in the middle`, 1, false},
-		"an endless value":       {`{"timestamp":1,"message":"` + strings.Repeat("x", 80<<20), `a value of more than 8 MB`, 0, false},
+		"an endless value":       {`{"events":[{"timestamp":1,"message":"` + strings.Repeat("x", 9<<20), `a value of more than 8 MB`, 0, false},
 		"an endless line":        {"2026-01-02T03:04:05.678Z " + strings.Repeat("x", 9<<20), `a value of more than 8 MB`, 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -229,7 +229,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		"page":   {`{"events":[{"timestamp":1,"message":"x"}`, `,{"logStreamName":"s","timestamp":1,"message":"` + strings.Repeat("x", 950) + `"}`, "]}"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			const size = 96 << 20
+			const size = 64 << 20
 			repeated := &repeat{text: form.event, left: size / len(form.event)}
 			r := &Reader{File: "f", Hints: Hints{LogGroup: "g"}, Buffers: make(chan []byte, 2)}
 			var most uint64
