@@ -76,8 +76,8 @@ func TestOperationsAreFollowed(t *testing.T) {
 	}
 
 	// The stack's endpoint, and the one to which it is rotated.
-	source := sumotest.New()
-	srv := httptest.NewTLSServer(source)
+	sumo := sumotest.New()
+	srv := httptest.NewTLSServer(sumo)
 	defer srv.Close()
 	certificate := filepath.Join(work, "ca.pem")
 	message := transform.Pack([]byte(`{"messageType":"DATA_MESSAGE","logGroup":"/ecs/web","logStream":"web/app/1","logEvents":[
@@ -91,11 +91,29 @@ func TestOperationsAreFollowed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	// What make release writes, with the true template: moto refuses none for its size, so
+	// the test of package release holds the limits.
+	bucket := filepath.Join(work, "dist/release/bucket/sumoship/0123456789abcdef")
+	if err := os.MkdirAll(bucket, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(interpreter, "../release/expand.py", "../template.yaml", "sumoship/0123456789abcdef/", filepath.Join(bucket, "template.json")).CombinedOutput(); err != nil {
+		t.Fatalf("expand.py: %v\n%s", err, out)
+	}
+	source, err := os.ReadFile("../source.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, b := range map[string][]byte{filepath.Join(bucket, "forwarder-arm64.zip"): []byte("PK"), filepath.Join(work, "source.yaml"): source} {
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if out, err := exec.Command("go", "build", "-o", work+"/", "../cmd/sumoship").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	cmd := exec.Command(interpreter, "../testdata/template/stack.py", "with", "../template.yaml",
-		"SumoEndpoint="+srv.URL+"/receiver/v1/http/FIRST", "Subscription=pattern", "LogGroupPattern=^/ecs/",
+		"SumoEndpoint="+srv.URL+"/receiver/v1/http/FIRST", "Subscription=pattern", "LogGroupPattern=^/ecs/", "OrganizationId=o-a1b2c3d4e5",
 		"--", "bash", filepath.Join(work, "operations.sh"))
 	cmd.Env = append(os.Environ(), "WORK="+work, "SSL_CERT_FILE="+certificate, "PATH="+work+":"+os.Getenv("PATH"))
 	cmd.Stdin = strings.NewReader(srv.URL + "/receiver/v1/http/SECOND\n") // for the script's read
@@ -118,7 +136,7 @@ func TestOperationsAreFollowed(t *testing.T) {
 		t.Errorf("%d plans of a take-over with the pattern, want 3", n)
 	}
 	var uris []string
-	for _, r := range source.Requests() {
+	for _, r := range sumo.Requests() {
 		uris = append(uris, r.URI)
 		if !strings.Contains(string(r.Body), `"dead-lettered"`) && !strings.Contains(string(r.Body), `"missed"`) {
 			t.Errorf("sent %s", r.Body)

@@ -28,13 +28,15 @@ var mayImport = map[string]struct {
 	"dlq/sqstest":   {siblings: []string{"function/awstest"}, sdk: true},
 
 	"function":                    {sdk: true},
-	"function/ship":               {siblings: []string{"function", "transform", "sumo", "dlq"}, sdk: true},
-	"function/subscribe":          {siblings: []string{"function", "deploy/subscription"}, sdk: true},
+	"function/ship":               {siblings: []string{"function", "function/trigger", "transform", "sumo", "dlq"}, sdk: true},
+	"function/subscribe":          {siblings: []string{"function", "function/trigger", "deploy/subscription"}, sdk: true},
 	"function/subscribe/awsapi":   {siblings: []string{"deploy/subscription"}, sdk: true},
 	"function/forwarder":          {siblings: []string{"function", "function/ship"}, sdk: true},
 	"function/replay":             {siblings: []string{"function", "function/ship"}, sdk: true},
 	"function/subscriber":         {siblings: []string{"function", "function/subscribe", "function/subscribe/awsapi"}, sdk: true},
-	"function/heartbeat":          {sdk: true},
+	"function/stream":             {siblings: []string{"function", "function/ship"}, sdk: true},
+	"function/trigger":            {},
+	"function/heartbeat":          {siblings: []string{"function/trigger"}, sdk: true},
 	"function/awstest":            {},
 	"function/awstest/lambdatest": {},
 	"function/prove/mutate":       {},
@@ -50,6 +52,8 @@ var mayImport = map[string]struct {
 	"deploy/service":      {siblings: []string{"deploy/tree", "deploy/taskdef", "deploy/finding", "deploy/cfn", "deploy/fargate", "deploy/iam", "deploy/subscription"}},
 	"deploy/subscription": {},
 	"deploy/eni":          {},
+
+	"release": {},
 
 	"cmd/sumoship":                       {siblings: []string{"cmd/sumoship/internal/…"}},
 	"cmd/sumoship/internal/cli":          {siblings: []string{"deploy/finding"}, sdk: true},

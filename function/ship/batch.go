@@ -1,6 +1,7 @@
 package ship
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,15 +38,17 @@ func (r *run) batch(messages []dlq.Message) []disposition {
 // wait lets a pause of the breaker pass, as far as there is time to send
 // afterwards. Messages that are given back at once would only be received again:
 // SQS bounds both the receives of a message and the messages in flight.
-func (r *run) wait(pause time.Duration) {
-	if deadline, ok := r.sending.Deadline(); ok {
-		pause = min(pause, time.Until(deadline)-r.timeout)
+func (r *run) wait(pause time.Duration) { r.shipper.wait(r.sending, pause) }
+
+func (s *shipper) wait(sending context.Context, pause time.Duration) {
+	if deadline, ok := sending.Deadline(); ok {
+		pause = min(pause, time.Until(deadline)-s.timeout)
 	}
 	if pause <= 0 {
 		return
 	}
 	select {
 	case <-time.After(pause):
-	case <-r.sending.Done():
+	case <-sending.Done():
 	}
 }

@@ -72,6 +72,7 @@ func readConfig(getenv func(string) string, p patience) (config, error) {
 				Host:     vars.Text("SOURCE_HOST_OVERRIDE"),
 				Fields:   vars.Text("SOURCE_FIELDS_OVERRIDE"),
 			},
+			Region:         vars.Text("AWS_REGION"),
 			StreamPrefixes: vars.List("LOG_STREAM_PREFIX"),
 		},
 		limit:         int64(vars.Int("MAX_PAYLOAD_BYTES", transform.DefaultLimit, 1<<10, 1<<30)),
@@ -102,6 +103,14 @@ func readConfig(getenv func(string) string, p patience) (config, error) {
 	}
 	if c.records.Internal, err = transform.ParseNetworks(vars.Text("VPC_CIDR_PREFIX")); err != nil {
 		vars.Fail("VPC_CIDR_PREFIX", err)
+	}
+	for _, v := range []struct{ name, override string }{
+		{"SOURCE_NAME_OVERRIDE", c.records.Source.Name}, {"SOURCE_CATEGORY_OVERRIDE", c.records.Source.Category},
+		{"SOURCE_HOST_OVERRIDE", c.records.Source.Host}, {"SOURCE_FIELDS_OVERRIDE", c.records.Source.Fields},
+	} {
+		if err := transform.CheckOverride(v.override); err != nil {
+			vars.Fail(v.name, err)
+		}
 	}
 	if c.token.literal() {
 		if err := checkToken(c.token.value); err != nil {

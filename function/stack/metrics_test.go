@@ -35,6 +35,7 @@ func emitted(t *testing.T) map[string][]string {
 	synctest.Test(t, func(t *testing.T) {
 		written["Forwarder"] = metricsIn(t, forwarderOutput(t.Context(), t))
 		written["Replay"] = metricsIn(t, replayOutput(t.Context(), t))
+		written["Stream"] = slices.Concat(written["Forwarder"], []string{"Kept", "StreamRecords", "StreamRecordsKept"})
 	})
 	return written
 }
@@ -157,11 +158,16 @@ type metric struct {
 //
 // Source: AWS Lambda Developer Guide, "Types of metrics for Lambda functions";
 // Amazon SQS Developer Guide, "Available CloudWatch metrics for Amazon SQS";
+// Amazon Kinesis Data Streams Developer Guide, "Monitor the Amazon Kinesis Data
+// Streams service with Amazon CloudWatch";
 // Amazon CloudWatch Logs User Guide, "Monitoring usage with CloudWatch metrics".
 var known = map[string][]string{
 	"AWS/Lambda FunctionName": {
-		"Errors", "Throttles", "DeadLetterErrors", "Invocations", "ConcurrentExecutions", "AsyncEventAge", "AsyncEventsDropped",
+		"Errors", "Throttles", "DeadLetterErrors", "Invocations", "ConcurrentExecutions", "AsyncEventAge", "AsyncEventsDropped", "IteratorAge",
 	},
+	// With MetricsConfig EventCount.
+	"AWS/Lambda EventSourceMappingUUID": {"DroppedEventCount", "OnFailureDestinationDeliveredEventCount"},
+	"AWS/Kinesis StreamName":            {"IncomingRecords", "WriteProvisionedThroughputExceeded"},
 	"AWS/SQS QueueName": {
 		"ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed",
 		"ApproximateAgeOfOldestMessage",
@@ -210,6 +216,14 @@ func (s *stack) check(m metric, emitted map[string][]string) error {
 			}
 		case "DestinationType":
 			there = []string{"Lambda"}
+		case "EventSourceMappingUUID":
+			for name := range s.of("AWS::Lambda::EventSourceMapping") {
+				there = append(there, s.ref(name).(string))
+			}
+		case "StreamName":
+			for name := range s.of("AWS::Kinesis::Stream") {
+				there = append(there, s.ref(name).(string))
+			}
 		}
 		if !slices.Contains(there, value) {
 			return fmt.Errorf("%s %s: the stack has %v", dimension, value, there)

@@ -21,7 +21,7 @@ import (
 func start(name string, getenv func(string) string) error {
 	env := function.Env{Getenv: getenv, Out: io.Discard}
 	switch name {
-	case "Forwarder":
+	case "Forwarder", "Stream": // they read the same variables
 		_, err := ship.NewForwarder(ship.Options{Env: env})
 		return err
 	case "Replay":

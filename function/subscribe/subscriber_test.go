@@ -264,15 +264,17 @@ func TestSubscriberFailsTheEventOfAGroup(t *testing.T) {
 func TestSubscriberRefusesOtherEvents(t *testing.T) {
 	w := newFixture(t)
 	for event, want := range map[string]string{
-		`{"awslogs":{"data":"H4sI"}}`:        "a log group is subscribed to the subscriber",
-		`{"Records":[{}]}`:                   "neither one of EventBridge nor {}",
-		`[]`:                                 "not a JSON object",
-		`{`:                                  "not a JSON object",
-		created("", `}`):                     "not the name of a log group",
-		created("/x", `,"tags":"x"}`):        "the CreateLogGroup event cannot be read",
-		`{"existingLogs":true}`:              "neither one of EventBridge nor {}",
-		`{"detail-type":1}`:                  "cannot be read",
-		`{"existingLogs":"true","tokn":"x"}`: "tokn",
+		`{"awslogs":{"data":"H4sI"}}`: "a log group is subscribed to the subscriber",
+		`{"Records":[{}]}`:            "neither one of EventBridge nor {}",
+		`{"Records":[{"eventSource":"aws:kinesis","kinesis":{}}]}`: "this is an event of Amazon Kinesis: it belongs to the stream function;",
+		`[{"eventSource":"aws:sqs"}]`:                              "this is an event of Amazon SQS, by a pipe of Amazon EventBridge: it belongs to replay;",
+		`[]`:                                                       "not a JSON object",
+		`{`:                                                        "not a JSON object",
+		created("", `}`):                                           "not the name of a log group",
+		created("/x", `,"tags":"x"}`):                              "the CreateLogGroup event cannot be read",
+		`{"existingLogs":true}`:                                    "neither one of EventBridge nor {}",
+		`{"detail-type":1}`:                                        "cannot be read",
+		`{"existingLogs":"true","tokn":"x"}`:                       "tokn",
 	} {
 		if _, err := w.run(event); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", event, err, want)

@@ -122,9 +122,24 @@ func (f *Function) Write(p []byte) (int, error) {
 	return f.output.Write(p)
 }
 
+// Resources returns what the running process has: resident memory in bytes, and open
+// file descriptors. They are 0 if the system does not say.
+func (f *Function) Resources() (resident int64, descriptors int) {
+	if f.cmd == nil {
+		return 0, 0
+	}
+	if open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", f.cmd.Process.Pid)); err == nil {
+		descriptors = len(open)
+	}
+	return f.memory("VmRSS:"), descriptors
+}
+
 // PeakMemory returns the most memory that the running process has had resident, in
 // bytes, or 0 if the system does not say.
-func (f *Function) PeakMemory() int64 {
+func (f *Function) PeakMemory() int64 { return f.memory("VmHWM:") }
+
+// memory returns a size that the system states of the running process, in bytes.
+func (f *Function) memory(name string) int64 {
 	if f.cmd == nil {
 		return 0
 	}
@@ -132,7 +147,7 @@ func (f *Function) PeakMemory() int64 {
 	if err != nil {
 		return 0
 	}
-	_, rest, _ := strings.Cut(string(b), "VmHWM:")
+	_, rest, _ := strings.Cut(string(b), name)
 	var kilobytes int64
 	if _, err := fmt.Sscan(rest, &kilobytes); err != nil {
 		return 0
