@@ -49,7 +49,8 @@ type Run struct {
 	Rate       int64                         // bytes of documents in a second; 0 means as fast as it goes
 	Checkpoint *Checkpoint                   // nil for none
 	Progress   func(Totals)                  // after each batch; may be nil
-	Failed     func(where string, err error) // of what is left of a batch, and of units that cannot be read; may be nil
+	Failed     func(where string, err error) // of what is left of a batch; may be nil
+	Unread     func(where string, err error) // of an input that cannot be read whole; may be nil
 	Buffers    chan []byte                   // of batches that are shipped
 
 	work  chan shipment
@@ -164,10 +165,10 @@ func (r *Run) End(u *Unit, err error) error {
 
 // Fail tells what cannot be read.
 func (r *Run) Fail(where string, err error) {
-	if r.Failed != nil {
+	if r.Unread != nil {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.Failed(where, err)
+		r.Unread(where, err)
 	}
 }
 

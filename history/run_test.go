@@ -242,7 +242,7 @@ func TestBrokenFileDoesNotStopTheOthers(t *testing.T) {
 		}
 		s := &source{}
 		var failed []string
-		_, err := (&Run{Ship: s.ship, Failed: func(where string, err error) { failed = append(failed, err.Error()) }}).Do(t.Context(), t.Context(), f)
+		_, err := (&Run{Ship: s.ship, Unread: func(where string, err error) { failed = append(failed, err.Error()) }}).Do(t.Context(), t.Context(), f)
 		if err != nil || len(failed) != 1 || !strings.Contains(failed[0], name) || len(s.messages) < 4000 || len(s.messages) >= len(want) {
 			t.Errorf("%s: %v, %v, %d log events", what, err, failed, len(s.messages))
 		}
@@ -270,7 +270,7 @@ func TestFileThatGrows(t *testing.T) {
 		log.Close()
 		s := &source{}
 		var failed []string
-		if _, err := (&Run{Ship: s.ship, Failed: func(_ string, err error) { failed = append(failed, err.Error()) }}).Do(t.Context(), t.Context(), f); err != nil {
+		if _, err := (&Run{Ship: s.ship, Unread: func(_ string, err error) { failed = append(failed, err.Error()) }}).Do(t.Context(), t.Context(), f); err != nil {
 			t.Fatal(err)
 		}
 		if got := strings.Join(failed, ""); !strings.Contains(got, c.left) || (c.left == "") != (got == "") || !strings.Contains(strings.Join(f.Notes, ""), c.said) || len(s.messages) != c.events {
@@ -448,7 +448,7 @@ func TestWindows(t *testing.T) {
 func TestWindowsTellOfAGroupThatFails(t *testing.T) {
 	w := &Windows{Search: &archive{fail: errors.New("AccessDenied")}, Groups: []Group{{Name: "/a"}, {Name: "/b"}}, Time: Span{0, 1000}}
 	var failed []string
-	_, err := (&Run{Ship: (&source{}).ship, Failed: func(where string, err error) { failed = append(failed, where+" "+err.Error()) }}).Do(t.Context(), t.Context(), w)
+	_, err := (&Run{Ship: (&source{}).ship, Unread: func(where string, err error) { failed = append(failed, where+" "+err.Error()) }}).Do(t.Context(), t.Context(), w)
 	if d := cmp.Diff([]string{"/a AccessDenied", "/b AccessDenied"}, failed); d != "" || err != nil {
 		t.Errorf("%v\n%s", err, d)
 	}
