@@ -42,6 +42,13 @@ type Group struct {
 	Days    int    // retention; 0 is for ever
 	Tags    map[string]string
 	Filters []Filter // in the order of their names
+	Events  []Event  // in the order of their timestamps
+}
+
+// Event is a log event.
+type Event struct {
+	ID, Stream, Message string
+	Timestamp           int64 // ms
 }
 
 // Filter is a subscription filter.
@@ -105,6 +112,14 @@ func (s *Server) Add(groups ...Group) {
 		s.groups[g.Name] = &g
 	}
 	s.names = nil
+}
+
+// AddEvents adds log events to a log group, in the order of their timestamps.
+func (s *Server) AddEvents(group string, events []Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := s.groups[group]
+	g.Events = append(g.Events, events...)
 }
 
 // Remove deletes a log group.
