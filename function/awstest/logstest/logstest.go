@@ -179,6 +179,13 @@ func (s *Server) AddFunction(name, logGroup string) (arn string) {
 	return FunctionARN(name)
 }
 
+// SetVariables gives a function its environment variables.
+func (s *Server) SetVariables(name string, variables map[string]string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.functions[name].env = maps.Clone(variables)
+}
+
 // Permissions are the ids of the statements in the policy of a function, in
 // their order.
 func (s *Server) Permissions(name string) []string {

@@ -71,6 +71,7 @@ func (c *Cmd) objects(ctx context.Context, s cli.Streams, url string) ([]history
 	}
 	client := s3.NewFromConfig(cfg, func(o *s3.Options) {
 		// An endpoint of one's own rarely has a name for each bucket.
+		o.DisableLogOutputChecksumValidationSkipped = true
 		o.UsePathStyle = s.Getenv("AWS_ENDPOINT_URL") != "" || s.Getenv("AWS_ENDPOINT_URL_S3") != ""
 	})
 	var items []history.Item
