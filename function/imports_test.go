@@ -20,6 +20,7 @@ var mayImport = map[string]struct {
 	sdk      bool
 }{
 	"transform":     {},
+	"history":       {},
 	"sumo":          {},
 	"sumo/sumotest": {},
 	"dlq":           {sdk: true},
@@ -61,6 +62,7 @@ var mayImport = map[string]struct {
 	"release": {},
 
 	"cmd/sumoship":                       {siblings: []string{"cmd/sumoship/internal/…"}},
+	"cmd/sumoship/internal/backfillcmd":  {siblings: []string{"cmd/sumoship/internal/cli", "history", "sumo", "function", "function/ship", "function/subscribe/awsapi", "deploy/subscription"}, sdk: true},
 	"cmd/sumoship/internal/cli":          {siblings: []string{"deploy/finding", "version"}, sdk: true},
 	"cmd/sumoship/internal/clitest":      {siblings: []string{"cmd/sumoship/internal/cli", "transform", "dlq/sqstest", "function/awstest/…"}, sdk: true},
 	"cmd/sumoship/internal/delivery":     {siblings: []string{"cmd/sumoship/internal/cli", "deploy/subscription", "function/subscribe/awsapi"}, sdk: true},
