@@ -86,7 +86,7 @@ func block(s string) string {
 	return b.String()
 }
 
-// The README shows what the program writes.
+// docs/fargate.md shows what the program writes.
 func TestDocumentedConversionIsTheConversion(t *testing.T) {
 	args := []string{"fargate", "convert", "testdata/taskdefs/shop.json", "--diff", "--show", "warning"}
 	t.Chdir("../..")
@@ -98,6 +98,6 @@ func TestDocumentedConversionIsTheConversion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	documented(t, "README.md", "input", "\n"+block(string(input))+"\n")
-	documented(t, "README.md", "conversion", "\n"+block("$ sumoship "+strings.Join(args, " ")+"\n"+out+errs)+"\n")
+	documented(t, "docs/fargate.md", "input", "\n"+block(string(input))+"\n")
+	documented(t, "docs/fargate.md", "conversion", "\n"+block("$ sumoship "+strings.Join(args, " ")+"\n"+out+errs)+"\n")
 }
