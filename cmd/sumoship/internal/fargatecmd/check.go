@@ -17,6 +17,7 @@ import (
 	"sumoship/cmd/sumoship/internal/cli"
 	"sumoship/deploy/fargate"
 	"sumoship/deploy/finding"
+	"sumoship/deploy/surroundings"
 	"sumoship/deploy/taskdef"
 )
 
@@ -201,6 +202,7 @@ func (c *checkCmd) check(s cli.Streams, in candidate) outcome {
 		if err != nil {
 			return outcome{usage: cli.Fail(cli.ExitUsage, err)}
 		}
+		findings = append(findings, surroundings.Adapt(d, surroundings.Options{})...)
 		o.inputs = append(o.inputs, finding.Input{Name: in.name, Resource: d.Resource(), Findings: findings})
 	}
 	return o
