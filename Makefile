@@ -4,15 +4,20 @@ ARTIFACTS_DIR   ?= dist
 FUNCTION_GOARCH ?= arm64
 FUZZTIME        ?= 10s
 
-.PHONY: help build test lint lint-template deploy fuzz bench bench-compare
+# In a checkout, go build finds the version by itself; elsewhere VERSION says it.
+VERSION ?=
+linked = $(if $(VERSION),-X sumoship/version.number=$(VERSION))
+
+.PHONY: help build test lint lint-template release deploy fuzz bench bench-compare
 
 help: ## this list
 	@awk -F ': *## *' '/^[a-z-]+:.* ## /{ printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## the command and the functions, in dist/
-	go build -trimpath -o dist/sumoship ./cmd/sumoship
+	go build -trimpath -ldflags '$(linked)' -o dist/sumoship ./cmd/sumoship
 	$(MAKE) build-Forwarder ARTIFACTS_DIR=dist/forwarder
 	$(MAKE) build-Replay ARTIFACTS_DIR=dist/replay
+	$(MAKE) build-Stream ARTIFACTS_DIR=dist/stream
 	$(MAKE) build-Subscriber ARTIFACTS_DIR=dist/subscriber
 	$(MAKE) build-Heartbeat ARTIFACTS_DIR=dist/heartbeat
 
@@ -20,11 +25,12 @@ build: ## the command and the functions, in dist/
 # with BuildMethod makefile, so what CI builds is what is deployed.
 build-Forwarder: main = forwarder
 build-Replay: main = replay
+build-Stream: main = stream
 build-Subscriber: main = subscriber
 build-Heartbeat: main = heartbeat
 build-%:
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(FUNCTION_GOARCH) \
-	go build -trimpath -tags lambda.norpc -ldflags '-s -w' -o $(ARTIFACTS_DIR)/bootstrap ./function/$(main)
+	go build -trimpath -tags lambda.norpc -ldflags '-s -w $(linked)' -o $(ARTIFACTS_DIR)/bootstrap ./function/$(main)
 
 test: ## all tests; without CI set, those whose tool (moto_server, aws, cfn-lint, python3) is missing are skipped
 	go test ./...
@@ -36,7 +42,10 @@ lint: ## gofmt, go vet, staticcheck, errcheck
 	go tool errcheck -ignoretests -exclude .ci/errcheck.txt ./...
 
 lint-template: ## cfn-lint, for a Region of every partition that matters
-	cfn-lint -r us-east-1 eu-west-1 us-gov-west-1 cn-north-1 -- template.yaml
+	cfn-lint -r us-east-1 eu-west-1 us-gov-west-1 cn-north-1 -- template.yaml source.yaml
+
+release: ## what a release consists of, in dist/release: functions, expanded template
+	go run ./release -o dist/release
 
 deploy: ## SAM builds and deploys template.yaml, with the settings of samconfig.toml
 	sam build

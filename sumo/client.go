@@ -26,6 +26,7 @@ type Client struct {
 	Log  *slog.Logger // gets the warnings in responses; nil means none
 
 	Name           string        // X-Sumo-Client
+	UserAgent      string        // "" means sumoship
 	NoCompression  bool          // send bodies without gzip
 	Level          int           // of gzip, 1 to 9; 0 means DefaultLevel
 	MaxBody        int           // of a body before gzip, in bytes; 0 means DefaultMaxBody
@@ -282,6 +283,8 @@ func (c *Client) post(ctx context.Context, ep Endpoint, header http.Header, payl
 	resp, err := c.http.Do(req)
 	if err != nil {
 		switch {
+		case interrupted(ctx):
+			return false, &SendError{Class: OutOfTime, Err: errors.New("interrupted before the source answered")}
 		case ctx.Err() != nil:
 			return false, &SendError{Class: OutOfTime, Err: errors.New("no answer before the deadline")}
 		case attempt.Err() != nil:

@@ -7,7 +7,9 @@ import (
 
 // mixed is a batch of n events as they come: text, JSON, access logs, stack
 // traces and lines of Lambda.
-func mixed(n int) string {
+func mixed(n int) string { return withMessages(mixedMessages(n)...) }
+
+func mixedMessages(n int) []string {
 	kinds := []string{
 		"2026-01-02T03:04:05.678+00:00 INFO  [worker-7] c.e.orders.Checkout - order 4711 taken, 3 items, 17 ms",
 		`{"level":"info","time":"2026-01-02T03:04:05.678Z","msg":"request",` +
@@ -22,10 +24,41 @@ func mixed(n int) string {
 	for i := range messages {
 		messages[i] = kinds[i%len(kinds)]
 	}
-	return withMessages(messages...)
+	return messages
 }
 
 var sizes = []int{10, 500, 10_000}
+
+// BenchmarkSystemFields measures a payload whose events say where they came from,
+// beside one of the same messages whose events do not.
+func BenchmarkSystemFields(b *testing.B) {
+	messages := mixedMessages(10_000)
+	for _, l := range []struct{ name, doc string }{
+		{"none", withMessages(messages...)},
+		{"one origin", withFields(func(int) string { return saying("111122223333", "eu-west-1", "/ecs/shop") }, messages...)},
+		{"ten in turn", withFields(func(n int) string { return saying(fmt.Sprint(111122223330+n%10), "eu-west-1", "/ecs/shop") }, messages...)},
+	} {
+		event := Pack([]byte(l.doc))
+		for _, o := range []struct {
+			name string
+			Options
+		}{{"default", Options{}}, {"fields", Options{Source: Source{Fields: "account={account},region={region}"}}}} {
+			b.Run(l.name+"/"+o.name, func(b *testing.B) {
+				var d Decoder
+				b.SetBytes(int64(len(l.doc)))
+				b.ReportAllocs()
+				for b.Loop() {
+					batch, err := d.Decode(event, DefaultLimit)
+					if err != nil {
+						b.Fatal(err)
+					}
+					for range o.Records(batch) {
+					}
+				}
+			})
+		}
+	}
+}
 
 func BenchmarkDecode(b *testing.B) {
 	for _, n := range sizes {

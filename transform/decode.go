@@ -3,6 +3,7 @@ package transform
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -48,6 +49,7 @@ func failed(stage, format string, args ...any) error {
 // the next call of Decode on the same Decoder.
 type Batch struct {
 	Control   bool   // a CONTROL_MESSAGE, by which CloudWatch Logs tests the destination
+	Owner     string // account of the log group; "" if the payload names none
 	LogGroup  string // "" if the payload names none
 	LogStream string // "" if the payload names none
 
@@ -108,6 +110,9 @@ func (d *Decoder) Decode(event []byte, limit int64) (*Batch, error) {
 			return nil, &DecodeError{StageBase64, err}
 		}
 		d.doc, err = d.inflate(d.doc[:0], &unpacking{src: data}, len(data), limit)
+	}
+	if errors.Is(err, gzip.ErrHeader) || errors.Is(err, errTruncated) {
+		err = cmp.Or(notGzip(data), err)
 	}
 	if err != nil {
 		return nil, &DecodeError{StageGzip, err}
@@ -317,9 +322,41 @@ func (d *Decoder) read(dst, end []byte, size int, limit int64) ([]byte, error) {
 
 func truncated(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return errors.New("the data is truncated")
+		return errTruncated
 	}
 	return err
+}
+
+var errTruncated = errors.New("the data is truncated")
+
+// notGzip returns what a payload, in base64, is instead of gzip, nil if that is not
+// known. Other programs may write into a stream, or invoke a function by hand.
+func notGzip(data []byte) error {
+	const want = "want what CloudWatch Logs writes, JSON in gzip"
+	var begin [48]byte
+	n, _ := base64.StdEncoding.Decode(begin[:], data[:min(len(data)/4*4, 64)])
+	b := begin[:n]
+	at := func(magic string) bool { return len(b) >= len(magic) && string(b[:len(magic)]) == magic }
+	switch {
+	case at("\x1f\x8b"):
+		return nil
+	case at("\xf3\x89\x9a\xc2"):
+		// Source: amazon-kinesis-producer, aggregation-format.md.
+		return errors.New("the Kinesis Producer Library has aggregated this record; " + want)
+	case at("\x28\xb5\x2f\xfd"):
+		return errors.New("this is zstd; " + want)
+	}
+	for i := 1; i < utf8.UTFMax && len(b) > 0 && !utf8.Valid(b); i++ { // a character may go on beyond
+		b = b[:len(b)-1]
+	}
+	readable := len(b) > 0 && utf8.Valid(b) && !bytes.ContainsFunc(b, func(r rune) bool { return r < ' ' && r != '\t' && r != '\n' && r != '\r' })
+	switch trimmed := bytes.TrimSpace(b); {
+	case !readable:
+		return nil
+	case len(trimmed) > 0 && trimmed[0] == '{':
+		return errors.New("this is JSON without gzip; " + want)
+	}
+	return errors.New("this is plain text; " + want)
 }
 
 // validUTF8 replaces invalid UTF-8 by U+FFFD as web browsers do: one for each
@@ -383,7 +420,7 @@ func parse(doc []byte, index []eventIndex) (*Batch, error) {
 	}
 	switch string(p.messageType) {
 	case `"CONTROL_MESSAGE"`:
-		return &Batch{Control: true, LogGroup: b.LogGroup, LogStream: b.LogStream, doc: doc}, nil
+		return &Batch{Control: true, Owner: b.Owner, LogGroup: b.LogGroup, LogStream: b.LogStream, doc: doc}, nil
 	case `"DATA_MESSAGE"`, "", "null": // without a type it can only be data
 	default:
 		return nil, failed(StageDocument, "messageType is neither DATA_MESSAGE nor CONTROL_MESSAGE")
@@ -419,6 +456,8 @@ func (p *parser) member(key []byte, i int) (end int) {
 		p.from, p.to = 0, 0
 	case keyIs(key, "messageType"):
 		p.messageType = value
+	case keyIs(key, "owner"):
+		p.Owner = text(value)
 	case keyIs(key, "logGroup"):
 		p.LogGroup, p.named.group = text(value), value[0] == '"'
 	case keyIs(key, "logStream"):

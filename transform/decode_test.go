@@ -63,6 +63,23 @@ func withMessages(messages ...string) string {
 	return document(events...)
 }
 
+// saying are extractedFields as a filter with emitSystemFields adds them.
+func saying(account, region, log string) string {
+	b, _ := json.Marshal(map[string]string{"@aws.account": account, "@aws.region": region, "@source.log": log})
+	return string(b)
+}
+
+// withFields is a DATA_MESSAGE whose events have these texts for messages, and
+// extractedFields.
+func withFields(of func(event int) string, messages ...string) string {
+	events := make([]string, len(messages))
+	for i, m := range messages {
+		quoted, _ := json.Marshal(m)
+		events[i] = fmt.Sprintf(`{"id":"%d","timestamp":%d,"message":%s,"extractedFields":%s}`, i, i, quoted, of(i))
+	}
+	return document(events...)
+}
+
 // inLambda is a document of the log of a Lambda function instead.
 func inLambda(doc string) string { return strings.Replace(doc, "/ecs/web", "/aws/lambda/web", 1) }
 
@@ -556,6 +573,7 @@ func FuzzDecode(f *testing.F) {
 			"REPORT RequestId: 108af3bb-a79b-11e6-8bd7-91c363cc05d9", "", "0"),
 		withMessages("2016-11-10T23:11:54.523Z\t108af3bb-a79b-11e6-8bd7-91c363cc05d9\tINFO\tsome\n", "END"),
 		document(`{"message":7,"requestID":null,"level":1,"logStream":[ ],"logGroup":{ },"extractedFields":{}}`,
+			`{"id":"1","timestamp":1,"message":"x","extractedFields":{"@aws.account":"1","@aws.region":"r","@source.log":"111122223333:/g"}}`,
 			`{ "message" : "\ud83d \ude00\u0022\/" , "requestID":"x" }`, `{}`),
 		document(`{"message":"Z 108af3bb-a79b-11e6-8bd7-91c363cc05d9"}`, `7`, `[ "x" , null]`, `null`, `"text"`, `{"message":"x"}`),
 		document("{\"message\":\"\xf0\x9f\"}"),

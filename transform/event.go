@@ -7,7 +7,8 @@ import (
 
 // kind is which member of a log event it is. An event of CloudWatch Logs has id,
 // timestamp and message, and extractedFields where the subscription filter parses
-// the line; Rebuild may add requestID. Other members pass through.
+// the line or says where it came from; Rebuild may add requestID. Other members pass
+// through.
 type kind uint8
 
 const (
@@ -19,7 +20,11 @@ const (
 	reqID
 	logStream
 	logGroup
+	account
+	region
+	sourceGroup
 	level
+	kinds
 )
 
 func kindOf(key []byte) kind {
@@ -41,6 +46,12 @@ func kindOf(key []byte) kind {
 		return logStream
 	case `"logGroup"`:
 		return logGroup
+	case `"account"`:
+		return account
+	case `"region"`:
+		return region
+	case `"sourceGroup"`:
+		return sourceGroup
 	case `"level"`:
 		return level
 	}
@@ -55,23 +66,25 @@ type member struct {
 }
 
 // eventIndex holds where the members of an event are, if it is written exactly as
-// CloudWatch Logs writes it:
+// CloudWatch Logs writes it, without or with extractedFields:
 //
 //	{"id":"…","timestamp":…,"message":"…"}
+//	{"id":"…","timestamp":…,"message":"…","extractedFields":{…}}
 //
 // It halves the time to read an event, whose strings need not be scanned again.
 // Any other event has the zero eventIndex.
 type eventIndex struct {
 	id      uint32 // end of the value of id
 	message uint32 // start of the message, at its quote
+	fields  uint32 // start of extractedFields, 0 if there are none
 	end     uint32 // of the event
 	flags   int32  // of the message
 }
 
-// maxIndexed bounds the index of a batch, to 1 MB. Later events are not indexed.
+// maxIndexed bounds the index of a batch, to 1.3 MB. Later events are not indexed.
 const maxIndexed = 1 << 16
 
-const beforeID, beforeTime, beforeMessage = `{"id":`, `,"timestamp":`, `,"message":`
+const beforeID, beforeTime, beforeMessage, beforeFields = `{"id":`, `,"timestamp":`, `,"message":`, `,"extractedFields":`
 
 // indexEvent returns the index of the event that starts at b[i].
 func indexEvent(b []byte, i int) eventIndex {
@@ -89,8 +102,13 @@ func indexEvent(b []byte, i int) eventIndex {
 	}
 	i += len(beforeMessage)
 	m.message = uint32(i)
-	end, flags := scanString(b, i)
-	if i = end; !at("}") {
+	i, flags := scanString(b, i)
+	if at(beforeFields) {
+		i += len(beforeFields)
+		m.fields = uint32(i)
+		i, _ = scanValue(b, i, 3)
+	}
+	if !at("}") {
 		return eventIndex{}
 	}
 	m.end, m.flags = uint32(i+1), int32(flags)
@@ -108,6 +126,7 @@ type event struct {
 	own    []byte // the request id in the message
 	level  string // the log level in the prefix of the message
 	body   []byte // msg without that prefix and its trailing newline
+	fields []byte // value of extractedFields, nil if there are none
 
 	lone   bool // msg holds a lone surrogate
 	report bool // a REPORT line of Lambda: the last of its request
@@ -124,10 +143,15 @@ func (e *event) read(batch *Batch, n, i int) int {
 	if n < len(batch.index) && batch.index[n].end != 0 {
 		m := batch.index[n]
 		id, text, end := int(m.id), int(m.message), int(m.end)-1
+		after := end
+		if m.fields != 0 {
+			e.fields = b[m.fields:end]
+			after = int(m.fields) - len(beforeFields)
+		}
 		e.members = append(e.members,
 			member{eventID, b[i+1 : i+len(beforeID)-1], b[i+len(beforeID) : id], 0},
 			member{timestamp, b[id+1 : id+len(beforeTime)-1], b[id+len(beforeTime) : text-len(beforeMessage)], 0},
-			member{message, b[text-len(beforeMessage)+1 : text-1], b[text:end], int(m.flags)})
+			member{message, b[text-len(beforeMessage)+1 : text-1], b[text:after], int(m.flags)})
 		e.setMessage(e.members[2])
 		return end + 1
 	}
@@ -154,6 +178,8 @@ func (e *event) read(batch *Batch, n, i int) int {
 			e.setMessage(m)
 		case reqID:
 			e.preset = m.value
+		case extractedFields:
+			e.fields = m.value
 		}
 	}
 	return end

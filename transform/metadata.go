@@ -127,6 +127,6 @@ func plain(value []byte) (string, bool) {
 	return string(value), true
 }
 
-// SourceOf returns the source of the records of a batch whose message has no
-// _sumo_metadata.
-func (o Options) SourceOf(b *Batch) Source { return o.writer(b).source }
+// SourceOf returns the source of the records of a batch whose events do not say
+// where they came from, and whose messages have no _sumo_metadata.
+func (o Options) SourceOf(b *Batch) Source { return o.writer(b).payload.source }

@@ -1,19 +1,50 @@
 package transform
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
 
 // placeholders returns what an override may name in braces, each followed by its
-// value for a batch. Other braces are literal.
+// value for events of an origin.
 //
 // A log stream of the awslogs driver is PREFIX/CONTAINER/TASK-ID on Fargate, and
 // on EC2 if the driver has a stream prefix. Source: Amazon ECS Developer
 // Guide, "Send Amazon ECS logs to CloudWatch", awslogs-stream-prefix.
-func placeholders(logGroup, logStream string) placeholderValues {
-	container, taskID := awslogsStream(logStream)
-	return placeholderValues{"{logGroup}", logGroup, "{logStream}", logStream, "{container}", container, "{taskID}", taskID}
+func placeholders(b *Batch, from *origin) placeholderValues {
+	container, taskID := awslogsStream(b.LogStream)
+	return placeholderValues{
+		"{logGroup}", b.LogGroup, "{logStream}", b.LogStream, "{container}", container, "{taskID}", taskID,
+		"{account}", from.account, "{region}", from.region, "{sourceGroup}", from.group,
+	}
+}
+
+// CheckOverride returns an error if an override of Options.Source names a
+// placeholder that does not exist. Braces around anything but a word are literal.
+func CheckOverride(override string) error {
+	known := placeholders(new(Batch), new(origin))
+	for rest := override; ; {
+		_, after, found := strings.Cut(rest, "{")
+		if !found {
+			return nil
+		}
+		rest = after
+		word, _, found := strings.Cut(after, "}")
+		if !found || !namesPlaceholder(word) || slices.Contains(known, "{"+word+"}") {
+			continue
+		}
+		var names []string
+		for i := 0; i < len(known); i += 2 {
+			names = append(names, known[i])
+		}
+		return fmt.Errorf("unknown placeholder {%s}; want one of %s, case-sensitive", word, strings.Join(names, ", "))
+	}
+}
+
+// namesPlaceholder reports whether a placeholder could have that name.
+func namesPlaceholder(s string) bool {
+	return s != "" && len(s) <= 64 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") == ""
 }
 
 // awslogsStream splits the name of a log stream of the awslogs driver. Both parts

@@ -2,6 +2,7 @@ package transform
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -60,6 +61,26 @@ func TestPlaceholdersInFieldsStayInTheirValue(t *testing.T) {
 		o := Options{Source: Source{Fields: tt.fields, Category: "{logStream}"}}
 		if got := records(o, b)[0].Source; got.Fields != tt.want || got.Category != tt.stream {
 			t.Errorf("stream %s, fields %s: %+v, want %s", tt.stream, tt.fields, got, tt.want)
+		}
+	}
+}
+
+func TestCheckOverride(t *testing.T) {
+	for _, good := range []string{"", "aws/ecs", "{logGroup}", "a={account},r={region},g={sourceGroup},s={logStream},c={container},t={taskID}",
+		"{}", "{ x }", "{{account}}", "{a,b}", "}account{", "{", "{account", `{"a":1}`, "{ünknown}"} {
+		if err := CheckOverride(good); err != nil {
+			t.Errorf("%s: %v", good, err)
+		}
+	}
+	for bad, want := range map[string]string{
+		"{accountId}":           "unknown placeholder {accountId}; want one of {logGroup}, {logStream}, {container}, {taskID}, {account}, {region}, {sourceGroup}, case-sensitive",
+		"x/{account}/{Region}":  "{Region}",
+		"{{loggroup}}":          "{loggroup}",
+		"{} {x} {account}":      "{x}",
+		"{@aws.account}{owner}": "{owner}",
+	} {
+		if err := CheckOverride(bad); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", bad, err, want)
 		}
 	}
 }

@@ -298,6 +298,9 @@ func randomBatch(r *rand.Rand) string {
 			events = append(events, space()+fmt.Sprintf([]string{"%d", `"Z ` + u + ` %d"`, `"text %d"`}[r.IntN(3)], n)+space())
 			continue
 		}
+		if r.IntN(2) == 0 { // as a filter with emitSystemFields has it
+			event += `,"extractedFields":` + []string{saying(u[:4], "eu-west-1", "/ecs/a"), saying(u[:4], "us-east-1", "111122223333:/ecs/b"), `{"a":"b"}`}[r.IntN(3)]
+		}
 		events = append(events, space()+"{"+space()+fmt.Sprintf(`"id":"%d","n":%[1]d,`, n)+event+space()+"}"+space())
 	}
 	return `{"messageType":"DATA_MESSAGE","owner":"1","logStream":"s","logEvents":` + space() +
@@ -355,7 +358,8 @@ func checkRebuild(t *testing.T, r *rand.Rand, b *Batch) (parts []Part) {
 	all, members := numbers(t, b.doc)
 	parts, unfit := rebuild(b, func(i int) bool { return keep[i] }, limit)
 
-	options := []Options{{LogInfo: true, EventID: true}, {}, {Format: VPCJSON}, {Format: Raw}}
+	options := []Options{{LogInfo: true, EventID: true}, {}, {Format: VPCJSON}, {Format: Raw},
+		{Region: "here", Source: Source{Fields: "a={account},r={region},g={sourceGroup}", Category: "{account}"}}}
 	got := make([][]Record, len(options))
 	var there []int
 	for _, p := range parts {
@@ -412,10 +416,15 @@ func checkRebuild(t *testing.T, r *rand.Rand, b *Batch) (parts []Part) {
 }
 
 func TestRebuildLosesAndChangesNothing(t *testing.T) {
-	split, left := 0, 0
+	split, left, origins := 0, 0, 0
 	for seed := range uint64(40) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		b := decode(t, randomBatch(r))
+		hosts := map[string]bool{}
+		for _, r := range records(Options{}, b) {
+			hosts[r.Source.Host] = true
+		}
+		origins += len(hosts)
 		parts := checkRebuild(t, r, b)
 		if len(parts) > 1 {
 			split++
@@ -431,7 +440,7 @@ func TestRebuildLosesAndChangesNothing(t *testing.T) {
 			t.Fatalf("seed %d", seed)
 		}
 	}
-	if split < 5 || left < 20 { // or the property was not tried
-		t.Errorf("%d batches were split, %d parts rebuilt again", split, left)
+	if split < 5 || left < 20 || origins < 60 { // or the property was not tried
+		t.Errorf("%d batches were split, %d parts rebuilt again, %d origins", split, left, origins)
 	}
 }

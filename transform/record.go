@@ -46,15 +46,17 @@ func (f Format) vpc() bool { return f == VPCJSON || f == VPCRaw }
 // function writes when none of its variables is set.
 type Options struct {
 	Format         Format
-	LogInfo        bool      // add logStream and logGroup to each record
+	LogInfo        bool      // add logStream and logGroup to each record, and what its event says of its origin
 	EventID        bool      // keep the id of the log event in each record
 	StreamPrefixes []string  // ship only log streams that begin with one of these; none means all
 	Internal       []Network // VPC formats: drop flow records between these
 
-	// Source overrides the log stream (Name) and the log group (Host), and sets the
-	// rest. "none" omits a header. {logGroup}, {logStream}, {container} and {taskID}
-	// stand for their values; an override counts as not set where one has none.
+	// Source overrides the log stream (Name) and the log group (Host; of the source,
+	// if the event says it), and sets the rest. "none" omits a header. Placeholders
+	// stand for their values; an override counts as not set where one has none. See
+	// CheckOverride.
 	Source Source
+	Region string // of the function: what {region} means for events that do not say theirs
 
 	Metadata Metadata // what _sumo_metadata in a message may override of Source
 }
@@ -78,6 +80,7 @@ type Record struct {
 	Event   int    // number of the event in the batch
 	Dropped Reason // Kept, or why there is no Line
 	Source  Source
+	Usual   Source // what Source would be without _sumo_metadata in the message
 	Line    []byte // without a trailing newline; valid until the next record
 }
 
@@ -95,7 +98,8 @@ func (o Options) Records(b *Batch) func(yield func(Record) bool) {
 		i := 0
 		scanArray(b.doc, b.from, func(at int) int {
 			end := w.event.read(b, i, at)
-			r := Record{Event: i, Source: w.source, Dropped: OtherStream}
+			w.locate()
+			r := Record{Event: i, Source: w.from.source, Usual: w.from.source, Dropped: OtherStream}
 			i++
 			if matches {
 				w.write(&r)
@@ -116,9 +120,11 @@ func (o Options) matches(stream string) bool {
 // writer writes the records of one batch.
 type writer struct {
 	Options
-	source  Source            // of records without _sumo_metadata
-	sources map[string]Source // of records with it, by its text
-	info    [level + 1][]byte // values of the members that LogInfo sets
+	batch   *Batch
+	payload origin // of events that say nothing of their own
+	origins map[systemFields]*origin
+	from    *origin // of the event that was read last
+	fields  []byte  // its extractedFields
 	ids     ids
 	event   event
 	line    []byte
@@ -126,32 +132,9 @@ type writer struct {
 }
 
 func (o Options) writer(b *Batch) *writer {
-	w := &writer{Options: o, source: Source{Name: b.LogStream, Host: b.LogGroup}}
-	known := placeholders(b.LogGroup, b.LogStream)
-	for _, f := range []struct {
-		to   *string
-		from string
-	}{
-		{&w.source.Name, o.Source.Name}, {&w.source.Category, o.Source.Category},
-		{&w.source.Host, o.Source.Host}, {&w.source.Fields, o.Source.Fields},
-	} {
-		if f.from == "" {
-			continue
-		}
-		values := known
-		if f.to == &w.source.Fields {
-			values = known.forFields()
-		}
-		if value, ok := expand(unlessNone(f.from), values); ok {
-			*f.to = value
-		}
-	}
-	if o.LogInfo && b.named.stream {
-		w.info[logStream] = quote(b.LogStream)
-	}
-	if o.LogInfo && b.named.group {
-		w.info[logGroup] = quote(b.LogGroup)
-	}
+	w := &writer{Options: o, batch: b}
+	w.payload = *w.originOf(systemFields{})
+	w.from = &w.payload
 	return w
 }
 
@@ -278,18 +261,19 @@ func (w *writer) cutMetadata(value []byte, r *Record) (out []byte, found bool) {
 }
 
 func (w *writer) sourceOf(metadata []byte) Source {
-	s, ok := w.sources[string(metadata)]
+	from := w.from
+	s, ok := from.chosen[string(metadata)]
 	if !ok {
-		s = w.source.override(metadata)
+		s = from.source.override(metadata)
 		if w.Metadata == FieldsMetadata {
 			fields := s.Fields
-			s = w.source
+			s = from.source
 			s.Fields = fields
 		}
-		if w.sources == nil {
-			w.sources = map[string]Source{}
+		if from.chosen == nil {
+			from.chosen = map[string]Source{}
 		}
-		w.sources[string(metadata)] = s
+		from.chosen[string(metadata)] = s
 	}
 	return s
 }
@@ -318,8 +302,8 @@ func (w *writer) appendText(dst, s []byte) []byte {
 // message as value or, if that is nil, as the text body, and then what else is
 // known of the event.
 func (w *writer) appendRecord(dst, value, body, id []byte) []byte {
-	e := &w.event
-	var done [level + 1]bool
+	e, info := &w.event, &w.from.info
+	var done [kinds]bool
 	dst = append(dst, '{')
 	for i := range e.members {
 		m := &e.members[i]
@@ -336,8 +320,8 @@ func (w *writer) appendRecord(dst, value, body, id []byte) []byte {
 			dst = append(dst, value...)
 		case m.kind == reqID && id != nil:
 			dst = appendQuoted(dst, id)
-		case w.info[m.kind] != nil:
-			dst = append(dst, w.info[m.kind]...)
+		case info[m.kind] != nil:
+			dst = append(dst, info[m.kind]...)
 		default:
 			dst = appendCompact(dst, m.value)
 		}
@@ -348,11 +332,14 @@ func (w *writer) appendRecord(dst, value, body, id []byte) []byte {
 	if e.level != "" && !done[level] {
 		dst = append(append(append(comma(dst), `"level":"`...), e.level...), '"')
 	}
+	if !w.LogInfo {
+		return append(dst, '}')
+	}
 	for _, add := range [...]struct {
 		kind kind
 		key  string
-	}{{logStream, `"logStream":`}, {logGroup, `"logGroup":`}} {
-		if v := w.info[add.kind]; v != nil && !done[add.kind] {
+	}{{logStream, `"logStream":`}, {logGroup, `"logGroup":`}, {account, `"account":`}, {region, `"region":`}, {sourceGroup, `"sourceGroup":`}} {
+		if v := info[add.kind]; v != nil && !done[add.kind] {
 			dst = append(append(comma(dst), add.key...), v...)
 		}
 	}

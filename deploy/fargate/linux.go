@@ -31,7 +31,7 @@ func (c *converter) linux(container *tree.Node) {
 	parameters := container.Get("linuxParameters")
 	if parameters != nil && !c.unknown(parameters) {
 		c.capabilities(parameters.Get("capabilities").Get("add"))
-		if n := parameters.Get("devices"); n.Len() > 0 && !c.unknown(n) {
+		if n := parameters.Get("devices"); !c.empty(n) && n.Len() > 0 && !c.unknown(n) {
 			c.refuseOrDrop(devices, n, "")
 		}
 		c.sharedMemory(parameters)
@@ -89,7 +89,7 @@ func (c *converter) sharedMemory(parameters *tree.Node) {
 	size := c.number(n)
 	switch {
 	case !n.Opaque() && size == 0:
-		c.drop(sameMeaningDropped, n, "a sharedMemorySize of 0 asks for nothing")
+		c.dropEmpty(n, "a sharedMemorySize of 0 asks for nothing")
 	case !n.Opaque() && c.Shm == "tmpfs":
 		mount := tree.NewObject(
 			tree.Member{Name: "containerPath", Value: tree.NewString("/dev/shm")},

@@ -2,6 +2,7 @@ package fargate
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"sumoship/deploy/finding"
@@ -43,6 +44,8 @@ func (c *converter) logs() {
 	for _, container := range c.containers {
 		configuration := container.Get("logConfiguration")
 		switch {
+		case configuration == nil && c.judging:
+			c.Report(logDestinationAdded, finding.Set, container, "the container has no log driver, so its logs are lost")
 		case configuration == nil:
 			c.set(logDestinationAdded, container, "logConfiguration", c.awslogs(container), "")
 		case c.unknown(configuration) || configuration.Kind() != tree.Object:
@@ -62,7 +65,13 @@ func (c *converter) logDriver(container, configuration, router *tree.Node) (rout
 	if driver == nil || c.unknown(driver) || driver.Kind() != tree.String {
 		return false
 	}
-	switch name := c.text(driver); name {
+	name := c.text(driver)
+	if _, _, branch := driver.Branch(); branch && !slices.Contains([]string{"awslogs", "splunk", "awsfirelens"}, name) {
+		// Its options are those of another branch too.
+		c.set(logDriverReplaced, configuration, "logDriver", tree.NewString("awslogs"), "Fargate has no log driver %s", name)
+		name = "awslogs"
+	}
+	switch name {
 	case "awslogs":
 		c.completeAwslogs(container, configuration)
 	case "splunk":
@@ -137,7 +146,7 @@ func keys(n *tree.Node) string {
 }
 
 var logOptionsSet = finding.Rule{
-	ID: "log-options-set", Severity: finding.Warning, Action: finding.Rewrite, Source: guideAwslogs,
+	ID: "log-options-set", Severity: finding.Warning, Action: finding.Set, Source: guideAwslogs,
 	Summary: "awslogs has no options here; it needs a group, a region and a prefix.",
 	Help:    finding.Advice{finding.CreateLogGroup},
 	Refusal: "Log driver awslogs requires options: awslogs-region, awslogs-group",
@@ -186,7 +195,7 @@ var logMultilineConflict = finding.Rule{
 func (c *converter) completeAwslogs(container, configuration *tree.Node) {
 	options := configuration.Get("options")
 	if options == nil {
-		c.rewrite(logOptionsSet, configuration, c.awslogs(container), "")
+		c.set(logOptionsSet, configuration, "options", c.awslogs(container).Field("options"), "")
 		return
 	}
 	if c.unknown(options) || options.Kind() != tree.Object {

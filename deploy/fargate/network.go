@@ -2,6 +2,7 @@ package fargate
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -31,22 +32,43 @@ var networkMode = finding.Rule{
 	Refusal: "Fargate only supports network mode 'awsvpc'.",
 }
 
+var networkModeUnknown = finding.Rule{
+	ID: "network-mode-unknown", Topic: finding.Network, Severity: finding.Warning, Action: finding.Set, Source: guideFargate,
+	Summary: "The network mode is known only at deployment, and Fargate has only awsvpc.",
+	Help:    finding.Advice{"Remove the parameter or condition if nothing else uses it, and give the service subnets and security groups."},
+	Refusal: "Fargate only supports network mode 'awsvpc'.",
+}
+
 // network sets the only network mode of Fargate.
 func (c *converter) network() {
 	n := c.def.Get("networkMode")
-	if c.unknown(n) || c.mode == "awsvpc" {
+	if c.fargate && c.unknown(n) || n.Str() == "awsvpc" {
+		return
+	}
+	awsvpc := tree.NewString("awsvpc")
+	if n.Opaque() {
+		why := "the network mode is known only at deployment, and Fargate has only awsvpc"
+		if slices.ContainsFunc(choices(n), func(v *tree.Node) bool { return v.Str() == "host" }) {
+			c.mode = "host"
+			why += "; it could be host: the instance's network is gone, and with it whatever else listened there on localhost"
+		}
+		c.set(networkModeUnknown, c.def, "networkMode", awsvpc, "%s", why)
 		return
 	}
 	switch c.mode {
 	case "host":
-		c.set(networkModeHost, c.def, "networkMode", tree.NewString("awsvpc"), "")
+		c.set(networkModeHost, c.def, "networkMode", awsvpc, "")
 	case "none":
 		if c.Refuse(networkModeNone, n, "") {
-			c.set(networkModeNone, c.def, "networkMode", tree.NewString("awsvpc"), "")
+			c.set(networkModeNone, c.def, "networkMode", awsvpc, "")
 		}
 	case "", "bridge", "default", "<default>":
-		c.set(networkMode, c.def, "networkMode", tree.NewString("awsvpc"), "")
-	} // anything else is reported as invalid
+		c.set(networkMode, c.def, "networkMode", awsvpc, "")
+	default: // a placeholder of some other tool
+		if n.Kind() == tree.String {
+			c.set(networkModeUnknown, c.def, "networkMode", awsvpc, "%q is not a network mode of ECS, and Fargate has only awsvpc", c.mode)
+		}
+	}
 }
 
 // portRange is a range of ports that a container listens on, by protocol.
@@ -120,12 +142,33 @@ var hostPortDynamic = finding.Rule{
 	Help:    finding.Advice{"Use a target group of type ip on the container port."},
 }
 
+var protocolMended = finding.Rule{
+	ID: "protocol-mended", Topic: finding.Network, Severity: finding.Warning, Action: finding.Rewrite, Source: apiPort,
+	Summary: "The protocol of a port is tcp or udp; ECS makes tcp of others, and so is it written now.",
+	Help:    finding.Advice{"Use appProtocol for the protocol above it, which is http, http2 or grpc."},
+}
+
+// protocol reads the protocol of a mapping, and mends one of an application.
+func (c *converter) protocol(n *tree.Node) string {
+	switch text := strings.ToLower(n.Identity()); {
+	case n == nil || text == "":
+		return "tcp"
+	case n.Opaque() || n.Str() == "tcp" || n.Str() == "udp":
+		return n.Identity()
+	case text == "tcp" || text == "udp":
+		c.rewrite(protocolMended, n, tree.NewString(text), "the protocol is written %s", text)
+		return text
+	case slices.Contains([]string{"http", "https", "http2", "grpc", "ws", "wss", "tls", "ssl"}, text):
+		c.rewrite(protocolMended, n, tree.NewString("tcp"), "%s runs over tcp, which is the protocol of the port", n.Str())
+		return "tcp"
+	}
+	c.Fail(valueInvalid, n, "invalid value %q: want one of tcp, udp", n.Str())
+	return n.Identity()
+}
+
 // port reads a mapping and drops its host port.
 func (c *converter) port(mapping *tree.Node) (p portRange, ok bool) {
-	p.protocol = "tcp"
-	if n := mapping.Get("protocol"); n != nil {
-		p.protocol = n.Identity()
-	}
+	p.protocol = c.protocol(mapping.Get("protocol"))
 	container, host, span := mapping.Get("containerPort"), mapping.Get("hostPort"), mapping.Get("containerPortRange")
 	if span != nil && (container != nil || host != nil) {
 		c.Fail(portRangeConflict, mapping, "")

@@ -123,7 +123,7 @@ func (c *converter) hostVolume(v *tree.Node, name string) {
 	switch {
 	case host == nil || c.unknown(host) || path == nil:
 	case path.Kind() == tree.String && path.Identity() == "":
-		c.drop(sameMeaningDropped, path, "an empty sourcePath means empty storage, as does an absent one")
+		c.dropEmpty(path, "an empty sourcePath means empty storage, as does an absent one")
 	default:
 		p, _ := path.Text()
 		c.refuseOrMove(volumeHostPath, v, host, name, "volume %q is %s on the instance, and Fargate has no instance: %s", name, path.Source(), advice(p))
@@ -255,7 +255,7 @@ func (c *converter) refuseOrDropVolume(rule finding.Rule, v, kind *tree.Node, na
 
 var efsInvalid = finding.Rule{
 	ID: "efs-invalid", Severity: finding.Error, Action: finding.Refuse, Source: guideEFS,
-	Summary: "EFS with an access point or IAM needs transitEncryption, and with an access point no rootDirectory.",
+	Summary: "EFS with an access point, IAM or a transitEncryptionPort needs transitEncryption, and with an access point no rootDirectory.",
 	Help:    finding.Advice{"Set transitEncryption ENABLED and rootDirectory /."},
 }
 
@@ -279,6 +279,8 @@ func (c *converter) efs(v, n *tree.Node, name string) {
 		c.Fail(efsInvalid, n, "an access point needs transitEncryption ENABLED")
 	case iam == "ENABLED" && !encrypted:
 		c.Fail(efsInvalid, n, "iam ENABLED needs transitEncryption ENABLED")
+	case n.Get("transitEncryptionPort") != nil && !encrypted:
+		c.Fail(efsInvalid, n.Get("transitEncryptionPort"), "transitEncryptionPort needs transitEncryption ENABLED")
 	}
 	if dir := c.text(root); point.Identity() != "" && dir != "" && dir != "/" {
 		c.Fail(efsInvalid, root, "with an access point rootDirectory must be / or absent")

@@ -35,7 +35,10 @@ func (r *Rule) accountPolicy() (AccountPolicy, error) {
 	if len(r.Names) > 0 || len(r.Include) > 0 || len(r.Exclude) > 0 || len(r.Tags) > 0 {
 		return AccountPolicy{}, errors.New("the policy of an account takes all its log groups but those it names: it cannot choose by patterns or tags")
 	}
-	want := r.filter()
+	if !r.Options.isZero() {
+		return AccountPolicy{}, errors.New("the policy of an account has no member for system fields, field selection criteria or transformed logs: only a filter of each log group has")
+	}
+	want := r.filter(Options{})
 	document, err := json.Marshal(policyDocument{want.Destination, want.Role, want.Pattern})
 	if err != nil {
 		return AccountPolicy{}, err

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -13,18 +14,18 @@ type Group struct {
 	ARN       string            // without the :* at its end
 	Region    string            // "" is that of the destination
 	Missing   bool              // it is still to be created
-	Class     string            // STANDARD or "", INFREQUENT_ACCESS, DELIVERY, …
+	Class     string            // STANDARD or "", INFREQUENT_ACCESS, DELIVERY, or one that is newer than this
 	Retention int               // days; 0 is for ever
 	Tags      map[string]string // nil if not known
 	Filters   []Filter          // its subscription filters
 	Policy    string            // of the account, by name, that delivers it to the destination; "" if none does
 }
 
-// standard reports whether the group is of the class Standard, the only one that
-// can have subscriptions.
+// subscribable reports whether the class of the group may have subscriptions. Of a
+// class that is not known here CloudWatch Logs decides.
 //
 // Source: Amazon CloudWatch Logs User Guide, "Log classes".
-func (g Group) standard() bool { return g.Class == "" || g.Class == "STANDARD" }
+func (g Group) subscribable() bool { return g.Class != "INFREQUENT_ACCESS" && g.Class != "DELIVERY" }
 
 // Filter is a subscription filter of a log group.
 type Filter struct {
@@ -32,6 +33,11 @@ type Filter struct {
 	Destination string // ARN
 	Pattern     string // "" lets all log events through
 	Role        string // ARN, of a stream
+	Options
+}
+
+func (f Filter) equal(o Filter) bool {
+	return f.Name == o.Name && f.Destination == o.Destination && f.Pattern == o.Pattern && f.Role == o.Role && f.Options.equal(o.Options)
 }
 
 // MaxFilters is how many subscription filters a log group can have.
@@ -59,7 +65,8 @@ const (
 	Longer       Reason = "kept longer"                   // retain: than now
 	Shorter      Reason = "kept shorter"                  // retain: than now, so older log events are deleted
 	New          Reason = "new"                           // put: the group has no filter of ours
-	Changed      Reason = "changed"                       // put: pattern, role or qualifier of ours differ
+	Changed      Reason = "changed"                       // put: pattern, options, role or qualifier of ours differ
+	TakenOver    Reason = "taken over"                    // put: it delivered to the destination that ours replaces
 	Unsubscribed Reason = "unsubscribed"                  // delete: as the rule asks
 	Already      Reason = "already subscribed"            // skip: ours is as it should be
 	Unasked      Reason = "no subscription asked for"     // skip: the rule has no destination
@@ -72,13 +79,17 @@ const (
 	ByPolicy     Reason = "delivered by a policy"         // skip: of the account; each log event would arrive twice
 	Full         Reason = "two other filters"             // skip, a warning: there is no room
 	NameTaken    Reason = "our name, another destination" // skip, a warning: putting ours would overwrite it
+	Both         Reason = "delivered to both"             // skip, a warning: to take over a filter would deliver each log event twice
+	Refused      Reason = "refused"                       // skip, a warning: by CloudWatch Logs, for a class that is not known here
 	AccountTaken Reason = "another policy"                // skip, a warning: the account has its one policy already
 	NotThere     Reason = "not subscribed"                // skip: there is nothing to remove
 	Gone         Reason = "gone"                          // skip: the group was deleted meanwhile
 )
 
 // Warning reports whether a person has to act before the group can be subscribed.
-func (r Reason) Warning() bool { return r == Full || r == NameTaken || r == AccountTaken }
+func (r Reason) Warning() bool {
+	return r == Full || r == NameTaken || r == Both || r == Refused || r == AccountTaken
+}
 
 // Refusal reports whether a group that was asked for by its name cannot be
 // subscribed. Where a pattern chose the group, that is not an error.
@@ -92,6 +103,8 @@ type Step struct {
 	Reason    Reason
 	Detail    string // more on the reason, for people; often empty
 	Filter    Filter // to put; to delete only its name counts
+	Before    Filter // what a put replaces, if anything
+	Class     string // of a group to put a filter in, if it is not known whether its class has any
 	Retention int    // to retain, days
 }
 
@@ -159,15 +172,19 @@ func (s *Step) remove(filters []Filter, ours int) {
 
 // subscribe finds what a chosen group lacks.
 func (r *Rule) subscribe(s *Step, g Group, ours int) {
-	want, filters := r.filter(), g.Filters
+	filters := g.Filters
 	if ours >= 0 {
-		if filters[ours] == want {
+		have := filters[ours]
+		want := r.filter(have.Options)
+		if have.equal(want) {
 			s.Reason = Already
 		} else {
-			s.Action, s.Reason, s.Detail, s.Filter = Put, Changed, difference(filters[ours], want), want
+			s.put(g, Changed, difference(have, want), want)
+			s.Before = have
 		}
 		return
 	}
+	want := r.filter(Options{})
 	if g.Missing && !r.manages(g.Name) {
 		s.Reason = Missing
 		return
@@ -190,7 +207,15 @@ func (r *Rule) subscribe(s *Step, g Group, ours int) {
 		s.Reason, s.Detail = Full, names(filters)
 		return
 	}
-	s.Action, s.Reason, s.Filter = Put, New, want
+	s.put(g, New, "", want)
+}
+
+// put turns the step into one that puts a filter.
+func (s *Step) put(g Group, why Reason, detail string, f Filter) {
+	s.Action, s.Reason, s.Detail, s.Filter = Put, why, detail, f
+	if g.Class != "STANDARD" {
+		s.Class = g.Class
+	}
 }
 
 // unsubscribe finds what a chosen group has too much. A step with the reason
@@ -224,12 +249,15 @@ func (r *Rule) other(filters []Filter) string {
 
 // ours reports whether a filter has our name and our destination.
 func (r *Rule) ours(f Filter) bool {
-	return f.Name == r.filter().Name && r.Destination.is(f.Destination)
+	return f.Name == r.name() && r.Destination.is(f.Destination)
 }
 
-// filter returns the filter that chosen groups should have.
-func (r *Rule) filter() Filter {
-	f := Filter{Name: cmp.Or(r.Name, DefaultName), Destination: r.Destination.ARN, Pattern: r.Pattern}
+func (r *Rule) name() string { return cmp.Or(r.Name, DefaultName) }
+
+// filter returns the filter that chosen groups should have, where it has the
+// options have now.
+func (r *Rule) filter(have Options) Filter {
+	f := Filter{Name: r.name(), Destination: r.Destination.ARN, Pattern: r.Pattern, Options: r.Options.on(have).at(r.Destination)}
 	if r.Destination.NeedsRole() {
 		f.Role = r.Role
 	}
@@ -240,6 +268,8 @@ func difference(have, want Filter) string {
 	var all []string
 	for _, d := range []struct{ what, have, want string }{
 		{"pattern", have.Pattern, want.Pattern}, {"role", have.Role, want.Role}, {"destination", have.Destination, want.Destination},
+		{"system fields", have.fields(), want.fields()}, {"field selection", have.Selection, want.Selection},
+		{"transformed logs", strconv.FormatBool(have.Transformed), strconv.FormatBool(want.Transformed)},
 	} {
 		if d.have != d.want {
 			all = append(all, fmt.Sprintf("%s %q, not %q", d.what, d.have, d.want))

@@ -91,6 +91,8 @@ func TestStep(t *testing.T) {
 		"our own in a loop already":       {Rule{Own: []string{"/x"}}, Group{Name: "/x", Filters: []Filter{ours}}, "delete, our own"},
 		"a class without subscriptions":   {Rule{}, Group{Name: "a", Class: "INFREQUENT_ACCESS"}, "skip, not of the Standard class: INFREQUENT_ACCESS"},
 		"standard":                        {Rule{}, Group{Name: "a", Class: "STANDARD"}, "put, new"},
+		"a class for delivery only":       {Rule{}, Group{Name: "a", Class: "DELIVERY"}, "skip, not of the Standard class: DELIVERY"},
+		"a class that is not known":       {Rule{}, Group{Name: "a", Class: "ESSENTIALS"}, "put, new"},
 		"already":                         {Rule{}, Group{Name: "a", Filters: []Filter{filter("x>" + other), ours}}, "skip, already subscribed"},
 		"another pattern":                 {Rule{Pattern: "ERROR"}, Group{Name: "a", Filters: []Filter{ours}}, `put, changed: pattern "", not "ERROR"`},
 		"changed beside a full house":     {Rule{}, Group{Name: "a", Filters: []Filter{filter("x>" + other), patterned}}, `put, changed: pattern "ERROR", not ""`},
@@ -119,6 +121,12 @@ func TestStep(t *testing.T) {
 			switch got.Action {
 			case subscription.Put:
 				want.Filter = Filter{Name: "sumoship", Destination: forwarder, Pattern: c.rule.Pattern}
+				if got.Reason == subscription.Changed {
+					want.Before = c.group.Filters[slices.IndexFunc(c.group.Filters, func(f Filter) bool { return f.Name == "sumoship" })]
+				}
+				if c.group.Class == "ESSENTIALS" {
+					want.Class = c.group.Class
+				}
 			case subscription.Delete:
 				want.Filter = c.group.Filters[0]
 			}
@@ -237,6 +245,12 @@ func (w world) rule(t testing.TB) *Rule {
 	if w.IntN(3) == 0 {
 		r.Own = []string{"/ecs/web"}
 	}
+	if w.IntN(3) == 0 {
+		r.Options.SystemFields = pick(w, []string{}, []string{"@aws.account"})
+	}
+	if w.IntN(3) == 0 {
+		r.Options.Transformed = pick(w, new(false), new(true))
+	}
 	if w.IntN(2) == 0 {
 		r.Names = pick(w, []string{"/ecs/web"}, []string{"/ecs/api", "plain", "/aws/lambda/sumoship-forwarder"})
 		r.Retention = pick(w, 0, 7, 30)
@@ -259,7 +273,8 @@ func (w world) groups() []Group {
 		}
 		for _, n := range w.Perm(4)[:w.IntN(3)] {
 			g.Filters = append(g.Filters, Filter{Name: []string{"sumoship", "ours", "SumoLGLBDFilter", "x"}[n],
-				Destination: pick(w, forwarder, forwarder+":live", other, stream), Pattern: pick(w, "", "ERROR"), Role: pick(w, "", "arn:aws:iam::123456789012:role/r")})
+				Destination: pick(w, forwarder, forwarder+":live", other, stream), Pattern: pick(w, "", "ERROR"), Role: pick(w, "", "arn:aws:iam::123456789012:role/r"),
+				Options: subscription.Options{SystemFields: pick(w, nil, []string{"@aws.region"}), Selection: pick(w, "", "x"), Transformed: w.IntN(2) == 0}})
 		}
 		all = append(all, g)
 	}
@@ -362,6 +377,10 @@ func TestPlanProperties(t *testing.T) {
 				}
 				if s.Action == subscription.Put && (g.Region == "eu-west-1" || rule.Destination.ARN == "") {
 					t.Fatalf("seed %d: %s of %s cannot deliver to %q", seed, g.Name, g.Region, rule.Destination.ARN)
+				}
+				if was := s.Before.Options; s.Action == subscription.Put && (rule.Options.SystemFields == nil && !slices.Equal(was.SystemFields, s.Filter.SystemFields) ||
+					rule.Options.Transformed == nil && was.Transformed != s.Filter.Transformed || was.Selection != s.Filter.Selection) {
+					t.Fatalf("seed %d: %v resets options", seed, s)
 				}
 				if s.Action == subscription.Put && !s.Delivers() || s.Reason.Refusal() && s.Delivers() {
 					t.Fatalf("seed %d: %v delivers: %v", seed, s, s.Delivers())

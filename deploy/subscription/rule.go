@@ -22,7 +22,7 @@ const DefaultName = "sumoship"
 //
 // A group is chosen if it is one of Names, one of Include matches its name, or it
 // has one of Tags; without any of these all groups are. Of the chosen, those that
-// one of Exclude matches, those that are not of the class Standard, and Own are
+// one of Exclude matches, those of a class that has no subscriptions, and Own are
 // not.
 type Rule struct {
 	// Names are whole names of log groups. One that is missing is created, and
@@ -44,6 +44,13 @@ type Rule struct {
 	Name        string      // of the filter; empty means DefaultName
 	Pattern     string      // of the log events to deliver; empty means all
 	Role        string      // that delivers to a stream; empty for a function
+	Options     OptionRule
+
+	// Replaces is a destination that Destination takes the place of: filters of
+	// chosen groups that deliver there, whatever their names, get the new
+	// destination and change nothing else. The rule then asks for no other filter,
+	// and removes none; [Rule.TakeOver] has its steps.
+	Replaces Destination
 
 	// Prune removes our filters also from groups that are just not chosen. They
 	// stay otherwise: somebody else may have chosen these groups.
@@ -147,7 +154,7 @@ func (r *Rule) verdict(g Group) verdict {
 		return elsewhere
 	case r.owns(g.Name) && !r.Unsubscribe:
 		return own
-	case !g.standard():
+	case !g.subscribable():
 		return otherClass
 	case r.excludes(g.Name):
 		return excluded
@@ -195,9 +202,9 @@ func (r *Rule) NeedsFilters(g Group) bool {
 	case chosen:
 		return !g.Missing
 	case own, excluded:
-		return !g.Missing && !r.Unsubscribe
+		return !g.Missing && !r.Unsubscribe && !r.takesOver()
 	case unchosen:
-		return !g.Missing && r.Prune && !r.Unsubscribe
+		return !g.Missing && r.Prune && !r.Unsubscribe && !r.takesOver()
 	}
 	return false
 }

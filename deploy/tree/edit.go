@@ -82,6 +82,11 @@ func (n *Node) copyIn(names *Names, parent string, c Case) *Node {
 	if names == nil {
 		names = n.names
 	}
+	if list := n.branches(); list != nil && c != asWritten && !names.isMap(parent) {
+		made := &Node{kind: Object, names: names, made: true, edited: true}
+		made.put("Fn::If", NewArray(list.items[0], list.items[1].copyIn(names, parent, c), list.items[2].copyIn(names, parent, c)))
+		return made
+	}
 	if c != asWritten && (names.isMap(parent) || n.Opaque()) {
 		c = asWritten
 	}

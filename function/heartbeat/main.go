@@ -8,12 +8,25 @@ import (
 	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
+
+	"sumoship/function/trigger"
 )
 
 func main() {
-	out := slog.New(slog.NewJSONHandler(os.Stdout, nil))
-	lambda.Start(func(ctx context.Context) {
-		// The filter pattern of the log group matches sumoship, and no line of Lambda's.
-		out.InfoContext(ctx, "heartbeat", "sumoship", "heartbeat")
-	})
+	lambda.Start(heartbeat{slog.New(slog.NewJSONHandler(os.Stdout, nil))})
+}
+
+type heartbeat struct{ out *slog.Logger }
+
+// Invoke takes the event of a schedule, or of whoever invokes it by hand. To one of
+// another service, whose data it would pass over, it does not answer success.
+func (h heartbeat) Invoke(ctx context.Context, event []byte) ([]byte, error) {
+	if of := trigger.Of(event); of.Service != trigger.Schedule {
+		if err := of.Error("the heartbeat takes those of a schedule"); err != nil {
+			return nil, err
+		}
+	}
+	// The filter pattern of the log group matches sumoship, and no line of Lambda's.
+	h.out.InfoContext(ctx, "heartbeat", "sumoship", "heartbeat")
+	return []byte("null"), nil
 }

@@ -340,6 +340,9 @@ func (s *source) close() {
 	}
 }
 
+// stored returns how many records were stored since follow, copies among them.
+func (s *source) stored() int { return len(s.all[len(s.all)-1].Taken()) }
+
 // copies returns the copies of each log event that were stored, by id, in order: for
 // each whether the source answered.
 func (s *source) copies() map[string][]bool {

@@ -27,6 +27,11 @@ func TestEveryWrongVariableIsNamedAtOnce(t *testing.T) {
 		"VPC_CIDR_PREFIX":        {"10.0.0.0/33", "CIDR"},
 		"METADATA_FROM_MESSAGES": {"All", "all, fields or none"},
 		"LOG_STREAM_PREFIX":      {" , ", "without an entry"},
+
+		"SOURCE_NAME_OVERRIDE":     {"{stream}", "unknown placeholder {stream}; want one of {logGroup}, "},
+		"SOURCE_HOST_OVERRIDE":     {"{Account}", "{account}"},
+		"SOURCE_CATEGORY_OVERRIDE": {"aws/{logGroup}/{accountId}", "unknown placeholder {accountId}"},
+		"SOURCE_FIELDS_OVERRIDE":   {"a={account},o={owner}", "unknown placeholder {owner}"},
 	} {
 		w := newFixture()
 		w.vars[name] = c.value

@@ -5,13 +5,16 @@ import (
 	"encoding/json"
 	"time"
 
-	"sumoship/function"
 	"sumoship/sumo"
 )
 
 // Forwarder is the function that CloudWatch Logs invokes. It ships the log events
 // of subscriptions to Sumo Logic.
 type Forwarder struct{ *shipper }
+
+// probeTimeout is how long a probe of the breaker waits for the source, which holds
+// an environment meanwhile.
+const probeTimeout = 2 * time.Second
 
 // NewForwarder returns a forwarder for its environment. The error names every
 // variable that is wrong.
@@ -23,7 +26,7 @@ func NewForwarder(o Options) (*Forwarder, error) {
 	// A source that answers errors at once is tried again; one that does not
 	// answer has used up the budget with its first request.
 	s.client.Budget = s.timeout
-	s.client.Breaker = &sumo.Breaker{Pause: s.breakerPause, Throttled: s.breakerPause / 6, Probe: 2 * time.Second}
+	s.client.Breaker = &sumo.Breaker{Pause: s.breakerPause, Throttled: s.breakerPause / 6, Probe: probeTimeout}
 	return &Forwarder{s}, nil
 }
 
@@ -42,13 +45,7 @@ func (f *Forwarder) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 // Ship is Invoke for callers in the same process.
 func (f *Forwarder) Ship(ctx context.Context, event []byte) (Report, error) {
 	r, err := f.ship(ctx, event)
-	if f.heartbeats(r.LogGroup) {
-		r.Heartbeat = r.Confirmed
-	}
-	var more []function.Metric
-	if f.heartbeat != "" {
-		more = append(more, function.Count("Heartbeat", r.Heartbeat)) // 0 too, to be subtracted from Events
-	}
-	writeReport(ctx, f.out, &r, more...)
+	f.countHeartbeat(&r)
+	f.writeReport(ctx, &r)
 	return r, err
 }

@@ -1,7 +1,10 @@
 package ship
 
 import (
+	"context"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"sumoship/dlq"
 	"sumoship/transform"
@@ -30,21 +33,26 @@ const (
 // A payload says itself what it inflates to. If try reports that it was more than it
 // says, and than is usual, try is called again with all that is allowed.
 func (r *run) inWork(m dlq.Message, try func(limit int64) (more bool)) error {
-	limit := max(transform.SizeHint(m.Entry.Event), int64(len(m.Body))*usualRatio)
+	return inWork(r.sending, r.room, m.Entry.Event, r.limit, try)
+}
+
+// inWork is that of a run, for an event that may inflate to most bytes.
+func inWork(ctx context.Context, inWork *semaphore.Weighted, event []byte, most int64, try func(limit int64) (more bool)) error {
+	limit := max(transform.SizeHint(event), int64(len(event))*usualRatio)
 	for {
-		limit = min(limit, r.limit)
+		limit = min(limit, most)
 		room := min(limit, maxInWork)
-		if err := r.room.Acquire(r.sending, room); err != nil {
+		if err := inWork.Acquire(ctx, room); err != nil {
 			return err
 		}
 		more := func() bool {
-			defer r.room.Release(room)
+			defer inWork.Release(room)
 			return try(limit)
 		}()
-		if !more || limit == r.limit {
+		if !more || limit == most {
 			return nil
 		}
-		limit = r.limit
+		limit = most
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // Report is what became of the log events of one invocation. Events = Confirmed +
-// Filtered + DeadLettered + Quarantined + Lost. An event that cannot be decoded
+// Filtered + DeadLettered + Quarantined + Overflowed + Kept + Lost. An event that cannot be decoded
 // counts as one log event.
 type Report struct {
 	LogGroup  string         `json:"logGroup,omitempty"`
@@ -26,7 +26,9 @@ type Report struct {
 
 	DeadLettered int `json:"deadLettered"`          // in the dead-letter queue: put there, or left there by a replay
 	Quarantined  int `json:"quarantined,omitempty"` // put into the quarantine queue by a replay
-	Lost         int `json:"lost"`                  // in neither; Lambda retries them
+	Overflowed   int `json:"overflowed,omitempty"`  // saved in the archive by a replay
+	Kept         int `json:"kept,omitempty"`        // in the stream that they came from; Lambda invokes the function with them again
+	Lost         int `json:"lost"`                  // in none of these; Lambda retries them
 	Untried      int `json:"untried,omitempty"`     // of these, not sent since the source was unavailable a moment before
 
 	Failures map[string]int `json:"failures,omitempty"` // log events that were not confirmed, by class
@@ -45,7 +47,8 @@ type Report struct {
 	// sources than MAX_SOURCES.
 	OverMaxSources int `json:"overMaxSources,omitempty"`
 
-	Messages *Messages `json:"messages,omitempty"` // of a replay
+	Messages *Messages     `json:"messages,omitempty"` // of a replay
+	Stream   *StreamCounts `json:"stream,omitempty"`   // of a stream forwarder
 
 	Millis int64  `json:"ms"`
 	Left   int64  `json:"msLeft"` // until the function's deadline; -1 if it has none
@@ -57,12 +60,24 @@ type Report struct {
 // + Untried.
 type Messages struct {
 	Received    int `json:"received"`
-	Done        int `json:"done"`        // deleted: confirmed, filtered, put back or quarantined
-	PutBack     int `json:"putBack"`     // of these, confirmed in part; the remainder is in new messages
-	Quarantined int `json:"quarantined"` // of these, unreadable; in the quarantine queue
-	Kept        int `json:"kept"`        // not confirmed, or unreadable without a quarantine queue; visible again later
-	Untried     int `json:"untried"`     // not tried: Sumo Logic could not be reached, or time was short
-	Age         int `json:"age"`         // of the oldest, in seconds since it was put into the queue
+	Done        int `json:"done"`                 // deleted: confirmed, filtered, put back, quarantined or in the archive
+	PutBack     int `json:"putBack"`              // of these, confirmed in part; the remainder is in new messages
+	Quarantined int `json:"quarantined"`          // of these, unreadable, or they killed replay too often; in the quarantine queue
+	Isolated    int `json:"isolated,omitempty"`   // of these, in new messages that are replayed alone
+	Overflowed  int `json:"overflowed,omitempty"` // of these, in the archive, since they near their expiry
+	Kept        int `json:"kept"`                 // not confirmed, or unreadable without a quarantine queue; visible again later
+	Untried     int `json:"untried"`              // not tried: Sumo Logic could not be reached, or time was short
+	Age         int `json:"age"`                  // of the oldest, in seconds since it was put into the queue
+}
+
+// StreamCounts counts what became of the records of a stream: Received = Done + Kept +
+// Untried.
+type StreamCounts struct {
+	Received int `json:"received"`
+	Done     int `json:"done"`               // confirmed, filtered or dead-lettered
+	Repeated int `json:"repeated,omitempty"` // of these, by an earlier invocation with the same batch
+	Kept     int `json:"kept"`               // not confirmed; stay in the stream
+	Untried  int `json:"untried"`            // stay in the stream, behind a record that does
 }
 
 // FilteredTotal returns the number of log events that a rule dropped.
@@ -89,6 +104,8 @@ func (r *Report) Add(o Report) {
 	r.Confirmed += o.Confirmed
 	r.DeadLettered += o.DeadLettered
 	r.Quarantined += o.Quarantined
+	r.Kept += o.Kept
+	r.Overflowed += o.Overflowed
 	r.Lost += o.Lost
 	r.Records += o.Records
 	r.Bodies += o.Bodies
@@ -142,6 +159,10 @@ func writeReport(ctx context.Context, out *function.Reporter, r *Report, more ..
 		level, message = slog.LevelWarn, "dead-lettered"
 	case r.Quarantined > 0:
 		level, message = slog.LevelWarn, "quarantined"
+	case r.Stream != nil && r.Stream.Kept+r.Stream.Untried > 0:
+		level, message = slog.LevelWarn, "kept"
+	case r.Overflowed > 0:
+		level, message = slog.LevelWarn, "saved in the bucket"
 	}
 	attrs := []slog.Attr{slog.String("requestId", function.RequestID(ctx)), slog.String("logGroup", r.LogGroup),
 		slog.Int("events", r.Events), counts("filtered", r.Filtered), slog.Int("records", r.Records),
@@ -150,6 +171,12 @@ func writeReport(ctx context.Context, out *function.Reporter, r *Report, more ..
 		slog.Int("deadLettered", r.DeadLettered), slog.Int("lost", r.Lost), slog.Int64("ms", r.Millis), slog.Int64("msLeft", r.Left)}
 	if r.Quarantined > 0 {
 		attrs = append(attrs, slog.Int("quarantined", r.Quarantined))
+	}
+	if r.Kept > 0 {
+		attrs = append(attrs, slog.Int("kept", r.Kept))
+	}
+	if r.Overflowed > 0 {
+		attrs = append(attrs, slog.Int("overflowed", r.Overflowed))
 	}
 	if r.Untried > 0 {
 		attrs = append(attrs, slog.Int("untried", r.Untried))
@@ -174,6 +201,9 @@ func writeReport(ctx context.Context, out *function.Reporter, r *Report, more ..
 	}
 	if r.Messages != nil {
 		attrs = append(attrs, slog.Any("messages", r.Messages))
+	}
+	if r.Stream != nil {
+		attrs = append(attrs, slog.Any("stream", r.Stream))
 	}
 	if r.Error != "" {
 		attrs = append(attrs, slog.String("class", r.Class), slog.String("error", r.Error))
@@ -204,6 +234,7 @@ var failureMetric = map[string]string{
 	string(sumo.Rejected):      "Rejected",
 	string(sumo.OutOfTime):     "OutOfTime",
 	Undecodable:                "Undecodable",
+	Killed:                     "Killed",
 }
 
 func (r *Report) writeMetrics(out *function.Reporter, more []function.Metric) {
@@ -238,6 +269,14 @@ func (r *Report) writeMetrics(out *function.Reporter, more []function.Metric) {
 		count("MessagesDone", in.Done)
 		count("MessagesQuarantined", in.Quarantined)
 		count("MessagesKept", in.Kept+in.Untried)
+		if in.Overflowed > 0 {
+			count("MessagesOverflowed", in.Overflowed)
+		}
+	}
+	if in := r.Stream; in != nil {
+		count("Kept", r.Kept)
+		count("StreamRecords", in.Received)
+		count("StreamRecordsKept", in.Kept+in.Untried)
 	}
 	m = append(m, function.Bytes("PayloadBytes", int64(r.PayloadBytes)), function.Bytes("RawBytes", r.RawBytes),
 		function.Bytes("SentBytes", r.SentBytes), function.Milliseconds("Duration", r.Millis))
@@ -252,12 +291,17 @@ func (r *Report) writeMetrics(out *function.Reporter, more []function.Metric) {
 	out.Metrics(m)
 }
 
+// ageOf returns how long ago a message was put into the queue, in seconds.
+func ageOf(m dlq.Message) int {
+	if m.Sent.IsZero() {
+		return 0
+	}
+	return max(0, int(time.Since(m.Sent).Seconds()))
+}
+
 // countOf counts one message.
 func countOf(m dlq.Message, d disposition) Messages {
-	c := Messages{Received: 1}
-	if !m.Sent.IsZero() {
-		c.Age = max(0, int(time.Since(m.Sent).Seconds()))
-	}
+	c := Messages{Received: 1, Age: ageOf(m)}
 	switch d {
 	case kept:
 		c.Kept = 1
@@ -271,6 +315,10 @@ func countOf(m dlq.Message, d disposition) Messages {
 		c.PutBack = 1
 	case quarantined:
 		c.Quarantined = 1
+	case isolated:
+		c.Isolated = 1
+	case overflowed:
+		c.Overflowed = 1
 	}
 	return c
 }
@@ -280,6 +328,8 @@ func (m *Messages) add(o Messages) {
 	m.Done += o.Done
 	m.PutBack += o.PutBack
 	m.Quarantined += o.Quarantined
+	m.Isolated += o.Isolated
+	m.Overflowed += o.Overflowed
 	m.Kept += o.Kept
 	m.Untried += o.Untried
 	m.Age = max(m.Age, o.Age)

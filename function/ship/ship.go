@@ -1,6 +1,6 @@
 // Package ship carries log events to Sumo Logic. Forwarder takes them from
-// CloudWatch Logs and Replayer from the dead-letter queue; both share one way:
-// decode, send, dead-letter what Sumo Logic did not confirm, report.
+// CloudWatch Logs, StreamForwarder from a Kinesis stream and Replayer from the
+// dead-letter queue; all share one way: decode, send, dead-letter what Sumo Logic did not confirm, report.
 package ship
 
 import (
@@ -15,8 +15,10 @@ import (
 
 	"sumoship/dlq"
 	"sumoship/function"
+	"sumoship/function/trigger"
 	"sumoship/sumo"
 	"sumoship/transform"
+	"sumoship/version"
 )
 
 // Options are what a Forwarder is made of.
@@ -42,6 +44,9 @@ type Queue interface {
 // Undecodable is the class of what is not an event of CloudWatch Logs, beside
 // the classes of package sumo.
 const Undecodable = "undecodable"
+
+// Killed is the class of a message that killed replay, or would have.
+const Killed = "killed"
 
 // shipper is the way of an event that Forwarder and Replayer share.
 type shipper struct {
@@ -74,7 +79,7 @@ func newShipper(o Options, clientName string, p patience) (*shipper, error) {
 	}
 	s.endpoints = &endpoints{endpoint: c.endpoint, token: c.token, secrets: discreet{secrets}, log: s.out.Log}
 	s.client = &sumo.Client{
-		HTTP: o.HTTP, Log: s.out.Log, Name: cmp.Or(c.clientName, clientName), NoCompression: c.plain, Level: c.level,
+		HTTP: o.HTTP, Log: s.out.Log, Name: cmp.Or(c.clientName, clientName), UserAgent: version.Agent(), NoCompression: c.plain, Level: c.level,
 		MaxBody: c.maxBody, InFlight: c.inFlight, Attempts: c.attempts, InitialBackoff: c.pause, Timeout: c.timeout,
 	}
 	s.decoders = make(chan *transform.Decoder, 2*c.workers)
@@ -95,7 +100,14 @@ func (s *shipper) ship(ctx context.Context, event []byte) (Report, error) {
 	left, r := s.send(sending, decoder, event, s.limit)
 	r.Breaker = s.breaker()
 	var err error
-	r.DeadLettered, err = s.deadLetter(saving, left)
+	if left.foreign == nil {
+		r.DeadLettered, err = s.deadLetter(saving, left)
+	} else {
+		// Who reads a stream or a queue for it keeps the event, and Lambda dead-letters
+		// what was sent asynchronously. To do so here would look like success, or for a
+		// stream add a message with each try.
+		err = &LostError{left.events, left.foreign}
+	}
 	r.Lost = left.events - r.DeadLettered
 	r.Millis, r.Left = function.Elapsed(ctx, start)
 	return r, err
@@ -137,6 +149,7 @@ type remainder struct {
 	partial     bool             // other log events were confirmed
 	tooLarge    bool             // it inflates to more than the limit
 	inQueue     bool             // the whole event is in the queue until this is in it
+	foreign     error            // the event is known to be of another service
 	cause       dlq.Cause
 }
 
@@ -152,6 +165,9 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 	batch, err := decoder.Decode(event, limit)
 	if err != nil {
 		left.tooLarge = errors.Is(err, transform.ErrTooLarge)
+		if left.foreign = foreign(event, err); left.foreign != nil {
+			err = left.foreign
+		}
 		r.Events, left.events = 1, 1
 		fail(Undecodable, err)
 		return left, r
@@ -194,6 +210,12 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 		}
 		return left, r
 	}
+	ended := false
+	defer func() {
+		if !ended {
+			delivery.Abandon()
+		}
+	}()
 	sources := sources{limit: s.maxSources, records: s.records, batch: batch}
 	unread := 0
 	for rec := range s.rules(batch).Records(batch) {
@@ -207,16 +229,17 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 			r.filter(rec.Dropped.String(), 1)
 			continue
 		}
-		delivery.Add(sources.admit(sumo.Source(rec.Source)), rec.Event, rec.Line)
+		delivery.Add(sources.admit(rec), rec.Event, rec.Line)
 	}
 	for ; unread < batch.Len(); unread++ {
 		delivery.Skip(unread)
 	}
 	outcome := delivery.Wait()
+	ended = true
 	r.delivered(outcome)
 	if r.OverMaxSources = sources.refused; r.OverMaxSources > 0 {
 		s.tellSources.Do(func() {
-			s.out.Log.Warn("messages choose more sources than MAX_SOURCES; records of the others go with the source of their event", "logGroup", r.LogGroup, "maxSources", s.maxSources)
+			s.out.Log.Warn("an event has more sources than MAX_SOURCES; records of the others go with the source of their payload", "logGroup", r.LogGroup, "maxSources", s.maxSources)
 		})
 	}
 	if len(outcome.Unconfirmed) == 0 {
@@ -231,8 +254,37 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 	return left, r
 }
 
+// foreign returns an error that names the service of an event that is not one of
+// CloudWatch Logs, nil if it is not known.
+func foreign(event []byte, err error) error {
+	if e, ok := errors.AsType[*transform.DecodeError](err); !ok || e.Stage != transform.StageEvent {
+		return nil
+	}
+	of := trigger.Of(event)
+	if of.Function == trigger.Forwarder {
+		return nil
+	}
+	return of.Error("want one of Amazon CloudWatch Logs")
+}
+
 // heartbeats reports whether a log group is that of the heartbeat.
 func (s *shipper) heartbeats(group string) bool { return s.heartbeat != "" && group == s.heartbeat }
+
+// countHeartbeat counts the heartbeats of a report.
+func (s *shipper) countHeartbeat(r *Report) {
+	if s.heartbeats(r.LogGroup) {
+		r.Heartbeat = r.Confirmed
+	}
+}
+
+// writeReport writes the report of a function that may have heartbeats.
+func (s *shipper) writeReport(ctx context.Context, r *Report) {
+	var more []function.Metric
+	if s.heartbeat != "" {
+		more = append(more, function.Count("Heartbeat", r.Heartbeat)) // 0 too, to be subtracted from Events
+	}
+	writeReport(ctx, s.out, r, more...)
+}
 
 // rules returns the options for the records of a batch. No rule drops a heartbeat,
 // which is to prove the whole way.
@@ -324,10 +376,15 @@ func (s *shipper) deadLetter(ctx context.Context, left remainder) (accepted int,
 		return accepted, nil
 	}
 	if err == nil {
-		err = fmt.Errorf("the queue accepts at most %d bytes", limit)
+		err = sizeError(limit)
 	}
 	return accepted, lost(err)
 }
+
+// sizeError is the limit, in bytes, of a queue that an event does not fit.
+type sizeError int
+
+func (e sizeError) Error() string { return fmt.Sprintf("the queue accepts at most %d bytes", int(e)) }
 
 // rebuild rebuilds events from the unconfirmed log events and puts them while it
 // goes on, so that at most twice limit bytes of them are in memory; rest is not put

@@ -2,13 +2,13 @@ package ship
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 
 	"sumoship/dlq"
+	"sumoship/function/trigger"
 )
 
 // record is a message of SQS in an event.
@@ -26,30 +26,35 @@ type record struct {
 // source is the source of the events of SQS.
 const source = "aws:sqs"
 
-// services are the names of other sources.
-var services = map[string]string{
-	"aws:kinesis":      "Amazon Kinesis",
-	"aws:dynamodb":     "Amazon DynamoDB Streams",
-	"aws:s3":           "Amazon S3",
-	"aws:sns":          "Amazon SNS",
-	"aws:ses":          "Amazon SES",
-	"aws:kafka":        "Amazon MSK",
-	"SelfManagedKafka": "Apache Kafka",
-	"aws:mq":           "Amazon MQ",
-	"aws:rmq":          "Amazon MQ",
-	"aws:codecommit":   "AWS CodeCommit",
-}
-
 // readTrigger returns the messages in an event of replay: those of an event source
 // mapping, {"Records":[…]}, or of a pipe, […]. There are none if replay should
 // drain the queue. Whatever is not wholly understood is an error, or a mapping
 // would delete what was not sent.
 func readTrigger(event []byte) ([]dlq.Message, error) {
+	messages, err := readMessages(event)
+	if err != nil {
+		return nil, &EventError{err}
+	}
+	return messages, nil
+}
+
+// EventError says that a function does not take an event, and of which service it is.
+// Whoever invoked the function has the event still. Lambda reports an error by the
+// name of its type.
+type EventError struct{ Err error }
+
+func (e *EventError) Error() string { return e.Err.Error() }
+func (e *EventError) Unwrap() error { return e.Err }
+
+func readMessages(event []byte) ([]dlq.Message, error) {
 	event = bytes.TrimSpace(event)
 	switch {
 	case len(event) == 0 || string(event) == "null":
 		return nil, nil
 	case event[0] == '[':
+		if e := trigger.Of(event); e.Service != "" && e.Function != trigger.Replay {
+			return nil, notSQS(e)
+		}
 		return readRecords(event)
 	}
 	members, err := readObject(event)
@@ -62,24 +67,13 @@ func readTrigger(event []byte) ([]dlq.Message, error) {
 	if len(members) == 0 {
 		return nil, nil
 	}
-	var known struct {
-		EventSource, DeliveryStreamArn string
-		DetailType                     string `json:"detail-type"`
-	}
-	_ = json.Unmarshal(event, &known) // what has another type is not known
-	switch {
-	case known.DetailType == "Scheduled Event":
+	switch e := trigger.Of(event); {
+	case e.Service == trigger.Schedule:
 		return nil, nil
-	case members["awslogs"] != nil:
-		return nil, errors.New("this is an event of Amazon CloudWatch Logs; subscribe log groups to the forwarder, not to replay")
-	case known.DeliveryStreamArn != "":
-		return nil, notSQS("Amazon Data Firehose")
-	case known.DetailType != "":
-		return nil, notSQS("Amazon EventBridge")
-	case known.EventSource != "":
-		return nil, notSQS(serviceOf(known.EventSource))
-	case members["requestContext"] != nil:
-		return nil, notSQS("an HTTP request")
+	case e.Function == trigger.Forwarder:
+		return nil, e.Error("subscribe log groups to the forwarder, not to replay")
+	case e.Service != "":
+		return nil, notSQS(e)
 	}
 	return nil, errors.New("not an event that replay takes; want messages of Amazon SQS, or {} to drain the queue")
 }
@@ -126,7 +120,7 @@ func readRecords(array []byte) ([]dlq.Message, error) {
 		_ = json.Unmarshal(array, &others)
 		for _, o := range others {
 			if o.EventSource != source && o.EventSource != "" {
-				return nil, notSQS(serviceOf(o.EventSource))
+				return nil, notSQS(trigger.Source(o.EventSource))
 			}
 		}
 		return nil, errors.New("the records of the event are not an array of messages of Amazon SQS")
@@ -137,7 +131,7 @@ func readRecords(array []byte) ([]dlq.Message, error) {
 		case m == nil:
 			return nil, fmt.Errorf("record %d of the event is null; want a message of Amazon SQS", i)
 		case m.EventSource != source:
-			return nil, notSQS(serviceOf(m.EventSource))
+			return nil, notSQS(trigger.Source(m.EventSource))
 		case m.MessageID == "" || m.Body == nil:
 			return nil, fmt.Errorf("record %d of the event is not a message of Amazon SQS: it has no messageId or no body", i)
 		}
@@ -150,14 +144,6 @@ func readRecords(array []byte) ([]dlq.Message, error) {
 	return messages, nil
 }
 
-// serviceOf names the service of an event source.
-func serviceOf(source string) string {
-	if source == "" {
-		return "an unknown service, without eventSource"
-	}
-	return cmp.Or(services[source], fmt.Sprintf("%.40q", source))
-}
-
-func notSQS(service string) error {
-	return fmt.Errorf("this is an event of %s; replay takes messages of Amazon SQS, or {} to drain the queue", service)
+func notSQS(e trigger.Event) error {
+	return e.Error("replay takes messages of Amazon SQS, or {} to drain the queue")
 }

@@ -2,11 +2,13 @@ package ship_test
 
 import (
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
 
 	"sumoship/function/ship"
+	"sumoship/function/trigger"
 )
 
 // pipe is the event of a pipe of EventBridge with the records of a mapping's.
@@ -22,16 +24,16 @@ func pipe(t testing.TB, event []byte) []byte {
 func TestTriggersThatAreNotMessagesFail(t *testing.T) {
 	good := string(event("a"))
 	for trigger, want := range map[string]string{
-		`{"Records":[{"eventSource":"aws:kinesis","kinesis":{"data":"aGk="},"eventID":"shardId-0:1"}]}`: "this is an event of Amazon Kinesis;",
+		`{"Records":[{"eventSource":"aws:kinesis","kinesis":{"data":"aGk="},"eventID":"shardId-0:1"}]}`: "this is an event of Amazon Kinesis: it belongs to the stream function;",
 		`{"Records":[{"EventSource":"aws:sns","Sns":{"Message":"m"}}]}`:                                 "this is an event of Amazon SNS;",
 		`{"Records":[{"eventSource":"aws:s3","s3":{}}]}`:                                                "this is an event of Amazon S3;",
 		`{"Records":[{"eventSource":"aws:dynamodb","dynamodb":{}}]}`:                                    "this is an event of Amazon DynamoDB Streams;",
 		`{"eventSource":"aws:kafka","records":{"topic-0":[]}}`:                                          "this is an event of Amazon MSK;",
 		`{"invocationId":"i","deliveryStreamArn":"arn:aws:firehose:x","records":[]}`:                    "this is an event of Amazon Data Firehose;",
-		`[{"eventSource":"aws:kinesis","data":"aGk=","partitionKey":"p"}]`:                              "this is an event of Amazon Kinesis;",
+		`[{"eventSource":"aws:kinesis","data":"aGk=","partitionKey":"p"}]`:                              "this is an event of Amazon Kinesis, by a pipe of Amazon EventBridge;",
 		`{"detail-type":"Object Created","source":"aws.s3","detail":{}}`:                                "this is an event of Amazon EventBridge;",
 		`{"requestContext":{"http":{}},"body":"b"}`:                                                     "this is an event of an HTTP request;",
-		good:                    "this is an event of Amazon CloudWatch Logs;",
+		good:                    "this is an event of Amazon CloudWatch Logs: it belongs to the forwarder;",
 		`{"Records":[]}`:        "not an array of messages",
 		`{"Records":null}`:      "not an array of messages",
 		`{"Records":{}}`:        "not an array of messages",
@@ -152,6 +154,74 @@ func FuzzTrigger(f *testing.F) {
 			if dealt--; dealt < 0 {
 				t.Fatalf("%q: success for more records than were delivered or quarantined", trigger)
 			}
+		}
+	})
+}
+
+// The forwarder does not answer success for an event of another service, and names it.
+// What it cannot name it dead-letters, as before.
+func TestForwarderRefusesOtherEvents(t *testing.T) {
+	for event, want := range map[string]string{
+		string(records(streamRecord(0, data(event("a"))))):                           "this is an event of Amazon Kinesis: it belongs to the stream function;",
+		string(sqsEvent(string(event("a")))):                                         "this is an event of Amazon SQS: it belongs to replay;",
+		`{"invocationId":"i","deliveryStreamArn":"arn:aws:firehose:x","records":[]}`: "this is an event of Amazon Data Firehose;",
+		`{"detail-type":"Scheduled Event","source":"aws.events","detail":{}}`:        "this is an event of a schedule of Amazon EventBridge;",
+		`{"requestContext":{"http":{}},"body":"b"}`:                                  "this is an event of an HTTP request;",
+	} {
+		w := newFixture()
+		answer, err := w.forwarder(t).Invoke(t.Context(), []byte(event))
+		var lost *ship.LostError
+		if !errors.As(err, &lost) || !strings.Contains(err.Error(), want) || answer != nil {
+			t.Errorf("%.80s: %s, %v; want %s", event, answer, err, want)
+		}
+		if len(w.source.Requests()) != 0 || len(w.queue.Entries()) != 0 {
+			t.Errorf("%.80s: something was sent or dead-lettered", event)
+		}
+		if r, level := w.report(t); r.Lost != 1 || r.DeadLettered != 0 || level != "ERROR lost" || !strings.Contains(r.Error, want) {
+			t.Errorf("%.80s: %s %+v", event, level, r)
+		}
+		// Lambda dead-letters it after its tries; then replay names it, too.
+		w.put([]byte(event))
+		w.queue.Wake()
+		if _, err := w.replayer(t, true).Drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if q := w.quarantine.Entries(); len(q) != 1 || !strings.Contains(q[0].Cause.Message, want) {
+			t.Errorf("%.80s: quarantined %+v", event, q)
+		}
+	}
+	for _, event := range []string{"", "{}", "null", "garbage", `{"key1":"value1"}`, `{"awslogs":7}`, `{"awslogs":{"data":"junk"}}`} {
+		w := newFixture()
+		if _, err := w.forwarder(t).Invoke(t.Context(), []byte(event)); err != nil || len(w.queue.Entries()) != 1 {
+			t.Errorf("%s: %v, %d dead-lettered", event, err, len(w.queue.Entries()))
+		}
+	}
+}
+
+// FuzzForwarderTrigger gives the forwarder any event: success means that each of its
+// log events was delivered, filtered or dead-lettered, and that it is not known to be
+// of another service.
+func FuzzForwarderTrigger(f *testing.F) {
+	for _, seed := range [][]byte{event("a", "", "b"), sqsEvent("x"), records(streamRecord(0, "")), []byte(`[{"eventSource":"aws:s3"}]`), nil, []byte("{}"), []byte("garbage"),
+		[]byte(`{"awslogs":{"data":"junk"}}`), []byte(`{"awslogs":{"data":"junk"},"Records":[{"eventSource":"aws:sqs"}]}`), []byte(`{"detail-type":"x"}`)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, event []byte) {
+		w := newFixture()
+		answer, err := w.forwarder(t).Invoke(t.Context(), event)
+		of := trigger.Of(event)
+		foreign := of.Service != "" && of.Function != trigger.Forwarder
+		if err != nil {
+			var lost *ship.LostError
+			if !foreign || !errors.As(err, &lost) {
+				t.Fatalf("%q: %v", event, err)
+			}
+			return
+		}
+		var r ship.Report
+		if err := json.Unmarshal(answer, &r); err != nil || foreign || r.Lost != 0 ||
+			r.Events != r.Confirmed+r.FilteredTotal()+r.DeadLettered || r.Confirmed != len(w.source.Taken()) || min(1, r.DeadLettered) != len(w.queue.Entries()) {
+			t.Fatalf("%q: %s, %v", event, answer, err)
 		}
 	})
 }

@@ -241,6 +241,7 @@ func (c *fakeAWS) subscribe(t *testing.T, f *lambdatest.Function, filter string)
 		logstest.Group{Name: "/ecs/debug", Filters: []logstest.Filter{{Name: filter, Destination: destination.ARN}}}, // loses our filter
 		logstest.Group{Name: c.s.ref("ForwarderLogs").(string)},                                                      // our own
 	)
+	c.logs.IgnoreTagFilters = true // so that it asks for the tags of each log group too
 	invoke(t, f, []byte("{}"), 30*time.Second)
 
 	c.logs.OnRequest(func(call logstest.Call) (fault logstest.Fault) {

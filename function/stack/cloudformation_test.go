@@ -18,7 +18,12 @@ type template map[string]any
 
 func readTemplate(t testing.TB) template {
 	t.Helper()
-	b, err := os.ReadFile("../../template.yaml")
+	return readTemplateFile(t, "../../template.yaml")
+}
+
+func readTemplateFile(t testing.TB, path string) template {
+	t.Helper()
+	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -328,6 +333,12 @@ func (s *stack) attribute(logical, attribute string) any {
 		return s.arn("sqs", s.name(logical, "QueueName"))
 	case "AWS::Logs::LogGroup.Arn":
 		return s.arn("logs", "log-group:"+s.name(logical, "LogGroupName")+":*")
+	case "AWS::Kinesis::Stream.Arn":
+		return s.arn("kinesis", "stream/ship-"+logical)
+	case "AWS::S3::Bucket.Arn":
+		return fmt.Sprintf("arn:%s:s3:::ship-%s", s.pseudo["AWS::Partition"], strings.ToLower(logical))
+	case "AWS::Logs::Destination.Arn":
+		return s.arn("logs", "destination:"+s.name(logical, "DestinationName"))
 	case "AWS::Serverless::Function.Arn":
 		return s.arn("lambda", "function:ship-"+logical)
 	case "AWS::IAM::Role.Arn":

@@ -71,6 +71,18 @@ func (s *stack) grants(name string) (code, services []string) {
 				if via := fmt.Sprint(get(st, "Condition")); !strings.Contains(via, "kms:ViaService") || !strings.Contains(r, ":key/") {
 					s.t.Errorf("%s may %s %s, %s", name, a, r, via)
 				}
+			case "kinesis":
+				if r != s.attribute("CentralStream", "Arn") {
+					s.t.Errorf("%s may %s %s", name, a, r)
+				}
+			case "s3":
+				if name == "Replay" {
+					if want := "s3:PutObject arn:aws:s3:::" + s.parameters["OverflowBucket"] + "/sumoship/*"; p != want {
+						s.t.Errorf("%s may %s, want %s", name, p, want)
+					}
+				} else if bucket := s.attribute("CentralBucket", "Arn").(string); r != bucket && r != bucket+"/*" {
+					s.t.Errorf("%s may %s %s", name, a, r)
+				}
 			case "xray", "ec2":
 				if r != "*" {
 					s.t.Errorf("%s may %s %s: the action has no resources", name, a, r)
@@ -209,12 +221,19 @@ func TestRolesGrantWhatServicesNeed(t *testing.T) {
 	forEachConfiguration(t, func(t *testing.T, s *stack) {
 		for name := range s.of("AWS::Serverless::Function") {
 			want := slices.Clone(log)
-			ships := name == "Forwarder" || name == "Replay"
+			ships := name == "Forwarder" || name == "Replay" || name == "Stream"
+			if name == "Stream" { // Lambda reads the stream and writes into the bucket
+				want = append(want, "kinesis:DescribeStream", "kinesis:DescribeStreamSummary", "kinesis:GetRecords", "kinesis:GetShardIterator",
+					"kinesis:ListShards", "s3:ListBucket", "s3:PutObject")
+			}
 			if s.parameters["KmsKeyArn"] != "" && ships {
 				want = append(want, "kms:Decrypt", "kms:GenerateDataKey")
 			}
 			if s.parameters["SumoKmsKeyArn"] != "" && ships {
 				want = append(want, "kms:Decrypt")
+			}
+			if s.parameters["OverflowBucket"] != "" && name == "Replay" {
+				want = append(want, "s3:PutObject")
 			}
 			if s.parameters["Tracing"] == "true" && name != "Heartbeat" {
 				want = append(want, "xray:PutTelemetryRecords", "xray:PutTraceSegments")

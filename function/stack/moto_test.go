@@ -28,7 +28,7 @@ func arguments(parameters map[string]string) []string {
 // matters.
 func TestTemplateIsLinted(t *testing.T) {
 	lint := moto.Tool(t, "cfn-lint", "pip install cfn-lint")
-	out, err := exec.Command(lint, "-r", "us-east-1", "eu-west-1", "us-gov-west-1", "cn-north-1", "--", "../../template.yaml").CombinedOutput()
+	out, err := exec.Command(lint, "-r", "us-east-1", "eu-west-1", "us-gov-west-1", "cn-north-1", "--", "../../template.yaml", "../../source.yaml").CombinedOutput()
 	if err != nil || len(bytes.TrimSpace(out)) > 0 {
 		t.Errorf("cfn-lint: %v\n%s", err, out)
 	}
@@ -52,22 +52,31 @@ type described struct {
 		Principal struct{ Service string }
 		Condition map[string]map[string]string
 	}
-	Mappings []struct {
-		EventSourceArn, FunctionArn, State        string
-		BatchSize, MaximumBatchingWindowInSeconds int
-		FunctionResponseTypes                     []string
-		ScalingConfig                             map[string]int
-	}
-	Roles map[string]struct {
+	Mappings []mapping
+	Roles    map[string]struct {
 		Arn      string
 		Inline   map[string]any
 		Attached []any
 	}
-	Rules     map[string]rule
-	LogGroups map[string]int
-	Secrets   map[string]string
-	Outputs   map[string]string
-	Skipped   []string
+	Rules   map[string]rule
+	Streams map[string]struct {
+		StreamARN            string
+		RetentionPeriodHours int
+	}
+	Destinations map[string]struct{ Arn, TargetArn, RoleArn, AccessPolicy string }
+	Buckets      map[string]string // their encryption
+	LogGroups    map[string]int
+	Secrets      map[string]string
+	Outputs      map[string]string
+	Skipped      []string
+}
+
+// mapping is an event source mapping.
+type mapping struct {
+	EventSourceArn, FunctionArn, State, StartingPosition string
+	BatchSize, MaximumBatchingWindowInSeconds            int
+	FunctionResponseTypes                                []string
+	ScalingConfig                                        map[string]int
 }
 
 // rule is a rule of EventBridge.
@@ -97,7 +106,7 @@ func createOnMoto(t *testing.T, parameters map[string]string) described {
 // The template goes through SAM's own transform, and the stack that comes out of it
 // is created; each service is then asked for what is there.
 func TestStackOnMoto(t *testing.T) {
-	d := createOnMoto(t, with(made, "ReplayTimeout=600", "ForwarderMemory=512", "LogRetention=7", "Subscription=pattern", "LogGroupPattern=^/ecs/"))
+	d := createOnMoto(t, with(made, "ReplayTimeout=600", "ForwarderMemory=512", "LogRetention=7", "Subscription=pattern", "LogGroupPattern=^/ecs/", "OrganizationId=o-a1b2c3d4e5"))
 	for _, c := range []struct {
 		name  string
 		check func(*testing.T, described)
@@ -109,6 +118,7 @@ func TestStackOnMoto(t *testing.T) {
 		{"functions", checkFunctions},
 		{"roles", checkRoles},
 		{"event source mapping", checkMapping},
+		{"stream of other accounts", checkCentral},
 		{"permissions", checkPermissions},
 		{"rules of EventBridge", checkRules},
 		{"log groups", checkLogGroups},
@@ -147,7 +157,7 @@ func checkTypes(t *testing.T, d described) {
 func checkTransformed(t *testing.T, d described) {
 	object := func(key string, v any) map[string]any { return map[string]any{key: v} }
 	getAtt := func(resource string) any { return object("Fn::GetAtt", []any{resource, "Arn"}) }
-	for _, name := range []string{"Forwarder", "Replay", "Subscriber", "Heartbeat"} {
+	for _, name := range []string{"Forwarder", "Replay", "Stream", "Subscriber", "Heartbeat"} {
 		f := d.Transformed[name]
 		logging := map[string]any{
 			"LogFormat": "JSON", "ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO", "LogGroup": object("Ref", name+"Logs"),
@@ -228,7 +238,7 @@ func checkFunctions(t *testing.T, d described) {
 		"Replay":    {600, map[string]string{"TASK_QUEUE_URL": d.Physical["DeadLetterQueue"], "QUARANTINE_QUEUE_URL": d.Physical["QuarantineQueue"]}},
 		"Subscriber": {900, map[string]string{
 			"DESTINATION_ARN": d.Functions["Forwarder"].FunctionArn,
-			"OWN_LOG_GROUPS":  "/sumoship/sumoship/forwarder,/sumoship/sumoship/heartbeat,/sumoship/sumoship/replay,/sumoship/sumoship/subscriber",
+			"OWN_LOG_GROUPS":  "/sumoship/sumoship/forwarder,/sumoship/sumoship/heartbeat,/sumoship/sumoship/replay,/sumoship/sumoship/stream,/sumoship/sumoship/subscriber",
 		}},
 	} {
 		f := d.Functions[name]
@@ -249,8 +259,11 @@ func checkFunctions(t *testing.T, d described) {
 func checkRoles(t *testing.T, d described) {
 	for name, r := range d.Roles {
 		want := []string{strings.ToLower(strings.TrimSuffix(name, "Role"))}
-		if name == "SubscriberRole" {
+		switch name {
+		case "SubscriberRole":
 			want = []string{"call-itself", "subscriber"}
+		case "CentralRole":
+			want = []string{"stream"}
 		}
 		if diff := cmp.Diff(want, slices.Sorted(maps.Keys(r.Inline))); diff != "" || len(r.Attached) != 0 {
 			t.Errorf("%s: attached %v, inline (-want +got):\n%s", name, r.Attached, diff)
@@ -259,8 +272,13 @@ func checkRoles(t *testing.T, d described) {
 }
 
 func checkMapping(t *testing.T, d described) {
-	if len(d.Mappings) != 1 {
+	if len(d.Mappings) != 2 {
 		t.Fatalf("mappings %+v", d.Mappings)
+	}
+	slices.SortFunc(d.Mappings, func(a, b mapping) int { return strings.Compare(b.EventSourceArn, a.EventSourceArn) })
+	if m := d.Mappings[1]; m.EventSourceArn != d.Streams["CentralStream"].StreamARN || m.FunctionArn != d.Functions["Stream"].FunctionArn ||
+		m.BatchSize != 500 || !slices.Equal(m.FunctionResponseTypes, []string{"ReportBatchItemFailures"}) || m.StartingPosition != "TRIM_HORIZON" {
+		t.Errorf("mapping of the stream %+v", m)
 	}
 	m := d.Mappings[0]
 	if m.EventSourceArn != d.Queues["DeadLetterQueue"]["QueueArn"] || m.FunctionArn != d.Functions["Replay"].FunctionArn || m.State != "Enabled" {
@@ -268,6 +286,24 @@ func checkMapping(t *testing.T, d described) {
 	}
 	if m.BatchSize != 10 || !slices.Equal(m.FunctionResponseTypes, []string{"ReportBatchItemFailures"}) || m.ScalingConfig["MaximumConcurrency"] != 10 {
 		t.Errorf("mapping %+v", m)
+	}
+}
+
+// The way of the log events of other accounts: destination, stream, mapping.
+func checkCentral(t *testing.T, d described) {
+	stream, bucket, destination := d.Streams["CentralStream"], d.Buckets["CentralBucket"], d.Destinations["sumoship"]
+	// moto drops the mode and the encryption of a stream in a stack.
+	if stream.RetentionPeriodHours != 168 || stream.StreamARN == "" {
+		t.Errorf("stream %+v", stream)
+	}
+	if bucket != "AES256" { // moto drops the rest, too
+		t.Errorf("the bucket is encrypted with %q", bucket)
+	}
+	if destination.TargetArn != stream.StreamARN || destination.RoleArn != d.Roles["CentralRole"].Arn || destination.Arn != d.Outputs["DestinationArn"] {
+		t.Errorf("destination %+v", destination)
+	}
+	if !strings.Contains(destination.AccessPolicy, `"aws:PrincipalOrgID":"o-a1b2c3d4e5"`) || !json.Valid([]byte(destination.AccessPolicy)) {
+		t.Errorf("policy of the destination: %s", destination.AccessPolicy)
 	}
 }
 
@@ -302,6 +338,7 @@ func checkRules(t *testing.T, d described) {
 func checkLogGroups(t *testing.T, d described) {
 	want := map[string]int{
 		"/sumoship/sumoship/forwarder": 7, "/sumoship/sumoship/heartbeat": 7, "/sumoship/sumoship/replay": 7, "/sumoship/sumoship/subscriber": 7,
+		"/sumoship/sumoship/stream": 7,
 	}
 	if diff := cmp.Diff(want, d.LogGroups); diff != "" {
 		t.Errorf("retention in days (-want +got):\n%s", diff)

@@ -93,6 +93,9 @@ func TestRulesRefuseBadCombinations(t *testing.T) {
 		{with(secret, "SumoToken=t"), "SumoToken"},
 		{with(made, "Subscription=log-group"), "LogGroupName"},
 		{with(made, "LogGroupName=/ecs/web"), "Subscription log-group"},
+		{with(made, "Subscription=account", "EmitSystemFields=@aws.account"), "EmitSystemFields"},
+		{with(made, "Subscription=account", "FieldSelectionCriteria=x"), "FieldSelectionCriteria"},
+		{with(made, "ApplyOnTransformedLogs=false"), "ApplyOnTransformedLogs"},
 		{with(made, "SubnetIds=subnet-1"), "SecurityGroupIds"},
 		{with(made, "SecurityGroupIds=sg-1"), "SubnetIds"},
 		{with(made, "AlarmEmail=a@b.c", "AlarmTopicArn=arn:aws:sns:us-east-1:123456789012:ops"), "AlarmEmail"},
@@ -119,7 +122,7 @@ func TestParametersArePresentable(t *testing.T) {
 		t.Errorf("parameters in groups (-want +got):\n%s", d)
 	}
 	// Sumo Logic validates metadata, and CloudWatch Logs a filter pattern.
-	free := []string{"FilterPattern", "SourceCategoryOverride", "SourceNameOverride", "SourceHostOverride"}
+	free := []string{"FilterPattern", "FieldSelectionCriteria", "SourceCategoryOverride", "SourceNameOverride", "SourceHostOverride"}
 	for name, p := range tmpl.section("Parameters") {
 		p := p.(map[string]any)
 		if d, _ := p["Description"].(string); d == "" || strings.Contains(d, "\n") {

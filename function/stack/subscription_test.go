@@ -46,6 +46,10 @@ func (s *stack) checkOwnLogGroups(t *testing.T, excluded string) {
 		}
 	}
 	want := slices.Clone(own)
+	if _, there := s.resources["Stream"]; !there {
+		// It may still exist, or exist already.
+		want = slices.Insert(want, slices.Index(want, "/sumoship/ship/replay")+1, "/sumoship/ship/stream")
+	}
 	if excluded != "" {
 		want = append(want, strings.Split(excluded, ",")...)
 	}
@@ -100,6 +104,35 @@ func TestFilterPatternSurvives(t *testing.T) {
 		}
 		if got := tmpl.create(t, with(made, "Subscription=pattern", "FilterPattern="+pattern)).variables("Subscriber")["FILTER_PATTERN"]; got != pattern {
 			t.Errorf("%v, want %s", got, pattern)
+		}
+	}
+}
+
+// What a filter says of centralised and transformed logs arrives in the filter or at
+// the subscriber.
+func TestFilterOptionsArrive(t *testing.T) {
+	tmpl := readTemplate(t)
+	options := []string{"EmitSystemFields=@aws.account,@source.log", `FieldSelectionCriteria=@aws.region = "eu-west-1"`, "ApplyOnTransformedLogs=true"}
+	members := []string{"EmitSystemFields", "FieldSelectionCriteria", "ApplyOnTransformedLogs"}
+	for _, c := range []struct {
+		given []string
+		want  []any // nil is not in the filter
+	}{
+		{nil, []any{nil, nil, nil}},
+		{[]string{"EmitSystemFields=none", "FieldSelectionCriteria=none"}, []any{nil, nil, nil}},
+		{options, []any{[]any{"@aws.account", "@source.log"}, `@aws.region = "eu-west-1"`, "true"}},
+	} {
+		f := tmpl.create(t, with(made, append(c.given, "Subscription=log-group", "LogGroupName=g")...)).resources["LogGroupSubscription"].Properties
+		for i, name := range members {
+			if d := cmp.Diff(c.want[i], f[name]); d != "" {
+				t.Errorf("%v: %s (-want +got):\n%s", c.given, name, d)
+			}
+		}
+	}
+	v := tmpl.create(t, with(made, append(options, "Subscription=pattern")...)).variables("Subscriber")
+	for i, name := range []string{"EMIT_SYSTEM_FIELDS", "FIELD_SELECTION_CRITERIA", "APPLY_ON_TRANSFORMED_LOGS"} {
+		if _, want, _ := strings.Cut(options[i], "="); v[name] != want {
+			t.Errorf("%s: %q, want %q", name, v[name], want)
 		}
 	}
 }

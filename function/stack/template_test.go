@@ -33,11 +33,11 @@ func with(base map[string]string, more ...string) map[string]string {
 var everything = with(secret,
 	"SumoKmsKeyArn=arn:aws:kms:us-east-1:123456789012:key/1", "KmsKeyArn=arn:aws:kms:us-east-1:123456789012:key/2",
 	"Subscription=account", "ExcludedLogGroups=/vpc/flow,/trail", "Tracing=true", "SubnetIds=subnet-01,subnet-02", "SecurityGroupIds=sg-01",
-	"AlarmTopicArn=arn:aws:sns:us-east-1:123456789012:ops", "PermissionsBoundaryArn=arn:aws:iam::123456789012:policy/bound", "ForwarderConcurrency=50")
+	"AlarmTopicArn=arn:aws:sns:us-east-1:123456789012:ops", "PermissionsBoundaryArn=arn:aws:iam::123456789012:policy/bound", "ForwarderConcurrency=50", "OverflowBucket=my-logs")
 
 // subscribing is everything, with the subscriber in place of the policy.
 var subscribing = with(everything, "Subscription=pattern", "LogGroupPattern=^/ecs/", "LogGroupTags=ship=yes,team=shop", "LogGroupExclude=debug",
-	"PruneSubscriptions=true", "FilterPattern=ERROR", "SubscriptionSchedule=rate(1 day)")
+	"PruneSubscriptions=true", "FilterPattern=ERROR", "EmitSystemFields=@aws.account,@source.log", "FieldSelectionCriteria=none", "ApplyOnTransformedLogs=true", "SubscriptionSchedule=rate(1 day)")
 
 // configurations returns stacks that differ in everything that matters.
 func configurations() map[string]map[string]string {
@@ -47,10 +47,14 @@ func configurations() map[string]map[string]string {
 		"endpoint in ssm":    ssm,
 		"customer key":       with(made, "KmsKeyArn=arn:aws:kms:us-east-1:123456789012:key/2"),
 		"log group":          with(made, "Subscription=log-group", "LogGroupName=/ecs/web", "AlarmEmail=ops@example.com"),
+		"log group, options": with(made, "Subscription=log-group", "LogGroupName=/ecs/web", "EmitSystemFields=@aws.account,@aws.region", `FieldSelectionCriteria=@aws.region = "eu-west-1"`, "ApplyOnTransformedLogs=true"),
 		"account":            with(made, "Subscription=account"),
 		"pattern":            with(made, "Subscription=pattern"),
 		"everything":         everything,
 		"subscribing":        subscribing,
+		"central":            with(made, "OrganizationId=o-a1b2c3d4e5"),
+		"central, all":       with(everything, "OrganizationId=o-a1b2c3d4e5", "Subscription=none", "ExcludedLogGroups="),
+		"central in China":   with(made, "Partition=aws-cn", "OrganizationId=o-a1b2c3d4e5", "HeartbeatSchedule=", "QuietHours=2"),
 		"China":              with(made, "Partition=aws-cn", "Subscription=account"),
 		"China by pattern":   with(made, "Partition=aws-cn", "Subscription=pattern"),
 		"GovCloud":           with(ssm, "Partition=aws-us-gov", "Subscription=account"),

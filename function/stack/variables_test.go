@@ -21,7 +21,7 @@ import (
 func start(name string, getenv func(string) string) error {
 	env := function.Env{Getenv: getenv, Out: io.Discard}
 	switch name {
-	case "Forwarder":
+	case "Forwarder", "Stream": // they read the same variables
 		_, err := ship.NewForwarder(ship.Options{Env: env})
 		return err
 	case "Replay":
@@ -54,6 +54,7 @@ var notSet = map[string]map[string]string{
 		"INCLUDE_SECURITY_GROUP_INFO": "has no effect yet",
 		"QUARANTINE_QUEUE_URL":        "of replay; one reader of variables serves both",
 		"NUM_OF_WORKERS":              "of replay, too",
+		"OVERFLOW_BUCKET":             "of replay, too",
 	},
 	"Replay": {
 		"SUMO_TOKEN":                  "as with the forwarder",

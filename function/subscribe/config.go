@@ -31,6 +31,16 @@ func readConfig(getenv func(string) string) (config, error) {
 	r.Prune = vars.Bool("PRUNE", false)
 	r.Name = parsed(vars, "FILTER_NAME", subscription.ParseName)
 	r.Pattern = parsed(vars, "FILTER_PATTERN", subscription.ParseFilterPattern)
+	if fields := vars.List("EMIT_SYSTEM_FIELDS"); len(fields) > 0 {
+		var err error
+		if r.Options.SystemFields, err = subscription.ParseSystemFields(fields); err != nil {
+			vars.Fail("EMIT_SYSTEM_FIELDS", err)
+		}
+	}
+	r.Options.Selection = parsed(vars, "FIELD_SELECTION_CRITERIA", subscription.ParseSelection)
+	if vars.Text("APPLY_ON_TRANSFORMED_LOGS") != "" {
+		r.Options.Transformed = new(vars.Bool("APPLY_ON_TRANSFORMED_LOGS", false))
+	}
 	if p := parsed(vars, "LOG_GROUP_PATTERN", subscription.ParsePattern); p != nil {
 		r.Include = append(r.Include, p)
 	}

@@ -115,7 +115,7 @@ func (s *Subscriber) run(ctx context.Context, event []byte, report *Report) erro
 	defer func() { report.Throttled = int(subs.throttled.Load()) }()
 	if t.kind == triggerGroup {
 		report.LogGroup = t.group.Name
-		o := subs.apply(working, subs.plan(working, t.group))
+		o := subs.bring(working, t.group)
 		report.Add(o)
 		if o.Err != nil {
 			return &UnfinishedError{fmt.Errorf("log group %s: %w", o.Group, o.Err)}
@@ -153,6 +153,12 @@ func (s *Subscriber) run(ctx context.Context, event []byte, report *Report) erro
 	return nil
 }
 
+// bring brings a group in line. The subscriber takes over no filter, so there is one
+// outcome.
+func (s *Subscriptions) bring(ctx context.Context, g subscription.Group) Outcome {
+	return s.apply(ctx, s.plan(ctx, g)[0])
+}
+
 // errTime reports that the time was up in the middle of a page.
 var errTime = errors.New("a page of log groups is not finished")
 
@@ -163,7 +169,7 @@ func (s *Subscriber) page(ctx context.Context, subs *Subscriptions, token string
 		return "", err
 	}
 	unfinished := false
-	for _, o := range inOrder(subs.Workers, page, func(g subscription.Group) Outcome { return subs.apply(ctx, subs.plan(ctx, g)) }) {
+	for _, o := range inOrder(subs.Workers, page, func(g subscription.Group) Outcome { return subs.bring(ctx, g) }) {
 		if o.Err != nil && ctx.Err() != nil {
 			unfinished = true // and the next run comes to it again
 			continue

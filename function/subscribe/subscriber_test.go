@@ -264,15 +264,17 @@ func TestSubscriberFailsTheEventOfAGroup(t *testing.T) {
 func TestSubscriberRefusesOtherEvents(t *testing.T) {
 	w := newFixture(t)
 	for event, want := range map[string]string{
-		`{"awslogs":{"data":"H4sI"}}`:        "a log group is subscribed to the subscriber",
-		`{"Records":[{}]}`:                   "neither one of EventBridge nor {}",
-		`[]`:                                 "not a JSON object",
-		`{`:                                  "not a JSON object",
-		created("", `}`):                     "not the name of a log group",
-		created("/x", `,"tags":"x"}`):        "the CreateLogGroup event cannot be read",
-		`{"existingLogs":true}`:              "neither one of EventBridge nor {}",
-		`{"detail-type":1}`:                  "cannot be read",
-		`{"existingLogs":"true","tokn":"x"}`: "tokn",
+		`{"awslogs":{"data":"H4sI"}}`: "a log group is subscribed to the subscriber",
+		`{"Records":[{}]}`:            "neither one of EventBridge nor {}",
+		`{"Records":[{"eventSource":"aws:kinesis","kinesis":{}}]}`: "this is an event of Amazon Kinesis: it belongs to the stream function;",
+		`[{"eventSource":"aws:sqs"}]`:                              "this is an event of Amazon SQS, by a pipe of Amazon EventBridge: it belongs to replay;",
+		`[]`:                                                       "not a JSON object",
+		`{`:                                                        "not a JSON object",
+		created("", `}`):                                           "not the name of a log group",
+		created("/x", `,"tags":"x"}`):                              "the CreateLogGroup event cannot be read",
+		`{"existingLogs":true}`:                                    "neither one of EventBridge nor {}",
+		`{"detail-type":1}`:                                        "cannot be read",
+		`{"existingLogs":"true","tokn":"x"}`:                       "tokn",
 	} {
 		if _, err := w.run(event); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", event, err, want)
@@ -566,6 +568,91 @@ func TestSubscriberDeliversToStreams(t *testing.T) {
 	}
 }
 
+// A change of the pattern keeps what somebody else has set on our filter, and what
+// the variables ask for is set.
+func TestSubscriberKeepsOptions(t *testing.T) {
+	w := newFixture(t)
+	ours := logstest.Filter{Name: "sumoship", Destination: w.arn, SystemFields: "@aws.account,@aws.region", Selection: `@aws.region = "eu-west-1"`, Transformed: true}
+	w.Add(logstest.Group{Name: "/ecs/web", Filters: []logstest.Filter{ours}})
+	for _, step := range []struct {
+		name, value string
+		change      func(*logstest.Filter)
+	}{
+		{"FILTER_PATTERN", "ERROR", func(f *logstest.Filter) { f.Pattern = "ERROR" }},
+		{"EMIT_SYSTEM_FIELDS", "@source.log", func(f *logstest.Filter) { f.SystemFields = "@source.log" }},
+		{"FIELD_SELECTION_CRITERIA", "none", func(f *logstest.Filter) { f.Selection = "" }},
+		{"APPLY_ON_TRANSFORMED_LOGS", "false", func(f *logstest.Filter) { f.Transformed = false }},
+		{"EMIT_SYSTEM_FIELDS", "none", func(f *logstest.Filter) { f.SystemFields = "" }},
+	} {
+		w.variables[step.name] = step.value
+		step.change(&ours)
+		if r, err := w.run(`{}`); err != nil || r.Subscribed != 1 {
+			t.Fatalf("%s: %+v, %v", step.name, r, err)
+		}
+		check(t, w.Groups()[0].Filters, []logstest.Filter{ours})
+		if r, err := w.run(`{}`); err != nil || r.Already != 1 {
+			t.Errorf("%s again: %+v, %v", step.name, r, err)
+		}
+	}
+}
+
+// Whether a class that is newer than this code has subscriptions is for CloudWatch
+// Logs to say. That it refuses is a warning, not a failure, which would raise the
+// alarm with each run.
+func TestSubscriberTriesUnknownClasses(t *testing.T) {
+	w := newFixture(t)
+	w.Add(logstest.Group{Name: "/ecs/new", Class: "ESSENTIALS"})
+	r, err := w.run(`{}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, counts(r), subscribe.Report{Trigger: "hand", Seen: 1, Matched: 1, Skipped: map[string]int{"refused": 1}, Problems: []string{
+		"/ecs/new: refused: class ESSENTIALS: put subscription filter: InvalidParameterException: Subscription filters are not supported for log groups of the class ESSENTIALS."}})
+}
+
+// Tags are asked for once, not for each log group, wherever CloudWatch Logs knows
+// how; elsewhere the outcome is the same.
+func TestSubscriberListsByTag(t *testing.T) {
+	for name, c := range map[string]struct {
+		tags  string
+		fault logstest.Fault
+		old   bool // the Region ignores what it does not know
+		calls map[string]int
+	}{
+		"by tag":          {tags: "ship=yes,team=a", calls: map[string]int{"ListLogGroups": 3}},
+		"not known":       {tags: "ship=yes,team=a", fault: logstest.Fault{Code: "UnknownOperationException"}, calls: map[string]int{"ListLogGroups": 1, "ListTagsForResource": 22}},
+		"not permitted":   {tags: "ship=yes,team=a", fault: logstest.Fault{Code: "AccessDeniedException"}, calls: map[string]int{"ListLogGroups": 1, "ListTagsForResource": 22}},
+		"ignored":         {tags: "ship=yes,team=a", old: true, calls: map[string]int{"ListLogGroups": 1, "ListTagsForResource": 22}},
+		"not expressible": {tags: "ship=yes,team=a,none=", calls: map[string]int{"ListLogGroups": 3, "ListTagsForResource": 22}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newFixture(t)
+			w.many(20)
+			w.Add(logstest.Group{Name: "a", Tags: map[string]string{"ship": "yes"}}, logstest.Group{Name: "b", Tags: map[string]string{"ship": "no", "team": "a"}})
+			w.IgnoreTagFilters = c.old
+			w.variables["LOG_GROUP_TAGS"] = c.tags
+			var mu sync.Mutex
+			calls := map[string]int{}
+			w.OnRequest(func(call logstest.Call) logstest.Fault {
+				mu.Lock()
+				defer mu.Unlock()
+				if call.Op == "ListTagsForResource" || call.Op == "ListLogGroups" {
+					calls[call.Op]++
+				}
+				if call.Op == "ListLogGroups" {
+					return c.fault
+				}
+				return logstest.Fault{}
+			})
+			if r, err := w.run(`{}`); err != nil || r.Subscribed != 2 || r.Skipped["not chosen"] != 20 {
+				t.Errorf("%+v, %v", r, err)
+			}
+			check(t, w.subscribed(), []string{"a", "b"})
+			check(t, calls, c.calls)
+		})
+	}
+}
+
 func TestSubscriberConfiguration(t *testing.T) {
 	lines := func(variables map[string]string) string {
 		_, err := subscribe.NewSubscriber(subscribe.Options{Env: function.Env{Getenv: func(name string) string { return variables[name] }, Out: &bytes.Buffer{}}})
@@ -580,7 +667,7 @@ func TestSubscriberConfiguration(t *testing.T) {
 		want      []string
 	}{
 		"none":                        {map[string]string{}, []string{"DESTINATION_ARN: is not set"}},
-		"everything":                  {map[string]string{"DESTINATION_ARN": "f", "LOG_GROUP_PATTERN": "(", "LOG_GROUP_EXCLUDE": "^(?!x)", "LOG_GROUP_TAGS": "a=b,c", "FILTER_NAME": "a:b", "FILTER_PATTERN": strings.Repeat("x", 1025), "OWN_LOG_GROUPS": "a b", "PRUNE": "yes", "NUM_OF_WORKERS": "0"}, []string{`DESTINATION_ARN: "f" is not an ARN`, "LOG_GROUP_PATTERN: ", "LOG_GROUP_EXCLUDE: ", "no look-around", `LOG_GROUP_TAGS: "c" is not of the form key=value`, "FILTER_NAME: ", "FILTER_PATTERN: ", `OWN_LOG_GROUPS: "a b"`, "PRUNE: ", "NUM_OF_WORKERS: "}},
+		"everything":                  {map[string]string{"DESTINATION_ARN": "f", "LOG_GROUP_PATTERN": "(", "LOG_GROUP_EXCLUDE": "^(?!x)", "LOG_GROUP_TAGS": "a=b,c", "FILTER_NAME": "a:b", "FILTER_PATTERN": strings.Repeat("x", 1025), "OWN_LOG_GROUPS": "a b", "PRUNE": "yes", "NUM_OF_WORKERS": "0", "EMIT_SYSTEM_FIELDS": "@aws.account,account", "FIELD_SELECTION_CRITERIA": strings.Repeat("x", 2001), "APPLY_ON_TRANSFORMED_LOGS": "1"}, []string{`EMIT_SYSTEM_FIELDS: "account" is not a system field`, "FIELD_SELECTION_CRITERIA: ", "APPLY_ON_TRANSFORMED_LOGS: ", `DESTINATION_ARN: "f" is not an ARN`, "LOG_GROUP_PATTERN: ", "LOG_GROUP_EXCLUDE: ", "no look-around", `LOG_GROUP_TAGS: "c" is not of the form key=value`, "FILTER_NAME: ", "FILTER_PATTERN: ", `OWN_LOG_GROUPS: "a b"`, "PRUNE: ", "NUM_OF_WORKERS: "}},
 		"a stream":                    {map[string]string{"DESTINATION_ARN": "arn:aws:kinesis:us-east-1:123456789012:stream/x"}, []string{"ROLE_ARN: is not set"}},
 		"no role":                     {map[string]string{"DESTINATION_ARN": "arn:aws:firehose:us-east-1:123456789012:deliverystream/x", "ROLE_ARN": "x"}, []string{`ROLE_ARN: "x" is not the ARN of a role`}},
 		"elsewhere":                   {map[string]string{"DESTINATION_ARN": good, "AWS_REGION": "eu-west-1"}, []string{"is not in eu-west-1"}},

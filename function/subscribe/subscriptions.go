@@ -3,6 +3,7 @@ package subscribe
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,6 +22,9 @@ type LogGroups interface {
 	// List returns the groups of a page, without tags and filters, and the token
 	// of the next page, which is "" after the last.
 	List(ctx context.Context, token string) (page []subscription.Group, next string, err error)
+	// Tagged returns the names of the groups that have a tag. It may fail where
+	// Tags does not.
+	Tagged(ctx context.Context, t subscription.Tag) ([]string, error)
 	// Tags returns the tags of a group. The map is not nil.
 	Tags(ctx context.Context, g subscription.Group) (map[string]string, error)
 	// Filters returns the subscription filters of a group.
@@ -48,6 +52,8 @@ type Subscriptions struct {
 	// permission that may be new.
 	PermissionDelay time.Duration
 
+	tags      map[string]map[string]string // those of the rule, by group; nil if each group is asked
+	tagsAsked bool
 	throttled atomic.Int64 // calls
 	first     sync.Once    // refusal for lack of permission
 	refused   time.Time    // when that was
@@ -80,7 +86,9 @@ func (s *Subscriptions) Plan(ctx context.Context) ([]Outcome, error) {
 		if err != nil {
 			return all, err
 		}
-		all = append(all, inOrder(s.Workers, page, func(g subscription.Group) Outcome { return s.observe(s.plan(ctx, g)) })...)
+		for _, steps := range inOrder(s.Workers, page, func(g subscription.Group) []Outcome { return s.observe(s.plan(ctx, g)...) }) {
+			all = append(all, steps...)
+		}
 		if ctx.Err() != nil {
 			return all, ctx.Err()
 		}
@@ -93,14 +101,15 @@ func (s *Subscriptions) Plan(ctx context.Context) ([]Outcome, error) {
 // Apply carries out the steps of a plan. Those that are not tried, because the
 // context has ended, have its error.
 func (s *Subscriptions) Apply(ctx context.Context, plan []Outcome) []Outcome {
-	return inOrder(s.Workers, plan, func(o Outcome) Outcome { return s.observe(s.apply(ctx, o)) })
+	return inOrder(s.Workers, plan, func(o Outcome) Outcome { return s.observe(s.apply(ctx, o))[0] })
 }
 
-func (s *Subscriptions) observe(o Outcome) Outcome {
+// observe reports a group's outcomes, once.
+func (s *Subscriptions) observe(all ...Outcome) []Outcome {
 	if s.Progress != nil {
-		s.Progress(o)
+		s.Progress(all[0])
 	}
-	return o
+	return all
 }
 
 type listed struct {
@@ -113,11 +122,50 @@ func (s *Subscriptions) list(ctx context.Context, token string) ([]subscription.
 		l.page, l.next, err = s.Groups.List(ctx, token)
 		return l, err
 	})
+	if err == nil {
+		err = s.tag(ctx, l.page)
+	}
 	return l.page, l.next, err
 }
 
-// plan reads what the rule needs to know of a group.
-func (s *Subscriptions) plan(ctx context.Context, g subscription.Group) Outcome {
+// tag adds to groups which tags of the rule they have. CloudWatch Logs is asked once
+// for each tag, and not for each group. Where it does not answer that, because it
+// does not know how or the caller may not ask it, each group is asked as before.
+func (s *Subscriptions) tag(ctx context.Context, page []subscription.Group) error {
+	if !s.tagsAsked {
+		tags := map[string]map[string]string{}
+		for _, t := range s.Rule.Tags {
+			names, err := retryTransient(ctx, s, func() ([]string, error) { return s.Groups.Tagged(ctx, t) })
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err != nil {
+				tags = nil
+				break
+			}
+			for _, name := range names {
+				if tags[name] == nil {
+					tags[name] = map[string]string{}
+				}
+				tags[name][t.Key] = t.Value
+			}
+		}
+		s.tags, s.tagsAsked = tags, true
+	}
+	if s.tags == nil {
+		return nil
+	}
+	for i := range page {
+		if page[i].Tags = s.tags[page[i].Name]; page[i].Tags == nil {
+			page[i].Tags = map[string]string{}
+		}
+	}
+	return nil
+}
+
+// plan reads what the rule needs to know of a group. There is one outcome, or one
+// for each filter that is taken over.
+func (s *Subscriptions) plan(ctx context.Context, g subscription.Group) []Outcome {
 	var err error
 	if s.Rule.NeedsTags(g) {
 		g.Tags, err = retryTransient(ctx, s, func() (map[string]string, error) { return s.Groups.Tags(ctx, g) })
@@ -126,9 +174,16 @@ func (s *Subscriptions) plan(ctx context.Context, g subscription.Group) Outcome 
 		g.Filters, err = retryTransient(ctx, s, func() ([]subscription.Filter, error) { return s.Groups.Filters(ctx, g.Name) })
 	}
 	if err != nil {
-		return outcome(subscription.Step{Group: g.Name, Chosen: s.Rule.Chooses(g), Action: subscription.Skip}, err)
+		return []Outcome{outcome(subscription.Step{Group: g.Name, Chosen: s.Rule.Chooses(g), Action: subscription.Skip}, err)}
 	}
-	return Outcome{Step: s.Rule.Step(g)}
+	if s.Rule.Replaces.ARN == "" {
+		return []Outcome{{Step: s.Rule.Step(g)}}
+	}
+	var all []Outcome
+	for _, step := range s.Rule.TakeOver(g) {
+		all = append(all, Outcome{Step: step})
+	}
+	return all
 }
 
 // apply carries out a step, if there is something to do.
@@ -155,6 +210,12 @@ func outcome(s subscription.Step, err error) Outcome {
 		changed.Reason = subscription.Gone
 	case limitExceeded:
 		changed.Reason, changed.Detail = subscription.Full, "they were put a moment ago"
+	case "InvalidParameterException":
+		// That the class may be the reason is said by AWS, not assumed here.
+		if s.Class == "" || notPermitted(err) {
+			return Outcome{s, err}
+		}
+		changed.Reason, changed.Detail = subscription.Refused, fmt.Sprintf("class %s: %v", s.Class, err)
 	default:
 		return Outcome{s, err}
 	}

@@ -2,6 +2,7 @@ package subscribe
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
 	"sumoship/deploy/subscription"
+	sent "sumoship/function/trigger"
 )
 
 // trigger is what an event asks the subscriber for.
@@ -49,7 +51,7 @@ func readTrigger(event []byte, self string) (trigger, error) {
 	}
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(event, &members); err != nil {
-		return trigger{}, fmt.Errorf("the event is not a JSON object: %w", err)
+		return trigger{}, cmp.Or(refused(event), fmt.Errorf("the event is not a JSON object: %w", err))
 	}
 	if members["awslogs"] != nil {
 		return trigger{}, errors.New("this is an event of a subscription: a log group is subscribed to the subscriber; let DESTINATION_ARN be the forwarder")
@@ -61,12 +63,17 @@ func readTrigger(event []byte, self string) (trigger, error) {
 	d := json.NewDecoder(bytes.NewReader(event))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&t.continuation); err != nil {
-		return trigger{}, fmt.Errorf("the event is neither one of EventBridge nor {}: %w", err)
+		return trigger{}, cmp.Or(refused(event), fmt.Errorf("the event is neither one of EventBridge nor {}: %w", err))
 	}
 	if t.Token != "" {
 		t.kind = triggerRest
 	}
 	return t, nil
+}
+
+// refused names the service of an event, nil if it is not known.
+func refused(event []byte) error {
+	return sent.Of(event).Error("the subscriber takes those of Amazon EventBridge, or {} for all log groups")
 }
 
 func readEventBridge(event []byte, self string) (trigger, error) {

@@ -77,7 +77,31 @@ def create(path, parameters):
         Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
         Capabilities=["CAPABILITY_IAM"],
     )
+    if parameters.get("OrganizationId"):
+        create_destination(template["Resources"]["CentralDestination"]["Properties"], parameters)
     return template
+
+
+def create_destination(properties, parameters):
+    """Creates the logical destination, which moto supports, but not in a stack."""
+    resources = boto3.client("cloudformation").describe_stack_resources(StackName=STACK)["StackResources"]
+    physical = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in resources if r.get("PhysicalResourceId")}
+    policy = properties["DestinationPolicy"]["Fn::Sub"]
+    for name, value in {
+        "AWS::Partition": "aws",
+        "AWS::Region": "us-east-1",
+        "AWS::AccountId": "123456789012",
+        "AWS::StackName": STACK,
+        "OrganizationId": parameters["OrganizationId"],
+    }.items():
+        policy = policy.replace("${%s}" % name, value)
+    logs = boto3.client("logs")
+    logs.put_destination(
+        destinationName=STACK,
+        roleArn=boto3.client("iam").get_role(RoleName=physical["CentralRole"])["Role"]["Arn"],
+        targetArn=boto3.client("kinesis").describe_stream(StreamName=physical["CentralStream"])["StreamDescription"]["StreamARN"],
+    )
+    logs.put_destination_policy(destinationName=STACK, accessPolicy=policy)
 
 
 def known_to_moto(template, parameters):
@@ -91,6 +115,8 @@ def known_to_moto(template, parameters):
     for name in [n for n, r in resources.items() if r["Type"].startswith("AWS::CloudWatch::")]:
         del resources[name]
     del template["Outputs"]["DashboardUrl"]
+    del resources["CentralDestination"]
+    template["Outputs"]["DestinationArn"]["Value"] = {"Fn::Sub": "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:destination:${AWS::StackName}"}
     for resource in resources.values():
         variables = resource.get("Properties", {}).get("Environment", {}).get("Variables", {})
         for name, value in variables.items():
@@ -145,9 +171,19 @@ def described(template):
             role = iam.get_role(RoleName=at)["Role"]
             out["roles"][name] = {"arn": role["Arn"], "inline": inline, "attached": iam.list_attached_role_policies(RoleName=at)["AttachedPolicies"]}
     for m in functions.list_event_source_mappings()["EventSourceMappings"]:
-        out["mappings"].append({k: m.get(k) for k in ("EventSourceArn", "FunctionArn", "BatchSize", "State", "FunctionResponseTypes", "MaximumBatchingWindowInSeconds", "ScalingConfig")})
+        out["mappings"].append({k: m.get(k) for k in ("EventSourceArn", "FunctionArn", "BatchSize", "State", "FunctionResponseTypes", "MaximumBatchingWindowInSeconds", "ScalingConfig", "StartingPosition")})
     for g in boto3.client("logs").describe_log_groups()["logGroups"]:
         out["logGroups"][g["logGroupName"]] = g.get("retentionInDays")
+    kinesis, s3 = boto3.client("kinesis"), boto3.client("s3")
+    out["streams"], out["destinations"], out["buckets"] = {}, {}, {}
+    if "CentralStream" in physical:
+        stream = kinesis.describe_stream_summary(StreamName=physical["CentralStream"])["StreamDescriptionSummary"]
+        out["streams"]["CentralStream"] = {k: stream.get(k) for k in ("StreamARN", "RetentionPeriodHours")}
+        for d in boto3.client("logs").describe_destinations()["destinations"]:
+            out["destinations"][d["destinationName"]] = {k: d.get(k) for k in ("arn", "targetArn", "roleArn", "accessPolicy")}
+        bucket = physical["CentralBucket"]
+        rules = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+        out["buckets"]["CentralBucket"] = rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"]
     secrets = boto3.client("secretsmanager")
     out["secrets"] = {s["ARN"]: secrets.get_secret_value(SecretId=s["ARN"])["SecretString"] for s in secrets.list_secrets()["SecretList"]}
     out["outputs"] = outputs()

@@ -236,6 +236,66 @@ var contract = []struct {
 		_, err = s.DeleteSubscriptionFilter(s.t.Context(), in)
 		s.fails(err, "ResourceNotFoundException", "subscription filter does not exist")
 	}},
+	{name: "what a put leaves out is reset", notMoto: "drops the options of a filter", check: func(s service) {
+		group, f := s.group("", nil), s.function("f")
+		in := &cloudwatchlogs.PutSubscriptionFilterInput{LogGroupName: &group, FilterName: aws.String("ours"), FilterPattern: aws.String(""), DestinationArn: &f,
+			EmitSystemFields: []string{"@aws.account", "@source.log"}, FieldSelectionCriteria: aws.String(`@aws.region = "eu-west-1"`), ApplyOnTransformedLogs: true, Distribution: types.DistributionRandom}
+		have := func() types.SubscriptionFilter {
+			s.t.Helper()
+			out, err := s.DescribeSubscriptionFilters(s.t.Context(), &cloudwatchlogs.DescribeSubscriptionFiltersInput{LogGroupName: &group})
+			s.ok(err)
+			return out.SubscriptionFilters[0]
+		}
+		_, err := s.PutSubscriptionFilter(s.t.Context(), in)
+		s.ok(err)
+		got := have()
+		s.equal(in.EmitSystemFields, got.EmitSystemFields)
+		s.equal(in.FieldSelectionCriteria, got.FieldSelectionCriteria)
+		s.equal(true, got.ApplyOnTransformedLogs)
+		s.equal(types.DistributionRandom, got.Distribution)
+		s.ok(s.put(group, "ours", "ERROR", f))
+		got = have()
+		s.equal([]string(nil), got.EmitSystemFields)
+		s.equal((*string)(nil), got.FieldSelectionCriteria)
+		s.equal(false, got.ApplyOnTransformedLogs)
+		s.equal(types.DistributionByLogStream, got.Distribution)
+		in.EmitSystemFields = []string{"account"}
+		_, err = s.PutSubscriptionFilter(s.t.Context(), in)
+		s.fails(err, "InvalidParameterException", "account")
+		in.EmitSystemFields, in.FieldSelectionCriteria = nil, aws.String(strings.Repeat("x", 2001))
+		_, err = s.PutSubscriptionFilter(s.t.Context(), in)
+		s.fails(err, "InvalidParameterException", "fieldSelectionCriteria")
+	}},
+	{name: "log groups by tag", notMoto: "has no ListLogGroups", check: func(s service) {
+		key := s.name("")
+		prod := s.group("-prod", map[string]string{key: "Prod-1"})
+		test := s.group("-test", map[string]string{key: "test", "of": key})
+		s.group("-none", nil)
+		for _, c := range []struct {
+			values []string
+			want   []string
+		}{
+			{[]string{"test"}, []string{test}}, {[]string{"Test"}, nil}, {nil, []string{prod, test}}, {[]string{"Prod-1", "test"}, []string{prod, test}},
+			{[]string{"prod*"}, []string{prod}}, {[]string{"!test"}, []string{prod}},
+		} {
+			in := &cloudwatchlogs.ListLogGroupsInput{Limit: aws.Int32(1), LogGroupTags: []types.TagFilter{{Key: &key, Values: c.values}}}
+			var got []string
+			for {
+				out, err := s.ListLogGroups(s.t.Context(), in)
+				s.ok(err)
+				for _, g := range out.LogGroups {
+					got = append(got, *g.LogGroupName)
+				}
+				if in.NextToken = out.NextToken; in.NextToken == nil {
+					break
+				}
+			}
+			s.equal(c.want, got)
+		}
+		out, err := s.ListLogGroups(s.t.Context(), &cloudwatchlogs.ListLogGroupsInput{LogGroupTags: []types.TagFilter{{Key: &key, Values: []string{"test"}}, {Key: aws.String("of"), Values: []string{"x"}}}})
+		s.ok(err)
+		s.equal(0, len(out.LogGroups))
+	}},
 	{name: "two filters and no more", check: func(s service) {
 		group, f := s.group("", nil), s.function("f")
 		s.ok(s.put(group, "a", "", f))

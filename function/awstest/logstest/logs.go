@@ -1,6 +1,7 @@
 package logstest
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"maps"
@@ -19,6 +20,8 @@ func (x *exchange) logs() (status int, out any, err error) {
 		out, err = call(x, s.putRetentionPolicy)
 	case "DescribeLogGroups":
 		out, err = call(x, s.describeLogGroups)
+	case "ListLogGroups":
+		out, err = call(x, s.listLogGroups)
 	case "ListTagsForResource":
 		out, err = call(x, s.listTagsForResource)
 	case "DescribeSubscriptionFilters":
@@ -181,6 +184,61 @@ func (s *Server) describeLogGroups(in describeLogGroupsInput) (any, error) {
 	return out, nil
 }
 
+// tagFilter chooses groups that have a tag with one of some values, or with any.
+type tagFilter struct {
+	Key    string   `json:"key"`
+	Values []string `json:"values"`
+}
+
+func (f tagFilter) holds(tags map[string]string) bool {
+	value, found := tags[f.Key]
+	return found && (len(f.Values) == 0 || slices.ContainsFunc(f.Values, func(want string) bool {
+		if not, negated := strings.CutPrefix(want, "!"); negated {
+			return value != not
+		}
+		if parts := strings.Split(want, "*"); len(parts) > 1 {
+			for i := range parts {
+				parts[i] = regexp.QuoteMeta(parts[i])
+			}
+			return regexp.MustCompile("(?i)^" + strings.Join(parts, ".*") + "$").MatchString(value)
+		}
+		return value == want
+	}))
+}
+
+type listLogGroupsInput struct {
+	page
+	LogGroupTags []tagFilter `json:"logGroupTags"`
+}
+
+func (listLogGroupsInput) subject() string { return "" }
+
+func (s *Server) listLogGroups(in listLogGroupsInput) (any, error) {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(s.groups)) {
+		if s.IgnoreTagFilters || !slices.ContainsFunc(in.LogGroupTags, func(f tagFilter) bool { return !f.holds(s.groups[name].Tags) }) {
+			names = append(names, name)
+		}
+	}
+	part, next, err := in.of(s, names)
+	if err != nil {
+		return nil, err
+	}
+	type group struct {
+		LogGroupARN   string `json:"logGroupArn"`
+		LogGroupName  string `json:"logGroupName"`
+		LogGroupClass string `json:"logGroupClass"`
+	}
+	out := struct {
+		LogGroups []group `json:"logGroups"`
+		NextToken string  `json:"nextToken,omitempty"`
+	}{[]group{}, next}
+	for _, name := range part {
+		out.LogGroups = append(out.LogGroups, group{groupARN(name), name, cmp.Or(s.groups[name].Class, "STANDARD")})
+	}
+	return out, nil
+}
+
 type listTagsInput struct {
 	ResourceARN string `json:"resourceArn"`
 }
@@ -229,7 +287,7 @@ func (s *Server) describeSubscriptionFilters(in describeFiltersInput) (any, erro
 		FilterPattern  string `json:"filterPattern"`
 		DestinationARN string `json:"destinationArn"`
 		RoleARN        string `json:"roleArn,omitempty"`
-		Distribution   string `json:"distribution"`
+		filterOptions
 	}
 	out := struct {
 		SubscriptionFilters []filter `json:"subscriptionFilters"`
@@ -237,7 +295,8 @@ func (s *Server) describeSubscriptionFilters(in describeFiltersInput) (any, erro
 	}{[]filter{}, next}
 	for _, f := range g.Filters {
 		if slices.Contains(part, f.Name) {
-			out.SubscriptionFilters = append(out.SubscriptionFilters, filter{g.Name, f.Name, f.Pattern, f.Destination, f.Role, "ByLogStream"})
+			out.SubscriptionFilters = append(out.SubscriptionFilters, filter{g.Name, f.Name, f.Pattern, f.Destination, f.Role,
+				filterOptions{f.Transformed, cmp.Or(f.Distribution, byLogStream), strings.FieldsFunc(f.SystemFields, func(r rune) bool { return r == ',' }), f.Selection}})
 		}
 	}
 	return out, nil
@@ -249,6 +308,33 @@ type putFilterInput struct {
 	FilterPattern  string `json:"filterPattern"`
 	DestinationARN string `json:"destinationArn"`
 	RoleARN        string `json:"roleArn"`
+	filterOptions
+}
+
+// filterOptions are the members of a filter that a put may leave out, and thereby
+// resets.
+type filterOptions struct {
+	ApplyOnTransformedLogs bool     `json:"applyOnTransformedLogs,omitempty"`
+	Distribution           string   `json:"distribution,omitempty"`
+	EmitSystemFields       []string `json:"emitSystemFields,omitempty"`
+	FieldSelectionCriteria string   `json:"fieldSelectionCriteria,omitempty"`
+}
+
+const byLogStream = "ByLogStream"
+
+func (o filterOptions) check() error {
+	switch {
+	case !slices.Contains([]string{"", byLogStream, "Random"}, o.Distribution):
+		return invalid("1 validation error detected: Value '%s' at 'distribution' failed to satisfy constraint: Member must satisfy enum value set: [Random, ByLogStream]", o.Distribution)
+	case utf8.RuneCountInString(o.FieldSelectionCriteria) > 2000:
+		return invalid("1 validation error detected: Value at 'fieldSelectionCriteria' failed to satisfy constraint: Member must have length less than or equal to 2000")
+	}
+	for _, f := range o.EmitSystemFields {
+		if !slices.Contains([]string{"@aws.account", "@aws.region", "@source.log"}, f) {
+			return invalid("Invalid system field: %s", f)
+		}
+	}
+	return nil
 }
 
 // maxFilters is how many subscription filters a log group can have.
@@ -271,7 +357,13 @@ func (s *Server) putSubscriptionFilter(in putFilterInput) (any, error) {
 	if err := s.deliverable(g.Name, in.DestinationARN, in.RoleARN); err != nil {
 		return nil, err
 	}
-	f := Filter{in.FilterName, in.FilterPattern, in.DestinationARN, in.RoleARN}
+	if err := in.check(); err != nil {
+		return nil, err
+	}
+	f := Filter{in.FilterName, in.FilterPattern, in.DestinationARN, in.RoleARN, strings.Join(in.EmitSystemFields, ","), in.FieldSelectionCriteria, in.ApplyOnTransformedLogs, in.Distribution}
+	if f.Distribution == byLogStream {
+		f.Distribution = ""
+	}
 	i, found := slices.BinarySearchFunc(g.Filters, f.Name, func(f Filter, name string) int { return strings.Compare(f.Name, name) })
 	switch {
 	case found:

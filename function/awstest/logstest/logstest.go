@@ -47,6 +47,11 @@ type Group struct {
 // Filter is a subscription filter.
 type Filter struct {
 	Name, Pattern, Destination, Role string
+
+	SystemFields string // emitSystemFields, joined by commas
+	Selection    string // fieldSelectionCriteria
+	Transformed  bool   // applyOnTransformedLogs
+	Distribution string // empty means ByLogStream
 }
 
 // Policy is a subscription filter policy of the account.
@@ -72,6 +77,10 @@ type Server struct {
 	// PermissionDelay is how long CloudWatch Logs does not know of a permission
 	// that was added, though Lambda shows it.
 	PermissionDelay time.Duration
+
+	// IgnoreTagFilters is a Region whose ListLogGroups does not know logGroupTags
+	// yet, and ignores it as AWS JSON lets a service.
+	IgnoreTagFilters bool
 
 	mu        sync.Mutex // never held while waiting
 	groups    map[string]*Group

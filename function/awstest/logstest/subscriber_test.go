@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http/httptest"
+	"regexp"
 	"testing"
 	"time"
 
@@ -72,10 +73,27 @@ func subscribeAll(s service, logs *cloudwatchlogs.Client, functions *lambda.Clie
 	r := run(`{"detail-type":"AWS API Call via CloudTrail","detail":{"eventName":"CreateLogGroup","requestParameters":{"logGroupName":"` + late + `","tags":{"ship":"yes"}}}}`)
 	s.equal(subscribe.Report{Trigger: "group", LogGroup: late, Seen: 1, Matched: 1, Subscribed: 1, Left: -1}, r)
 
-	rule := &subscription.Rule{Unsubscribe: true}
+	// A filter that delivers elsewhere is taken over, under its name and with its
+	// pattern.
+	rule := &subscription.Rule{Include: []*regexp.Regexp{regexp.MustCompile("-1$|-patterned$")}}
 	var err error
 	rule.Destination, err = subscription.ParseDestination(forwarder)
 	s.ok(err)
+	rule.Replaces, err = subscription.ParseDestination(other)
+	s.ok(err)
+	patterned := s.group("-patterned", nil)
+	s.ok(s.put(patterned, "SumoLGLBDFilter", "?ERROR ?WARN", other))
+	for range 2 { // the second time nothing is left to do
+		take := &subscribe.Subscriptions{Rule: rule, Groups: awsapi.NewLogGroups(logs)}
+		plan, err := take.Plan(t.Context())
+		s.ok(err)
+		for _, o := range take.Apply(t.Context(), plan) {
+			s.ok(o.Err)
+		}
+		s.equal([]string{`SumoLGLBDFilter "?ERROR ?WARN" ` + forwarder}, s.filters(patterned))
+	}
+
+	rule.Replaces, rule.Include, rule.Unsubscribe = subscription.Destination{}, nil, true
 	reverse := &subscribe.Subscriptions{Rule: rule, Groups: awsapi.NewLogGroups(logs)}
 	plan, err := reverse.Plan(t.Context())
 	s.ok(err)

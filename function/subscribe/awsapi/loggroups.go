@@ -3,7 +3,11 @@ package awsapi
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math"
+	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
@@ -13,10 +17,13 @@ import (
 )
 
 // LogGroups are the log groups of an account in a Region.
-type LogGroups struct{ api *cloudwatchlogs.Client }
+type LogGroups struct {
+	api       *cloudwatchlogs.Client
+	tagsKnown atomic.Bool // by ListLogGroups
+}
 
 // NewLogGroups returns the log groups that a client of the SDK reaches.
-func NewLogGroups(api *cloudwatchlogs.Client) *LogGroups { return &LogGroups{api} }
+func NewLogGroups(api *cloudwatchlogs.Client) *LogGroups { return &LogGroups{api: api} }
 
 // List returns the log groups of a page, without tags and filters, and the token
 // of the next page, which is "" after the last. A token holds for 24 hours.
@@ -95,6 +102,50 @@ func (l *LogGroups) Tags(ctx context.Context, g subscription.Group) (map[string]
 	return out.Tags, nil
 }
 
+// Tagged returns the names of the log groups that have a tag.
+//
+// CloudWatch Logs finds them itself, in the Regions where its ListLogGroups knows
+// tags. Elsewhere AWS JSON lets it ignore them, and list all groups: so the first
+// call asks for a value that no tag has.
+//
+// Errors: [ErrNoTagFilter], or those of the SDK.
+func (l *LogGroups) Tagged(ctx context.Context, t subscription.Tag) (names []string, err error) {
+	if t.Value == "" || strings.ContainsAny(t.Value, "*!") {
+		return nil, fmt.Errorf("%w %s", ErrNoTagFilter, t) // as a filter it means other values
+	}
+	if !l.tagsKnown.Load() {
+		all, err := l.tagged(ctx, subscription.Tag{Key: t.Key, Value: "sumoship asks whether tags are known"}, 1)
+		if err != nil {
+			return nil, err
+		}
+		if len(all) > 0 {
+			return nil, fmt.Errorf("%w %s", ErrNoTagFilter, t)
+		}
+		l.tagsKnown.Store(true)
+	}
+	return l.tagged(ctx, t, math.MaxInt)
+}
+
+// tagged lists log groups with a tag until there are enough.
+func (l *LogGroups) tagged(ctx context.Context, t subscription.Tag, enough int) (names []string, err error) {
+	in := &cloudwatchlogs.ListLogGroupsInput{LogGroupTags: []types.TagFilter{{Key: &t.Key, Values: []string{t.Value}}}}
+	for {
+		out, err := l.api.ListLogGroups(ctx, in)
+		if err != nil {
+			return nil, failed("list log groups by tag", err)
+		}
+		for _, g := range out.LogGroups {
+			names = append(names, aws.ToString(g.LogGroupName))
+		}
+		if in.NextToken = out.NextToken; aws.ToString(in.NextToken) == "" || len(names) >= enough {
+			return names, nil
+		}
+	}
+}
+
+// ErrNoTagFilter reports that log groups cannot be listed by a tag.
+var ErrNoTagFilter = errors.New("log groups cannot be listed by the tag")
+
 // Filters returns the subscription filters of a log group.
 func (l *LogGroups) Filters(ctx context.Context, group string) ([]subscription.Filter, error) {
 	var all []subscription.Filter
@@ -106,10 +157,23 @@ func (l *LogGroups) Filters(ctx context.Context, group string) ([]subscription.F
 		}
 		for _, f := range out.SubscriptionFilters {
 			all = append(all, subscription.Filter{Name: aws.ToString(f.FilterName), Destination: aws.ToString(f.DestinationArn),
-				Pattern: aws.ToString(f.FilterPattern), Role: aws.ToString(f.RoleArn)})
+				Pattern: aws.ToString(f.FilterPattern), Role: aws.ToString(f.RoleArn), Options: options(f)})
 		}
 	}
 	return all, nil
+}
+
+// options returns those of a filter. By log stream is how a filter distributes that
+// says nothing about it.
+func options(f types.SubscriptionFilter) subscription.Options {
+	o := subscription.Options{Selection: aws.ToString(f.FieldSelectionCriteria), Transformed: f.ApplyOnTransformedLogs}
+	if len(f.EmitSystemFields) > 0 {
+		o.SystemFields = slices.Sorted(slices.Values(f.EmitSystemFields))
+	}
+	if f.Distribution != types.DistributionByLogStream {
+		o.Distribution = string(f.Distribution)
+	}
+	return o
 }
 
 // Apply puts or deletes the filter of a step. A filter that another caller removed meanwhile
@@ -118,7 +182,11 @@ func (l *LogGroups) Apply(ctx context.Context, s subscription.Step) error {
 	f := s.Filter
 	switch s.Action {
 	case subscription.Put:
-		in := &cloudwatchlogs.PutSubscriptionFilterInput{LogGroupName: &s.Group, FilterName: &f.Name, FilterPattern: &f.Pattern, DestinationArn: &f.Destination}
+		in := &cloudwatchlogs.PutSubscriptionFilterInput{LogGroupName: &s.Group, FilterName: &f.Name, FilterPattern: &f.Pattern, DestinationArn: &f.Destination,
+			EmitSystemFields: f.SystemFields, ApplyOnTransformedLogs: f.Transformed, Distribution: types.Distribution(f.Distribution)}
+		if f.Selection != "" {
+			in.FieldSelectionCriteria = &f.Selection
+		}
 		if f.Role != "" {
 			in.RoleArn = &f.Role
 		}

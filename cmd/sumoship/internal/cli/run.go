@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sumoship/version"
 
 	"github.com/alecthomas/kong"
 )
@@ -17,6 +18,9 @@ func Run(ctx context.Context, tree any, args []string, s Streams) int {
 	out := &output{Writer: s.Out}
 	s.Out = out
 	e := dispatch(ctx, tree, args, s)
+	if e.Err != nil && ctx.Err() != nil && e.Status < signalStatus {
+		e = Interrupted(ctx, "") // what it says of AWS, Sumo Logic or time is not their fault
+	}
 	if e.Err != nil {
 		fmt.Fprintf(s.Err, "sumoship: %v\n", e.Err)
 	}
@@ -47,6 +51,7 @@ func dispatch(ctx context.Context, tree any, args []string, s Streams) (e Exit) 
 		kong.Exit(func(code int) { panic(done{code}) }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(s),
+		kong.Vars{"version": "sumoship " + version.Read().Version},
 	)
 	if err != nil {
 		panic(err) // the tags of the tree are wrong

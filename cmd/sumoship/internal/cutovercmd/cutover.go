@@ -150,7 +150,7 @@ func (c *runCmd) Run(ctx context.Context, s cli.Streams) error {
 	if len(v.missing) > 0 {
 		return cli.Fail(cli.ExitUsage, errors.Join(v.missing...))
 	}
-	if err := cli.Consent(s, c.Yes, fmt.Sprintf("Move the requests of %s to %s?", c.Old, c.New)); err != nil {
+	if err := cli.Consent(ctx, s, c.Yes, fmt.Sprintf("Move the requests of %s to %s?", c.Old, c.New)); err != nil {
 		return err
 	}
 	if err := c.paceFlags.cutover(s, v).Run(ctx); err != nil {
@@ -202,7 +202,7 @@ func (c *backCmd) Run(ctx context.Context, s cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	if err := cli.Consent(s, c.Yes, fmt.Sprintf("Give all requests back to %s?", c.Old)); err != nil {
+	if err := cli.Consent(ctx, s, c.Yes, fmt.Sprintf("Give all requests back to %s?", c.Old)); err != nil {
 		return err
 	}
 	pace := paceFlags{HealthWait: 15 * time.Minute, Poll: 5 * time.Second}

@@ -66,7 +66,7 @@ func (c *targetsCmd) Run(ctx context.Context, s cli.Streams) error {
 	if c.DryRun {
 		return nil
 	}
-	if err := cli.Consent(s, c.Yes, fmt.Sprintf("Change %s?", cli.Count(len(found), "target"))); err != nil {
+	if err := cli.Consent(ctx, s, c.Yes, fmt.Sprintf("Change %s?", cli.Count(len(found), "target"))); err != nil {
 		return err
 	}
 	var errs []error

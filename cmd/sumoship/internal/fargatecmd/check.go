@@ -3,7 +3,6 @@ package fargatecmd
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -59,7 +58,7 @@ func (c *checkCmd) Run(ctx context.Context, s cli.Streams) error {
 	for i := range inputs {
 		workers.Go(func() error {
 			if ctx.Err() == nil {
-				found[i] = c.check(s, inputs[i])
+				found[i] = c.check(ctx, s, inputs[i])
 			}
 			bar.Add(1)
 			return nil
@@ -68,7 +67,7 @@ func (c *checkCmd) Run(ctx context.Context, s cli.Streams) error {
 	_ = workers.Wait() // they return no error
 	bar.Finish()
 	if ctx.Err() != nil {
-		return cli.Fail(cli.ExitFound, errors.New("interrupted"))
+		return cli.Interrupted(ctx, "")
 	}
 	var report finding.Report
 	for _, o := range found {
@@ -122,7 +121,7 @@ func (c *checkCmd) inputs(ctx context.Context, s cli.Streams) ([]candidate, erro
 		case path == cli.Stdin && seen[cli.Stdin]:
 		case path == cli.Stdin:
 			seen[cli.Stdin] = true
-			in, err := readInput(s, cli.Stdin)
+			in, err := readInput(ctx, s, cli.Stdin)
 			if err != nil {
 				return nil, err
 			}
@@ -175,9 +174,9 @@ type outcome struct {
 }
 
 // check reads an input and checks what is in it.
-func (c *checkCmd) check(s cli.Streams, in candidate) outcome {
+func (c *checkCmd) check(ctx context.Context, s cli.Streams, in candidate) outcome {
 	if !in.read {
-		read, err := readInput(s, in.name)
+		read, err := readInput(ctx, s, in.name)
 		if err != nil {
 			return unreadable(in.name, err)
 		}

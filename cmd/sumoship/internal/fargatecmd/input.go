@@ -50,7 +50,7 @@ func (f *inputFlags) get(ctx context.Context, s cli.Streams, file, region string
 	case file != "" && f.FromECS != "":
 		return input{}, cli.Usagef("%s and --from-ecs %s: give one of them", file, f.FromECS)
 	case file != "":
-		return readInput(s, file)
+		return readInput(ctx, s, file)
 	}
 	return f.fromECS(ctx, region)
 }
@@ -105,8 +105,8 @@ func (f *inputFlags) readForFargate(ctx context.Context, s cli.Streams, file fil
 // CloudFormation templates of 1 MB.
 const maxInput = 16 << 20
 
-func readInput(s cli.Streams, name string) (input, error) {
-	doc, err := cli.ReadFile(s, name, maxInput+1)
+func readInput(ctx context.Context, s cli.Streams, name string) (input, error) {
+	doc, err := cli.ReadFile(ctx, s, name, maxInput+1)
 	if err != nil {
 		return input{}, err
 	}

@@ -18,6 +18,7 @@ type result struct {
 	Destination string              `json:"destination"`
 	DryRun      bool                `json:"dryRun,omitempty"`
 	Steps       []change            `json:"steps"`
+	WayBack     []string            `json:"wayBack,omitempty"` // from a take-over, commands of a shell
 	Permission  delivery.Permission `json:"permission,omitempty"`
 	Report      *subscribe.Report   `json:"report,omitempty"` // not of the policy of an account
 }
@@ -77,6 +78,13 @@ func (x *subscribing) finish(s cli.Streams, outcomes []subscribe.Outcome, todo i
 			x.result.Steps = append(x.result.Steps, step)
 		}
 	}
+	if x.rule.Replaces.ARN != "" { // a log group may have two filters
+		groups := map[string]bool{}
+		for _, o := range outcomes {
+			groups[o.Group] = true
+		}
+		report.Seen = len(groups)
+	}
 	x.result.Report = &report
 	var err error
 	if x.JSON {
@@ -107,7 +115,11 @@ func (x *subscribing) summary(out io.Writer, r *subscribe.Report, todo int) erro
 	if todo > 0 {
 		would = "to be "
 	}
-	add(r.Subscribed, would+"subscribed")
+	if x.rule.Replaces.ARN != "" {
+		add(r.Subscribed, would+"taken over")
+	} else {
+		add(r.Subscribed, would+"subscribed")
+	}
 	add(r.Removed, would+"unsubscribed")
 	add(r.Failed, "failed")
 	add(r.Already, "already subscribed")

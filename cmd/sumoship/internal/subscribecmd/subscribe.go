@@ -18,6 +18,11 @@ type Subscribe struct {
 	FilterPattern string   `help:"Deliver only log events that match this filter pattern of CloudWatch Logs." placeholder:"PATTERN"`
 	Role          string   `help:"Role by which CloudWatch Logs delivers to a stream." placeholder:"ARN"`
 	Prune         bool     `help:"Also remove our filters from log groups that are not chosen."`
+	TakeOver      string   `help:"Take the place of this destination: filters of the chosen log groups that deliver there get --destination, and keep name, pattern and options." placeholder:"OLD-ARN"`
+
+	EmitSystemFields       []string `help:"System fields to deliver with events of centralised log groups, some of @aws.account,@aws.region,@source.log; none takes them away. Default: as a filter has them." placeholder:"FIELDS"`
+	FieldSelectionCriteria *string  `help:"Which accounts and Regions of centralised log groups to deliver; none delivers all. Default: as a filter has it." placeholder:"EXPRESSION"`
+	ApplyOnTransformedLogs *bool    `negatable:"" help:"Deliver what the transformer of a log group made of its events. Default: as a filter has it."`
 }
 
 func (c *Subscribe) Help() string {
@@ -28,6 +33,12 @@ Log groups that an exclude pattern matches lose our filter. The log group that
 the destination function writes to, those that begin with ` + subscription.OwnPrefix + `, and
 those of --own are never subscribed, which would make a loop. A function gets
 one permission for all log groups, if it has none.
+
+A filter keeps the options that you do not ask for. The policy of an account
+(--account) has no member for system fields, field selection or transformed logs.
+
+With --take-over only destinations change, each in one step: no log event is lost
+or arrives twice. The plan ends with the commands that lead back.
 ` + patternHelp + `
 
 Exit status: 0 if the log groups are as they should be, 1 if some cannot be
@@ -47,6 +58,20 @@ func (c *Subscribe) Run(ctx context.Context, s cli.Streams) error {
 			}
 		}
 		r.Own = slices.Clone(c.Own)
+		if c.EmitSystemFields != nil {
+			if r.Options.SystemFields, err = subscription.ParseSystemFields(c.EmitSystemFields); err != nil {
+				errs = append(errs, fmt.Errorf("--emit-system-fields: %w", err))
+			}
+		}
+		if c.FieldSelectionCriteria != nil {
+			if r.Options.Selection, err = subscription.ParseSelection(*c.FieldSelectionCriteria); err != nil {
+				errs = append(errs, fmt.Errorf("--field-selection-criteria: %w", err))
+			}
+		}
+		r.Options.Transformed = c.ApplyOnTransformedLogs
+		if c.TakeOver != "" {
+			errs = append(errs, c.takeOver(r)...)
+		}
 		switch {
 		case r.Destination.NeedsRole() && c.Role == "":
 			errs = append(errs, fmt.Errorf("--role: CloudWatch Logs needs one to deliver to %s", r.Destination.ARN))
@@ -71,12 +96,18 @@ func (c *Subscribe) Run(ctx context.Context, s cli.Streams) error {
 	if c.Account {
 		return x.account(ctx, s)
 	}
+	if c.TakeOver != "" {
+		if err := x.policiesOfBoth(ctx, s); err != nil {
+			return err
+		}
+		return x.run(ctx, s)
+	}
 	policies, err := x.Policies(ctx)
 	if err != nil {
 		return err
 	}
 	if len(policies) > 0 {
-		return cli.Fail(cli.ExitFound, fmt.Errorf("the policy %q of the account already delivers all log groups there; each log event would arrive twice", policies[0].Name))
+		return twice(policies[0])
 	}
 	return x.run(ctx, s)
 }

@@ -1,0 +1,499 @@
+package ship_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sumoship/dlq"
+	"sumoship/function/ship"
+	"sumoship/sumo/sumotest"
+	"sumoship/transform"
+)
+
+func (w *fixture) stream(t testing.TB) *ship.StreamForwarder {
+	t.Helper()
+	f, err := ship.NewStreamForwarder(w.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// sequence is the sequence number of the n-th record of a shard, as long as Kinesis
+// writes them.
+func sequence(n int) string { return fmt.Sprintf("4965%052d", n) }
+
+// streamRecord is the n-th record of a shard, with that data in base64.
+func streamRecord(n int, data string) string {
+	return fmt.Sprintf(`{"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":"p","sequenceNumber":%q,"data":%q,"approximateArrivalTimestamp":1764266400.5},`+
+		`"eventSource":"aws:kinesis","eventVersion":"1.0","eventID":"shardId-000000000006:%s","eventName":"aws:kinesis:record",`+
+		`"invokeIdentityArn":"arn:aws:iam::123456789012:role/stream","awsRegion":"eu-west-1","eventSourceARN":"arn:aws:kinesis:eu-west-1:123456789012:stream/logs"}`,
+		sequence(n), data, sequence(n))
+}
+
+func records(list ...string) []byte { return []byte(`{"Records":[` + strings.Join(list, ",") + `]}`) }
+
+// data is the data of a record of a stream to which CloudWatch Logs has written an
+// event.
+func data(event []byte) string {
+	return strings.TrimSuffix(strings.TrimPrefix(string(event), `{"awslogs":{"data":"`), `"}}`)
+}
+
+// streamOf are records of a shard from a number on, each with one message.
+func streamOf(from int, messages ...string) (list []string) {
+	for i, m := range messages {
+		list = append(list, streamRecord(from+i, data(event(m))))
+	}
+	return list
+}
+
+// numbered are n different messages.
+func numbered(n int) (messages []string) {
+	for i := range n {
+		messages = append(messages, fmt.Sprintf("message %d", i))
+	}
+	return messages
+}
+
+// lowest is the sequence number in the answer of a stream function, "" if it has none.
+func lowest(t testing.TB, answer []byte) string {
+	t.Helper()
+	var a struct {
+		BatchItemFailures []struct{ ItemIdentifier string }
+	}
+	if err := json.Unmarshal(answer, &a); err != nil || a.BatchItemFailures == nil || len(a.BatchItemFailures) > 1 {
+		t.Fatalf("answer %s: %v", answer, err)
+	}
+	for _, f := range a.BatchItemFailures {
+		return f.ItemIdentifier
+	}
+	return ""
+}
+
+// report is the last one that a function has written.
+func (w *fixture) report(t testing.TB) (r ship.Report, level string) {
+	t.Helper()
+	var last struct {
+		Msg, Level string
+		ship.Report
+	}
+	for line := range strings.Lines(w.log.String()) {
+		var this struct {
+			Msg, Level string
+			ship.Report
+			MS *int
+		}
+		if json.Unmarshal([]byte(line), &this) == nil && strings.Contains(line, `"sentBytes"`) {
+			last.Msg, last.Level, last.Report = this.Msg, this.Level, this.Report
+		}
+	}
+	return last.Report, last.Level + " " + last.Msg
+}
+
+func TestStreamShipsABatch(t *testing.T) {
+	w := newFixture()
+	list := streamOf(0, numbered(159)...)
+	list = slices.Insert(list, 80, streamRecord(1000, data(transform.Pack([]byte(`{"messageType":"CONTROL_MESSAGE","owner":"CloudwatchLogs","logEvents":[{"id":"","timestamp":1,"message":"CWL CONTROL MESSAGE: Checking health of destination Kinesis stream."}]}`)))))
+	answer, err := w.stream(t).Invoke(t.Context(), records(list...))
+	if err != nil || string(answer) != `{"batchItemFailures":[]}` {
+		t.Fatalf("%s, %v", answer, err)
+	}
+	if n := len(w.source.Taken()); n != 159 {
+		t.Errorf("%d records taken", n)
+	}
+	if c := w.source.Requests()[0].Header.Get("X-Sumo-Client"); c != "kinesis-aws-lambda" {
+		t.Errorf("client %s", c)
+	}
+	r, level := w.report(t)
+	if want := (ship.StreamCounts{Received: 160, Done: 160}); *r.Stream != want || r.Events != 159 || r.Confirmed != 159 || level != "INFO delivered" {
+		t.Errorf("%s %+v", level, r)
+	}
+	for _, metric := range []string{`"StreamRecords":160`, `"StreamRecordsKept":0`, `"Kept":0`, `"Confirmed":159`} {
+		if !strings.Contains(w.log.String(), metric) {
+			t.Errorf("no %s in %s", metric, &w.log)
+		}
+	}
+}
+
+// What may succeed later stays in the stream, from the first record on that was not
+// confirmed. Nothing before it is given back, and nothing is dead-lettered.
+func TestStreamFailsFromTheFirstUnconfirmedRecord(t *testing.T) {
+	for name, c := range map[string]struct {
+		step  sumotest.Step
+		class string
+	}{
+		"unavailable":   {sumotest.Step{Status: 503}, "unavailable"},
+		"throttled":     {sumotest.Step{Status: 429}, "throttled"},
+		"misconfigured": {sumotest.Step{Status: 401}, "misconfigured"},
+		"no response":   {sumotest.Step{Kind: sumotest.Reset}, "unavailable"},
+		"out of time":   {sumotest.Step{Kind: sumotest.Hang}, "out_of_time"},
+	} {
+		for _, workers := range []string{"1", "10"} {
+			t.Run(name+"/"+workers, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					// Three are taken; then the source fails for the rest of the invocation.
+					w := newFixture(slices.Concat(sumotest.Statuses(200, 200, 200), slices.Repeat([]sumotest.Step{c.step}, 40))...)
+					w.vars["NUM_OF_WORKERS"], w.vars["REQUEST_TIMEOUT"] = workers, "30000"
+					f := w.stream(t)
+					ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+					defer cancel()
+					answer, err := f.Invoke(ctx, records(streamOf(0, numbered(20)...)...))
+					if err != nil {
+						t.Fatal(err)
+					}
+					r, level := w.report(t)
+					first := lowest(t, answer)
+					taken := w.source.Taken()
+					for i := range 3 {
+						if workers == "1" && (first != sequence(3) || !strings.Contains(taken[i], fmt.Sprintf("message %d\"", i))) {
+							t.Errorf("first not done is %s; taken: %q", first, taken)
+						}
+					}
+					if len(taken) != 3 || first == "" || len(w.queue.Entries()) != 0 || r.Class != c.class || level != "WARN kept" {
+						t.Fatalf("%s: first %q, %d taken, %d dead-lettered: %s %+v", answer, first, len(taken), len(w.queue.Entries()), level, r)
+					}
+					for n := 0; sequence(n) < first; n++ {
+						if !slices.ContainsFunc(taken, func(l string) bool { return strings.Contains(l, fmt.Sprintf("message %d\"", n)) }) {
+							t.Errorf("record %d is before %s, and was not confirmed", n, first)
+						}
+					}
+					s := r.Stream
+					if r.Lost != 0 || r.Kept == 0 || s.Received != 20 || s.Done != 3 || s.Kept == 0 || s.Done+s.Kept+s.Untried != 20 || r.Events != r.Confirmed+r.Kept {
+						t.Errorf("%+v, %+v", r, s)
+					}
+				})
+			})
+		}
+	}
+}
+
+// Lambda gives the batch again, from the failed record on: what was confirmed is not
+// sent again, before that record nor, in the same environment, behind it.
+func TestStreamRepeatsNothingConfirmed(t *testing.T) {
+	for _, workers := range []string{"1", "10"} {
+		for seed := range uint64(20) {
+			synctest.Test(t, func(t *testing.T) {
+				r := rand.New(rand.NewPCG(seed, 1))
+				var steps []sumotest.Step
+				for range 60 {
+					steps = append(steps, sumotest.Statuses([]int{200, 200, 503, 429}[r.IntN(4)])...)
+				}
+				w := newFixture(steps...)
+				w.vars["NUM_OF_WORKERS"], w.vars["NUMBER_OF_RETRIES"] = workers, "0"
+				f := w.stream(t)
+				all := streamOf(0, numbered(40)...)
+				from, tries := 0, 0
+				for from < len(all) {
+					if tries++; tries > 100 {
+						t.Fatal("no end")
+					}
+					answer, err := f.Invoke(t.Context(), records(all[from:]...))
+					if err != nil {
+						t.Fatal(err)
+					}
+					first := lowest(t, answer)
+					if first == "" {
+						break
+					}
+					next := slices.IndexFunc(all, func(r string) bool { return strings.Contains(r, first) })
+					if next < from {
+						t.Fatalf("from %d back to %d", from, next)
+					}
+					from = next
+					time.Sleep(time.Second)
+				}
+				counts := map[string]int{}
+				for _, line := range w.source.Taken() {
+					counts[line]++
+				}
+				if len(counts) != 40 || len(w.source.Taken()) != 40 || len(w.queue.Entries()) != 0 {
+					t.Errorf("seed %d, %s workers: %d different of %d taken", seed, workers, len(counts), len(w.source.Taken()))
+				}
+			})
+		}
+	}
+}
+
+// Poison in the middle of a batch is dead-lettered alone, each with what it is.
+func TestStreamDeadLettersPoisonAlone(t *testing.T) {
+	encode := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
+	good := data(event("fine"))
+	bomb := data(transform.Pack([]byte(`{"logEvents":[],"x":"` + strings.Repeat("0", 1<<20) + `"}`)))
+	for name, c := range map[string]struct{ data, class, want string }{
+		"KPL":          {encode("\xf3\x89\x9a\xc2\x0a\x01a\x1a\x05hello0123456789abcdef"), "undecodable", "Kinesis Producer Library has aggregated"},
+		"text":         {encode("user hunter2 logged in\n"), "undecodable", "this is plain text"},
+		"long text":    {encode(strings.Repeat("Grüße hunter2 ", 100)), "undecodable", "this is plain text"},
+		"JSON":         {encode(` {"message":"hunter2"}`), "undecodable", "this is JSON without gzip"},
+		"zstd":         {encode("\x28\xb5\x2f\xfd\x00hunter2"), "undecodable", "this is zstd"},
+		"binary":       {encode("\x00\x01\x02hunter2"), "undecodable", "gzip: invalid header"},
+		"empty":        {"", "undecodable", "data is empty"},
+		"not base64":   {"!hunter2!", "undecodable", "base64"},
+		"truncated":    {good[:len(good)/8*4], "undecodable", "the data is truncated"},
+		"bomb":         {bomb, "undecodable", "exceeds the limit of 102400 bytes"},
+		"not a batch":  {data(transform.Pack([]byte(`{"logEvents":"hunter2"}`))), "undecodable", "logEvents is missing or not an array"},
+		"other type":   {data(transform.Pack([]byte(`{"messageType":"hunter2"}`))), "undecodable", "messageType"},
+		"rejected":     {data(event("hunter2")), "rejected", "400"},
+		"two are gzip": {data(transform.Pack([]byte(`[1]`))), "undecodable", "not a JSON object"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var steps []sumotest.Step
+			if c.class == "rejected" {
+				steps = sumotest.Statuses(200, 400)
+			}
+			w := newFixture(steps...)
+			w.vars["NUM_OF_WORKERS"], w.vars["MAX_PAYLOAD_BYTES"] = "1", "102400"
+			list := []string{streamRecord(0, data(event("before"))), streamRecord(1, c.data), streamRecord(2, data(event("after")))}
+			answer, err := w.stream(t).Invoke(t.Context(), records(list...))
+			if err != nil || lowest(t, answer) != "" {
+				t.Fatalf("%s, %v", answer, err)
+			}
+			if taken := w.source.Taken(); len(taken) != 2 {
+				t.Errorf("taken: %q", taken)
+			}
+			entries := w.queue.Entries()
+			if len(entries) != 1 || string(entries[0].Event) != `{"awslogs":{"data":"`+c.data+`"}}` {
+				t.Fatalf("dead-lettered: %d", len(entries))
+			}
+			if cause := entries[0].Cause; cause.Class != c.class || !strings.Contains(cause.Message, c.want) {
+				t.Errorf("cause %+v, want %s", cause, c.want)
+			}
+			r, _ := w.report(t)
+			if *r.Stream != (ship.StreamCounts{Received: 3, Done: 3}) || r.DeadLettered != 1 || r.Confirmed != 2 || r.Failures[c.class] != 1 {
+				t.Errorf("%+v", r)
+			}
+			if strings.Contains(w.log.String()+entries[0].Cause.Message, "hunter2") {
+				t.Errorf("content in %s, %s", &w.log, entries[0].Cause.Message)
+			}
+		})
+	}
+}
+
+// noQueue is a dead-letter queue that takes nothing.
+type noQueue struct{}
+
+func (noQueue) Limit(context.Context) (int, error) { return 1 << 20, nil }
+func (noQueue) Put(_ context.Context, entries []dlq.Entry) (failed []int, err error) {
+	for i := range entries {
+		failed = append(failed, i)
+	}
+	return failed, errors.New("the queue is gone")
+}
+
+// What the queue does not take stays in the stream.
+func TestStreamKeepsWhatTheQueueDoesNotTake(t *testing.T) {
+	w := newFixture()
+	w.vars["NUM_OF_WORKERS"] = "1"
+	for name, queue := range map[string]ship.Queue{"gone": noQueue{}, "none": nil} {
+		o := w.options()
+		o.Queue = queue
+		f, err := ship.NewStreamForwarder(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := f.Invoke(t.Context(), records(streamRecord(0, data(event("a"))), streamRecord(1, "junk"), streamRecord(2, data(event("b")))))
+		if err != nil || lowest(t, answer) != sequence(1) {
+			t.Errorf("%s: %s, %v", name, answer, err)
+		}
+		r, level := w.report(t)
+		if r.Kept != 1 || r.Lost != 0 || r.DeadLettered != 0 || level != "WARN kept" || !strings.Contains(r.Error, "queue") || strings.Contains(r.Error, "reached neither") {
+			t.Errorf("%s: %s %+v", name, level, r)
+		}
+	}
+}
+
+// A record near the limit of Kinesis goes its way; if it cannot be read and does not
+// fit the queue, it goes there in pieces.
+func TestStreamTakesTheLargestRecord(t *testing.T) {
+	const largest = 1 << 20
+	r := rand.New(rand.NewPCG(1, 2))
+	noise := func(n int) string {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = byte(r.Uint32())
+		}
+		return string(b)
+	}
+	hex := make([]string, 16)
+	for i := range hex {
+		hex[i] = fmt.Sprintf("%x", noise(57_000))
+	}
+	large := data(event(hex...))
+	if n := len(large) / 4 * 3; n < largest*8/10 || n > largest {
+		t.Fatalf("a record of %d bytes", n)
+	}
+	junk := base64.StdEncoding.EncodeToString([]byte(noise(largest)))
+	w := newFixture()
+	answer, err := w.stream(t).Invoke(t.Context(), records(streamRecord(0, large), streamRecord(1, junk), streamRecord(2, data(event("after")))))
+	if err != nil || lowest(t, answer) != "" {
+		t.Fatalf("%s, %v", answer, err)
+	}
+	if n := len(w.source.Taken()); n != len(hex)+1 {
+		t.Errorf("%d taken", n)
+	}
+	joined := ""
+	entries := w.queue.Entries()
+	for i, e := range entries {
+		joined += data(e.Event)
+		if want := fmt.Sprintf("piece %d of %d of the data of record shardId-000000000006:%s", i+1, len(entries), sequence(1)); !strings.Contains(e.Cause.Message, want) {
+			t.Errorf("%s; want %s", e.Cause.Message, want)
+		}
+	}
+	if len(entries) != 2 || joined != junk {
+		t.Errorf("%d pieces, of %d bytes", len(entries), len(joined))
+	}
+}
+
+// At least once: what is delivered twice is shipped twice, and nothing else happens.
+func TestStreamShipsADuplicateBatch(t *testing.T) {
+	w := newFixture()
+	f := w.stream(t)
+	batch := records(streamOf(0, numbered(5)...)...)
+	for range 2 {
+		if answer, err := f.Invoke(t.Context(), batch); err != nil || lowest(t, answer) != "" {
+			t.Fatalf("%s, %v", answer, err)
+		}
+	}
+	if n := len(w.source.Taken()); n != 10 || len(w.queue.Entries()) != 0 {
+		t.Errorf("%d taken", n)
+	}
+}
+
+// The lowest sequence number is that of the number, whatever the order of records, and
+// in a shard of a resharded stream too, whose numbers may have more digits.
+func TestStreamAnswersTheLowestNumber(t *testing.T) {
+	with := func(numbers ...string) []byte {
+		var list []string
+		for _, n := range numbers {
+			list = append(list, strings.ReplaceAll(streamRecord(0, data(event("m"))), sequence(0), n))
+		}
+		return records(list...)
+	}
+	for _, c := range []struct {
+		numbers []string
+		want    string
+	}{
+		{[]string{"10", "11", "12"}, "10"},
+		{[]string{"9", "10"}, "9"},
+		{[]string{"10", "9"}, "9"},
+		{[]string{"010", "9"}, "9"},
+		{[]string{"49652345678901234567890123456789012345678901234567890123", "149652345678901234567890123456789012345678901234567890123"}, "49652345678901234567890123456789012345678901234567890123"},
+	} {
+		w := newFixture(slices.Repeat(sumotest.Statuses(401), 20)...)
+		if answer, err := w.stream(t).Invoke(t.Context(), with(c.numbers...)); err != nil || lowest(t, answer) != c.want {
+			t.Errorf("%v: %s, %v", c.numbers, answer, err)
+		}
+	}
+}
+
+// While the source is known to be unavailable, an invocation waits instead of failing
+// at once, and one record finds out whether it is back.
+func TestStreamWaitsForTheSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFixture(slices.Repeat(sumotest.Statuses(503), 1000)...)
+		f := w.stream(t)
+		batch := records(streamOf(0, numbered(50)...)...)
+		start := time.Now()
+		invocations := 0
+		for time.Since(start) < time.Hour {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			if answer, err := f.Invoke(ctx, batch); err != nil || lowest(t, answer) != sequence(0) {
+				t.Fatalf("%s, %v", answer, err)
+			}
+			cancel()
+			if invocations++; invocations > 240 {
+				t.Fatal("an invocation every 15 s is enough")
+			}
+		}
+		if n := len(w.source.Requests()); n > invocations+40 {
+			t.Errorf("%d requests in %d invocations", n, invocations)
+		}
+		t.Logf("an hour of outage: %d invocations, %d requests", invocations, len(w.source.Requests()))
+	})
+}
+
+// Events of other services are named, and nothing of them is taken for done.
+func TestStreamRefusesOtherEvents(t *testing.T) {
+	for event, want := range map[string]string{
+		string(event("a")):                   "this is an event of Amazon CloudWatch Logs: it belongs to the forwarder;",
+		string(sqsEvent(string(event("a")))): "this is an event of Amazon SQS: it belongs to replay;",
+		string(pipe(t, records(streamRecord(0, ""), streamRecord(1, "")))):                                        "this is an event of Amazon Kinesis, by a pipe of Amazon EventBridge;",
+		`{"Records":[{"eventSource":"aws:dynamodb","dynamodb":{"SequenceNumber":"1"}}]}`:                          "this is an event of Amazon DynamoDB Streams;",
+		string(records(streamRecord(0, ""), strings.Replace(streamRecord(1, ""), "aws:kinesis\"", "aws:x\"", 1))): `this is an event of "aws:x";`,
+		`{"Records":[{"eventSource":"aws:kinesis","kinesis":{"data":"","sequenceNumber":""}}]}`:                   "record 0 of the event has no kinesis.sequenceNumber",
+		`{"Records":[{"eventSource":"aws:kinesis","kinesis":{"sequenceNumber":"1"}}]}`:                            "record 0 of the event has no kinesis.data",
+		`{"Records":[{"eventSource":"aws:kinesis","kinesis":{"data":7,"sequenceNumber":"1"}}]}`:                   "an event of Amazon Kinesis that cannot be read",
+		`{"Records":[{"eventSource":"aws:kinesis","kinesis":{"data":"","data":"","sequenceNumber":"1"}}]}`:        "each member once",
+		`{"Records":[],"window":{},"isFinalInvokeForWindow":true}`:                                                "the event has no records",
+		"": "the event is empty", "{}": "the event has no records", "null": "not one JSON object", `{"Records":[`: "not one JSON object",
+		`{"Records":[],"Records":[]}`: "each member once",
+	} {
+		w := newFixture()
+		answer, err := w.stream(t).Invoke(t.Context(), []byte(event))
+		var named *ship.EventError
+		if !errors.As(err, &named) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.80s: %s, %v; want %s", event, answer, err, want)
+		}
+		if len(w.source.Requests()) != 0 || len(w.queue.Entries()) != 0 {
+			t.Errorf("%.80s: something was sent", event)
+		}
+	}
+}
+
+// FuzzStreamTrigger gives the stream function any event: a record that is not in its
+// answer, nor behind the one that is, was delivered or dead-lettered.
+func FuzzStreamTrigger(f *testing.F) {
+	good := streamOf(0, "a", "b")
+	for _, seed := range [][]byte{records(good...), records(good[0], streamRecord(5, "junk"), good[1]), records(), event("a"), sqsEvent("x"), nil, []byte("{}"),
+		records(strings.Replace(good[0], `"kinesis":`, `"\u006binesis":`, 1)), bytes.Replace(records(good...), []byte(`Records`), []byte(`records`), 1)} {
+		f.Add(seed, false)
+		f.Add(seed, true)
+	}
+	f.Fuzz(func(t *testing.T, trigger []byte, down bool) {
+		w := newFixture()
+		if down {
+			w = newFixture(slices.Repeat(sumotest.Statuses(401), 100)...)
+		}
+		answer, err := w.stream(t).Invoke(t.Context(), trigger)
+		if err != nil {
+			return
+		}
+		var in struct {
+			Records []struct {
+				EventSource string
+				Kinesis     *struct{ SequenceNumber, Data string }
+			}
+		}
+		if err := json.Unmarshal(trigger, &in); err != nil {
+			t.Fatalf("%q: success", trigger)
+		}
+		first := lowest(t, answer)
+		done := 0
+		for _, r := range in.Records {
+			if r.EventSource != "aws:kinesis" || r.Kinesis == nil || r.Kinesis.SequenceNumber == "" {
+				t.Fatalf("%q: success, with a record that is not of Kinesis", trigger)
+			}
+			b, err := transform.Decode([]byte(`{"awslogs":{"data":"`+r.Kinesis.Data+`"}}`), transform.DefaultLimit)
+			switch {
+			case err != nil:
+				done++
+			case b.Len() > 0 && first == "":
+				done += b.Len()
+			}
+		}
+		if n := len(w.source.Taken()) + len(w.queue.Entries()); first == "" && n > done {
+			t.Fatalf("%q: %d delivered or dead-lettered, of %d", trigger, n, done)
+		} else if first == "" && done > 0 && n == 0 {
+			t.Fatalf("%q: success for nothing", trigger)
+		}
+	})
+}

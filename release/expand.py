@@ -1,0 +1,76 @@
+"""Writes template.yaml as plain CloudFormation: without a transform, and minified.
+
+    expand.py TEMPLATE PREFIX OUT
+
+SAM's transform is aws-sam-translator's, as CloudFormation runs it (pip install
+aws-sam-translator). The code of the functions is in the bucket of the parameter
+CodeBucket, under CodePrefix, whose default is PREFIX: NAME-ARCHITECTURE.zip, so that
+architecture and binary cannot disagree.
+"""
+
+import json
+import os
+import sys
+
+os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")  # the translator asks for one
+
+from samtranslator.translator.transform import transform  # noqa: E402
+from samtranslator.yaml_helper import yaml_parse  # noqa: E402
+
+PARAMETERS = {
+    "CodeBucket": {
+        "Description": "Bucket of this Region that contains the functions.",
+        "Type": "String",
+        "AllowedPattern": "[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
+        "ConstraintDescription": "must be the name of a bucket",
+    },
+    "CodePrefix": {
+        "Description": "What their keys begin with; it names their contents, so that an update finds new ones.",
+        "Type": "String",
+        "AllowedPattern": "[A-Za-z0-9._/-]*",
+        "ConstraintDescription": "must be the beginning of a key, without spaces",
+    },
+}
+
+
+class NoManagedPolicies:
+    """The template names no managed policies, but SAM asks for their list."""
+
+    def load(self):
+        return {}
+
+
+def expanded(template, prefix):
+    functions = {n: r for n, r in template["Resources"].items() if r["Type"] == "AWS::Serverless::Function"}
+    for name, function in functions.items():
+        function["Properties"]["CodeUri"] = f"s3://CODE/{name}"
+        del function["Metadata"]  # how SAM builds it
+    template["Metadata"].pop("AWS::ServerlessRepo::Application", None)
+    out = transform(template, {}, NoManagedPolicies())
+    for name in functions:
+        resource = out["Resources"][name]
+        resource.pop("Metadata", None)
+        resource["Properties"]["Code"] = {
+            "S3Bucket": {"Ref": "CodeBucket"},
+            "S3Key": {"Fn::Sub": "${CodePrefix}%s-${Architecture}.zip" % name.lower()},
+        }
+        # SAM's own tag says that the stack was made by its transform.
+        tags = resource["Properties"].get("Tags", [])
+        resource["Properties"]["Tags"] = [t for t in tags if t["Key"] != "lambda:createdBy"]
+    parameters = json.loads(json.dumps(PARAMETERS))
+    parameters["CodePrefix"]["Default"] = prefix
+    out["Parameters"] = parameters | out["Parameters"]
+    out["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"].append({"Label": {"default": "Code"}, "Parameters": list(parameters)})
+    out["Parameters"]["Architecture"]["Description"] = "Architecture of the functions."
+    return out
+
+
+def main(path, prefix, out):
+    with open(path) as f:
+        template = expanded(yaml_parse(f.read()), prefix)
+    with open(out, "w") as f:
+        json.dump(template, f, separators=(",", ":"), ensure_ascii=False)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
