@@ -52,6 +52,7 @@ var mayImport = map[string]struct {
 	"deploy/service":      {siblings: []string{"deploy/tree", "deploy/taskdef", "deploy/finding", "deploy/cfn", "deploy/fargate", "deploy/iam", "deploy/subscription"}},
 	"deploy/surroundings": {siblings: []string{"deploy/tree", "deploy/taskdef", "deploy/finding", "deploy/cfn"}},
 	"deploy/cutover":      {},
+	"deploy/estate":       {siblings: []string{"deploy/tree", "deploy/taskdef", "deploy/finding", "deploy/fargate"}},
 	"deploy/subscription": {},
 	"deploy/eni":          {},
 
