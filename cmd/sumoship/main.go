@@ -13,6 +13,7 @@ import (
 	"sumoship/cmd/sumoship/internal/fargatecmd"
 	"sumoship/cmd/sumoship/internal/localcmd"
 	"sumoship/cmd/sumoship/internal/rulescmd"
+	"sumoship/cmd/sumoship/internal/stackcmd"
 	"sumoship/cmd/sumoship/internal/subscribecmd"
 	"sumoship/cmd/sumoship/internal/versioncmd"
 
@@ -27,6 +28,9 @@ type verbs struct {
 	Subscribe   subscribecmd.Subscribe   `cmd:"" help:"Subscribe log groups to the forwarder, by name and tags."`
 	Unsubscribe subscribecmd.Unsubscribe `cmd:"" help:"Remove the subscriptions of log groups."`
 	Fargate     fargatecmd.Cmd           `cmd:"" help:"Move task definitions from EC2 to Fargate, with logs that arrive."`
+	Doctor      stackcmd.Doctor          `cmd:"" help:"Look at a deployed stack, and say what is wrong and what to do."`
+	Status      stackcmd.Status          `cmd:"" help:"Show what a deployed stack does now."`
+	Tail        stackcmd.Tail            `cmd:"" help:"Show the reports of a stack's functions as they come."`
 	Version     versioncmd.Cmd           `cmd:"" help:"Show which build this is."`
 
 	ShowVersion kong.VersionFlag `name:"version" help:"Show the version."`
