@@ -295,3 +295,43 @@ func refused(q *Queue, op string, failed []types.BatchResultErrorEntry) error {
 	f := failed[0]
 	return &Error{Queue: q.Name(), Op: op, Class: aws.ToString(f.Code), Err: fmt.Errorf("%d of a batch: %s", len(failed), cmp.Or(aws.ToString(f.Message), "refused"))}
 }
+
+// Held are messages that are kept invisible until Release.
+type Held struct {
+	r           *scan
+	ctx         context.Context
+	ended, kept chan struct{}
+}
+
+// Hold holds messages of the queue, and extends their visibility timeout.
+func (q *Queue) Hold(ctx context.Context, visibility time.Duration) (*Held, error) {
+	c, err := q.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	h := &Held{&scan{Scan: Scan{Visibility: visibility}, q: q, c: c, held: map[string]Message{}}, context.WithoutCancel(ctx), make(chan struct{}), make(chan struct{})}
+	go func() {
+		defer close(h.kept)
+		h.r.keep(h.ctx, h.ended)
+	}()
+	return h, nil
+}
+
+// Add holds messages that were received. It returns how many are held.
+func (h *Held) Add(messages ...Message) int {
+	h.r.mu.Lock()
+	defer h.r.mu.Unlock()
+	for _, m := range messages {
+		h.r.held[m.ID] = Message{ID: m.ID, handle: m.handle}
+	}
+	return len(h.r.held)
+}
+
+// Release makes the messages visible at once.
+func (h *Held) Release() error {
+	close(h.ended)
+	<-h.kept
+	ctx, end := context.WithTimeout(h.ctx, givingBack)
+	defer end()
+	return h.r.changeAll(ctx, slices.Collect(maps.Values(h.r.held)), 0)
+}
