@@ -484,7 +484,7 @@ func TestBootstrapOfTheStream(t *testing.T) {
 	}
 
 	t.Run("a batch", func(t *testing.T) {
-		batch, each, size := streamBatch(160, 270)
+		batch, each, size := streamBatch(160, 320)
 		f, source, queues := deploy(t, nil)
 		start := time.Now()
 		if first := answer(t, f, batch); first != "" {
