@@ -294,9 +294,9 @@ func (noQueue) Put(_ context.Context, entries []dlq.Entry) (failed []int, err er
 
 // What the queue does not take stays in the stream.
 func TestStreamKeepsWhatTheQueueDoesNotTake(t *testing.T) {
-	w := newFixture()
-	w.vars["NUM_OF_WORKERS"] = "1"
 	for name, queue := range map[string]ship.Queue{"gone": noQueue{}, "none": nil} {
+		w := newFixture()
+		w.vars["NUM_OF_WORKERS"] = "1"
 		o := w.options()
 		o.Queue = queue
 		f, err := ship.NewStreamForwarder(o)
@@ -308,6 +308,9 @@ func TestStreamKeepsWhatTheQueueDoesNotTake(t *testing.T) {
 			t.Errorf("%s: %s, %v", name, answer, err)
 		}
 		r, level := w.report(t)
+		if taken := w.source.Taken(); len(taken) != 1 || r.Stream.Untried != 1 {
+			t.Errorf("%s: the record behind was begun: %q", name, taken)
+		}
 		if r.Kept != 1 || r.Lost != 0 || r.DeadLettered != 0 || level != "WARN kept" || !strings.Contains(r.Error, "queue") || strings.Contains(r.Error, "reached neither") {
 			t.Errorf("%s: %s %+v", name, level, r)
 		}
