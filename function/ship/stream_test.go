@@ -11,11 +11,13 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"sumoship/dlq"
+	"sumoship/dlq/dlqtest"
 	"sumoship/dlq/sqstest"
 	"sumoship/function/awstest/lambdatest"
 	"sumoship/function/ship"
@@ -224,6 +226,104 @@ func TestStreamRepeatsNothingConfirmed(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// flaky is a dead-letter queue that fails now and then.
+type flaky struct {
+	*dlqtest.Queue
+	fails func() bool
+}
+
+func (q flaky) Put(ctx context.Context, entries []dlq.Entry) (failed []int, err error) {
+	if q.fails() {
+		return noQueue{}.Put(ctx, entries)
+	}
+	return q.Queue.Put(ctx, entries)
+}
+
+// Whatever fails, Lambda gets through the shard, and each log event was confirmed or is
+// in the dead-letter queue. Twice comes only what a lost response or a new
+// environment can explain.
+func TestStreamLosesNothing(t *testing.T) {
+	for seed := range uint64(24) {
+		synctest.Test(t, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 2))
+			excused := seed%2 == 0
+			kinds := []sumotest.Step{{Status: 200}, {Status: 200}, {Status: 200}, {Status: 503}, {Status: 429}, {Status: 400}, {Status: 401},
+				{Kind: sumotest.Reset}, {Kind: sumotest.Hang}}
+			if excused {
+				kinds = append(kinds, sumotest.Step{Kind: sumotest.Lost})
+			}
+			var steps []sumotest.Step
+			for range 100 {
+				steps = append(steps, kinds[r.IntN(len(kinds))])
+			}
+			w := newFixture(steps...)
+			w.vars["NUM_OF_WORKERS"] = fmt.Sprint(1 + r.IntN(10))
+			o := w.options()
+			var calls atomic.Int64
+			o.Queue = flaky{w.queue, func() bool { return calls.Add(1)%3 == int64(seed%3) }}
+			start := func() *ship.StreamForwarder {
+				f, err := ship.NewStreamForwarder(o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return f
+			}
+			var all []string
+			poison := 0
+			for i := range 60 {
+				d := data(event(fmt.Sprintf("message %d", i)))
+				if r.IntN(10) == 0 {
+					d = "junk"
+					poison++
+				}
+				all = append(all, streamRecord(i, d))
+			}
+			f, from := start(), 0
+			for tries := 0; from < len(all); tries++ {
+				if tries > 500 {
+					t.Fatalf("seed %d: no end at %d", seed, from)
+				}
+				if excused && r.IntN(10) == 0 {
+					f = start()
+				}
+				batch := all[from:min(len(all), from+1+r.IntN(30))]
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(1+r.IntN(60))*time.Second)
+				answer, err := f.Invoke(ctx, records(batch...))
+				cancel()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if first := lowest(t, answer); first != "" {
+					from += slices.IndexFunc(batch, func(r string) bool { return strings.Contains(r, first) })
+				} else {
+					from += len(batch)
+				}
+			}
+			counts, junk := map[string]int{}, 0
+			for _, line := range w.source.Taken() {
+				counts[line]++
+			}
+			for _, e := range w.queue.Entries() {
+				if e.Cause.Class == ship.Undecodable {
+					junk++
+					continue
+				}
+				for _, m := range messages(t, e.Event) {
+					i := strings.TrimPrefix(m, "message ")
+					counts[`{"timestamp":0,"message":"message `+i+`"}`]++
+				}
+			}
+			twice := 0
+			for _, n := range counts {
+				twice += n - 1
+			}
+			if len(counts) != len(all)-poison || junk < poison || !excused && (twice > 0 || junk > poison) {
+				t.Errorf("seed %d: %d of %d messages, %d twice; %d of %d unreadable ones", seed, len(counts), len(all)-poison, twice, junk, poison)
+			}
+		})
 	}
 }
 
