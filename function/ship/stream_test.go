@@ -186,7 +186,7 @@ func TestStreamFailsFromTheFirstUnconfirmedRecord(t *testing.T) {
 // sent again, before that record nor, in the same environment, behind it.
 func TestStreamRepeatsNothingConfirmed(t *testing.T) {
 	for _, workers := range []string{"1", "10"} {
-		for seed := range uint64(20) {
+		for seed := range uint64(8) {
 			synctest.Test(t, func(t *testing.T) {
 				r := rand.New(rand.NewPCG(seed, 1))
 				var steps []sumotest.Step
@@ -501,30 +501,62 @@ func TestStreamAnswersTheLowestNumber(t *testing.T) {
 	}
 }
 
-// While the source is known to be unavailable, an invocation waits instead of failing
-// at once, and one record finds out whether it is back.
-func TestStreamWaitsForTheSource(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newFixture(slices.Repeat(sumotest.Statuses(503), 1000)...)
-		f := w.stream(t)
-		batch := records(streamOf(0, numbered(50)...)...)
-		start := time.Now()
-		invocations := 0
-		for time.Since(start) < time.Hour {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			if answer, err := f.Invoke(ctx, batch); err != nil || lowest(t, answer) != sequence(0) {
-				t.Fatalf("%s, %v", answer, err)
-			}
-			cancel()
-			if invocations++; invocations > 240 {
-				t.Fatal("an invocation every 15 s is enough")
-			}
-		}
-		if n := len(w.source.Requests()); n > invocations+40 {
-			t.Errorf("%d requests in %d invocations", n, invocations)
-		}
-		t.Logf("an hour of outage: %d invocations, %d requests", invocations, len(w.source.Requests()))
-	})
+// While nothing can be done an invocation waits instead of failing at once, and one
+// record finds out whether it goes on: Lambda invokes again without a pause.
+func TestStreamWaitsWhileNothingCanBeDone(t *testing.T) {
+	for name, c := range map[string]struct {
+		step sumotest.Step
+		data string // of the first record
+		most int    // invocations in 20 minutes
+	}{
+		"unavailable":   {sumotest.Step{Status: 503}, data(event("m")), 80},
+		"throttled":     {sumotest.Step{Status: 429}, data(event("m")), 270},
+		"no answer":     {sumotest.Step{Kind: sumotest.Hang}, data(event("m")), 80},
+		"misconfigured": {sumotest.Step{Status: 401}, data(event("m")), 241},
+		"no queue":      {sumotest.Step{Status: 200}, "junk", 241},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newFixture(slices.Repeat([]sumotest.Step{c.step}, 10_000)...)
+				o := w.options()
+				o.Queue = noQueue{}
+				f, err := ship.NewStreamForwarder(o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				batch := records(append([]string{streamRecord(0, c.data)}, streamOf(1, numbered(50)...)...)...)
+				start, invocations := time.Now(), 0
+				for time.Since(start) < 20*time.Minute {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+					if answer, err := f.Invoke(ctx, batch); err != nil || lowest(t, answer) != sequence(0) {
+						t.Fatalf("%s, %v", answer, err)
+					}
+					cancel()
+					if invocations++; invocations > c.most {
+						t.Fatalf("%d invocations in %s", invocations, time.Since(start))
+					}
+				}
+				if n := len(w.source.Requests()); n > invocations+60 {
+					t.Errorf("%d requests in %d invocations", n, invocations)
+				}
+				t.Logf("20 minutes: %d invocations, %d requests", invocations, len(w.source.Requests()))
+			})
+		})
+	}
+}
+
+// A record that was confirmed in part, and for the rest is wrongly configured for, would
+// be confirmed in part again and again.
+func TestStreamDeadLettersTheRestOfWhatIsMisconfigured(t *testing.T) {
+	w := newFixture(sumotest.Statuses(200, 403)...)
+	w.vars["MAX_BODY_BYTES"], w.vars["MAX_IN_FLIGHT"], w.vars["NUM_OF_WORKERS"] = "1", "1", "1"
+	answer, err := w.stream(t).Invoke(t.Context(), records(streamRecord(0, data(event("a", "b", "c"))), streamRecord(1, data(event("d")))))
+	if err != nil || lowest(t, answer) != "" {
+		t.Fatalf("%s, %v", answer, err)
+	}
+	if entries := w.queue.Entries(); len(entries) != 1 || !slices.Equal(messages(t, entries[0].Event), []string{"b", "c"}) || len(w.source.Taken()) != 2 {
+		t.Errorf("%d dead-lettered, %q taken", len(entries), w.source.Taken())
+	}
 }
 
 // Events of other services are named, and nothing of them is taken for done.
