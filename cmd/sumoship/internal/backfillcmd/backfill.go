@@ -39,7 +39,7 @@ type Cmd struct {
 	EventID  bool   `negatable:"" default:"true" help:"Records have the id of their log event, so that a search can tell what arrived twice."`
 
 	Resume  string `help:"Remember in this file what is confirmed. A later run with it sends only the rest." placeholder:"FILE"`
-	Workers int    `help:"Bodies in flight. Default: the variable MAX_IN_FLIGHT, or 4." placeholder:"N"`
+	Workers int    `help:"Bodies in flight, at most 16. Default: the variable MAX_IN_FLIGHT, or 4." placeholder:"N"`
 	Rate    string `help:"At most so much in a second, such as 5MB or 500kB of log." placeholder:"SIZE"`
 	DryRun  bool   `help:"Show the plan, and send nothing."`
 	Yes     bool   `short:"y" help:"Do not ask."`
@@ -81,14 +81,14 @@ func (c *Cmd) Run(ctx context.Context, s cli.Streams) error {
 	if err != nil {
 		return cli.Usagef("--rate: %w", err)
 	}
-	if c.Workers < 0 || c.Workers > 64 {
-		return cli.Usagef("--workers: %d: want 1 to 64", c.Workers)
+	if c.Workers < 0 || c.Workers > maxWorkers {
+		return cli.Usagef("--workers: %d: want 1 to %d", c.Workers, maxWorkers)
 	}
 	backfiller, as, err := c.backfiller(ctx, s)
 	if err != nil {
 		return err
 	}
-	workers := cmp.Or(c.Workers, backfiller.InFlight())
+	workers := min(cmp.Or(c.Workers, backfiller.InFlight()), maxWorkers)
 	backfiller.SetWorkers(workers)
 	to, err := backfiller.Endpoint(ctx)
 	if err != nil {
@@ -191,6 +191,9 @@ func (c *Cmd) checkpoint(in *input) (*history.Checkpoint, error) {
 	}
 	return checkpoint, nil
 }
+
+// maxWorkers bounds the memory: 16 hold 160 MB with what they send.
+const maxWorkers = 16
 
 // grace is how long what is in flight may take after an interruption.
 const grace = 25 * time.Second

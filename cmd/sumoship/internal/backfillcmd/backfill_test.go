@@ -109,7 +109,7 @@ func TestBackfillRefuses(t *testing.T) {
 		"two log groups":       {[]string{good, "--log-group", "a", "--log-group", "b"}, cli.ExitUsage, "--log-group: of files give one"},
 		"a time of files":      {[]string{good, "--log-group", "a", "--since", "1h"}, cli.ExitUsage, "--since: is for CloudWatch Logs"},
 		"a wrong rate":         {[]string{good, "--rate", "fast"}, cli.ExitUsage, `--rate: "fast": want a size such as 5MB`},
-		"too many workers":     {[]string{good, "--workers", "100"}, cli.ExitUsage, "--workers: 100: want 1 to 64"},
+		"too many workers":     {[]string{good, "--workers", "100"}, cli.ExitUsage, "--workers: 100: want 1 to 16"},
 		"nobody to ask":        {[]string{good, "--log-group", "g"}, cli.ExitUsage, "give --yes to go ahead"},
 		"another input":        {[]string{other, "--log-group", "g", "--yes", "--resume", checkpoint}, cli.ExitUsage, "--resume: " + checkpoint + ": this checkpoint is of another input: 1 files of"},
 		"no bucket":            {[]string{"s3://"}, cli.ExitUsage, "want s3://BUCKET/PREFIX"},
