@@ -4,19 +4,22 @@ ARTIFACTS_DIR   ?= dist
 FUNCTION_GOARCH ?= arm64
 FUZZTIME        ?= 10s
 
+# In a checkout, go build finds the version by itself; elsewhere VERSION says it.
+VERSION ?=
+linked = $(if $(VERSION),-X sumoship/version.number=$(VERSION))
+
 .PHONY: help build test lint lint-template release deploy fuzz bench bench-compare
 
 help: ## this list
 	@awk -F ': *## *' '/^[a-z-]+:.* ## /{ printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## the command and the functions, in dist/
-	go build -trimpath -o dist/sumoship ./cmd/sumoship
+	go build -trimpath -ldflags '$(linked)' -o dist/sumoship ./cmd/sumoship
 	$(MAKE) build-Forwarder ARTIFACTS_DIR=dist/forwarder
 	$(MAKE) build-Replay ARTIFACTS_DIR=dist/replay
 	$(MAKE) build-Stream ARTIFACTS_DIR=dist/stream
 	$(MAKE) build-Subscriber ARTIFACTS_DIR=dist/subscriber
 	$(MAKE) build-Heartbeat ARTIFACTS_DIR=dist/heartbeat
-	$(MAKE) build-Stream ARTIFACTS_DIR=dist/stream
 
 # One rule builds every function. SAM runs it for each AWS::Serverless::Function
 # with BuildMethod makefile, so what CI builds is what is deployed.
@@ -25,10 +28,9 @@ build-Replay: main = replay
 build-Stream: main = stream
 build-Subscriber: main = subscriber
 build-Heartbeat: main = heartbeat
-build-Stream: main = stream
 build-%:
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(FUNCTION_GOARCH) \
-	go build -trimpath -tags lambda.norpc -ldflags '-s -w' -o $(ARTIFACTS_DIR)/bootstrap ./function/$(main)
+	go build -trimpath -tags lambda.norpc -ldflags '-s -w $(linked)' -o $(ARTIFACTS_DIR)/bootstrap ./function/$(main)
 
 test: ## all tests; without CI set, those whose tool (moto_server, aws, cfn-lint, python3) is missing are skipped
 	go test ./...

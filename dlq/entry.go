@@ -24,6 +24,11 @@ type Cause struct {
 	FirstFailure time.Time // the same after every replay
 	LogGroup     string
 	Attempts     int // invocations that did not get the event confirmed
+
+	// Isolated says that a process that replayed the event has died, perhaps of it,
+	// so that it is replayed alone. Deaths is how often it was certainly this event.
+	Isolated bool
+	Deaths   int
 }
 
 // Names of the message attributes that hold a Cause.
@@ -33,6 +38,7 @@ const (
 	attrFirstFailure = "FirstFailure"
 	attrLogGroup     = "LogGroup"
 	attrAttempts     = "Attempts"
+	attrDeaths       = "ReplayDeaths" // of what is isolated
 )
 
 const attrType = "String"
@@ -63,6 +69,9 @@ func (c Cause) attributes() map[string]string {
 	if c.Attempts > 0 {
 		set(attrAttempts, strconv.Itoa(c.Attempts), maxValue)
 	}
+	if c.Isolated {
+		set(attrDeaths, strconv.Itoa(c.Deaths), maxValue)
+	}
 	return m
 }
 
@@ -85,7 +94,7 @@ func (c Cause) within(room int) map[string]string {
 		return all
 	}
 	kept := map[string]string{}
-	for _, name := range []string{attrFirstFailure, attrAttempts, attrClass, attrLogGroup, attrMessage} {
+	for _, name := range []string{attrDeaths, attrFirstFailure, attrAttempts, attrClass, attrLogGroup, attrMessage} {
 		value, ok := all[name]
 		left := room - len(name) - len(attrType)
 		if name == attrMessage && left > len("…") {
@@ -115,6 +124,9 @@ func ParseEntry(body string, attributes map[string]string, sent time.Time) Entry
 	}
 	if n, err := strconv.Atoi(attributes[attrAttempts]); err == nil && n > 0 {
 		e.Cause.Attempts = n
+	}
+	if n, err := strconv.Atoi(attributes[attrDeaths]); err == nil && n >= 0 {
+		e.Cause.Isolated, e.Cause.Deaths = true, n
 	}
 	// A body may be a megabyte: parse it only if it has the member.
 	if strings.Contains(body, `"requestPayload"`) {

@@ -11,7 +11,7 @@ import (
 )
 
 func TestCauseSurvivesTheQueue(t *testing.T) {
-	want := Cause{Class: "unavailable", Message: "the source answered 503", FirstFailure: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), LogGroup: "/ecs/shop", Attempts: 3}
+	want := Cause{Class: "unavailable", Message: "the source answered 503", FirstFailure: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), LogGroup: "/ecs/shop", Attempts: 3, Isolated: true, Deaths: 2}
 	l := Entry{Event: []byte(`{"awslogs":{"data":"x"}}`), Cause: want}
 	got := ParseEntry(l.body(), want.attributes(), time.Now())
 	if d := cmp.Diff(l, got); d != "" {
@@ -25,7 +25,7 @@ func TestAttributesFitTheirRoom(t *testing.T) {
 	for _, filler := range []string{"x", "é", "日", "🙂", "\x00", "￾", "\xff", " "} {
 		long := strings.Repeat(filler, 5000)
 		size := 0
-		for name, value := range (Cause{Class: long, Message: long, LogGroup: long, FirstFailure: time.Now(), Attempts: 1 << 40}).attributes() {
+		for name, value := range (Cause{Class: long, Message: long, LogGroup: long, FirstFailure: time.Now(), Attempts: 1 << 40, Isolated: true, Deaths: 1 << 40}).attributes() {
 			size += len(name) + len("String") + len(value)
 			if value == "" || !utf8.ValidString(value) || strings.IndexFunc(value, illegal) >= 0 {
 				t.Errorf("%q: attribute %s is %.20q", filler, name, value)
@@ -67,7 +67,7 @@ func TestParseEntry(t *testing.T) {
 		want       Entry
 	}{
 		"ours": {event, map[string]string{"ErrorClass": "rejected", "ErrorMessage": "why", "LogGroup": "g", "FirstFailure": "2026-01-01T00:00:00Z", "Attempts": "2"},
-			Entry{[]byte(event), Cause{"rejected", "why", time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), "g", 2}}},
+			Entry{[]byte(event), Cause{Class: "rejected", Message: "why", FirstFailure: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), LogGroup: "g", Attempts: 2}}},
 		"Lambda's dead-letter setting": {event, map[string]string{"RequestID": "r", "ErrorCode": "200", "ErrorMessage": "LostError"},
 			Entry{[]byte(event), Cause{Message: "LostError", FirstFailure: sent}}},
 		"Lambda's on-failure destination": {`{"version":"1.0","timestamp":"2026-01-02T00:00:00Z","requestContext":{"requestId":"r","functionArn":"arn","condition":"RetriesExhausted","approximateInvokeCount":3},"requestPayload":` + event + `,"responseContext":{"statusCode":200,"functionError":"Unhandled"},"responsePayload":{"errorType":"LostError"}}`, nil,
@@ -117,4 +117,26 @@ func FuzzEntry(f *testing.F) {
 		}
 		ParseEntry(body, attributes, time.Time{})
 	})
+}
+
+// A message survives a file, with what deleting it takes; a part of it is an error.
+func TestMessageSurvivesAFile(t *testing.T) {
+	want := NewMessage("id", "{\"awslogs\":{\"data\":\"x\"}}\n<é>", map[string]string{"ApproximateReceiveCount": "4", "SentTimestamp": "1767323045000"},
+		map[string]string{"ErrorClass": "unavailable", "ReplayDeaths": "1"}).WithHandle("handle")
+	b, err := want.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got Message
+	if err := got.UnmarshalBinary(b); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want, got, cmp.AllowUnexported(Message{})); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+	for n := range b {
+		if err := new(Message).UnmarshalBinary(b[:n]); err == nil {
+			t.Fatalf("%d of %d bytes are taken for a message", n, len(b))
+		}
+	}
 }

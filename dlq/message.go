@@ -1,7 +1,11 @@
 package dlq
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"time"
@@ -27,6 +31,40 @@ type Message struct {
 func (m Message) WithHandle(receipt string) Message {
 	m.handle = receipt
 	return m
+}
+
+// stored is a message as MarshalBinary writes it, in a line of JSON before its body.
+type stored struct {
+	ID         string            `json:"id"`
+	Handle     string            `json:"receiptHandle"`
+	Receives   int               `json:"receives"`
+	Sent       time.Time         `json:"sent"`
+	Attributes map[string]string `json:"attributes,omitempty"`
+	Size       int               `json:"size"` // of the body, in bytes
+}
+
+// MarshalBinary writes a message with its receipt handle, so that another process
+// can deal with it.
+func (m Message) MarshalBinary() ([]byte, error) {
+	head, err := json.Marshal(stored{m.ID, m.handle, m.Receives, m.Sent, m.Entry.Cause.attributes(), len(m.Body)})
+	if err != nil {
+		return nil, err
+	}
+	return append(append(head, '\n'), m.Body...), nil
+}
+
+// UnmarshalBinary reads what MarshalBinary has written.
+func (m *Message) UnmarshalBinary(b []byte) error {
+	head, body, _ := bytes.Cut(b, []byte("\n"))
+	var s stored
+	if err := json.Unmarshal(head, &s); err != nil {
+		return fmt.Errorf("not a stored message: %w", err)
+	}
+	if len(body) != s.Size || s.ID == "" {
+		return errors.New("a stored message is cut off")
+	}
+	*m = Message{ID: s.ID, Entry: ParseEntry(string(body), s.Attributes, s.Sent), Receives: s.Receives, Sent: s.Sent, Body: string(body), handle: s.Handle}
+	return nil
 }
 
 // Receive receives up to n messages, at most 10, for a visibility timeout: they

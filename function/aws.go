@@ -8,6 +8,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"sumoship/version"
 )
 
 // ConfigLoader loads the configuration of AWS clients for a Region, or for the
@@ -25,6 +27,7 @@ func LambdaConfig(getenv func(string) string) ConfigLoader {
 			return aws.Config{}, errors.New("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set; want the credentials that Lambda sets")
 		}
 		cfg := aws.Config{
+			AppID:         version.Agent(),
 			Region:        cmp.Or(region, getenv("AWS_REGION"), getenv("AWS_DEFAULT_REGION")),
 			Credentials:   credentials.NewStaticCredentialsProvider(key, secret, getenv("AWS_SESSION_TOKEN")),
 			ConfigSources: []any{endpointsOf(getenv)},

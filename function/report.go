@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"strconv"
 	"time"
+
+	"sumoship/version"
 )
 
 // Namespace is the CloudWatch namespace of the metrics.
@@ -23,7 +25,7 @@ type Reporter struct {
 // metrics' dimension.
 func NewReporter(out io.Writer, function string) *Reporter {
 	name, _ := json.Marshal(function) // a string always has JSON
-	return &Reporter{Log: slog.New(slog.NewJSONHandler(out, nil)), out: out, dimension: name}
+	return &Reporter{Log: slog.New(slog.NewJSONHandler(out, nil)).With("version", version.Read().String()), out: out, dimension: name}
 }
 
 // Metric is a number that one invocation reports.

@@ -218,6 +218,18 @@ func TestBreakerStaysClosed(t *testing.T) {
 	})
 }
 
+// That the first bodies were confirmed does not excuse a source that then fails.
+func TestBreakerOpensInTheMiddleOfADelivery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := guarded(sumotest.New(sumotest.Statuses(200, 503, 503, 503)...))
+		c.MaxBody, c.InFlight = 1, 1
+		if o := deliver(t.Context(), t, c, "a", "b", "c"); o.Confirmed != 1 || sumo.ClassOf(o.Err) != sumo.Unavailable {
+			t.Errorf("%+v", o)
+		}
+		state(t, c, sumo.Open)
+	})
+}
+
 // An open breaker and a probe that gets no time: the next delivery probes.
 func TestProbeWithoutTimeIsNotSpent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

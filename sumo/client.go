@@ -2,6 +2,7 @@ package sumo
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,6 +27,7 @@ type Client struct {
 	Log  *slog.Logger // gets the warnings in responses; nil means none
 
 	Name           string        // X-Sumo-Client
+	UserAgent      string        // "" means sumoship
 	NoCompression  bool          // send bodies without gzip
 	Level          int           // of gzip, 1 to 9; 0 means DefaultLevel
 	MaxBody        int           // of a body before gzip, in bytes; 0 means DefaultMaxBody
@@ -251,6 +253,20 @@ func (r *reading) Close() error {
 	return nil
 }
 
+// Probe sends one request without a body, of which a source stores nothing. Its error
+// is a *[SendError], nil if the source accepted the request.
+func (c *Client) Probe(ctx context.Context, ep Endpoint) error {
+	c.init()
+	header := http.Header{"User-Agent": {cmp.Or(c.UserAgent, "sumoship")}}
+	if token := ep.secret().token; token != "" {
+		header[headerToken] = []string{token}
+	}
+	if _, failure := c.post(ctx, ep, header, nil, c.Timeout, new(atomic.Int32)); failure != nil {
+		return failure
+	}
+	return nil
+}
+
 // post sends a payload once. It may still be read while readers is not 0.
 func (c *Client) post(ctx context.Context, ep Endpoint, header http.Header, payload []byte, timeout time.Duration, readers *atomic.Int32) (warned bool, failure *SendError) {
 	if c.slots != nil {
@@ -282,6 +298,8 @@ func (c *Client) post(ctx context.Context, ep Endpoint, header http.Header, payl
 	resp, err := c.http.Do(req)
 	if err != nil {
 		switch {
+		case interrupted(ctx):
+			return false, &SendError{Class: OutOfTime, Err: errors.New("interrupted before the source answered")}
 		case ctx.Err() != nil:
 			return false, &SendError{Class: OutOfTime, Err: errors.New("no answer before the deadline")}
 		case attempt.Err() != nil:

@@ -37,8 +37,9 @@ type Delivery struct {
 	sending context.Context // done when nothing more is tried; its cause is the *SendError
 	stop    context.CancelCauseFunc
 
-	mu  sync.Mutex
-	out Outcome
+	mu       sync.Mutex
+	out      Outcome
+	panicked any // of a goroutine
 }
 
 // Bounds of the open bodies of a delivery to many sources. Beyond one of them the
@@ -210,14 +211,24 @@ func (d *Delivery) flush(b *body, last bool) {
 		return
 	}
 	send := func() {
+		defer func() { <-d.slots }()
 		d.deliver(b, &b.refused)
 		d.c.recycle(b)
-		<-d.slots
 	}
 	if last {
 		send()
 	} else {
-		d.wg.Go(send)
+		d.wg.Go(func() {
+			// It would end the process. Wait panics instead, where the caller can recover.
+			defer func() {
+				if v := recover(); v != nil {
+					d.mu.Lock()
+					d.panicked = v
+					d.mu.Unlock()
+				}
+			}()
+			send()
+		})
 	}
 }
 
@@ -228,6 +239,9 @@ func (d *Delivery) Wait() Outcome {
 		d.flush(b, i == len(left)-1)
 	}
 	d.wg.Wait()
+	if d.panicked != nil {
+		panic(d.panicked)
+	}
 	if len(d.late.events) > 0 {
 		d.giveUp(&body{events: d.late.events}, cmp.Or(d.stopped(), error(outOfTime)))
 		d.out.Bodies += d.late.bodies - 1
@@ -240,6 +254,15 @@ func (d *Delivery) Wait() Outcome {
 	return d.out
 }
 
+// Abandon ends a delivery that panicked, so that the breaker of the client does not
+// wait for its outcome.
+func (d *Delivery) Abandon() {
+	d.stop(nil)
+	if d.c.Breaker != nil {
+		d.c.Breaker.leave(d.probe, &Outcome{})
+	}
+}
+
 // stopped returns why nothing more is tried, nil while sending goes on.
 func (d *Delivery) stopped() error {
 	if d.sending.Err() == nil {
@@ -248,7 +271,17 @@ func (d *Delivery) stopped() error {
 	if err, ok := errors.AsType[*SendError](context.Cause(d.sending)); ok {
 		return err
 	}
+	if interrupted(d.sending) {
+		return &SendError{Class: OutOfTime, Err: errors.New("interrupted before all was sent")}
+	}
 	return outOfTime
+}
+
+// interrupted reports whether the caller has cancelled ctx, and not its deadline or
+// what a delivery has found.
+func interrupted(ctx context.Context) bool {
+	_, found := errors.AsType[*SendError](context.Cause(ctx))
+	return errors.Is(ctx.Err(), context.Canceled) && !found
 }
 
 var outOfTime = &SendError{Class: OutOfTime, Err: errors.New("the deadline came before all was sent")}
@@ -257,7 +290,7 @@ var outOfTime = &SendError{Class: OutOfTime, Err: errors.New("the deadline came 
 // the source unavailable or the endpoint wrong nothing more is tried. refused is that
 // of the body that it is a part of.
 func (d *Delivery) deliver(b *body, refused *int) {
-	header := http.Header{"User-Agent": {"sumoship"}}
+	header := http.Header{"User-Agent": {cmp.Or(d.c.UserAgent, "sumoship")}}
 	clipped := b.source.header(header)
 	if name := clean(d.c.Name); name != "" {
 		header[headerClient] = []string{name}

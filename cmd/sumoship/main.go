@@ -5,16 +5,19 @@ package main
 
 import (
 	"context"
-	"os"
-	"os/signal"
-	"syscall"
+	"io"
+	"log"
 
 	"sumoship/cmd/sumoship/internal/backfillcmd"
 	"sumoship/cmd/sumoship/internal/cli"
 	"sumoship/cmd/sumoship/internal/dlqcmd"
 	"sumoship/cmd/sumoship/internal/fargatecmd"
 	"sumoship/cmd/sumoship/internal/localcmd"
+	"sumoship/cmd/sumoship/internal/stackcmd"
 	"sumoship/cmd/sumoship/internal/subscribecmd"
+	"sumoship/cmd/sumoship/internal/versioncmd"
+
+	"github.com/alecthomas/kong"
 )
 
 // verbs is the tree of verbs.
@@ -25,13 +28,17 @@ type verbs struct {
 	Subscribe   subscribecmd.Subscribe   `cmd:"" help:"Subscribe log groups to the forwarder, by name and tags."`
 	Unsubscribe subscribecmd.Unsubscribe `cmd:"" help:"Remove the subscriptions of log groups."`
 	Fargate     fargatecmd.Cmd           `cmd:"" help:"Move task definitions from EC2 to Fargate, with logs that arrive."`
+	Doctor      stackcmd.Doctor          `cmd:"" help:"Look at a deployed stack, and say what is wrong and what to do."`
+	Status      stackcmd.Status          `cmd:"" help:"Show what a deployed stack does now."`
+	Tail        stackcmd.Tail            `cmd:"" help:"Show the reports of a stack's functions as they come."`
+	Version     versioncmd.Cmd           `cmd:"" help:"Show which build this is."`
+
+	ShowVersion kong.VersionFlag `name:"version" help:"Show the version."`
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	status := run(ctx, os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv})
-	stop()
-	os.Exit(status)
+	log.SetOutput(io.Discard) // nothing of ours; net/http would quote there what a server sends unasked
+	cli.Main(run)
 }
 
 // run runs the verb that args name, and returns the exit status.

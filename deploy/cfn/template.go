@@ -53,7 +53,7 @@ func yamlOf(n *tree.Node) *yaml.Node {
 		s, _ := n.Text()
 		return scalar("!!str", s)
 	case tree.Number:
-		if _, ok := n.Int(); ok {
+		if _, ok := n.Int(); ok && !strings.ContainsAny(n.Source(), ".eE") {
 			return scalar("!!int", n.Source())
 		}
 		return scalar("!!float", n.Source())

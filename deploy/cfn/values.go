@@ -56,6 +56,11 @@ func GetAtt(resource, attribute string) *tree.Node {
 // Sub returns {"Fn::Sub": s}.
 func Sub(s string) *tree.Node { return Object(Prop("Fn::Sub", tree.NewString(s))) }
 
+// If returns {"Fn::If": [condition, yes, no]}.
+func If(condition string, yes, no *tree.Node) *tree.Node {
+	return Object(Prop("Fn::If", tree.NewArray(tree.NewString(condition), yes, no)))
+}
+
 // Intrinsic returns the name of the intrinsic function that n is, such as
 // Fn::Sub, and its argument.
 //

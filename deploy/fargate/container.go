@@ -28,8 +28,11 @@ func (c *converter) eachContainer() {
 		c.mounts(container)
 		c.dependencies(container)
 		c.environmentFiles(container)
+		c.reservation(container)
+		c.secretNames(container)
 		c.firelens(container)
 		c.refused(container)
+		c.accelerated(container)
 		c.linux(container)
 	}
 	if !essential && len(c.containers) > 0 {
@@ -125,9 +128,9 @@ func (c *converter) restart(container *tree.Node) {
 }
 
 var healthCheckCommand = finding.Rule{
-	ID: "health-check-command", Severity: finding.Error, Action: finding.Refuse, Source: "Amazon ECS API Reference, HealthCheck",
-	Summary: "The command of a health check must begin with CMD or CMD-SHELL.",
-	Help:    finding.Advice{"Add it."},
+	ID: "health-check-command", Severity: finding.Warning, Action: finding.Keep, Source: "Amazon ECS API Reference, HealthCheck",
+	Summary: "The command of a health check does not begin with CMD or CMD-SHELL, as the API documents it; ECS accepts it.",
+	Help:    finding.Advice{"Check that the container becomes healthy, or put CMD in front."},
 }
 
 func (c *converter) health(container *tree.Node) {
@@ -142,13 +145,54 @@ func (c *converter) health(container *tree.Node) {
 		}
 		break
 	}
-	c.Fail(healthCheckCommand, n, "")
+	c.Note(healthCheckCommand, n, "")
+}
+
+var memoryReservation = finding.Rule{
+	ID: "memory-reservation", Severity: finding.Error, Action: finding.Refuse, Source: apiContainer,
+	Summary: "A container reserves more memory than its limit.",
+	Help:    finding.Advice{"Lower memoryReservation, or raise memory."},
+	Refusal: "You must specify a memory value that is greater than or equal to the memoryReservation value",
+}
+
+func (c *converter) reservation(container *tree.Node) {
+	n := container.Get("memoryReservation")
+	limit, ok := container.Get("memory").Int()
+	if reserved, _ := n.Int(); ok && limit > 0 && reserved > limit {
+		c.Fail(memoryReservation, n, "memoryReservation %d is above memory %d", reserved, limit)
+	}
+}
+
+var secretNameTaken = finding.Rule{
+	ID: "secret-name-taken", Severity: finding.Error, Action: finding.Refuse, Source: "Amazon ECS API Reference, Secret",
+	Summary: "A secret has the name of a variable or of another secret.",
+	Help:    finding.Advice{"Remove one of them, or rename it."},
+	Refusal: "The secret name must be unique and not shared with any new or existing environment variables set on the container",
+}
+
+func (c *converter) secretNames(container *tree.Node) {
+	taken := map[string]string{}
+	for _, e := range container.Get("environment").Elements() {
+		if id := e.Get("name").Identity(); id != "" {
+			taken[id] = "a variable"
+		}
+	}
+	for _, s := range c.items(container.Get("secrets")) {
+		name := s.Get("name")
+		switch id := name.Identity(); {
+		case id == "":
+		case taken[id] != "":
+			c.Fail(secretNameTaken, name, "%s of this container is already named %q", taken[id], id)
+		default:
+			taken[id] = "another secret"
+		}
+	}
 }
 
 var volumeUnknown = finding.Rule{
 	ID: "volume-unknown", Severity: finding.Error, Action: finding.Refuse, Source: apiVolume,
 	Summary: "A container mounts a volume that the definition does not have.",
-	Help:    finding.Advice{"Correct the name, or add the volume."},
+	Help:    finding.Advice{"Correct the name, or give the volume with --volume NAME=ephemeral or NAME=efs:fs-ID."},
 	Refusal: "Unknown volume.",
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
 
 	"sumoship/deploy/finding"
 	"sumoship/deploy/taskdef"
@@ -197,7 +198,7 @@ func TestCheckFargate(t *testing.T) {
 		{"log-driver-replaced", claim("", `"logConfiguration": {"logDriver": "json-file"}`)},
 		{"log-stream-prefix-set", claim("", `"logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "g", "awslogs-region": "r"}}`)},
 		{"log-option-dropped", claim("", `"logConfiguration": {"logDriver": "awslogs", "options": {"tag": "r"}}`)},
-		{"execution-role-missing", claim("", "")},
+		{"execution-role-missing", claim("", `"secrets": [{"name": "A", "valueFrom": "a"}]`)},
 		{"swap-dropped", claim("", `"linuxParameters": {"maxSwap": 100}`)},
 		{"timeout-clamped", claim("", `"stopTimeout": 121`)},
 	} {
@@ -226,6 +227,9 @@ func TestOptions(t *testing.T) {
 		{"ExecutionRole", Options{ExecutionRole: "arn:aws:s3:::x"}},
 		{"TaskRole", Options{TaskRole: "a role"}},
 		{"LogGroup", Options{LogGroup: "a group"}},
+		{"LogMode", Options{LogMode: "blocking:1m"}},
+		{"LogMode", Options{LogMode: "non-blocking:"}},
+		{"AccountLogMode", Options{AccountLogMode: "keep"}},
 		{"FamilySuffix", Options{FamilySuffix: "/x"}},
 		{"Arch", Options{Arch: "ppc"}},
 		{"MemoryBasis", Options{MemoryBasis: "hope"}},
@@ -254,5 +258,25 @@ func TestOptions(t *testing.T) {
 	}
 	if _, err := Convert(read(t, "td.json", task("")), good); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestCheckIsQuiet checks definitions that Fargate accepts: no finding is an error.
+// Those of ADOT and of containers without a log driver used to have some.
+func TestCheckIsQuiet(t *testing.T) {
+	archive, err := txtar.ParseFile("testdata/fargate/valid.txtar")
+	if err != nil || len(archive.Files) < 10 {
+		t.Fatal(archive, err)
+	}
+	for _, f := range archive.Files {
+		found, err := Check(read(t, f.Name, string(f.Data)), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f2 := range found {
+			if f2.Severity == finding.Error {
+				t.Errorf("%s: %+v", f.Name, f2)
+			}
+		}
 	}
 }

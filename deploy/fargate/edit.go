@@ -57,11 +57,12 @@ func (c *converter) setOption(rule finding.Rule, options *tree.Node, key string,
 }
 
 // drop removes a member or an element. A list is dropped with its last element,
-// because ECS does not accept some lists empty.
+// because ECS does not accept some lists empty, unless conditions decide what it
+// holds.
 func (c *converter) drop(rule finding.Rule, n *tree.Node, why string, args ...any) *finding.Finding {
 	before := finding.Shown(n)
 	list := n.Parent()
-	last := list.Kind() == tree.Array && list.Len() == 1
+	last := list.Kind() == tree.Array && list.Len() == 1 && !list.Chosen()
 	if last {
 		n = list
 	}

@@ -1,8 +1,11 @@
 package fargate
 
 import (
-	"regexp"
+	"cmp"
+	"fmt"
+	"iter"
 	"slices"
+	"strconv"
 	"strings"
 
 	"sumoship/deploy/finding"
@@ -60,7 +63,7 @@ func (c *converter) links() {
 				c.Fail(linkUnknown, l.node, "there is no container %q in this task", l.to)
 				continue
 			}
-			c.startFirst(container, l)
+			c.startFirst(container, links, l)
 			if !c.readdress(container, l) {
 				c.Note(linkAliasUnused, l.node,
 					"nothing in the definition uses %q, so it is probably built into the image or in a secret: make it configurable, and set it to %s", l.alias, loopback)
@@ -110,6 +113,7 @@ var extraHosts = finding.Rule{
 
 // extraHosts drops entries for linked containers and refuses others.
 func (c *converter) extraHosts(container *tree.Node, aliases []link) {
+	c.empty(container.Get("extraHosts"))
 	for _, n := range c.items(container.Get("extraHosts")) {
 		host, ip := c.text(n.Get("hostname")), c.text(n.Get("ipAddress"))
 		linked := false
@@ -125,12 +129,12 @@ func (c *converter) extraHosts(container *tree.Node, aliases []link) {
 }
 
 var linkDependsOn = finding.Rule{
-	ID: "link-depends-on", Topic: finding.Network, Severity: finding.Info, Action: finding.Set, Source: apiDependency,
+	ID: "link-depends-on", Usual: true, Topic: finding.Network, Severity: finding.Info, Action: finding.Set, Source: apiDependency,
 	Summary: "A link also made the container wait until the other had started; dependsOn START does the same.",
 }
 
 // startFirst makes a container wait until the one that it was linked to has started.
-func (c *converter) startFirst(container *tree.Node, l link) {
+func (c *converter) startFirst(container, links *tree.Node, l link) {
 	dependsOn := container.Get("dependsOn")
 	for _, d := range dependsOn.Elements() {
 		if d.Get("containerName").Identity() == l.to {
@@ -140,31 +144,68 @@ func (c *converter) startFirst(container *tree.Node, l link) {
 	start := tree.NewObject(
 		tree.Member{Name: "containerName", Value: tree.NewString(l.to)},
 		tree.Member{Name: "condition", Value: tree.NewString("START")})
+	under := c.onlyWhere(container, links, c.byName[l.to])
 	switch {
 	case dependsOn == nil:
-		c.set(linkDependsOn, container, "dependsOn", tree.NewArray(start), "")
+		c.set(linkDependsOn, container, "dependsOn", under(tree.NewArray(start)), "")
 	case dependsOn.Kind() == tree.Array:
-		c.put(linkDependsOn, dependsOn, start, "")
+		c.put(linkDependsOn, dependsOn, under(start), "")
+	}
+}
+
+// onlyWhere returns what puts a value under the conditions of others, but for those
+// that its owner is under anyway.
+func (c *converter) onlyWhere(owner *tree.Node, others ...*tree.Node) func(*tree.Node) *tree.Node {
+	type branch struct {
+		condition string
+		holds     bool
+	}
+	var under []branch
+	seen := map[branch]bool{}
+	if condition, holds, ok := owner.Branch(); ok {
+		seen[branch{condition, holds}] = true
+	}
+	for _, n := range others {
+		if condition, holds, ok := n.Branch(); ok && !seen[branch{condition, holds}] {
+			seen[branch{condition, holds}] = true
+			under = append(under, branch{condition, holds})
+		}
+	}
+	return func(v *tree.Node) *tree.Node {
+		for _, b := range under {
+			without := tree.NewObject(tree.Member{Name: "Ref", Value: tree.NewString("AWS::NoValue")})
+			branches := []*tree.Node{tree.NewString(b.condition), v, without}
+			if !b.holds {
+				branches[1], branches[2] = without, v
+			}
+			v = tree.NewObject(tree.Member{Name: "Fn::If", Value: tree.NewArray(branches...)})
+		}
+		return v
 	}
 }
 
 // readdress replaces the alias of a link by 127.0.0.1 where a container uses it as a
 // host. It reports whether it found the alias at all.
 func (c *converter) readdress(container *tree.Node, l link) (found bool) {
+	at := place{ports: c.portsOf(c.byName[l.to])}
 	variable := strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(l.alias)) + "_PORT"
 	for _, e := range container.Get("environment").Elements() {
-		name, _ := e.Get("name").Text()
-		if c.alias(e.Get("value"), l, name, c.RewriteLinks != "none") {
+		at.variable = cmp.Or(e.Get("name").Identity(), "?")
+		if c.alias(e.Get("value"), l, at, c.RewriteLinks != "none") {
 			found = true
 		}
 	}
+	at.variable = ""
 	lists := []*tree.Node{container.Get("entryPoint"), container.Get("command"), container.Get("healthCheck").Get("command")}
 	for _, list := range lists {
+		at.flagged = false
 		for _, n := range list.Elements() {
-			if c.alias(n, l, "", c.RewriteLinks == "all") {
+			if c.alias(n, l, at, c.RewriteLinks == "all") {
 				found = true
 			}
-			if s, _ := n.Text(); strings.Contains(s, variable) {
+			s, _ := n.Text()
+			at.flagged = hostFlag.MatchString(s)
+			if strings.Contains(s, variable) {
 				found = true // scan warns of it
 			}
 		}
@@ -172,10 +213,30 @@ func (c *converter) readdress(container *tree.Node, l link) (found bool) {
 	return found
 }
 
+// portsOf returns the ports that a container is known to listen on: those it maps,
+// and those that its image is known for.
+func (c *converter) portsOf(container *tree.Node) (all ports) {
+	for _, mapping := range container.Get("portMappings").Elements() {
+		if p, ok := mapping.Get("containerPort").Int(); ok {
+			all = append(all, portRange{first: p, last: p})
+		}
+		first, last, _ := strings.Cut(mapping.Get("containerPortRange").Str(), "-")
+		if from, err := strconv.ParseInt(first, 10, 64); err == nil {
+			if to, err := strconv.ParseInt(last, 10, 64); err == nil {
+				all = append(all, portRange{first: from, last: to})
+			}
+		}
+	}
+	for _, p := range exposed[imageName(container.Get("image").Str())] {
+		all = append(all, portRange{first: p, last: p})
+	}
+	return all
+}
+
 var linkAliasKept = finding.Rule{
 	ID: "link-alias-kept", Topic: finding.Network, Severity: finding.Warning, Action: finding.Keep, Source: dockerLinks,
-	Summary: "The alias of a link is used here and does not resolve on Fargate.",
-	Help:    finding.Advice{"Replace it with 127.0.0.1; --rewrite-links all does so in commands as well."},
+	Summary: "The alias of a link occurs here; as an address it does not resolve on Fargate.",
+	Help:    finding.Advice{"If it is an address, replace it with 127.0.0.1; --rewrite-links all does so in commands as well."},
 }
 
 var linkAliasRewritten = finding.Rule{
@@ -183,136 +244,82 @@ var linkAliasRewritten = finding.Rule{
 	Summary: "The alias of a link was used as a host; the linked container is now at 127.0.0.1.",
 }
 
+var linkAliasAssumed = finding.Rule{
+	ID: "link-alias-assumed", Topic: finding.Network, Severity: finding.Warning, Action: finding.Rewrite, Source: guideFargate,
+	Summary: "The alias of a link was probably used as a host; it is now 127.0.0.1.",
+	Help:    finding.Advice{"If it is not an address, set it back."},
+}
+
 // alias rewrites an alias in one text, or warns of it.
-func (c *converter) alias(n *tree.Node, l link, variable string, rewrite bool) (found bool) {
+func (c *converter) alias(n *tree.Node, l link, at place, rewrite bool) (found bool) {
 	text, ok := n.Text()
 	if !ok {
 		for s := range literals(n) {
-			if len(hosts(s, l.alias, variable)) > 0 {
-				c.Note(linkAliasKept, n, "%q occurs in a value that is assembled at deployment", l.alias).Help = finding.Advice{"Replace it with " + loopback + " there."}
+			if len(hosts(s, l.alias, at)) > 0 {
+				c.Note(linkAliasKept, n, "%q occurs in a value that is assembled at deployment", l.alias).Help = finding.Advice{"If it is an address, replace it with " + loopback + " there."}
 				return true
 			}
 		}
 		return false
 	}
-	matches := hosts(text, l.alias, variable)
+	matches := hosts(text, l.alias, at)
 	if len(matches) == 0 {
 		return false
 	}
 	in := "here"
-	if variable != "" {
-		in = "in variable " + variable
+	if at.variable != "" {
+		in = "in variable " + at.variable
 	}
+	rule, why := linkAliasRewritten, "%s %s was the linked container %q, which is now at %s"
 	var b strings.Builder
-	var before, after []string
-	last := 0
+	var kept, before, after []string
+	last, known := 0, false
 	for _, m := range matches {
-		if !m.host {
-			f := c.Note(linkAliasKept, n, "%q %s may be the address of the linked container", l.alias, in)
-			f.Before, f.Help = finding.Quoted(m.token(text)), finding.Advice{"If it is, replace it with " + loopback + "."}
+		token := m.token(text)
+		if m.reading == possible || !rewrite {
+			known = known || m.reading != possible
+			kept = append(kept, token)
 			continue
 		}
-		if !rewrite {
-			c.Note(linkAliasKept, n, "%q %s is the linked container %q", m.token(text), in, l.to).Before = finding.Quoted(m.token(text))
-			continue
+		if m.reading == likely {
+			rule, why = linkAliasAssumed, "%s %s is probably the address of the linked container %q, which is now at %s"
 		}
 		b.WriteString(text[last:m.start] + loopback)
 		last = m.start + len(l.alias)
-		before = append(before, m.token(text))
-		after = append(after, loopback+m.token(text)[len(l.alias):])
+		before = append(before, token)
+		after = append(after, loopback+token[len(l.alias):])
+	}
+	if len(kept) > 0 {
+		f := c.Note(linkAliasKept, n, "%s %s may be the address of the linked container %q", quotedList(kept), in, l.to)
+		if known {
+			f.Why = finding.Sentence(fmt.Sprintf("%s %s is the linked container %q", quotedList(kept), in, l.to))
+		} else {
+			f.Help = finding.Advice{"If it is, replace it with " + loopback + "."}
+		}
+		f.Before = finding.Quoted(strings.Join(kept, " "))
 	}
 	if last > 0 {
 		b.WriteString(text[last:])
-		f := c.rewrite(linkAliasRewritten, n, tree.NewString(b.String()), "%q %s was the linked container %q, which is now at %s", l.alias, in, l.to, loopback)
+		f := c.rewrite(rule, n, tree.NewString(b.String()), why, quotedList(before), in, l.to, loopback)
+		c.rewritten[n] = true
 		f.Before, f.After = finding.Quoted(strings.Join(before, " ")), finding.Quoted(strings.Join(after, " ")) // the rest may be secret
 	}
 	return true
 }
 
-// match is an alias in a text: [start,end), with its port if any.
-type match struct {
-	start, end int
-	host       bool // it is where a host belongs
-}
-
-func (m match) token(s string) string { return s[m.start:m.end] }
-
-var (
-	deferred = regexp.MustCompile(`\$\{[^}]*\}|\{\{.*?\}\}`)
-	portOf   = regexp.MustCompile(`^:\d{2,5}`)
-	// noAddress matches variables that do not hold an address, though their value may
-	// equal a host name: DB_CONNECTION=mysql.
-	noAddress = regexp.MustCompile(`(?i)(^|_)(TYPE|ENGINE|DRIVER|CONNECTION|DIALECT|ADAPTER|NAME|DATABASE|DB|USER|USERNAME|LOGIN|PASSWORD|PASS|SECRET|TOKEN|KEY|SCHEMA|PROFILE|PROTOCOL|SCHEME|KIND|MODE|STORE|ENV|ENVIRONMENT|ROLE|SERVICE_NAME|VERSION|TAG)$`)
-)
-
-// hosts returns where alias occurs in s as a whole name, and whether as a host. It
-// skips what is filled in at deployment, ${…} and {{…}}.
-func hosts(s, alias, variable string) (all []match) {
-	if !strings.Contains(s, alias) {
-		return nil
-	}
-	var masked [][]int
-	if strings.Contains(s, "{") {
-		masked = deferred.FindAllStringIndex(s, -1)
-	}
-	for from := 0; ; {
-		i := strings.Index(s[from:], alias)
-		if i < 0 {
-			return all
-		}
-		start := from + i
-		end := start + len(alias)
-		from = start + 1
-		if start > 0 && inName(s[start-1]) || end < len(s) && inName(s[end]) {
-			continue
-		}
-		if slices.ContainsFunc(masked, func(m []int) bool { return start < m[1] && end > m[0] }) {
-			continue
-		}
-		if m, ok := matchAt(s, start, end, variable); ok {
-			all = append(all, m)
-			from = m.end
+// quotedList quotes each text once.
+func quotedList(all []string) string {
+	var quoted []string
+	for _, s := range all {
+		if q := strconv.Quote(s); !slices.Contains(quoted, q) {
+			quoted = append(quoted, q)
 		}
 	}
-}
-
-// matchAt returns the match of the alias s[start:end], false if it is the scheme of a
-// URL. The alias is a host if it is the whole value (unless noAddress matches the
-// variable), after :// or @, or before a port, but not as the user of a URL.
-func matchAt(s string, start, end int, variable string) (m match, ok bool) {
-	m = match{start: start, end: end}
-	before, after := s[:start], s[end:]
-	if user(after) {
-		return m, true // scheme://alias:password@host
-	}
-	if port := portOf.FindString(after); port != "" && (len(after) == len(port) || !inName(after[len(port)]) && after[len(port)] != '@') {
-		m.end += len(port)
-		m.host = true
-	}
-	if strings.HasSuffix(before, "://") || strings.HasSuffix(before, "@") {
-		m.host = true
-	}
-	if start == 0 && end == len(s) {
-		m.host = !noAddress.MatchString(variable)
-	}
-	return m, m.host || !strings.HasPrefix(after, "://")
-}
-
-// user reports whether a word followed by after is the user name in a URL.
-func user(after string) bool {
-	if i := strings.IndexAny(after, "/?#, \t\n\"'"); i >= 0 {
-		after = after[:i]
-	}
-	return strings.Contains(after, "@")
-}
-
-// inName reports whether a host name can contain the byte.
-func inName(b byte) bool {
-	return 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9' || b == '_' || b == '.' || b == '-'
+	return strings.Join(quoted, ", ")
 }
 
 // literals yields the strings in a value, also those within intrinsic functions.
-func literals(n *tree.Node) func(yield func(string) bool) {
+func literals(n *tree.Node) iter.Seq[string] {
 	return func(yield func(string) bool) { eachLiteral(n, yield) }
 }
 
@@ -320,12 +327,19 @@ func eachLiteral(n *tree.Node, yield func(string) bool) bool {
 	if s, ok := n.Text(); ok {
 		return yield(s)
 	}
-	for _, v := range n.Members() {
+	for key, v := range n.Members() {
+		if key == "Ref" || key == "Fn::GetAtt" || key == "Condition" || key == "Fn::FindInMap" {
+			continue // names of the template
+		}
 		if !eachLiteral(v, yield) {
 			return false
 		}
 	}
-	for _, v := range n.Elements() {
+	branches := n.Parent().Key("Fn::If") == n
+	for i, v := range n.Elements() {
+		if i == 0 && branches {
+			continue // the name of a condition
+		}
 		if !eachLiteral(v, yield) {
 			return false
 		}

@@ -31,7 +31,7 @@ func (c *converter) linux(container *tree.Node) {
 	parameters := container.Get("linuxParameters")
 	if parameters != nil && !c.unknown(parameters) {
 		c.capabilities(parameters.Get("capabilities").Get("add"))
-		if n := parameters.Get("devices"); n.Len() > 0 && !c.unknown(n) {
+		if n := parameters.Get("devices"); !c.empty(n) && n.Len() > 0 && !c.unknown(n) {
 			c.refuseOrDrop(devices, n, "")
 		}
 		c.sharedMemory(parameters)
@@ -89,7 +89,7 @@ func (c *converter) sharedMemory(parameters *tree.Node) {
 	size := c.number(n)
 	switch {
 	case !n.Opaque() && size == 0:
-		c.drop(sameMeaningDropped, n, "a sharedMemorySize of 0 asks for nothing")
+		c.dropEmpty(n, "a sharedMemorySize of 0 asks for nothing")
 	case !n.Opaque() && c.Shm == "tmpfs":
 		mount := tree.NewObject(
 			tree.Member{Name: "containerPath", Value: tree.NewString("/dev/shm")},
@@ -146,7 +146,7 @@ func (c *converter) ulimits(container *tree.Node) {
 }
 
 var openFilesDefault = finding.Rule{
-	ID: "open-files-default", Severity: finding.Info, Action: finding.Keep, Source: "Amazon ECS API Reference, ContainerDefinition (ulimits)",
+	ID: "open-files-default", Usual: true, Severity: finding.Info, Action: finding.Keep, Source: "Amazon ECS API Reference, ContainerDefinition (ulimits)",
 	Summary: "No container sets the limit of open files (nofile). On Fargate it is 65535; on EC2 it was that of Docker on the instance.",
 	Help:    finding.Advice{"Set ulimits if it matters."},
 }

@@ -2,6 +2,7 @@ package fargate
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,28 +26,49 @@ var networkModeNone = finding.Rule{
 }
 
 var networkMode = finding.Rule{
-	ID: "network-mode", Topic: finding.Network, Severity: finding.Info, Action: finding.Set, Source: guideFargate,
+	ID: "network-mode", Usual: true, Topic: finding.Network, Severity: finding.Info, Action: finding.Set, Source: guideFargate,
 	Summary: "Fargate has one network mode, awsvpc: the task has its own network interface and address.",
 	Help:    finding.Advice{"Give the service subnets and security groups."},
+	Refusal: "Fargate only supports network mode 'awsvpc'.",
+}
+
+var networkModeUnknown = finding.Rule{
+	ID: "network-mode-unknown", Topic: finding.Network, Severity: finding.Warning, Action: finding.Set, Source: guideFargate,
+	Summary: "The network mode is known only at deployment, and Fargate has only awsvpc.",
+	Help:    finding.Advice{"Remove the parameter or condition if nothing else uses it, and give the service subnets and security groups."},
 	Refusal: "Fargate only supports network mode 'awsvpc'.",
 }
 
 // network sets the only network mode of Fargate.
 func (c *converter) network() {
 	n := c.def.Get("networkMode")
-	if c.unknown(n) || c.mode == "awsvpc" {
+	if c.fargate && c.unknown(n) || n.Str() == "awsvpc" {
+		return
+	}
+	awsvpc := tree.NewString("awsvpc")
+	if n.Opaque() {
+		why := "the network mode is known only at deployment, and Fargate has only awsvpc"
+		if slices.ContainsFunc(choices(n), func(v *tree.Node) bool { return v.Str() == "host" }) {
+			c.mode = "host"
+			why += "; it could be host: the instance's network is gone, and with it whatever else listened there on localhost"
+		}
+		c.set(networkModeUnknown, c.def, "networkMode", awsvpc, "%s", why)
 		return
 	}
 	switch c.mode {
 	case "host":
-		c.set(networkModeHost, c.def, "networkMode", tree.NewString("awsvpc"), "")
+		c.set(networkModeHost, c.def, "networkMode", awsvpc, "")
 	case "none":
 		if c.Refuse(networkModeNone, n, "") {
-			c.set(networkModeNone, c.def, "networkMode", tree.NewString("awsvpc"), "")
+			c.set(networkModeNone, c.def, "networkMode", awsvpc, "")
 		}
 	case "", "bridge", "default", "<default>":
-		c.set(networkMode, c.def, "networkMode", tree.NewString("awsvpc"), "")
-	} // anything else is reported as invalid
+		c.set(networkMode, c.def, "networkMode", awsvpc, "")
+	default: // a placeholder of some other tool
+		if n.Kind() == tree.String {
+			c.set(networkModeUnknown, c.def, "networkMode", awsvpc, "%q is not a network mode of ECS, and Fargate has only awsvpc", c.mode)
+		}
+	}
 }
 
 // portRange is a range of ports that a container listens on, by protocol.
@@ -78,6 +100,7 @@ var portNameDuplicate = finding.Rule{
 func (c *converter) ports() {
 	var taken []portRange
 	names := map[string]bool{}
+	c.collisions = nil
 	for _, container := range c.containers {
 		for _, mapping := range c.items(container.Get("portMappings")) {
 			if mapping.Kind() != tree.Object {
@@ -100,6 +123,28 @@ func (c *converter) ports() {
 			}
 		}
 	}
+	for _, collision := range c.collisions {
+		c.refuseOrKeep(portCollision, collision.at, "containers %s have the same port %s; they share the task's network, so only the first can listen",
+			quotedList(collision.names), collision.port)
+	}
+}
+
+// collision is a port that several containers have.
+type collision struct {
+	port  string
+	at    *tree.Node // the second mapping
+	names []string   // of the containers
+}
+
+// collide adds a container to those that have a port.
+func (c *converter) collide(mapping *tree.Node, p, first portRange) {
+	port := first.String()
+	i := slices.IndexFunc(c.collisions, func(k collision) bool { return k.port == port })
+	if i < 0 {
+		i = len(c.collisions)
+		c.collisions = append(c.collisions, collision{port, mapping, []string{c.names[first.container]}})
+	}
+	c.collisions[i].names = append(c.collisions[i].names, c.names[p.container])
 }
 
 var portRangeConflict = finding.Rule{
@@ -115,17 +160,38 @@ var memberMissing = finding.Rule{
 }
 
 var hostPortDynamic = finding.Rule{
-	ID: "host-port-dynamic", Topic: finding.Network, Severity: finding.Info, Action: finding.Keep, Source: apiPort,
+	ID: "host-port-dynamic", Usual: true, Topic: finding.Network, Severity: finding.Info, Action: finding.Keep, Source: apiPort,
 	Summary: "The instance chose a host port; on Fargate the container port is the task's port.",
 	Help:    finding.Advice{"Use a target group of type ip on the container port."},
 }
 
+var protocolMended = finding.Rule{
+	ID: "protocol-mended", Topic: finding.Network, Severity: finding.Warning, Action: finding.Rewrite, Source: apiPort,
+	Summary: "The protocol of a port is tcp or udp; ECS makes tcp of others, and so is it written now.",
+	Help:    finding.Advice{"Use appProtocol for the protocol above it, which is http, http2 or grpc."},
+}
+
+// protocol reads the protocol of a mapping, and mends one of an application.
+func (c *converter) protocol(n *tree.Node) string {
+	switch text := strings.ToLower(n.Identity()); {
+	case n == nil || text == "":
+		return "tcp"
+	case n.Opaque() || n.Str() == "tcp" || n.Str() == "udp":
+		return n.Identity()
+	case text == "tcp" || text == "udp":
+		c.rewrite(protocolMended, n, tree.NewString(text), "the protocol is written %s", text)
+		return text
+	case slices.Contains([]string{"http", "https", "http2", "grpc", "ws", "wss", "tls", "ssl"}, text):
+		c.rewrite(protocolMended, n, tree.NewString("tcp"), "%s runs over tcp, which is the protocol of the port", n.Str())
+		return "tcp"
+	}
+	c.Fail(valueInvalid, n, "invalid value %q: want one of tcp, udp", n.Str())
+	return n.Identity()
+}
+
 // port reads a mapping and drops its host port.
 func (c *converter) port(mapping *tree.Node) (p portRange, ok bool) {
-	p.protocol = "tcp"
-	if n := mapping.Get("protocol"); n != nil {
-		p.protocol = n.Identity()
-	}
+	p.protocol = c.protocol(mapping.Get("protocol"))
 	container, host, span := mapping.Get("containerPort"), mapping.Get("hostPort"), mapping.Get("containerPortRange")
 	if span != nil && (container != nil || host != nil) {
 		c.Fail(portRangeConflict, mapping, "")
@@ -166,7 +232,7 @@ func (c *converter) portSpan(p portRange, span *tree.Node) (portRange, bool) {
 }
 
 var hostPortRemoved = finding.Rule{
-	ID: "host-port-removed", Topic: finding.Network, Severity: finding.Info, Action: finding.Drop, Source: apiPort,
+	ID: "host-port-removed", Usual: true, Topic: finding.Network, Severity: finding.Info, Action: finding.Drop, Source: apiPort,
 	Summary: "Fargate has no host ports; the container port, with the same number, is the task's port.",
 }
 
@@ -224,12 +290,15 @@ var portOverlap = finding.Rule{
 // another. It drops a mapping that repeats a port of its container, as two host
 // ports for it did, and returns false.
 func (c *converter) free(mapping *tree.Node, p portRange, taken []portRange) bool {
+	collides := false
 	for _, t := range taken {
 		switch {
 		case !p.overlaps(t):
 		case t.container != p.container:
-			c.refuseOrKeep(portCollision, mapping,
-				"containers %q and %q both have port %s; they share the task's network, so the second cannot listen", c.names[t.container], c.names[p.container], p)
+			if !collides {
+				c.collide(mapping, p, t)
+			}
+			collides = true
 		case t.first == p.first && t.last == p.last && mapping.Get("name") == nil && mapping.Get("containerPort") != nil:
 			c.drop(portMappingDuplicate, mapping, "port %s of this container is already mapped", p)
 			return false

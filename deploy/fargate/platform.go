@@ -2,28 +2,25 @@ package fargate
 
 import (
 	"cmp"
+	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"sumoship/deploy/finding"
 	"sumoship/deploy/tree"
 )
 
-// Expressions of placement constraints, and images, paths and commands that show the
-// platform. Source: Amazon ECS Developer Guide, "Cluster query language".
+// What of images, paths and commands shows the platform.
 var (
-	armConstraint      = regexp.MustCompile(`(?i)ecs\.cpu-architecture\s*(==|=~)\s*"?(arm64|aarch64)`)
-	x86Constraint      = regexp.MustCompile(`(?i)ecs\.cpu-architecture\s*(==|=~)\s*"?(x86_64|amd64)`)
-	windowsConstraint  = regexp.MustCompile(`(?i)ecs\.os-type\s*(==|=~)\s*"?windows|ecs\.os-family\s*(==|=~)\s*"?windows`)
-	linuxConstraint    = regexp.MustCompile(`(?i)ecs\.os-type\s*(==|=~)\s*"?linux`)
-	zoneConstraint     = regexp.MustCompile(`(?i)ecs\.availability-zone`)
-	instanceConstraint = regexp.MustCompile(`(?i)ecs\.instance-type`)
-
-	// Graviton families have a g after the generation: t4g, c7gn, m6gd.
-	graviton = regexp.MustCompile(`\b([a-z]+\d+g[a-z]*|a1)\b(\.|\*|-)`)
 	armImage = regexp.MustCompile(`(?i)(arm64|aarch64)`)
+	x86Image = regexp.MustCompile(`(?i)(amd64|x86[_-]64)`)
 
-	windowsImage = regexp.MustCompile(`(?i)(^|[/:_.-])(windows|windowsservercore|servercore|nanoserver|iis)([/:_.-]|$)`)
+	// windowsImage matches images that exist for Windows only; a name with windows in
+	// it, windowsName, is not enough.
+	windowsImage = regexp.MustCompile(`(?i)(^|[/:_.-])(windowsservercore|servercore|nanoserver|iis)([/:_.-]|$)|^mcr\.microsoft\.com/windows|` +
+		`(^|[/:_.-])windows[/:_.-]?(server|amd64|ltsc|1809|20\d\d)|(ltsc20(19|22|25)|:windows$)`)
+	windowsName  = regexp.MustCompile(`(?i)(^|[/:_.-])windows([/:_.-]|$)`)
 	windowsPath  = regexp.MustCompile(`^[A-Za-z]:[\\/]`)
 	windowsShell = regexp.MustCompile(`(?i)^([a-z]:\\.*\\)?(powershell|cmd)(\.exe)?$`)
 	windows2019  = regexp.MustCompile(`(?i)(ltsc2019|1809|17763)`)
@@ -53,7 +50,7 @@ var windowsArm64 = finding.Rule{
 }
 
 var runtimePlatform = finding.Rule{
-	ID: "runtime-platform", Severity: finding.Info, Action: finding.Set, Source: apiPlatform,
+	ID: "runtime-platform", Usual: true, Severity: finding.Info, Action: finding.Set, Source: apiPlatform,
 	Summary: "The instances determined the operating system and CPU; on Fargate the definition does.",
 	Help:    finding.Advice{"If the images are for Graviton (arm64), give --arch arm64."},
 }
@@ -130,23 +127,56 @@ func (c *converter) architecture(n *tree.Node, where placement) (arch string) {
 	if n != nil {
 		return c.text(n)
 	}
-	arch = where.arch
 	if choice := map[string]string{"arm64": "ARM64", "x86_64": "X86_64"}[c.Arch]; choice != "" && !c.fargate {
-		arch = choice
+		return choice
 	}
-	if arch == "" && !c.windows {
-		c.maybeGraviton(where)
+	if c.fargate || c.windows {
+		return where.arch
 	}
-	return arch
+	var arm, x86 *tree.Node
+	for _, container := range c.containers {
+		switch image := container.Get("image"); {
+		case matches(armImage, image):
+			arm = image
+		case matches(x86Image, image):
+			x86 = image
+		}
+	}
+	switch {
+	case where.unclear != nil && where.arch == "":
+		c.refuseOrKeep(architectureUnknown, where.unclear, "%s", where.unclearWhy)
+	case where.arch == "" && arm != nil && x86 == nil:
+		where.arch, where.guess = "ARM64", "an image says arm64"
+		where.guessAt = arm
+	case where.arch == "" && arm != nil,
+		where.arch == "ARM64" && x86 != nil && arm == nil, where.arch == "X86_64" && arm != nil && x86 == nil:
+		at := arm
+		if at == nil {
+			at = x86
+		}
+		c.refuseOrKeep(architectureUnknown, at, "the image and what else is known contradict each other about the CPU")
+	}
+	if where.arch == "ARM64" && where.guessAt != nil {
+		c.Note(architectureArm64, where.guessAt, "%s, so the task gets ARM64", where.guess)
+	}
+	return where.arch
 }
 
 // placement is what placement constraints show about the instances.
 type placement struct {
-	arch     string
-	windows  bool
-	linux    bool
-	graviton bool
+	arch    string
+	guess   string     // what shows arch, if that is not an architecture
+	guessAt *tree.Node // where
+
+	systems    []string   // operating systems that they allow, nil for any
+	unclear    *tree.Node // a constraint that decides, and cannot be read
+	unclearWhy string
+	kept       map[*tree.Node]bool // constraints that are refused
 }
+
+// windows reports whether they allow Windows only; linux, whether not at all.
+func (p placement) windows() bool { return p.systems != nil && !slices.Contains(p.systems, "LINUX") }
+func (p placement) linux() bool   { return len(p.systems) == 1 && p.systems[0] == "LINUX" }
 
 var placementConstraint = finding.Rule{
 	ID: "placement-constraint", Severity: finding.Warning, Action: finding.Drop, Source: guideFargate,
@@ -155,40 +185,106 @@ var placementConstraint = finding.Rule{
 	Refusal: "Fargate compatible task definitions do not support constraints.",
 }
 
+var accelerators = finding.Rule{
+	ID: "accelerator", Severity: finding.Error, Action: finding.Refuse, Source: guideFargate,
+	Summary: "This asks for instances with GPUs or other accelerators, and Fargate has none.",
+	Help:    finding.Advice{"Use ECS Managed Instances, or stay on EC2."},
+	Allow:   "a constraint is dropped, and a variable stays as it is.",
+}
+
+// decisive matches what in a constraint that cannot be read may decide whether, and
+// how, the task can run on Fargate.
+var decisive = regexp.MustCompile(`(?i)ecs\.(cpu-architecture|os-type|os-family|instance-type)|gpu|nvidia|inferentia|neuron`)
+
 // constraints reads the placement constraints before it drops them.
 func (c *converter) constraints() (where placement) {
 	all := c.def.Get("placementConstraints")
-	if all.Kind() == tree.Array && all.Len() == 0 && (c.template || !c.fargate) {
-		c.drop(sameMeaningDropped, all, "an empty list means no placement constraints, as on Fargate; ECS accepts it, but CloudFormation's validation does not")
+	if all.Kind() == tree.Array && all.Len() == 0 && !all.Chosen() && (c.template || !c.fargate) {
+		c.drop(emptyDropped, all, "an empty list means no placement constraints, as on Fargate; ECS accepts it, but CloudFormation's validation does not")
 	}
-	for _, n := range c.items(all) {
-		expression := c.text(n.Get("expression"))
-		why := "Fargate has no instances to choose from"
+	nodes := c.items(all)
+	var chosen choice
+	for _, n := range nodes {
+		expression := n.Get("expression")
+		text := strings.Join(slices.Collect(literals(expression)), " ")
+		q, err := parseQuery(text)
 		switch {
-		case armConstraint.MatchString(expression):
-			where.arch = "ARM64"
-			why += "; the constraint to arm64 becomes runtimePlatform ARM64"
-		case x86Constraint.MatchString(expression):
-			where.arch = "X86_64"
-			why += "; the constraint to x86_64 becomes runtimePlatform X86_64"
+		case text == "":
+		case expression.Opaque() || err != nil:
+			if decisive.MatchString(text) && where.unclear == nil {
+				where.unclear = expression
+				where.unclearWhy = "this constraint may decide on which CPU and operating system the containers run"
+				if expression.Opaque() {
+					where.unclearWhy += ", and is known only at deployment"
+				} else {
+					where.unclearWhy += fmt.Sprintf(", and is not an expression of the cluster query language: %v", err)
+				}
+			}
+		default:
+			chosen.add(q)
 		}
-		if windowsConstraint.MatchString(expression) {
-			where.windows = true
-			why += "; the constraint to Windows becomes runtimePlatform"
+	}
+	c.chosen(&chosen, nodes, &where)
+	for _, n := range nodes {
+		if !where.kept[n] {
+			c.drop(placementConstraint, n, "%s", c.lost(n, where))
 		}
-		if linuxConstraint.MatchString(expression) {
-			where.linux = true
-		}
-		if zoneConstraint.MatchString(expression) {
-			why += "; choose the Availability Zones with the service's subnets"
-		}
-		if instanceConstraint.MatchString(expression) {
-			where.graviton = where.graviton || graviton.MatchString(expression)
-			why += "; only the task's CPU and memory matter, not an instance type"
-		}
-		c.drop(placementConstraint, n, "%s", why)
 	}
 	return where
+}
+
+// chosen sets what the constraints show all together, and refuses accelerators.
+func (c *converter) chosen(chosen *choice, nodes []*tree.Node, where *placement) {
+	if chosen.mention("ecs.os-type", "ecs.os-family") {
+		if systems := chosen.systems(); len(systems) > 0 {
+			where.systems = systems
+		}
+	}
+	kinds := chosen.possible()
+	if len(kinds) == 0 || len(kinds) == len(instances)+len(chosen.kinds) {
+		return
+	}
+	arm := slices.ContainsFunc(kinds, func(i instance) bool { return i.arm })
+	x86 := slices.ContainsFunc(kinds, func(i instance) bool { return !i.arm })
+	switch {
+	case arm && !x86:
+		where.arch = "ARM64"
+	case x86 && !arm:
+		where.arch = "X86_64"
+	}
+	if arm && !x86 && !chosen.mention("ecs.cpu-architecture") {
+		where.guess, where.guessAt = "the placement constraints choose Graviton instances", nodes[0]
+	}
+	if c.fargate || slices.ContainsFunc(kinds, func(i instance) bool { return !i.accelerated }) {
+		return
+	}
+	for _, n := range nodes {
+		if decisive.MatchString(n.Get("expression").Str()) && !c.Refuse(accelerators, n, "the constraint chooses instances with accelerators, and Fargate has none") {
+			if where.kept == nil {
+				where.kept = map[*tree.Node]bool{}
+			}
+			where.kept[n] = true
+		}
+	}
+}
+
+// lost says what becomes of a constraint.
+func (c *converter) lost(n *tree.Node, where placement) string {
+	text := n.Get("expression").Str()
+	why := "Fargate has no instances to choose from"
+	if strings.Contains(text, "ecs.cpu-architecture") && where.arch != "" {
+		why += "; the constraint becomes runtimePlatform " + where.arch
+	}
+	if (strings.Contains(text, "ecs.os-type") || strings.Contains(text, "ecs.os-family")) && where.windows() {
+		why += "; the constraint to Windows becomes runtimePlatform"
+	}
+	if strings.Contains(text, "ecs.availability-zone") {
+		why += "; choose the Availability Zones with the service's subnets"
+	}
+	if strings.Contains(text, "ecs.instance-type") {
+		why += "; only the task's CPU and memory matter, not an instance type"
+	}
+	return why
 }
 
 var windowsVersionUnknown = finding.Rule{
@@ -198,15 +294,33 @@ var windowsVersionUnknown = finding.Rule{
 	Allow:   "it becomes WINDOWS_SERVER_2022_CORE.",
 }
 
+var windowsPossible = finding.Rule{
+	ID: "windows-possible", Severity: finding.Warning, Action: finding.Keep, Source: apiPlatform,
+	Summary: "The name of the image has windows in it, and nothing else shows that it runs Windows: the task gets Linux.",
+	Help:    finding.Advice{"If it runs Windows, add runtimePlatform with its operatingSystemFamily."},
+}
+
 // impliedOS returns the operating system of a definition that names none, "" if a
 // person has to decide.
 func (c *converter) impliedOS(where placement) (os string, windows bool) {
 	evidence, what := c.windowsEvidence()
-	if where.windows {
+	if where.windows() {
 		evidence, what = c.def, "a placement constraint"
 	}
-	if evidence == nil || where.linux || c.fargate { // Fargate defaults to Linux
+	if evidence == nil || where.linux() || c.fargate { // Fargate defaults to Linux
+		for _, container := range c.containers {
+			if image := container.Get("image"); matches(windowsName, image) && !where.linux() && !c.fargate {
+				c.Note(windowsPossible, image, "")
+			}
+		}
 		return "LINUX", false
+	}
+	if where.windows() && len(where.systems) == 1 {
+		if os = where.systems[0]; !onFargate[os] {
+			c.Fail(windowsVersion, c.def, "the placement constraints choose %s, which is not an operating system of Fargate", os)
+			return "", true
+		}
+		return os, true
 	}
 	var v2019, v2022 bool
 	for _, container := range c.containers {
@@ -258,23 +372,26 @@ func matches(pattern *regexp.Regexp, n *tree.Node) bool {
 
 var architectureArm64 = finding.Rule{
 	ID: "architecture-arm64", Severity: finding.Warning, Action: finding.Keep, Source: apiPlatform,
-	Summary: "The instances seem to be Graviton (arm64); by default Fargate runs X86_64, where an arm64 image fails.",
-	Help:    finding.Advice{"Give --arch arm64 or --arch x86_64."},
+	Summary: "The instances or images are for Graviton (arm64), so the task gets ARM64.",
+	Help:    finding.Advice{"If the images are for x86_64, give --arch x86_64."},
 }
 
-// maybeGraviton warns if an image or a constraint hints at arm64.
-func (c *converter) maybeGraviton(where placement) {
-	if c.fargate {
-		return
-	}
-	if where.graviton {
-		c.Note(architectureArm64, c.def, "")
-		return
-	}
-	for _, container := range c.containers {
-		if image := container.Get("image"); matches(armImage, image) {
-			c.Note(architectureArm64, image, "")
-			return
+var architectureUnknown = finding.Rule{
+	ID: "architecture-unknown", Severity: finding.Error, Action: finding.Refuse, Source: apiPlatform,
+	Summary: "Nothing shows clearly on which CPU the containers run; on the wrong one they do not start.",
+	Help:    finding.Advice{"Give --arch arm64 or --arch x86_64."},
+	Allow:   "it becomes X86_64.",
+}
+
+// acceleratorVariables ask the runtime of a GPU instance for devices.
+var acceleratorVariables = set("NVIDIA_VISIBLE_DEVICES", "HABANA_VISIBLE_DEVICES", "NEURON_RT_VISIBLE_CORES")
+
+// accelerated refuses variables that ask for devices.
+func (c *converter) accelerated(container *tree.Node) {
+	for _, e := range container.Get("environment").Elements() {
+		name := e.Get("name").Str()
+		if value := e.Get("value").Identity(); acceleratorVariables[name] && !slices.Contains([]string{"", "none", "void", "None"}, value) && !c.fargate {
+			c.refuseOrKeep(accelerators, e.Get("name"), "%s asks for accelerators, and Fargate has none", name)
 		}
 	}
 }

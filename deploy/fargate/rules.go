@@ -53,41 +53,41 @@ var rules = []finding.Rule{
 	WrongType, memberMissing, valueInvalid, valueOutOfRange, unknownMember, valueUnknown, typeMended,
 
 	// The task.
-	familyMissing, familyInvalid, familySuffix, ecsVerdict, compatibilities, placementConstraint, runtimePlatform,
-	runtimePlatformWindows, architectureArm64, windowsVersionUnknown, windowsVersion, windowsArm64, networkMode,
-	networkModeHost, networkModeNone, pidModeHost, ipcMode, sameMeaningDropped, proxyConfiguration,
+	familyMissing, familyInvalid, familySuffix, listSettings, ecsVerdict, compatibilities, placementConstraint, runtimePlatform,
+	runtimePlatformWindows, architectureArm64, architectureUnknown, windowsPossible, windowsVersionUnknown, windowsVersion, windowsArm64, networkMode,
+	networkModeHost, networkModeNone, networkModeUnknown, pidModeHost, ipcMode, sameMeaningDropped, emptyDropped, proxyInvalid, proxyConfiguration,
 	inferenceAccelerators, ExecutionRoleSet, executionRoleMissing, ExecutionRoleRights, TaskRoleSet,
 	TaskRoleMissing,
 
 	// Sizes.
-	taskCPU, taskMemory, taskSizeNone, taskSizeInvalid, taskSizeUnknown, taskSize32vcpu, memoryUnknown,
+	taskCPU, taskMemory, taskSizeNone, taskSizeInvalid, taskSizeUnknown, taskSizeParameter, taskSize32vcpu, memoryUnknown,
 	cpuUnreserved, containerCPUUnreserved,
 
 	// Containers.
-	containersTooMany, noEssentialContainer, containerNameInvalid, containerNameDuplicate, containerUnknown,
+	containersTooMany, memoryReservation, secretNameTaken, noEssentialContainer, containerNameInvalid, containerNameDuplicate, containerUnknown,
 	interactiveConsole, timeoutClamped, healthCheckCommand, dependsOnEssential, dependsOnHealth, dependsOnCycle,
 	environmentFileInvalid, privileged, hostnameDropped, networkingDisabled, dnsSettings, extraHostLinked,
 	extraHosts, dockerSecurityOptions, credentialSpecJoined, credentialSpecWindows, resourceRequirements,
-	windowsMemberDropped,
+	accelerators, windowsMemberDropped,
 
 	// Linux.
 	capabilityGranted, capability, devices, sharedMemory, sharedMemoryTmpfs, swapDropped, ulimitOrder,
 	openFilesDefault, systemControlShared,
 
 	// Ports and links.
-	hostPortRemoved, hostPortChanged, hostPortDynamic, portCollision, portMappingDuplicate, portOverlap,
+	hostPortRemoved, hostPortChanged, hostPortDynamic, portCollision, portMappingDuplicate, protocolMended, portOverlap,
 	portRangeConflict, portNameDuplicate, linkDropped, linkUnknown, linkDependsOn, linkAliasRewritten,
-	linkAliasKept, linkAliasUnused,
+	linkAliasAssumed, linkAliasKept, linkAliasUnused,
 
 	// Volumes.
-	volumeNameDuplicate, volumeKindsRule, volumeUnknown, volumeHostPath, volumeDockerTask, volumeDocker, volumeFSX,
+	volumeNameDuplicate, volumeKindsRule, volumeUnknown, volumeAdded, volumeHostPath, volumeDockerTask, volumeDocker, volumeFSX,
 	volumeEphemeral, volumeEFS, mountDropped, efsInvalid, efsSecurityGroup, ebsSeveral, ebsUnmounted, ebsService,
 	s3filesTaskRole, windowsVolume,
 
 	// Logs.
 	logDestinationAdded, logDriverReplaced, logDestinationLost, logFluentdFirelens, logRouterAdded,
 	logRouterMissing, logRouterOwnLogs, firelensConfigS3, windowsFirelens, logSecretsDropped, logOptionsSet,
-	logOptionDropped, logGroupSet, logGroupUnknown, logRegionSet, logRegionUnknown, logStreamPrefixSet, logModeSet,
+	logOptionDropped, logGroupSet, logGroupUnknown, logRegionSet, logRegionUnknown, logStreamPrefixSet, logModeSet, logMode,
 	logMultilineConflict,
 
 	// Texts that assume an instance.

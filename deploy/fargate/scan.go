@@ -117,7 +117,7 @@ func (c *converter) scanText(n *tree.Node) {
 	reported := ""
 	for s := range literals(n) {
 		for _, a := range assumptions {
-			if a.hostMode && c.mode != "host" || a.rule.ID == reported {
+			if a.hostMode && (c.mode != "host" || c.rewritten[n]) || a.rule.ID == reported {
 				continue
 			}
 			if token := a.find(s); token != "" {

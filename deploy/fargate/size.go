@@ -1,6 +1,7 @@
 package fargate
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strconv"
@@ -97,8 +98,11 @@ func (c *converter) need() (n need) {
 			v := container.Get(member)
 			if v.Opaque() {
 				n.partly = true
+				c.unknown(v)
+				v = literal(v)
 			}
-			return min(max(c.number(v), 0), most)
+			i, _ := v.Int()
+			return min(max(i, 0), most)
 		}
 		cpu, limit, reservation := get("cpu"), get("memory"), get("memoryReservation")
 		n.cpu += cpu
@@ -139,22 +143,30 @@ var taskSize32vcpu = finding.Rule{
 }
 
 var taskCPU = finding.Rule{
-	ID: "task-cpu", Severity: finding.Info, Action: finding.Set, Source: guideFargate,
+	ID: "task-cpu", Usual: true, Severity: finding.Info, Action: finding.Set, Source: guideFargate,
 	Summary: "Fargate runs tasks in fixed sizes only.",
 	Refusal: "No Fargate configuration exists for given values, or the containers ask for more than the task has.",
 }
 
 var taskMemory = finding.Rule{
-	ID: "task-memory", Severity: finding.Info, Action: finding.Set, Source: guideFargate,
+	ID: "task-memory", Usual: true, Severity: finding.Info, Action: finding.Set, Source: guideFargate,
 	Summary: "Fargate runs tasks in fixed sizes only.",
 	Refusal: "No Fargate configuration exists for given values, or the containers ask for more than the task has.",
 }
 
+var taskSizeParameter = finding.Rule{
+	ID: "task-size-parameter", Severity: finding.Warning, Action: finding.Set, Source: guideFargate,
+	Summary: "The task's size comes from parameters or mappings that do not give a size of Fargate large enough; it is written out now.",
+	Help:    finding.Advice{"Correct the parameters instead, or remove them if nothing else uses them."},
+	Refusal: "No Fargate configuration exists for given values, or the containers ask for more than the task has.",
+}
+
 // size sets the smallest Fargate size that holds the containers and what the task
-// asks for.
+// asks for. The default of a parameter counts as its value.
 func (c *converter) size() {
 	cpuNode, memoryNode := c.def.Get("cpu"), c.def.Get("memory")
-	if cpuNode.Opaque() || memoryNode.Opaque() {
+	cpuValue, memoryValue := literal(cpuNode), literal(memoryNode)
+	if cpuNode != nil && cpuValue == nil || memoryNode != nil && memoryValue == nil {
 		c.unknown(cpuNode)
 		c.unknown(memoryNode)
 		if cpuNode == nil || memoryNode == nil {
@@ -162,8 +174,8 @@ func (c *converter) size() {
 		}
 		return
 	}
-	cpu, cpuOK := c.amount(cpuNode, parseCPU)
-	memory, memoryOK := c.amount(memoryNode, parseMemory)
+	cpu, cpuOK := c.amount(cpuValue, parseCPU)
+	memory, memoryOK := c.amount(memoryValue, parseMemory)
 	if !cpuOK || !memoryOK {
 		return
 	}
@@ -196,12 +208,21 @@ func (c *converter) size() {
 	if n.partly {
 		why += "; some values are known only at deployment, so this is the minimum"
 	}
-	if newCPU != cpu {
-		c.set(taskCPU, c.def, "cpu", tree.NewString(strconv.FormatInt(newCPU, 10)), "%s", why)
+	c.sized(taskCPU, "cpu", cpuNode, cpu, newCPU, why)
+	c.sized(taskMemory, "memory", memoryNode, memory, newMemory, why)
+}
+
+// sized sets cpu or memory of the task, unless it is right.
+func (c *converter) sized(rule finding.Rule, member string, n *tree.Node, have, want int64, why string) {
+	if have == want {
+		c.unknown(n)
+		return
 	}
-	if newMemory != memory {
-		c.set(taskMemory, c.def, "memory", tree.NewString(strconv.FormatInt(newMemory, 10)), "%s", why)
+	if n.Opaque() {
+		rule = taskSizeParameter
+		why += "; " + cmp.Or(references(n), "the value") + " gives " + strconv.FormatInt(have, 10)
 	}
+	c.set(rule, c.def, member, tree.NewString(strconv.FormatInt(want, 10)), "%s", why)
 }
 
 func (n need) String() string { return asked(n.cpu, n.memory) }
@@ -246,13 +267,13 @@ func (c *converter) amount(n *tree.Node, parse func(string) (int64, bool)) (v in
 }
 
 var cpuUnreserved = finding.Rule{
-	ID: "cpu-unreserved", Severity: finding.Info, Action: finding.Keep, Source: apiContainer,
+	ID: "cpu-unreserved", Usual: true, Severity: finding.Info, Action: finding.Keep, Source: apiContainer,
 	Summary: "No container reserves CPU. On EC2 they could use all the instance's spare CPU; on Fargate the task's CPU is the limit.",
 	Help:    finding.Advice{"Measure what they use, and set the task's cpu."},
 }
 
 var containerCPUUnreserved = finding.Rule{
-	ID: "container-cpu-unreserved", Severity: finding.Info, Action: finding.Keep, Source: apiContainer,
+	ID: "container-cpu-unreserved", Usual: true, Severity: finding.Info, Action: finding.Keep, Source: apiContainer,
 	Summary: "This container reserves no CPU, so it gets what the other containers leave.",
 	Help:    finding.Advice{"Set its cpu if it needs a share."},
 }

@@ -13,7 +13,7 @@ import (
 var familyMissing = finding.Rule{
 	ID: "family-missing", Severity: finding.Error, Action: finding.Refuse, Source: apiTask,
 	Summary: "The definition has no family.",
-	Help:    finding.Advice{"Give it one."},
+	Help:    finding.Advice{"Give it one, for a list of containers with --family."},
 }
 
 var familyInvalid = finding.Rule{
@@ -53,12 +53,12 @@ func (c *converter) family() {
 }
 
 var ecsVerdict = finding.Rule{
-	ID: "ecs-verdict", Severity: finding.Info, Action: finding.Keep, Source: "Amazon ECS API Reference, TaskDefinition (compatibilities)",
+	ID: "ecs-verdict", Usual: true, Severity: finding.Info, Action: finding.Keep, Source: "Amazon ECS API Reference, TaskDefinition (compatibilities)",
 	Summary: "This definition records what ECS found it compatible with; Fargate was not required at that time.",
 }
 
 var compatibilities = finding.Rule{
-	ID: "compatibilities", Severity: finding.Info, Action: finding.Set, Source: apiTask,
+	ID: "compatibilities", Usual: true, Severity: finding.Info, Action: finding.Set, Source: apiTask,
 	Summary: "The definition must claim FARGATE, so that ECS checks it for Fargate.",
 }
 
@@ -68,7 +68,13 @@ func (c *converter) compatibilities() {
 		c.Note(ecsVerdict, verdict, "ECS found this definition compatible with %s", strings.Join(verdict.Strs(), ", "))
 	}
 	n := c.def.Get("requiresCompatibilities")
-	if c.unknown(n) {
+	if n.Opaque() {
+		if !c.fargate {
+			c.set(compatibilities, c.def, "requiresCompatibilities", tree.NewArray(tree.NewString("FARGATE")),
+				"the definition must claim FARGATE, and what it claimed was known only at deployment").Severity = finding.Warning
+		} else {
+			c.unknown(n)
+		}
 		return
 	}
 	have := n.Strs()
@@ -104,8 +110,48 @@ var ipcMode = finding.Rule{
 
 var proxyConfiguration = finding.Rule{
 	ID: "proxy-configuration", Topic: finding.Network, Severity: finding.Warning, Action: finding.Keep, Source: apiTask,
-	Summary: "The App Mesh proxy works on Fargate, but AWS announced the end of App Mesh for September 2026.",
-	Help:    finding.Advice{"Plan to move to ECS Service Connect."},
+	Summary: "AWS ended App Mesh on 30 September 2026: ECS still accepts the proxy, but nothing configures it.",
+	Help:    finding.Advice{"Remove it and its Envoy container, and use ECS Service Connect."},
+}
+
+var proxyInvalid = finding.Rule{
+	ID: "proxy-invalid", Topic: finding.Network, Severity: finding.Error, Action: finding.Refuse, Source: "Amazon ECS API Reference, ProxyConfiguration",
+	Summary: "An App Mesh proxy lacks properties that ECS requires.",
+	Help:    finding.Advice{"Add them, or remove proxyConfiguration: AWS ended App Mesh."},
+}
+
+// proxy checks what ECS requires of an App Mesh proxy.
+func (c *converter) proxy(n *tree.Node) {
+	c.Note(proxyConfiguration, n, "")
+	if name := n.Get("containerName"); name != nil {
+		c.known(name)
+	}
+	properties := n.Get("properties")
+	if properties == nil {
+		properties = n.Get("proxyConfigurationProperties")
+	}
+	if kind := n.Get("type"); c.unknown(n) || c.unknown(properties) || kind != nil && kind.Identity() != "APPMESH" {
+		return
+	}
+	have := map[string]bool{}
+	for _, p := range properties.Elements() {
+		if p.Opaque() {
+			return
+		}
+		have[p.Get("name").Str()] = p.Get("value") != nil
+	}
+	var missing []string
+	for _, name := range []string{"AppPorts", "ProxyIngressPort", "ProxyEgressPort"} {
+		if !have[name] {
+			missing = append(missing, name)
+		}
+	}
+	if !have["IgnoredUID"] && !have["IgnoredGID"] {
+		missing = append(missing, "IgnoredUID or IgnoredGID")
+	}
+	if len(missing) > 0 {
+		c.Fail(proxyInvalid, n, "the App Mesh proxy lacks the properties %s", strings.Join(missing, ", "))
+	}
 }
 
 var inferenceAccelerators = finding.Rule{
@@ -136,7 +182,7 @@ func (c *converter) namespaces() {
 		}
 	}
 	if n := c.def.Get("proxyConfiguration"); n != nil {
-		c.Note(proxyConfiguration, n, "")
+		c.proxy(n)
 	}
 	if n := c.def.Get("inferenceAccelerators"); n.Len() > 0 && !c.unknown(n) {
 		c.refuseOrDrop(inferenceAccelerators, n, "")

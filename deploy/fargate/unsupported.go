@@ -51,9 +51,31 @@ var networkingDisabled = finding.Rule{
 }
 
 var sameMeaningDropped = finding.Rule{
-	ID: "same-meaning-dropped", Severity: finding.Info, Action: finding.Drop, Source: guideFargate,
+	ID: "same-meaning-dropped", Usual: true, Severity: finding.Info, Action: finding.Drop, Source: guideFargate,
 	Summary: "A parameter that Fargate does not accept asks for what Fargate does anyway.",
 	Refusal: "Fargate compatible task definitions do not have this parameter",
+}
+
+var emptyDropped = finding.Rule{
+	ID: "empty-dropped", Usual: true, Severity: finding.Info, Action: finding.Drop, Source: guideFargate,
+	Summary: "An empty list or a default asks for nothing, and Fargate does not have the parameter.",
+}
+
+// dropEmpty drops what asks for nothing. A definition that claims FARGATE keeps it,
+// because ECS accepts it there.
+func (c *converter) dropEmpty(n *tree.Node, why string, args ...any) {
+	if !c.fargate {
+		c.drop(emptyDropped, n, why, args...)
+	}
+}
+
+// empty reports whether n is a list or an object without elements, and drops it.
+func (c *converter) empty(n *tree.Node) bool {
+	if n == nil || n.Len() > 0 || n.Kind() < tree.Array || n.Chosen() {
+		return n == nil
+	}
+	c.dropEmpty(n, "an empty %s asks for nothing, and Fargate does not have the parameter", n.Name())
+	return true
 }
 
 var dnsSettings = finding.Rule{
@@ -108,14 +130,15 @@ func (c *converter) refused(container *tree.Node) {
 		if c.flag(n) {
 			c.refuseOrDrop(networkingDisabled, n, "")
 		} else {
-			c.drop(sameMeaningDropped, n, "disableNetworking false is what Fargate does anyway")
+			c.dropEmpty(n, "disableNetworking false is what Fargate does anyway")
 		}
 	}
 	for _, member := range []string{"dnsServers", "dnsSearchDomains"} {
-		if n := container.Get(member); n.Len() > 0 {
+		if n := container.Get(member); !c.empty(n) && n.Len() > 0 {
 			c.refuseOrDrop(dnsSettings, n, "Fargate does not accept %s: the task resolves names as its VPC does", member)
 		}
 	}
+	c.empty(container.Get("dockerSecurityOptions"))
 	for _, n := range c.items(container.Get("dockerSecurityOptions")) {
 		if strings.HasPrefix(c.text(n), "credentialspec:") {
 			c.refuseOrDrop(credentialSpecJoined, n, "")

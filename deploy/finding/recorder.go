@@ -43,6 +43,7 @@ func (r *Recorder) Report(rule Rule, action Action, n *tree.Node, why string, ar
 	f := Finding{
 		ID:       rule.ID,
 		Topic:    rule.Topic,
+		Usual:    rule.Usual,
 		Severity: rule.Severity,
 		Pointer:  n.Pointer(),
 		Action:   action,
@@ -147,11 +148,33 @@ func (r *Recorder) Findings() []Finding {
 	slices.SortFunc(order, func(a, b int) int {
 		return cmp.Or(cmp.Compare(r.findings[a].offset, r.findings[b].offset), a-b)
 	})
-	all := make([]Finding, len(order))
-	for i, at := range order {
-		all[i] = r.findings[at].Finding
+	all := make([]Finding, 0, len(order))
+	for _, at := range order {
+		if !r.repeats(all, at) {
+			all = append(all, r.findings[at].Finding)
+		}
 	}
 	return all
+}
+
+// repeats reports whether all has a finding already, as it may for the branches of a
+// condition. Of values that were set one after the other it keeps the last.
+func (r *Recorder) repeats(all []Finding, at int) bool {
+	f := r.findings[at]
+	for i := len(all) - 1; i >= 0 && all[i].Line == f.Line && all[i].Column == f.Column; i-- {
+		old := &all[i]
+		if old.ID != f.ID || old.Pointer != f.Pointer || old.Action != f.Action {
+			continue
+		}
+		if f.Action == Set && f.Before != "" && old.After == f.Before {
+			old.After, old.Why = f.After, f.Why
+			return true
+		}
+		if old.Why == f.Why && old.Before == f.Before && old.After == f.After {
+			return true
+		}
+	}
+	return false
 }
 
 // nearestInInput returns n, or its nearest ancestor, that has a place in the

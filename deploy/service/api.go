@@ -16,16 +16,20 @@ type values interface {
 }
 
 // api returns the service as CreateService takes it, without its name, cluster
-// and task definition. targetGroup is nil for a service without a load balancer.
-func (s *Service) api(v values, taskGroup, targetGroup *tree.Node) []tree.Member {
+// and task definition. targetGroups are those of s.balances.
+func (s *Service) api(v values, taskGroup *tree.Node, targetGroups []*tree.Node) []tree.Member {
 	breaker := cfn.Object(cfn.Prop("enable", tree.NewBool(true)), cfn.Prop("rollback", tree.NewBool(true)))
 	deployment := append(slices.Clone(s.taken.deployment), cfn.Prop("deploymentCircuitBreaker", breaker))
 	launch := tree.NewString(onDemand)
 	if s.strategy() != nil {
 		launch = nil
 	}
+	var count *tree.Node
+	if len(s.scaled()) == 0 { // otherwise each deployment would undo what was scaled
+		count = v.value(s.setting("DesiredCount"))
+	}
 	members := []tree.Member{
-		cfn.Prop("desiredCount", v.value(s.setting("DesiredCount"))),
+		cfn.Prop("desiredCount", count),
 		cfn.Prop("launchType", launch),
 		cfn.Prop("capacityProviderStrategy", s.strategy()),
 		cfn.Prop("platformVersion", optional(s.taken.platform)),
@@ -34,14 +38,18 @@ func (s *Service) api(v values, taskGroup, targetGroup *tree.Node) []tree.Member
 		cfn.Prop("availabilityZoneRebalancing", optional(s.taken.rebalancing)),
 		cfn.Prop("networkConfiguration", cfn.Object(cfn.Prop("awsvpcConfiguration", s.network(v, taskGroup)))),
 	}
-	if targetGroup != nil {
+	var balancers []*tree.Node
+	for i, b := range s.balances {
+		balancers = append(balancers, cfn.Object(
+			cfn.Prop("containerName", tree.NewString(b.container)),
+			cfn.Prop("containerPort", tree.NewInt(b.port)),
+			cfn.Prop("targetGroupArn", targetGroups[i]),
+		))
+	}
+	if balancers != nil {
 		members = append(members,
 			cfn.Prop("healthCheckGracePeriodSeconds", tree.NewInt(int64(s.grace()))),
-			cfn.Prop("loadBalancers", cfn.Array(cfn.Object(
-				cfn.Prop("containerName", tree.NewString(s.target.container)),
-				cfn.Prop("containerPort", tree.NewInt(s.target.port)),
-				cfn.Prop("targetGroupArn", targetGroup),
-			))))
+			cfn.Prop("loadBalancers", cfn.Array(balancers...)))
 	}
 	if s.taken.exec {
 		members = append(members, cfn.Prop("enableExecuteCommand", tree.NewBool(true)))

@@ -15,11 +15,15 @@ import (
 //
 // Source: ecspresso, "Template syntax".
 func (s *Service) Ecspresso() (taskDefinition, service []byte) {
-	var target *tree.Node
-	if s.o.balanced() {
-		target = tree.NewString(mustEnv("TARGET_GROUP_ARN"))
+	var targets []*tree.Node
+	for i := range s.balances {
+		name := "TARGET_GROUP_ARN"
+		if i > 0 {
+			name += "_" + ordinal(i)
+		}
+		targets = append(targets, tree.NewString(mustEnv(name)))
 	}
-	n := cfn.Object(s.api(environment{}, tree.NewString(mustEnv("TASK_SECURITY_GROUP")), target)...) // name and cluster are in ecspresso.yml
+	n := cfn.Object(s.api(environment{}, tree.NewString(mustEnv("TASK_SECURITY_GROUP")), targets)...) // name and cluster are in ecspresso.yml
 	return s.d.ECS(), n.Bytes()
 }
 

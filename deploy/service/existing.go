@@ -8,13 +8,26 @@ import (
 	"sumoship/deploy/tree"
 )
 
-// Existing is the ECS service that runs the task definition today.
-type Existing struct{ node *tree.Node }
+// Existing is the ECS service that runs the task definition today, and what sends it
+// requests and scales it, as far as that was read.
+type Existing struct {
+	node   *tree.Node
+	around *tree.Node // the document: lists beside the services, as [Around] names them
+}
+
+// Around names the lists that a document can have beside its services, in the shape
+// that AWS's APIs describe their items: target groups, each with Attributes; the
+// rules of listeners, each with ListenerArn; and so on.
+//
+// Source: Elastic Load Balancing API Reference version 2015-12-01; Application Auto
+// Scaling API Reference.
+var Around = []string{"targetGroups", "loadBalancers", "listeners", "rules", "scalableTargets", "scalingPolicies", "scheduledActions"}
 
 // ReadExisting reads a service, in JSON or YAML, in each shape that AWS's tools
 // print or take: the output of describe-services or create-service, or the input
-// of create-service. Of several services it returns the one called service. name
-// is that of the input, for messages.
+// of create-service. Of several services it returns the one called service. Beside
+// a list of services, the document can have those of [Around]. name is that of the
+// input, for messages.
 //
 // Errors: *[taskdef.InputError].
 func ReadExisting(name string, src []byte, service string) (*Existing, error) {
@@ -29,7 +42,18 @@ func ReadExisting(name string, src []byte, service string) (*Existing, error) {
 	if err := taskdef.CheckValues(name, n); err != nil {
 		return nil, err
 	}
-	return &Existing{n}, nil
+	for _, section := range Around {
+		if list := root.Field(section); root != n && list != nil {
+			if err := taskdef.CheckValues(name, list); err != nil {
+				return nil, err
+			}
+		}
+	}
+	e := &Existing{node: n}
+	if root != n {
+		e.around = root
+	}
+	return e, nil
 }
 
 // Name returns the name of the service, "" if it has none.

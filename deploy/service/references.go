@@ -178,12 +178,12 @@ func (r *references) sub(n, arg *tree.Node) {
 
 // reserved reports whether the new template itself can have a name.
 func reserved(name string) bool {
-	for _, prefix := range []string{"LogGroup", "Subscription", "SecurityGroup"} {
+	for _, prefix := range []string{"LogGroup", "Subscription", "SecurityGroup", idScalable, idScalingPolicy} {
 		if strings.HasPrefix(name, prefix) {
 			return true
 		}
 	}
-	return slices.Contains(ownNames, name)
+	return isBalancer(name) || slices.Contains(ownNames, name)
 }
 
 // ownNames are the parameters and resources that the new template itself can have.

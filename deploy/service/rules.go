@@ -22,14 +22,14 @@ const (
 var rules = []finding.Rule{
 	// About the existing service.
 	launchType, capacityProvider, spotUsed, spotWindows, daemon, placement, roleDropped, platformVersion,
-	classicLoadBalancer, targetGroupReplaced, targetGroupMany, portUnknown, portProtocol, portChosen, hostPort,
-	healthCheckPath, healthCheckGrace, registrySRV, registryAddress, registryMany,
+	classicLoadBalancer, targetGroupReplaced, targetGroupMany, ruleShared, ruleAction, rulePriority, testRule, blueGreen, portUnknown, portProtocol, portChosen, hostPort,
+	healthCheckPath, healthCheckPort, healthCheckGrace, scalingTaken, scalingAlarms, registrySRV, registryAddress, registryMany,
 	deploymentController, deploymentPercent, deploymentStrategy, circuitBreaker,
-	referenceUnknown, volumeMissing, nameTaken, tagReserved, unknownMember, execEnabled,
+	referenceUnknown, volumeMissing, nameTaken, familyShared, tagReserved, unknownMember, execEnabled,
 
 	// About the task definition.
 	roleKept, roleNew, logGroupExists, logGroupCreate, logRegion, logRegionOther, logNone,
-	placeholder, parameterMade, referenceUnsupported,
+	placeholder, placeholderMade, mountUnknown, parameterMade, referenceUnsupported,
 }
 
 // Rules returns the rules behind the findings of [New], in the order of the

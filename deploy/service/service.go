@@ -35,16 +35,17 @@ type Service struct {
 	taskFindings, serviceFindings *finding.Recorder
 
 	// What the steps of New decide, each for those after it.
-	taken  taken
-	target target
-	groups []*logGroup
-	logs   []*logGroup // of each container, nil where the template has none for it
+	taken    taken
+	balances []*balance // one for each target group
+	groups   []*logGroup
+	logs     []*logGroup // of each container, nil where the template has none for it
 
 	// Of the template.
 	taskDefinition *tree.Node // properties of the resource
 	roles          []tree.Member
 	newRole        map[string]bool // by logical ID
 	refs           *references
+	listParameters []tree.Member // of the placeholders of a list
 }
 
 // New returns the service that runs a task definition on Fargate. It converts, in
@@ -75,18 +76,23 @@ func New(d *taskdef.Document, existing *Existing, o Options) (*Service, error) {
 		return s, nil
 	}
 	s.definition = d.Definition()
+	s.complete()
+	s.fillIn(s.definition, true)
+	s.fillIn(before, false)
 	if existing != nil {
 		s.takeOver(existing)
 	}
-	if s.o.Name = cmp.Or(s.o.Name, s.taken.serviceName); s.o.Name == "" {
+	if s.o.Name == "" {
 		return nil, &finding.OptionError{Option: "Name", Value: "", Want: "the name of the service"}
 	}
-	if s.taken.balanced && !o.balanced() {
+	if err := s.choosePorts(); err != nil {
+		return nil, err
+	}
+	if len(s.taken.balances) > 0 && len(s.balances) == 0 && !s.o.balanced() && !s.serviceFindings.Refused() && !s.taskFindings.Refused() {
 		return nil, &finding.OptionError{Option: "Paths", Value: "", Want: wantPath + ", or a host, because the service is behind a load balancer"}
 	}
 	s.checkPlaceholders()
 	s.checkSpot()
-	s.choosePort()
 	s.hostPorts(before)
 	s.checkVolumes()
 	s.findLogGroups(before)
@@ -140,6 +146,7 @@ func (s *Service) unsettled(findings []finding.Finding) (rest []finding.Finding)
 				f.Help = finding.Advice{"If they call AWS, say what with --task-allow."}
 			}
 		}
+		f.Help = f.Help.Without(listHasNoPlace)
 		if len(s.groups) > 0 && !s.o.ExistingLogGroups {
 			f.Help = f.Help.Without(finding.CreateLogGroup)
 		}

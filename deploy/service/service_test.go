@@ -39,6 +39,32 @@ func TestFindingsThatTheTemplateSettles(t *testing.T) {
 	}
 }
 
+// A list gets what the resource around it would say, and the findings do not speak
+// of a place that the template has.
+func TestListIsCompleted(t *testing.T) {
+	s := shape(t, "list-placeholders").mustNew(t)
+	for _, f := range s.Findings {
+		if strings.Contains(f.Help.String(), "has no place") {
+			t.Errorf("%+v", f)
+		}
+	}
+	template := string(s.CloudFormation(false))
+	for _, want := range []string{"ExecutionRoleArn: arn:aws:iam::111122223333:role/run", "TaskRoleArn: arn:aws:iam::111122223333:role/task", "FilesystemId: fs-0123456789abcdef0"} {
+		if !strings.Contains(template, want) {
+			t.Errorf("no %s in\n%s", want, template)
+		}
+	}
+}
+
+// Nothing is asked about an execution role that the template does not create.
+func TestKnownExecutionRoleAsksNothing(t *testing.T) {
+	task := `{"family":"a","executionRoleArn":"arn:aws:iam::111122223333:role/run","containerDefinitions":[
+		{"name":"a","image":"{{resolve:ssm:/image}}","memory":100,"environmentFiles":[{"type":"s3","value":"arn:aws:s3:::b/{{resolve:ssm:/f}}.env"}]}]}`
+	if s := (input{task: task, options: service.Options{Name: "a"}}).mustNew(t); s.Refused() {
+		t.Errorf("%+v", s.Findings)
+	}
+}
+
 // New refuses a definition that Check refuses, and does nothing more with it.
 func TestNewRefusesWhatCheckRefuses(t *testing.T) {
 	for name, task := range map[string]string{

@@ -44,12 +44,6 @@ const (
 
 // settings returns all settings of a service, in the order of the template.
 func (s *Service) settings() []setting {
-	number := func(i int) string {
-		if i == 0 {
-			return ""
-		}
-		return strconv.Itoa(i)
-	}
 	all := []setting{
 		{name: "Cluster", group: ofService, kind: "String", value: s.cluster(), pattern: clusterName.String(), description: "Name or ARN of the ECS cluster."},
 		{name: "DesiredCount", group: ofService, kind: "Number", value: strconv.Itoa(s.count()), max: 10000, description: "Number of tasks."},
@@ -59,10 +53,8 @@ func (s *Service) settings() []setting {
 	for i := range s.securityGroups() {
 		all = append(all, s.extraGroup(i))
 	}
+	all = append(all, s.trafficSettings()...)
 	return append(all,
-		setting{name: "ListenerArn", group: ofBalance, kind: "String", value: s.o.Listener, pattern: listenerARN.String(), description: "ARN of the listener of the Application Load Balancer that gets the rule."},
-		setting{name: "ListenerRulePriority", group: ofBalance, kind: "Number", value: number(s.o.Priority), min: 1, max: 50000, description: "Priority of the rule, unique on the listener. Lower numbers come first."},
-		setting{name: "LoadBalancerSecurityGroup", group: ofBalance, kind: typeGroup, value: s.o.LoadBalancerSG, description: "Security group of the load balancer."},
 		setting{name: "LoadBalancerDnsName", group: ofDNS, kind: "String", value: s.o.LoadBalancerDNS, pattern: dnsName.String(), description: "DNS name of the load balancer."},
 		setting{name: "LoadBalancerHostedZoneId", group: ofDNS, kind: "String", value: s.o.LoadBalancerZone, pattern: zoneID.String(), description: "Canonical hosted zone ID of the load balancer (CanonicalHostedZoneId of describe-load-balancers)."},
 		setting{name: "HostedZoneId", group: ofDNS, kind: typeZone, value: s.o.HostedZone, description: "Hosted zone of the record."},

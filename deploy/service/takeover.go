@@ -21,9 +21,8 @@ type taken struct {
 	rebalancing          string        // availabilityZoneRebalancing
 	subnets, groups      []string
 	publicIP             bool
-	balanced             bool // a load balancer sends it requests
-	container            string
-	port                 int64 // of container
+	classic              target // behind a Classic Load Balancer
+	balances             []*balance
 	connect, volumes     *tree.Node
 	platform             string
 	strategy             *tree.Node // of Fargate capacity providers
@@ -92,6 +91,7 @@ func (s *Service) takeOver(e *Existing) {
 		}
 	}
 	s.takeDeployed()
+	s.takeScaling()
 	s.checkReferences()
 	s.checkName()
 }
@@ -325,14 +325,40 @@ var nameTaken = finding.Rule{ID: "service-name-taken", Severity: finding.Warning
 	Summary: "A cluster cannot have two active services of the same name.",
 	Help:    finding.Advice{"Give the new one another name with --service, another cluster, or delete the old one first."}}
 
-// checkName reports a new service that would have the name of the existing one
-// in the same cluster.
+var familyShared = finding.Rule{ID: "service-family-shared", Severity: finding.Warning, Action: finding.Keep, Source: "Amazon ECS API Reference, UpdateService",
+	Summary: "The running service is of the same family: an update of it that names the family without a revision takes the newest, which is for Fargate, and ECS refuses it or starts nothing.",
+	Help:    finding.Advice{"Give the new version a family of its own with --family-suffix -fargate, or name the revision in each update of the old service."}}
+
+// nameSuffix makes the default name of a service that runs beside the old one.
+const nameSuffix = "-fargate"
+
+// checkName gives the new service the name of the existing one, or another where
+// that runs in the same cluster. It reports what both share while both run.
 func (s *Service) checkName() {
 	name, cluster := s.taken.serviceName, s.taken.cluster
-	same := name != "" && s.o.Name == name && (cluster == "" || s.o.Cluster == "" || cluster == s.cluster())
-	if same && s.existing.node.Get("serviceArn") != nil {
-		s.serviceFindings.Note(nameTaken, s.existing.node.Field("serviceName"), "cluster %s already has an active service %s, and cannot have two", cmp.Or(cluster, "default"), name)
+	status := s.existing.node.Get("status").Str()
+	running := s.existing.node.Get("serviceArn") != nil && status != "INACTIVE"
+	ours := s.o.Cluster[strings.LastIndex(s.o.Cluster, "/")+1:]
+	same := running && name != "" && (cluster == "" || ours == "" || cluster == ours)
+	node := s.existing.node.Field("serviceName")
+	switch {
+	case same && s.o.Name == "":
+		const longest = 255
+		s.o.Name = name[:min(len(name), longest-len(nameSuffix))] + nameSuffix
+		s.serviceFindings.Report(nameTaken, finding.Set, node, "cluster %s already has an active service %s, so the new one is called %s", cmp.Or(cluster, "default"), name, s.o.Name).After = finding.Quoted(s.o.Name)
+	case same && s.o.Name == name:
+		s.serviceFindings.Note(nameTaken, node, "cluster %s already has an active service %s, and cannot have two", cmp.Or(cluster, "default"), name)
 	}
+	s.o.Name = cmp.Or(s.o.Name, name)
+	if old := s.existing.node.Get("taskDefinition"); running && familyOf(old.Str()) != "" && familyOf(old.Str()) == s.definition.Get("family").Str() {
+		s.serviceFindings.Note(familyShared, old, "service %s runs family %s too: an update of it that names the family without a revision takes the newest, which is for Fargate", name, familyOf(old.Str()))
+	}
+}
+
+// familyOf returns the family in FAMILY, FAMILY:REVISION or an ARN.
+func familyOf(definition string) string {
+	family, _, _ := strings.Cut(definition[strings.LastIndex(definition, "/")+1:], ":")
+	return family
 }
 
 func intOf(n *tree.Node) *int {

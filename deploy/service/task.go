@@ -40,6 +40,9 @@ func (s *Service) task() error {
 	}
 	n := taskdef.ForTemplate(s.definition)
 	s.refs = newReferences(s.d, s.taskFindings)
+	for _, p := range s.listParameters {
+		s.refs.add("Parameters", p.Name, p.Value)
+	}
 	s.chooseRoles(n)
 	if err := s.buildRoles(n); err != nil {
 		return err
@@ -127,9 +130,15 @@ func (s *Service) buildRoles(n *tree.Node) error {
 		}
 		o.Allow = append(slices.Clip(o.Allow), exec)
 	}
+	if len(s.newRole) == 0 {
+		return nil
+	}
 	definition := n.Clone()
 	s.editLogOptions(definition, func(options *tree.Node) { options.DeleteKey("awslogs-region") }) // the Region of the stack
-	roles, err := iam.New(s.d.With(definition), o)
+	if !s.newRole[iam.ExecutionRoleID] {
+		withoutPulls(definition)
+	}
+	roles, err := iam.New(s.d.With(definition).InTemplate(), o)
 	if err != nil {
 		return err
 	}
@@ -142,6 +151,17 @@ func (s *Service) buildRoles(n *tree.Node) error {
 		s.Notes = roles.Notes
 	}
 	return nil
+}
+
+// withoutPulls removes what only the execution role needs, so that nothing is asked
+// about it.
+func withoutPulls(definition *tree.Node) {
+	for _, c := range definition.Get("containerDefinitions").Elements() {
+		for _, member := range []string{"image", "repositoryCredentials", "secrets", "environmentFiles"} {
+			c.DeleteField(member)
+		}
+		c.Get("logConfiguration").DeleteField("secretOptions")
+	}
 }
 
 var placeholder = finding.Rule{ID: "service-placeholder", Severity: finding.Error, Action: finding.Refuse, Source: guideIntrinsics,

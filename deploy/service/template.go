@@ -17,6 +17,8 @@ const (
 	idGroup           = "TaskSecurityGroup"
 	idTarget          = "TargetGroup"
 	idRule            = "ListenerRule"
+	idTestRule        = "TestRule"
+	idTestListener    = "TestListener"
 	idTaskIngress     = "TaskIngressFromLoadBalancer"
 	idBalancerEgress  = "LoadBalancerEgressToTasks"
 	idDatabaseIngress = "DatabaseIngressFromTasks"
@@ -37,6 +39,7 @@ func (s *Service) CloudFormation(json bool) []byte {
 	t.network()
 	t.loadBalancer()
 	t.ecsService()
+	t.scaling()
 	t.record()
 	return cfn.Marshal(t.node(), json)
 }
@@ -51,11 +54,13 @@ func members(n *tree.Node) (all []tree.Member) {
 
 // template collects the parts of a template.
 type template struct {
-	service   *Service
-	used      []string // names of settings
-	resources []tree.Member
-	outputs   []tree.Member
-	first     []string // logical IDs of resources that tasks must wait for
+	service    *Service
+	used       []string // names of settings
+	resources  []tree.Member
+	outputs    []tree.Member
+	first      []string // logical IDs of resources that tasks must wait for
+	conditions []tree.Member
+	admitted   []string // ports that a load balancer reaches already
 }
 
 // value returns a reference to the parameter of a setting.
@@ -70,6 +75,13 @@ func (t *template) setting(name string) *tree.Node { return t.value(t.service.se
 
 func (t *template) add(id string, resource *tree.Node) {
 	t.resources = append(t.resources, cfn.Prop(id, resource))
+}
+
+// condition adds a condition, once.
+func (t *template) condition(name string, v *tree.Node) {
+	if !slices.ContainsFunc(t.conditions, func(m tree.Member) bool { return m.Name == name }) {
+		t.conditions = append(t.conditions, cfn.Prop(name, v))
+	}
 }
 
 func (t *template) output(name, description string, v *tree.Node) {
@@ -159,19 +171,14 @@ func (s *Service) tasks() string {
 // resource of its own, so that two groups can refer to each other, and groups of
 // other stacks stay as they are.
 func (t *template) ingress(id, description string, group, from *tree.Node, port int64) {
-	t.securityGroupRule(id, "AWS::EC2::SecurityGroupIngress", description, group, port, cfn.Prop("SourceSecurityGroupId", from))
+	t.securityGroupRule(id, "AWS::EC2::SecurityGroupIngress", description, group, "tcp", port, cfn.Prop("SourceSecurityGroupId", from))
 }
 
-// egress lets a security group reach one TCP port of another.
-func (t *template) egress(id, description string, group, to *tree.Node, port int64) {
-	t.securityGroupRule(id, "AWS::EC2::SecurityGroupEgress", description, group, port, cfn.Prop("DestinationSecurityGroupId", to))
-}
-
-func (t *template) securityGroupRule(id, kind, description string, group *tree.Node, port int64, peer tree.Member) {
+func (t *template) securityGroupRule(id, kind, description string, group *tree.Node, protocol string, port int64, peer tree.Member) {
 	t.add(id, cfn.Resource(kind,
 		cfn.Prop("GroupId", group),
 		cfn.Prop("Description", tree.NewString(description)),
-		cfn.Prop("IpProtocol", tree.NewString("tcp")),
+		cfn.Prop("IpProtocol", tree.NewString(protocol)),
 		cfn.Prop("FromPort", tree.NewInt(port)),
 		cfn.Prop("ToPort", tree.NewInt(port)),
 		peer,
@@ -179,33 +186,12 @@ func (t *template) securityGroupRule(id, kind, description string, group *tree.N
 	t.first = append(t.first, id)
 }
 
-// loadBalancer adds what sends requests from the load balancer to the tasks: rules
-// of both security groups, the target group and the listener rule.
-func (t *template) loadBalancer() {
-	s := t.service
-	if !s.o.balanced() {
-		return
-	}
-	balancer, own := t.setting("LoadBalancerSecurityGroup"), cfn.GetAtt(idGroup, "GroupId")
-	t.egress(idBalancerEgress, s.tasks(), balancer, own, s.target.port)
-	t.ingress(idTaskIngress, "Load balancer", own, balancer, s.target.port)
-	t.add(idTarget, cfn.Resource("AWS::ElasticLoadBalancingV2::TargetGroup", s.targetGroup(t.setting("Vpc"))...))
-	t.add(idRule, cfn.Resource("AWS::ElasticLoadBalancingV2::ListenerRule",
-		cfn.Prop("ListenerArn", t.setting("ListenerArn")),
-		cfn.Prop("Priority", t.setting("ListenerRulePriority")),
-		cfn.Prop("Conditions", s.o.listenerConditions()),
-		cfn.Prop("Actions", cfn.Array(cfn.Object(cfn.Prop("Type", tree.NewString("forward")), cfn.Prop("TargetGroupArn", cfn.Ref(idTarget))))),
-	))
-	t.first = append(t.first, idRule) // ECS refuses a target group that no load balancer uses
-	t.output("TargetGroupArn", "Target group of the tasks.", cfn.Ref(idTarget))
-}
-
 // ecsService adds the ECS service.
 func (t *template) ecsService() {
 	s := t.service
-	var target *tree.Node
-	if s.o.balanced() {
-		target = cfn.Ref(idTarget)
+	var targets []*tree.Node
+	for i := range s.balances {
+		targets = append(targets, cfn.Ref(idTarget+ordinal(i)))
 	}
 	if slices.ContainsFunc(t.resources, func(m tree.Member) bool { return m.Name == iam.TaskPolicyID }) {
 		t.first = append(t.first, iam.TaskPolicyID)
@@ -215,7 +201,7 @@ func (t *template) ecsService() {
 		cfn.Prop("cluster", t.setting("Cluster")),
 		cfn.Prop("taskDefinition", cfn.Ref(idTask)),
 	}
-	properties = append(properties, s.api(t, cfn.GetAtt(idGroup, "GroupId"), target)...)
+	properties = append(properties, s.api(t, cfn.GetAtt(idGroup, "GroupId"), targets)...)
 	t.add(idService, cfn.Object(
 		cfn.Prop("Type", tree.NewString("AWS::ECS::Service")),
 		cfn.Prop("DependsOn", cfn.Strings(t.first...)),
@@ -254,6 +240,7 @@ func (t *template) node() *tree.Node {
 		}
 	}
 	moved := t.service.refs.sections
+	conditions := append(slices.Clone(moved["Conditions"]), t.conditions...)
 	for _, p := range moved["Parameters"] {
 		parameters = append(parameters, p)
 		groups[ofTask] = append(groups[ofTask], tree.NewString(p.Name))
@@ -265,19 +252,19 @@ func (t *template) node() *tree.Node {
 			labelled = append(labelled, cfn.Object(cfn.Prop("Label", label), cfn.Prop("Parameters", cfn.Array(groups[name]...))))
 		}
 	}
-	section := func(name string) *tree.Node {
-		if len(moved[name]) == 0 {
+	section := func(members []tree.Member) *tree.Node {
+		if len(members) == 0 {
 			return nil
 		}
-		return cfn.Object(moved[name]...)
+		return cfn.Object(members...)
 	}
 	return cfn.Object(
 		cfn.Prop("AWSTemplateFormatVersion", tree.NewString("2010-09-09")),
 		cfn.Prop("Description", tree.NewString("Service "+t.service.o.Name+" on AWS Fargate, its logs shipped by sumoship.")),
 		cfn.Prop("Metadata", cfn.Object(cfn.Prop("AWS::CloudFormation::Interface", cfn.Object(cfn.Prop("ParameterGroups", cfn.Array(labelled...)))))),
 		cfn.Prop("Parameters", cfn.Object(parameters...)),
-		cfn.Prop("Mappings", section("Mappings")),
-		cfn.Prop("Conditions", section("Conditions")),
+		cfn.Prop("Mappings", section(moved["Mappings"])),
+		cfn.Prop("Conditions", section(conditions)),
 		cfn.Prop("Resources", cfn.Object(t.resources...)),
 		cfn.Prop("Outputs", cfn.Object(t.outputs...)),
 	)

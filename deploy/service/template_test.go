@@ -16,7 +16,7 @@ import (
 )
 
 // golden are the shapes whose whole template is in testdata.
-var golden = map[string]bool{"web": true, "existing": true, "template": true}
+var golden = map[string]bool{"web": true, "existing": true, "template": true, "list-placeholders": true, "traffic": true}
 
 func TestTemplates(t *testing.T) {
 	for _, name := range shapes(t) {
@@ -82,7 +82,7 @@ func TestTemplatesPassCFNLint(t *testing.T) {
 		}
 		t.Skip("no cfn-lint on PATH")
 	}
-	args := []string{"-r", "us-east-1", "cn-north-1", "--"}
+	args := []string{"-r", "us-east-1", "cn-north-1", "us-gov-west-1", "--"}
 	write := func(name string, template []byte) {
 		path := filepath.Join(t.TempDir(), name)
 		if err := os.WriteFile(path, template, 0o600); err != nil {
@@ -219,7 +219,7 @@ var resourceChecks = map[string]func(t *testing.T, resources *tree.Node, name st
 func checkService(t *testing.T, resources *tree.Node, name string, r *tree.Node) {
 	first := map[string]bool{
 		"AWS::Logs::SubscriptionFilter": true, "AWS::ElasticLoadBalancingV2::ListenerRule": true, "AWS::IAM::ManagedPolicy": true,
-		"AWS::EC2::SecurityGroupIngress": true, "AWS::EC2::SecurityGroupEgress": true,
+		"AWS::ElasticLoadBalancingV2::Listener": true, "AWS::EC2::SecurityGroupIngress": true, "AWS::EC2::SecurityGroupEgress": true,
 	}
 	waits := map[string]bool{}
 	for _, id := range r.Key("DependsOn").Strs() {

@@ -86,7 +86,7 @@ var definition = func() *Schema {
 		record(text.named("credentialsParameter!")).named("repositoryCredentials"),
 		atLeast(0).named("cpu"), atLeast(0).named("memory"), atLeast(0).named("memoryReservation"),
 		list(text).named("links"),
-		pairs(port.named("containerPort"), port.named("hostPort"), oneOf("tcp", "udp").named("protocol"),
+		pairs(port.named("containerPort"), port.named("hostPort"), text.named("protocol"),
 			text.named("name"), oneOf("http", "http2", "grpc").named("appProtocol"), text.named("containerPortRange")).named("portMappings"),
 		flag.named("essential"),
 		record(flag.named("enabled!"), list(plain(KindWhole).any()).named("ignoredExitCodes"),
@@ -140,7 +140,7 @@ var definition = func() *Schema {
 	properties := pairs(text.named("name"), text.named("value"))
 	return record(
 		text.named("family"), text.named("taskRoleArn"), text.named("executionRoleArn"),
-		oneOf("", "bridge", "host", "awsvpc", "none", "default", "<default>").named("networkMode"),
+		text.named("networkMode"),
 		list(container).named("containerDefinitions!"),
 		list(volume).named("volumes"),
 		pairs(text.named("type"), text.named("expression")).named("placementConstraints"),

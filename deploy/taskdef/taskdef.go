@@ -35,6 +35,7 @@ type Document struct {
 	definition *tree.Node
 	root       *tree.Node // of the input
 	resource   string     // logical ID, in a template
+	listed     bool       // the input is a list of containers
 }
 
 // Name returns the name of the input, for messages.
@@ -47,6 +48,17 @@ func (d *Document) Shape() Shape { return d.shape }
 // other shapes.
 func (d *Document) Resource() string { return d.resource }
 
+// Whole returns a list of containers as a bare definition, whose other members are
+// those that edits set. Documents of other shapes are whole.
+func (d *Document) Whole() *Document {
+	if d.shape != List {
+		return d
+	}
+	whole := *d
+	whole.shape, whole.listed = Bare, true
+	return &whole
+}
+
 // Root returns the whole document.
 func (d *Document) Root() *tree.Node { return d.root }
 
@@ -58,6 +70,14 @@ func (d *Document) Definition() *tree.Node { return d.definition }
 // of its own.
 func (d *Document) With(definition *tree.Node) *Document {
 	return &Document{name: d.name, shape: d.shape, definition: definition, root: definition.Root(), resource: d.resource}
+}
+
+// InTemplate returns d as a part of a template that is being written: its values may
+// be intrinsic functions.
+func (d *Document) InTemplate() *Document {
+	t := *d
+	t.shape = Template
+	return &t
 }
 
 // Errorf is [Errorf] for this document.

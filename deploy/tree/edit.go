@@ -82,6 +82,11 @@ func (n *Node) copyIn(names *Names, parent string, c Case) *Node {
 	if names == nil {
 		names = n.names
 	}
+	if list := n.branches(); list != nil && c != asWritten && !names.isMap(parent) {
+		made := &Node{kind: Object, names: names, made: true, edited: true}
+		made.put("Fn::If", NewArray(list.items[0], list.items[1].copyIn(names, parent, c), list.items[2].copyIn(names, parent, c)))
+		return made
+	}
 	if c != asWritten && (names.isMap(parent) || n.Opaque()) {
 		c = asWritten
 	}
@@ -285,6 +290,21 @@ func (n *Node) Clone() *Node {
 	}
 	clone(root, nil)
 	return found
+}
+
+// Quote puts the placeholders below n that stand for whole values, ${…} or {{ … }},
+// into quotes, so that the document is JSON.
+func (n *Node) Quote() {
+	if n == nil {
+		return
+	}
+	if n.kind == String && n.src != nil && n.src.yaml == nil && !n.made && n.src.text[n.start] != '"' {
+		n.made = true
+		n.touch()
+	}
+	for v := range n.values() {
+		v.Quote()
+	}
 }
 
 // Recase returns a copy of the value outside of any document, with its names in a

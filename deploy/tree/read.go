@@ -32,6 +32,9 @@ func (n *Node) Pointer() string {
 	if n == nil || n.parent == nil || n.parent.virtual && n.src != nil {
 		return ""
 	}
+	if n.home != nil {
+		return n.home.list.Pointer() + "/" + strconv.Itoa(n.home.index)
+	}
 	step := n.name
 	if n.parent.kind == Array {
 		step = strconv.Itoa(n.index)

@@ -74,6 +74,9 @@ type Node struct {
 	made    bool // the value is no longer that of the span
 	edited  bool // the value, or one below, is no longer as in the source
 	virtual bool // stands around a document, and is not part of it
+
+	chosen bool  // [Node.Choose] put branches into it
+	home   *home // of a branch that Choose put somewhere else
 }
 
 // field is a member of an object. The span of the key is empty for a made one.

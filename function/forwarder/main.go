@@ -14,6 +14,7 @@ import (
 
 func main() {
 	function.FitMemory(os.Getenv)
+	function.RedactLog(os.Stderr)
 	f, err := ship.NewForwarder(ship.Options{Env: function.Env{Getenv: os.Getenv, Out: os.Stdout}})
 	if err != nil {
 		log.Fatalf("forwarder: invalid configuration:\n%v", err)

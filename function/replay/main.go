@@ -13,7 +13,11 @@ import (
 
 func main() {
 	function.FitMemory(os.Getenv)
-	r, err := ship.NewReplayer(ship.ReplayOptions{Options: ship.Options{Env: function.Env{Getenv: os.Getenv, Out: os.Stdout}}})
+	function.RedactLog(os.Stderr)
+	r, err := ship.NewReplayer(ship.ReplayOptions{
+		Options:   ship.Options{Env: function.Env{Getenv: os.Getenv, Out: os.Stdout}},
+		Temporary: os.TempDir(),
+	})
 	if err != nil {
 		log.Fatalf("replay: invalid configuration:\n%v", err)
 	}

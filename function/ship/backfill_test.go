@@ -17,7 +17,7 @@ import (
 )
 
 // document is a document of log events with these messages.
-func document(messages ...string) []byte {
+func history(messages ...string) []byte {
 	type logEvent struct {
 		ID        string `json:"id"`
 		Timestamp int    `json:"timestamp"`
@@ -66,17 +66,17 @@ func TestBackfill(t *testing.T) {
 		class     string
 		waits     bool
 	}{
-		"at once":            {doc: document(messages...), taken: messages, confirmed: 4},
+		"at once":            {doc: history(messages...), taken: messages, confirmed: 4},
 		"a Lambda event":     {doc: event("x", "y"), taken: []string{"x", "y"}, confirmed: 2},
-		"an outage":          {script: outage, doc: document(messages...), taken: messages, confirmed: 4, waits: true},
-		"one body of four":   {script: sumotest.Statuses(200, 503, 503, 503, 503, 503, 503), vars: map[string]string{"MAX_BODY_BYTES": "30"}, doc: document(messages...), taken: messages, confirmed: 4, waits: true},
-		"only some":          {doc: document(messages...), only: []int{1, 3}, taken: []string{"b", "d"}, confirmed: 2},
-		"a rejected body":    {script: sumotest.Statuses(200, 400, 200, 200, 400), vars: map[string]string{"MAX_BODY_BYTES": "30"}, doc: document(messages...), taken: []string{"a", "c", "d"}, left: []int{1}, confirmed: 3, class: "rejected"},
-		"rejected, of some":  {script: sumotest.Statuses(200, 400, 400), vars: map[string]string{"MAX_BODY_BYTES": "30"}, doc: document(messages...), only: []int{1, 3}, taken: []string{"b"}, left: []int{3}, confirmed: 1, class: "rejected"},
-		"rejected, then 503": {script: sumotest.Statuses(400, 503, 503, 503, 503, 503, 503, 200, 200, 200), vars: map[string]string{"MAX_BODY_BYTES": "30"}, doc: document("a", "b"), taken: []string{"a", "b"}, confirmed: 2},
-		"a wrong endpoint":   {script: sumotest.Statuses(401), doc: document(messages...), left: []int{0, 1, 2, 3}, class: "misconfigured"},
+		"an outage":          {script: outage, doc: history(messages...), taken: messages, confirmed: 4, waits: true},
+		"one body of four":   {script: sumotest.Statuses(200, 503, 503, 503, 503, 503, 503), vars: map[string]string{"MAX_BODY_BYTES": "30"}, doc: history(messages...), taken: messages, confirmed: 4, waits: true},
+		"only some":          {doc: history(messages...), only: []int{1, 3}, taken: []string{"b", "d"}, confirmed: 2},
+		"a rejected body":    {script: sumotest.Statuses(200, 400, 200, 200, 400), vars: map[string]string{"MAX_BODY_BYTES": "30"}, doc: history(messages...), taken: []string{"a", "c", "d"}, left: []int{1}, confirmed: 3, class: "rejected"},
+		"rejected, of some":  {script: sumotest.Statuses(200, 400, 400), vars: map[string]string{"MAX_BODY_BYTES": "30"}, doc: history(messages...), only: []int{1, 3}, taken: []string{"b"}, left: []int{3}, confirmed: 1, class: "rejected"},
+		"rejected, then 503": {script: sumotest.Statuses(400, 503, 503, 503, 503, 503, 503, 200, 200, 200), vars: map[string]string{"MAX_BODY_BYTES": "30"}, doc: history("a", "b"), taken: []string{"a", "b"}, confirmed: 2},
+		"a wrong endpoint":   {script: sumotest.Statuses(401), doc: history(messages...), left: []int{0, 1, 2, 3}, class: "misconfigured"},
 		"not a document":     {doc: []byte("{}"), left: []int{0}, class: "undecodable"},
-		"interrupted":        {script: outage, doc: document(messages...), end: 10 * time.Second, left: []int{0, 1, 2, 3}, class: "out_of_time", waits: true},
+		"interrupted":        {script: outage, doc: history(messages...), end: 10 * time.Second, left: []int{0, 1, 2, 3}, class: "out_of_time", waits: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -122,7 +122,7 @@ func TestBackfillStops(t *testing.T) {
 		b.Stop = stop
 		time.AfterFunc(5*time.Minute, func() { close(stop) })
 		start := time.Now()
-		r, left := b.Ship(context.Background(), document("a"), nil, nil)
+		r, left := b.Ship(context.Background(), history("a"), nil, nil)
 		if took := time.Since(start); r.Lost != 1 || len(left) != 1 || r.Error != "interrupted" || took < 5*time.Minute || took > 6*time.Minute {
 			t.Errorf("after %s: %+v", took, r)
 		}

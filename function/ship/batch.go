@@ -10,27 +10,36 @@ import (
 	"sumoship/sumo"
 )
 
-// batch handles messages, several at a time. While the source is known to be
-// unavailable it waits; then one message finds out whether the source is back.
+// batch handles messages, several at a time, then those that are isolated one by
+// one. While the source is known to be unavailable it waits; then one message finds
+// out whether the source is back.
 func (r *run) batch(messages []dlq.Message) []disposition {
+	r.reportAge(messages)
 	out := make([]disposition, len(messages))
-	next := 0
+	order, isolated := split(messages)
+	if len(isolated) > 0 {
+		r.deletes = true // at once, for the process may end before Lambda does it
+	}
 	if state, left := r.client.Breaker.State(); state != sumo.Closed {
 		r.wait(left)
-		out[0] = r.handle(messages[0])
-		next = 1
+		if len(order) > 0 {
+			out[order[0]] = r.handle(messages[order[0]])
+			order = order[1:]
+		}
 	}
 	var at atomic.Int64
-	at.Store(int64(next))
 	var wg sync.WaitGroup
-	for range min(r.workers, len(messages)) {
+	for range min(r.workers, len(order)) {
 		wg.Go(func() {
-			for i := int(at.Add(1)) - 1; i < len(messages); i = int(at.Add(1)) - 1 {
-				out[i] = r.handle(messages[i])
+			for n := int(at.Add(1)) - 1; n < len(order); n = int(at.Add(1)) - 1 {
+				out[order[n]] = r.handle(messages[order[n]])
 			}
 		})
 	}
 	wg.Wait()
+	for _, i := range isolated {
+		out[i] = r.handle(messages[i])
+	}
 	r.pace.learn(r.report.Failures[string(sumo.Throttled)] > 0)
 	return out
 }

@@ -8,6 +8,7 @@ import (
 
 	"sumoship/dlq"
 	"sumoship/function"
+	"sumoship/rules/mask"
 	"sumoship/sumo"
 	"sumoship/transform"
 )
@@ -17,8 +18,10 @@ type config struct {
 	endpoint secret // SUMO_ENDPOINT
 	token    secret // SUMO_TOKEN
 
-	records transform.Options
-	limit   int64 // of a decompressed payload, in bytes
+	records  transform.Options
+	rules    rulesPlace // RULES
+	rulesKey secret     // RULES_KEY
+	limit    int64      // of a decompressed payload, in bytes
 
 	clientName   string
 	plain        bool
@@ -32,10 +35,11 @@ type config struct {
 	breakerPause time.Duration
 	reserve      time.Duration // 0: as function.SplitDeadline has it
 
-	queueURL      string        // TASK_QUEUE_URL: the dead-letter queue
-	quarantineURL string        // QUARANTINE_QUEUE_URL: for messages that cannot be read
-	delay         time.Duration // before a new message becomes visible
-	workers       int
+	queueURL       string        // TASK_QUEUE_URL: the dead-letter queue
+	quarantineURL  string        // QUARANTINE_QUEUE_URL: for messages that cannot be read
+	overflowBucket string        // OVERFLOW_BUCKET: for messages that near their expiry
+	delay          time.Duration // before a new message becomes visible
+	workers        int
 
 	functionName string
 	heartbeat    string   // HEARTBEAT_LOG_GROUP: its log events are counted, and no rule drops them
@@ -75,24 +79,25 @@ func readConfig(getenv func(string) string, p patience) (config, error) {
 			Region:         vars.Text("AWS_REGION"),
 			StreamPrefixes: vars.List("LOG_STREAM_PREFIX"),
 		},
-		limit:         int64(vars.Int("MAX_PAYLOAD_BYTES", transform.DefaultLimit, 1<<10, 1<<30)),
-		clientName:    vars.Text("SUMO_CLIENT_HEADER"),
-		plain:         !vars.Bool("COMPRESS_DATA", true),
-		level:         vars.Int("COMPRESSION_LEVEL", sumo.DefaultLevel, 1, 9),
-		maxBody:       vars.Int("MAX_BODY_BYTES", sumo.DefaultMaxBody, 1, 1<<20),
-		inFlight:      vars.Int("MAX_IN_FLIGHT", sumo.DefaultInFlight, 1, 64),
-		maxSources:    vars.Int("MAX_SOURCES", 100, 1, 10_000),
-		attempts:      vars.Int("NUMBER_OF_RETRIES", p.retries, 0, 100) + 1,
-		pause:         vars.Millis("RETRY_INTERVAL", sumo.DefaultInitialBackoff, time.Millisecond, 10*time.Second),
-		timeout:       vars.Millis("REQUEST_TIMEOUT", p.timeout, time.Millisecond, 30*time.Second),
-		breakerPause:  vars.Millis("BREAKER_PAUSE", sumo.DefaultPause, time.Millisecond, 5*time.Minute),
-		reserve:       vars.Millis("DEADLINE_RESERVE", 0, 0, 10*time.Minute),
-		queueURL:      readQueueURL(vars, "TASK_QUEUE_URL"),
-		quarantineURL: readQueueURL(vars, "QUARANTINE_QUEUE_URL"),
-		delay:         vars.Millis("DEAD_LETTER_DELAY", dlq.DefaultDelay, 0, 15*time.Minute),
-		workers:       vars.Int("NUM_OF_WORKERS", 10, 1, 64),
-		functionName:  vars.Text("AWS_LAMBDA_FUNCTION_NAME"),
-		heartbeat:     vars.Text("HEARTBEAT_LOG_GROUP"),
+		limit:          int64(vars.Int("MAX_PAYLOAD_BYTES", transform.DefaultLimit, 1<<10, 1<<30)),
+		clientName:     vars.Text("SUMO_CLIENT_HEADER"),
+		plain:          !vars.Bool("COMPRESS_DATA", true),
+		level:          vars.Int("COMPRESSION_LEVEL", sumo.DefaultLevel, 1, 9),
+		maxBody:        vars.Int("MAX_BODY_BYTES", sumo.DefaultMaxBody, 1, 1<<20),
+		inFlight:       vars.Int("MAX_IN_FLIGHT", sumo.DefaultInFlight, 1, 64),
+		maxSources:     vars.Int("MAX_SOURCES", 100, 1, 10_000),
+		attempts:       vars.Int("NUMBER_OF_RETRIES", p.retries, 0, 100) + 1,
+		pause:          vars.Millis("RETRY_INTERVAL", sumo.DefaultInitialBackoff, time.Millisecond, 10*time.Second),
+		timeout:        vars.Millis("REQUEST_TIMEOUT", p.timeout, time.Millisecond, 30*time.Second),
+		breakerPause:   vars.Millis("BREAKER_PAUSE", sumo.DefaultPause, time.Millisecond, 5*time.Minute),
+		reserve:        vars.Millis("DEADLINE_RESERVE", 0, 0, 10*time.Minute),
+		queueURL:       readQueueURL(vars, "TASK_QUEUE_URL"),
+		quarantineURL:  readQueueURL(vars, "QUARANTINE_QUEUE_URL"),
+		overflowBucket: vars.Text("OVERFLOW_BUCKET"),
+		delay:          vars.Millis("DEAD_LETTER_DELAY", dlq.DefaultDelay, 0, 15*time.Minute),
+		workers:        vars.Int("NUM_OF_WORKERS", 10, 1, 64),
+		functionName:   vars.Text("AWS_LAMBDA_FUNCTION_NAME"),
+		heartbeat:      vars.Text("HEARTBEAT_LOG_GROUP"),
 	}
 	var err error
 	if c.records.Format, err = transform.ParseFormat(vars.Text("LOG_FORMAT")); err != nil {
@@ -112,6 +117,20 @@ func readConfig(getenv func(string) string, p patience) (config, error) {
 			vars.Fail(v.name, err)
 		}
 	}
+	if c.rulesKey = readSecret(vars, "RULES_KEY"); c.rulesKey.literal() && len(c.rulesKey.value) < mask.MinKey {
+		vars.Fail("RULES_KEY", fmt.Errorf("has %d bytes; want at least %d, or the ARN of an SSM parameter or a secret", len(c.rulesKey.value), mask.MinKey))
+	}
+	if c.rules, err = parseRulesPlace(vars.Text("RULES")); err != nil {
+		vars.Fail("RULES", err)
+	} else if c.rules.inline != "" {
+		key := c.rulesKey.value
+		if !c.rulesKey.literal() {
+			key = strings.Repeat("-", len(key)) // not known yet; that of the store is checked when it is read
+		}
+		if _, err := ReadRules([]byte(c.rules.inline), []byte(key)); err != nil {
+			vars.Fail("RULES", err)
+		}
+	}
 	if c.token.literal() {
 		if err := checkToken(c.token.value); err != nil {
 			vars.Fail("SUMO_TOKEN", err)
@@ -126,10 +145,22 @@ func readConfig(getenv func(string) string, p patience) (config, error) {
 			vars.Fail("SUMO_ENDPOINT", err)
 		}
 	}
+	if b := c.overflowBucket; b != "" && !bucketName(b) {
+		vars.Fail("OVERFLOW_BUCKET", fmt.Errorf("%q is not the name of a bucket; want 3 to 63 of a-z, 0-9, dots and hyphens", b))
+	}
 	if vars.Bool("INCLUDE_SECURITY_GROUP_INFO", false) {
 		c.ignored = append(c.ignored, "INCLUDE_SECURITY_GROUP_INFO")
 	}
 	return c, vars.Err()
+}
+
+// bucketName reports whether s can be the name of a bucket.
+//
+// Source: Amazon S3 User Guide, "General purpose bucket naming rules".
+func bucketName(s string) bool {
+	return len(s) >= 3 && len(s) <= 63 && !strings.Contains(s, "..") && strings.Trim(s, ".-") == s && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '.' && r != '-'
+	})
 }
 
 // readQueueURL reads the URL of a queue.

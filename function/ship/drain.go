@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"sumoship/dlq"
+	"sumoship/sumo"
 	"sumoship/transform"
 )
 
@@ -26,9 +28,14 @@ const (
 // Logic cannot be reached. Its error is the first that the queue returned.
 func (r *Replayer) Drain(ctx context.Context) (Report, error) {
 	run, end := r.begin(ctx)
-	run.deletes = true
+	err := run.drain()
+	return end(), err
+}
+
+func (r *run) drain() error {
+	r.deletes = true
 	_, pause := r.client.Breaker.State()
-	run.wait(pause)
+	r.wait(pause)
 	// As many requests are in flight as there are workers. A few more workers
 	// prepare the next messages meanwhile.
 	workers := r.workers
@@ -38,10 +45,10 @@ func (r *Replayer) Drain(ctx context.Context) (Report, error) {
 	errs := make([]error, workers)
 	var wg sync.WaitGroup
 	for i := range workers {
-		wg.Go(func() { errs[i] = run.work() })
+		wg.Go(func() { errs[i] = r.work() })
 	}
 	wg.Wait()
-	return end(), cmp.Or(errs...)
+	return cmp.Or(errs...)
 }
 
 // Preview reports what a replay of an event would send, and sends nothing:
@@ -55,9 +62,15 @@ func (r *Replayer) Preview(event []byte) Report {
 		return report
 	}
 	report.read(batch)
-	for rec := range r.records.Records(batch) {
-		if rec.Dropped != transform.Kept {
-			report.filter(rec.Dropped.String(), 1)
+	set, _, err := r.rulebook.get(context.Background())
+	if err != nil {
+		report.failed(string(sumo.Misconfigured), err, batch.Len())
+		return report
+	}
+	by := &Treatment{Set: set, Tags: r.tagsFor(context.Background()), FilterOnly: true}
+	for rec := range r.options(batch, by).Records(batch) {
+		if rec.Dropped != transform.Kept && rec.Why != unknownTags {
+			report.filter(rec.Reason(), 1)
 		} else {
 			report.Records++
 		}
@@ -80,13 +93,52 @@ func (r *run) work() error {
 		if len(messages) == 0 {
 			return nil
 		}
+		r.reportAge(messages)
+		next, release := r.hold(messages)
 		for _, m := range messages {
 			r.handle(m)
+			next()
 		}
+		release()
 		r.received.Release(bytes)
 		n = max(1, min(10, receiveBytes*len(messages)/max(int(bytes), 1)))
 	}
 	return nil
+}
+
+// hold extends the visibility timeout of messages while they are in work or wait for
+// it, if the run has no deadline: a source may have a message wait for minutes, body
+// for body. next says that the first of them is handled, release that all are.
+func (r *run) hold(messages []dlq.Message) (next, release func()) {
+	if _, ok := r.saving.Deadline(); ok {
+		return func() {}, func() {} // it was asked for all the time that there is
+	}
+	var mu sync.Mutex
+	ended := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-time.After(visibilityTimeout / 3):
+			case <-ended:
+				return
+			}
+			mu.Lock()
+			held := messages
+			mu.Unlock()
+			for _, m := range held {
+				if err := r.inbox.ChangeVisibility(r.saving, m, visibilityTimeout); err != nil {
+					r.out.Log.Warn("the visibility timeout of a message could not be extended; it may be sent twice", "message", m.ID, "error", err)
+				}
+			}
+		}
+	})
+	next = func() {
+		mu.Lock()
+		defer mu.Unlock()
+		messages = messages[1:]
+	}
+	return next, func() { close(ended); wg.Wait() }
 }
 
 func (r *run) timeForMore() bool {

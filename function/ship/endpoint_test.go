@@ -259,3 +259,31 @@ func TestEndpointNeverBecomesTheToken(t *testing.T) {
 		}
 	}
 }
+
+// mute is a store that does not answer.
+type mute struct{}
+
+func (mute) Parameter(ctx context.Context, _, _ string) (string, error) {
+	<-ctx.Done()
+	return "", ctx.Err()
+}
+
+func (m mute) Secret(ctx context.Context, region, arn string) (string, error) {
+	return m.Parameter(ctx, region, arn)
+}
+
+// A store that does not answer costs seconds, not the time of the function.
+func TestReadOfASecretIsLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFixture()
+		w.secrets = mute{}
+		delete(w.vars, "SUMO_ENDPOINT")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		start := time.Now()
+		r, err := w.forwarder(t).Ship(ctx, event("a"))
+		if took := time.Since(start); err != nil || r.DeadLettered != 1 || took > 6*time.Second {
+			t.Errorf("%+v, %v after %s", r, err, took)
+		}
+	})
+}

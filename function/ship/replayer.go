@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -33,7 +34,10 @@ type Replayer struct {
 	room            *semaphore.Weighted // inflated bytes of the messages that are decoded and sent at this moment
 	received        *semaphore.Weighted // bytes of the messages that a drain has received and not handled
 
-	pace pace
+	pace    pace
+	journal *journal // nil if there is none
+	archive Archive  // nil if there is none
+	runs    atomic.Int64
 
 	// Progress, if not nil, is called after each message, by several goroutines
 	// at once.
@@ -45,6 +49,12 @@ type ReplayOptions struct {
 	Options
 	Inbox      Inbox // nil means that of TASK_QUEUE_URL
 	Quarantine Queue // nil means that of QUARANTINE_QUEUE_URL, if any
+
+	Archive Archive // nil means the bucket of OVERFLOW_BUCKET, if any
+
+	// Temporary is a directory that outlives the process, so that the next one learns
+	// which messages it died with; "" means none.
+	Temporary string
 }
 
 // NewReplayer returns a replayer for its environment. The error names every
@@ -69,6 +79,12 @@ func NewReplayer(o ReplayOptions) (*Replayer, error) {
 		}
 		r.inbox = dlq.New(s.queueURL, s.delay, openSQS(s.load, s.queueURL))
 	}
+	if r.archive = o.Archive; r.archive == nil && s.overflowBucket != "" {
+		r.archive = newBucket(s.overflowBucket, s.load)
+	}
+	if o.Temporary != "" {
+		r.journal = openJournal(o.Temporary, s.out.Log)
+	}
 	if r.quarantineQueue == nil && s.quarantineURL != "" {
 		r.quarantineQueue = dlq.New(s.quarantineURL, 0, openSQS(s.load, s.quarantineURL))
 	}
@@ -89,8 +105,11 @@ func (r *Replayer) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	run, end := r.begin(ctx)
 	if len(messages) == 0 {
-		report, err := r.Drain(ctx)
+		err := run.drain()
+		report := end()
+		run.mustGoOn()
 		if err != nil {
 			return nil, err
 		}
@@ -99,33 +118,59 @@ func (r *Replayer) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	type failure struct {
 		ID string `json:"itemIdentifier"`
 	}
-	run, end := r.begin(ctx)
 	failures := []failure{}
-	for i, d := range run.batch(messages) {
+	dispositions := run.batch(messages)
+	for i, d := range dispositions {
 		if !d.done() {
 			failures = append(failures, failure{messages[i].ID})
 		}
 	}
+	if run.overran.Load() {
+		run.giveBack(messages, dispositions)
+	}
 	end()
+	run.mustGoOn()
 	return json.Marshal(map[string]any{"batchItemFailures": failures})
+}
+
+// mustGoOn panics if a message is still in work that was given up: it would go on in
+// the next invocations. All messages are dealt with. Lambda reports the panic, and
+// starts a new process.
+func (r *run) mustGoOn() {
+	if r.overran.Load() {
+		panic(errOverrun)
+	}
 }
 
 // run is one invocation of a replayer.
 type run struct {
 	*Replayer
+	start   time.Time
 	sending context.Context // sending must end with it
 	saving  context.Context // for the queues
+	overdue time.Time       // when a message that is still in work is given up; zero means never
 	deletes bool            // if not, Lambda deletes the messages that are done
+
+	fresh   bool                // it is the first of the process
+	alone   *semaphore.Weighted // a share for each message in work, all for one that is isolated
+	overran atomic.Bool         // a message was given up
 
 	mu      sync.Mutex
 	report  Report
 	stopErr error // why no more messages are tried
+	aged    int   // the age in seconds that was reported before the work
 }
 
 func (r *Replayer) begin(ctx context.Context) (_ *run, end func() Report) {
 	start := time.Now()
 	sending, saving, release := function.SplitDeadline(ctx, r.reserve)
-	run := &run{Replayer: r, sending: sending, saving: saving, report: Report{Messages: new(Messages)}}
+	run := &run{Replayer: r, start: start, sending: sending, saving: saving, alone: semaphore.NewWeighted(everyone), report: Report{Messages: new(Messages)}}
+	if late, ok := saving.Deadline(); ok {
+		early, _ := sending.Deadline()               // there too
+		run.overdue = early.Add(late.Sub(early) / 4) // the rest is for putting it anew
+	}
+	run.fresh = r.runs.Add(1) == 1
+	run.mourn()
 	return run, func() Report {
 		release()
 		run.report.Breaker = r.breaker()
@@ -153,23 +198,38 @@ type disposition int
 const (
 	delivered   disposition = iota // every log event was confirmed or filtered
 	putBack                        // the unconfirmed log events are in the queue as new messages
-	quarantined                    // unreadable, and in the quarantine queue
+	quarantined                    // unreadable, or it killed replay too often; in the quarantine queue
+	isolated                       // in the queue as a new message, to be replayed alone
+	overflowed                     // in the archive, since it nears its expiry
 	kept                           // stays in the queue, for later or for its redrive policy
 	untried                        // stays in the queue: the run has stopped
 )
 
 // done reports whether the message can be deleted.
-func (d disposition) done() bool { return d <= quarantined }
+func (d disposition) done() bool { return d <= overflowed }
 
 // handle replays a message, and deletes it or makes it visible again after its
 // backoff.
 func (r *run) handle(m dlq.Message) disposition {
-	d, report := untried, Report{Left: -1}
-	if !r.stopped() {
-		var stop error
-		d, report, stop = r.attempt(m)
-		r.stop(stop)
+	o := outcome{untried, Report{Left: -1}, nil}
+	if f, found := r.journal.find(m.ID); found {
+		// The death counts for the message as it was then.
+		if o = r.bereaved(f.message); o.disposition == isolated {
+			f.remove()
+		} else {
+			r.journal.keep(f)
+		}
+	} else if release := r.enter(m); release != nil {
+		if m.Entry.Cause.Deaths >= maxDeaths {
+			o = r.bury(m)
+		} else {
+			o = r.watched(m)
+		}
+		r.stop(o.stop)
+		release()
 	}
+	o = r.overflow(m, o)
+	d, report := o.disposition, o.report
 	switch {
 	case !d.done():
 		if err := r.inbox.ChangeVisibility(r.saving, m, m.Backoff()); err != nil {
@@ -196,44 +256,44 @@ func (r *run) handle(m dlq.Message) disposition {
 	return d
 }
 
-// attempt sends the event of a message. If the error is not nil, no other
-// message has a chance either.
-func (r *run) attempt(m dlq.Message) (d disposition, report Report, stop error) {
-	if err := r.pace.wait(r.sending); err != nil {
-		return untried, Report{Left: -1}, err
-	}
+// attempt sends the event of a message. mine reports whether the message was not given up
+// meanwhile, and is not any more.
+func (r *run) attempt(m dlq.Message, mine func() bool) (o outcome) {
 	err := r.inWork(m, func(limit int64) (more bool) {
 		decoder := r.takeDecoder()
 		left, sent := r.send(r.sending, decoder, m.Entry.Event, limit)
 		if left.tooLarge && limit < r.limit {
 			return true
 		}
-		d, report, stop = r.settle(m, left, sent)
-		if report.PayloadBytes <= keepDecoded {
+		if !mine() {
+			return false
+		}
+		o = r.settle(m, left, sent)
+		if o.report.PayloadBytes <= keepDecoded {
 			r.keepDecoder(decoder)
 		}
 		return false
 	})
 	if err != nil {
-		return untried, Report{Left: -1}, err
+		return outcome{untried, Report{Left: -1}, err}
 	}
-	return d, report, stop
+	return o
 }
 
 // settle does with the remainder of a message what becomes it.
-func (r *run) settle(m dlq.Message, left remainder, report Report) (disposition, Report, error) {
+func (r *run) settle(m dlq.Message, left remainder, report Report) outcome {
 	if left.events == 0 {
-		return delivered, report, nil
+		return outcome{delivered, report, nil}
 	}
 	// The cause is that of the event's whole history, not of this attempt alone.
 	left.cause.FirstFailure, left.cause.Attempts = m.Entry.Cause.FirstFailure, m.Entry.Cause.Attempts+1
 	if left.batch == nil {
 		if r.quarantine(m, left.cause) {
 			report.Quarantined = left.events
-			return quarantined, report, nil
+			return outcome{quarantined, report, nil}
 		}
 		report.DeadLettered = left.events
-		return kept, report, nil
+		return outcome{kept, report, nil}
 	}
 	report.DeadLettered = left.events
 	var stop error
@@ -241,26 +301,25 @@ func (r *run) settle(m dlq.Message, left remainder, report Report) (disposition,
 		stop = errors.New(left.cause.Message)
 	}
 	if !left.partial {
-		return kept, report, stop
+		return outcome{kept, report, stop}
 	}
 	left.inQueue = true
 	if _, err := r.deadLetter(r.saving, left); err != nil {
 		// The whole message stays. Some of its log events will be sent twice.
 		report.failed(left.cause.Class, err, 0)
-		return kept, report, stop
+		return outcome{kept, report, stop}
 	}
-	return putBack, report, stop
+	return outcome{putBack, report, stop}
 }
 
-// quarantine puts a message that cannot be read into the quarantine queue, as
-// it is, and reports whether it is there. Without such a queue the message stays
+// quarantine puts a message into the quarantine queue, as it is, and reports whether it is there. Without such a queue the message stays
 // until its redrive policy moves it.
 func (r *run) quarantine(m dlq.Message, cause dlq.Cause) bool {
 	if r.quarantineQueue == nil {
 		return false
 	}
 	if _, err := r.quarantineQueue.Put(r.saving, []dlq.Entry{{Event: []byte(m.Body), Cause: cause}}); err != nil {
-		r.out.Log.Error("an unreadable message stays: it could not be put into the quarantine queue", "error", err)
+		r.out.Log.Error("a message stays: it could not be put into the quarantine queue", "error", err)
 		return false
 	}
 	return true

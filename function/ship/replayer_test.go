@@ -406,3 +406,54 @@ func TestRequestsOfAllWorkersAreBounded(t *testing.T) {
 		})
 	}
 }
+
+// What a run did not try is given back: it becomes visible after its backoff, not
+// after the visibility timeout.
+func TestUntriedMessagesAreGivenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFixture(sumotest.Statuses(404)...)
+		w.vars["NUM_OF_WORKERS"] = "1"
+		o := w.replayOptions()
+		inbox := visibility{new(dlqtest.Queue), map[string]time.Duration{}}
+		o.Inbox = inbox
+		if _, err := replayerOf(t, o).Invoke(t.Context(), sqsEvent(string(event("a")), string(event("b")), string(event("c")))); err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []string{"m0", "m1", "m2"} {
+			if d, ok := inbox.timeouts[id]; !ok || d > 2*time.Minute {
+				t.Errorf("%s has a timeout of %s, %t", id, d, ok)
+			}
+		}
+	})
+}
+
+// asked records the visibility timeout that a drain asks for.
+type asked struct {
+	*dlqtest.Queue
+	visibility time.Duration
+}
+
+func (q *asked) Receive(ctx context.Context, n int, wait, visibility time.Duration) ([]dlq.Message, error) {
+	q.visibility = visibility
+	return q.Queue.Receive(ctx, n, wait, visibility)
+}
+
+// A message that a drain holds is not visible before the function is over, and a
+// minute later it is.
+func TestVisibilityOutlastsTheRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFixture()
+		w.vars["NUM_OF_WORKERS"] = "1"
+		o := w.replayOptions()
+		inbox := &asked{Queue: w.queue}
+		o.Inbox = inbox
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		defer cancel()
+		if _, err := replayerOf(t, o).Drain(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if d := inbox.visibility; d < 5*time.Minute+30*time.Second || d > 6*time.Minute {
+			t.Errorf("a visibility timeout of %s for a run of 5 minutes", d)
+		}
+	})
+}

@@ -3,6 +3,7 @@ package ship
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -14,7 +15,7 @@ import (
 )
 
 // Report is what became of the log events of one invocation. Events = Confirmed +
-// Filtered + DeadLettered + Quarantined + Kept + Lost. An event that cannot be decoded
+// Filtered + DeadLettered + Quarantined + Overflowed + Kept + Lost. An event that cannot be decoded
 // counts as one log event.
 type Report struct {
 	LogGroup  string         `json:"logGroup,omitempty"`
@@ -26,6 +27,7 @@ type Report struct {
 
 	DeadLettered int `json:"deadLettered"`          // in the dead-letter queue: put there, or left there by a replay
 	Quarantined  int `json:"quarantined,omitempty"` // put into the quarantine queue by a replay
+	Overflowed   int `json:"overflowed,omitempty"`  // saved in the archive by a replay
 	Kept         int `json:"kept,omitempty"`        // in the stream that they came from; Lambda invokes the function with them again
 	Lost         int `json:"lost"`                  // in none of these; Lambda retries them
 	Untried      int `json:"untried,omitempty"`     // of these, not sent since the source was unavailable a moment before
@@ -46,6 +48,9 @@ type Report struct {
 	// sources than MAX_SOURCES.
 	OverMaxSources int `json:"overMaxSources,omitempty"`
 
+	Masked     map[string]int `json:"masked,omitempty"`     // replacements in records, by mask
+	StaleRules bool           `json:"staleRules,omitempty"` // the rules could not be read again; those read before were used
+
 	Messages *Messages     `json:"messages,omitempty"` // of a replay
 	Stream   *StreamCounts `json:"stream,omitempty"`   // of a stream forwarder
 
@@ -59,12 +64,14 @@ type Report struct {
 // + Untried.
 type Messages struct {
 	Received    int `json:"received"`
-	Done        int `json:"done"`        // deleted: confirmed, filtered, put back or quarantined
-	PutBack     int `json:"putBack"`     // of these, confirmed in part; the remainder is in new messages
-	Quarantined int `json:"quarantined"` // of these, unreadable; in the quarantine queue
-	Kept        int `json:"kept"`        // not confirmed, or unreadable without a quarantine queue; visible again later
-	Untried     int `json:"untried"`     // not tried: Sumo Logic could not be reached, or time was short
-	Age         int `json:"age"`         // of the oldest, in seconds since it was put into the queue
+	Done        int `json:"done"`                 // deleted: confirmed, filtered, put back, quarantined or in the archive
+	PutBack     int `json:"putBack"`              // of these, confirmed in part; the remainder is in new messages
+	Quarantined int `json:"quarantined"`          // of these, unreadable, or they killed replay too often; in the quarantine queue
+	Isolated    int `json:"isolated,omitempty"`   // of these, in new messages that are replayed alone
+	Overflowed  int `json:"overflowed,omitempty"` // of these, in the archive, since they near their expiry
+	Kept        int `json:"kept"`                 // not confirmed, or unreadable without a quarantine queue; visible again later
+	Untried     int `json:"untried"`              // not tried: Sumo Logic could not be reached, or time was short
+	Age         int `json:"age"`                  // of the oldest, in seconds since it was put into the queue
 }
 
 // StreamCounts counts what became of the records of a stream: Received = Done + Kept +
@@ -102,6 +109,7 @@ func (r *Report) Add(o Report) {
 	r.DeadLettered += o.DeadLettered
 	r.Quarantined += o.Quarantined
 	r.Kept += o.Kept
+	r.Overflowed += o.Overflowed
 	r.Lost += o.Lost
 	r.Records += o.Records
 	r.Bodies += o.Bodies
@@ -113,6 +121,10 @@ func (r *Report) Add(o Report) {
 	}
 	r.Clipped += o.Clipped
 	r.OverMaxSources += o.OverMaxSources
+	for mask, n := range o.Masked {
+		add(&r.Masked, mask, n)
+	}
+	r.StaleRules = r.StaleRules || o.StaleRules
 	r.Millis += o.Millis
 }
 
@@ -157,6 +169,8 @@ func writeReport(ctx context.Context, out *function.Reporter, r *Report, more ..
 		level, message = slog.LevelWarn, "quarantined"
 	case r.Stream != nil && r.Stream.Kept+r.Stream.Untried > 0:
 		level, message = slog.LevelWarn, "kept"
+	case r.Overflowed > 0:
+		level, message = slog.LevelWarn, "saved in the bucket"
 	}
 	attrs := []slog.Attr{slog.String("requestId", function.RequestID(ctx)), slog.String("logGroup", r.LogGroup),
 		slog.Int("events", r.Events), counts("filtered", r.Filtered), slog.Int("records", r.Records),
@@ -168,6 +182,9 @@ func writeReport(ctx context.Context, out *function.Reporter, r *Report, more ..
 	}
 	if r.Kept > 0 {
 		attrs = append(attrs, slog.Int("kept", r.Kept))
+	}
+	if r.Overflowed > 0 {
+		attrs = append(attrs, slog.Int("overflowed", r.Overflowed))
 	}
 	if r.Untried > 0 {
 		attrs = append(attrs, slog.Int("untried", r.Untried))
@@ -189,6 +206,12 @@ func writeReport(ctx context.Context, out *function.Reporter, r *Report, more ..
 	}
 	if r.OverMaxSources > 0 {
 		attrs = append(attrs, slog.Int("overMaxSources", r.OverMaxSources))
+	}
+	if len(r.Masked) > 0 {
+		attrs = append(attrs, counts("masked", r.Masked))
+	}
+	if r.StaleRules {
+		attrs = append(attrs, slog.Bool("staleRules", true))
 	}
 	if r.Messages != nil {
 		attrs = append(attrs, slog.Any("messages", r.Messages))
@@ -225,6 +248,7 @@ var failureMetric = map[string]string{
 	string(sumo.Rejected):      "Rejected",
 	string(sumo.OutOfTime):     "OutOfTime",
 	Undecodable:                "Undecodable",
+	Killed:                     "Killed",
 }
 
 func (r *Report) writeMetrics(out *function.Reporter, more []function.Metric) {
@@ -254,11 +278,15 @@ func (r *Report) writeMetrics(out *function.Reporter, more []function.Metric) {
 	if r.Breaker != "" {
 		count("BreakerOpen", 1)
 	}
+	r.countRules(count)
 	if in := r.Messages; in != nil {
 		count("Messages", in.Received)
 		count("MessagesDone", in.Done)
 		count("MessagesQuarantined", in.Quarantined)
 		count("MessagesKept", in.Kept+in.Untried)
+		if in.Overflowed > 0 {
+			count("MessagesOverflowed", in.Overflowed)
+		}
 	}
 	if in := r.Stream; in != nil {
 		count("Kept", r.Kept)
@@ -278,12 +306,17 @@ func (r *Report) writeMetrics(out *function.Reporter, more []function.Metric) {
 	out.Metrics(m)
 }
 
+// ageOf returns how long ago a message was put into the queue, in seconds.
+func ageOf(m dlq.Message) int {
+	if m.Sent.IsZero() {
+		return 0
+	}
+	return max(0, int(time.Since(m.Sent).Seconds()))
+}
+
 // countOf counts one message.
 func countOf(m dlq.Message, d disposition) Messages {
-	c := Messages{Received: 1}
-	if !m.Sent.IsZero() {
-		c.Age = max(0, int(time.Since(m.Sent).Seconds()))
-	}
+	c := Messages{Received: 1, Age: ageOf(m)}
 	switch d {
 	case kept:
 		c.Kept = 1
@@ -297,6 +330,10 @@ func countOf(m dlq.Message, d disposition) Messages {
 		c.PutBack = 1
 	case quarantined:
 		c.Quarantined = 1
+	case isolated:
+		c.Isolated = 1
+	case overflowed:
+		c.Overflowed = 1
 	}
 	return c
 }
@@ -306,7 +343,34 @@ func (m *Messages) add(o Messages) {
 	m.Done += o.Done
 	m.PutBack += o.PutBack
 	m.Quarantined += o.Quarantined
+	m.Isolated += o.Isolated
+	m.Overflowed += o.Overflowed
 	m.Kept += o.Kept
 	m.Untried += o.Untried
 	m.Age = max(m.Age, o.Age)
+}
+
+// maxNamed bounds the metrics that are named after rules and masks: CloudWatch takes
+// 100 of one log line.
+const maxNamed = 20
+
+// countRules counts log events by the rule that dropped them, and replacements by
+// mask.
+func (r *Report) countRules(count func(string, int)) {
+	byRule := map[string]int{}
+	for reason, n := range r.Filtered {
+		if rule, _, ok := strings.Cut(reason, ":"); ok {
+			byRule[rule] += n
+		}
+	}
+	for prefix, counts := range map[string]map[string]int{"Filtered_": byRule, "Masked_": r.Masked} {
+		for i, name := range slices.Sorted(maps.Keys(counts)) {
+			if i < maxNamed {
+				count(prefix+name, counts[name])
+			}
+		}
+	}
+	if r.StaleRules {
+		count("StaleRules", 1)
+	}
 }

@@ -3,7 +3,10 @@ package ship_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -79,4 +82,36 @@ func TestLongRetryAfterGivesTheMessagesBack(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A message whose bodies each wait for the source, together for longer than the
+// visibility timeout, is not received by anyone else meanwhile; nor are those that
+// wait behind it.
+func TestLongMessagesStayInvisible(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newIsolation(t)
+		w.vars["MAX_BODY_BYTES"], w.vars["MAX_IN_FLIGHT"], w.vars["NUM_OF_WORKERS"] = "1", "1", "1"
+		var lines []string
+		for i := range 12 {
+			lines = append(lines, fmt.Sprint("line ", i))
+		}
+		w.send(t, event(lines...), nil)
+		w.send(t, event("behind it"), nil)
+		var requests atomic.Int32
+		w.network = doer(func(r *http.Request) (*http.Response, error) {
+			for _, m := range w.server.Messages("dead") {
+				if m.Receives > 1 || m.Receives == 1 && !m.VisibleAt.After(time.Now()) {
+					t.Errorf("visible again after %d requests", requests.Load())
+				}
+			}
+			if requests.Add(1)%2 == 1 {
+				return &http.Response{StatusCode: 503, Header: http.Header{"Retry-After": {"230"}}, Body: http.NoBody, Request: r}, nil
+			}
+			return w.source.RoundTrip(r)
+		})
+		report, err := w.replayer(t).Drain(t.Context())
+		if err != nil || report.Confirmed != 13 || len(w.server.Messages("dead")) != 0 {
+			t.Errorf("%+v, %v", report, err)
+		}
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"sumoship/dlq/sqstest"
+	"sumoship/function/awstest/lambdatest"
 	"sumoship/sumo/sumotest"
 	"sumoship/transform"
 )
@@ -170,6 +173,52 @@ func BenchmarkManySources(b *testing.B) {
 				}
 			}
 			b.ReportMetric(float64(net.bodies.Load())/float64(b.N), "bodies/op")
+		})
+	}
+}
+
+// The built functions survive an event of 1 MB whose every message chooses a source,
+// at the processor share and the memory of 256 MB.
+func TestBootstrapSurvivesManySources(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds binaries")
+	}
+	var many []byte
+	for n := 60_000; ; n += 5_000 {
+		e := event(choosing(0, n)...)
+		if len(e) > 1<<20 {
+			break
+		}
+		many = e
+	}
+	for _, name := range []string{"forwarder", "replay"} {
+		t.Run(name, func(t *testing.T) {
+			server := sqstest.New()
+			url := server.Add(sqstest.Config{Name: "dead"})
+			api := httptest.NewServer(server)
+			defer api.Close()
+			source := sumotest.New()
+			sumo := httptest.NewServer(source)
+			defer sumo.Close()
+			f := lambdatest.Deploy(t, lambdatest.Build(t, "sumoship/function/"+name), map[string]string{
+				"SUMO_ENDPOINT": sumo.URL, "TASK_QUEUE_URL": url, "AWS_ENDPOINT_URL_SQS": api.URL,
+				"GOMAXPROCS": "1", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
+			})
+			f.Slow(0.145)
+			f.Memory(256 << 20)
+			input := many
+			if name == "replay" {
+				input = sqsEvent(string(many))
+			}
+			start := time.Now()
+			r := f.Invoke(input, 60*time.Second)
+			if r.Failed() {
+				t.Fatalf("%s: %s\n%s", r.ErrorType, r.Error, f.Output())
+			}
+			if n := len(source.Taken()); n < 60_000 || len(source.Requests()) > 101+len(source.Taken())/1000 || !strings.Contains(f.Output(), `"OverMaxSources":`) {
+				t.Errorf("%d events taken with %d requests\n%s", n, len(source.Requests()), f.Output())
+			}
+			t.Logf("%d sources in %d bytes, %s, %d MB", len(source.Taken()), len(many), time.Since(start).Round(time.Millisecond), f.PeakMemory()>>20)
 		})
 	}
 }

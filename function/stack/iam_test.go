@@ -76,7 +76,11 @@ func (s *stack) grants(name string) (code, services []string) {
 					s.t.Errorf("%s may %s %s", name, a, r)
 				}
 			case "s3":
-				if bucket := s.attribute("CentralBucket", "Arn").(string); r != bucket && r != bucket+"/*" {
+				if name == "Replay" {
+					if want := "s3:PutObject arn:aws:s3:::" + s.parameters["OverflowBucket"] + "/sumoship/*"; p != want {
+						s.t.Errorf("%s may %s, want %s", name, p, want)
+					}
+				} else if bucket := s.attribute("CentralBucket", "Arn").(string); r != bucket && r != bucket+"/*" {
 					s.t.Errorf("%s may %s %s", name, a, r)
 				}
 			case "xray", "ec2":
@@ -227,6 +231,9 @@ func TestRolesGrantWhatServicesNeed(t *testing.T) {
 			}
 			if s.parameters["SumoKmsKeyArn"] != "" && ships {
 				want = append(want, "kms:Decrypt")
+			}
+			if s.parameters["OverflowBucket"] != "" && name == "Replay" {
+				want = append(want, "s3:PutObject")
 			}
 			if s.parameters["Tracing"] == "true" && name != "Heartbeat" {
 				want = append(want, "xray:PutTelemetryRecords", "xray:PutTraceSegments")

@@ -51,12 +51,16 @@ var answers = [][]sumotest.Step{
 
 // shipping returns options for a function that ships to a source, and writes to out.
 func shipping(out *bytes.Buffer, steps []sumotest.Step) ship.Options {
-	variables := map[string]string{"SUMO_ENDPOINT": "https://collectors.example.com/x", "NUMBER_OF_RETRIES": "0", "HEARTBEAT_LOG_GROUP": "g"}
+	variables := map[string]string{"SUMO_ENDPOINT": "https://collectors.example.com/x", "NUMBER_OF_RETRIES": "0", "HEARTBEAT_LOG_GROUP": "g", "MAX_SOURCES": "1"}
 	return ship.Options{
 		Env:  function.Env{Getenv: func(n string) string { return variables[n] }, Out: out},
 		HTTP: &http.Client{Transport: sumotest.New(steps...)}, Queue: new(dlqtest.Queue),
 	}
 }
+
+// twoSources is an event whose messages choose two sources.
+var twoSources = transform.Pack([]byte(`{"messageType":"DATA_MESSAGE","logGroup":"g","logEvents":[
+	{"id":"1","timestamp":1,"message":"{\"_sumo_metadata\":{\"category\":\"a\"}}"},{"id":"2","timestamp":1,"message":"{\"_sumo_metadata\":{\"category\":\"b\"}}"}]}`))
 
 // unreadable is not an event of CloudWatch Logs.
 var unreadable = []byte(`{"awslogs":{"data":"?"}}`)
@@ -69,7 +73,7 @@ func forwarderOutput(ctx context.Context, t *testing.T) string {
 			t.Fatal(err)
 		}
 		// The second event finds the breaker open, if the first has opened it.
-		for _, event := range [][]byte{oneEvent, oneEvent, unreadable} {
+		for _, event := range [][]byte{oneEvent, oneEvent, twoSources, unreadable} {
 			ctx, cancel := context.WithTimeout(ctx, 8*time.Second)
 			if _, err := forwarder.Invoke(ctx, event); err != nil {
 				t.Fatal(err)
@@ -84,21 +88,31 @@ func replayOutput(ctx context.Context, t *testing.T) string {
 	out := new(bytes.Buffer)
 	for _, steps := range answers {
 		queue := new(dlqtest.Queue)
-		replay, err := ship.NewReplayer(ship.ReplayOptions{Options: shipping(out, steps), Inbox: queue, Quarantine: new(dlqtest.Queue)})
+		replay, err := ship.NewReplayer(ship.ReplayOptions{Options: shipping(out, append(slices.Clone(steps), steps...)), Inbox: queue, Quarantine: new(dlqtest.Queue), Archive: shelf{}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, event := range [][]byte{oneEvent, oneEvent, unreadable} {
+		killer := dlq.Entry{Event: oneEvent, Cause: dlq.Cause{Isolated: true, Deaths: 3}}
+		for _, entry := range []dlq.Entry{{Event: oneEvent}, {Event: oneEvent}, {Event: twoSources}, {Event: unreadable}, killer} {
 			ctx, cancel := context.WithTimeout(ctx, 8*time.Second)
-			queue.Put(ctx, []dlq.Entry{{Event: event}})
+			queue.Put(ctx, []dlq.Entry{entry})
 			if _, err := replay.Invoke(ctx, []byte("{}")); err != nil {
 				t.Fatal(err)
 			}
 			cancel()
 		}
+		time.Sleep(11 * 24 * time.Hour) // what is left nears its expiry
+		if _, err := replay.Drain(ctx); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return out.String()
 }
+
+// shelf is an archive that takes everything.
+type shelf struct{}
+
+func (shelf) Save(context.Context, dlq.Message) error { return nil }
 
 func subscriberOutput(ctx context.Context, t *testing.T) string {
 	out, groups := new(bytes.Buffer), logstest.New()

@@ -33,7 +33,7 @@ func with(base map[string]string, more ...string) map[string]string {
 var everything = with(secret,
 	"SumoKmsKeyArn=arn:aws:kms:us-east-1:123456789012:key/1", "KmsKeyArn=arn:aws:kms:us-east-1:123456789012:key/2",
 	"Subscription=account", "ExcludedLogGroups=/vpc/flow,/trail", "Tracing=true", "SubnetIds=subnet-01,subnet-02", "SecurityGroupIds=sg-01",
-	"AlarmTopicArn=arn:aws:sns:us-east-1:123456789012:ops", "PermissionsBoundaryArn=arn:aws:iam::123456789012:policy/bound", "ForwarderConcurrency=50")
+	"AlarmTopicArn=arn:aws:sns:us-east-1:123456789012:ops", "PermissionsBoundaryArn=arn:aws:iam::123456789012:policy/bound", "ForwarderConcurrency=50", "OverflowBucket=my-logs")
 
 // subscribing is everything, with the subscriber in place of the policy.
 var subscribing = with(everything, "Subscription=pattern", "LogGroupPattern=^/ecs/", "LogGroupTags=ship=yes,team=shop", "LogGroupExclude=debug",

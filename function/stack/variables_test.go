@@ -54,6 +54,7 @@ var notSet = map[string]map[string]string{
 		"INCLUDE_SECURITY_GROUP_INFO": "has no effect yet",
 		"QUARANTINE_QUEUE_URL":        "of replay; one reader of variables serves both",
 		"NUM_OF_WORKERS":              "of replay, too",
+		"OVERFLOW_BUCKET":             "of replay, too",
 	},
 	"Replay": {
 		"SUMO_TOKEN":                  "as with the forwarder",

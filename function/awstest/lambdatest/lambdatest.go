@@ -56,6 +56,7 @@ type Function struct {
 	url       string
 
 	share float64 // of a processor; 0 means all
+	most  int64   // bytes of memory; 0 means any
 
 	next  chan invocation
 	calls int
@@ -97,6 +98,8 @@ func Deploy(t testing.TB, bootstrap string, variables map[string]string) *Functi
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE=128", "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=AKIDEXAMPLE",
 		"AWS_SECRET_ACCESS_KEY=secret", "AWS_SESSION_TOKEN=token", "AWS_EC2_METADATA_DISABLED=true", "_HANDLER=bootstrap",
 		"HOME=" + t.TempDir(), "TZ=:UTC",
+		// Lambda does not clear it when it starts the function anew.
+		"TMPDIR=" + t.TempDir(),
 	}
 	for name, value := range variables {
 		f.env = append(f.env, name+"="+value)
@@ -131,15 +134,15 @@ func (f *Function) Resources() (resident int64, descriptors int) {
 	if open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", f.cmd.Process.Pid)); err == nil {
 		descriptors = len(open)
 	}
-	return f.memory("VmRSS:"), descriptors
+	return f.status("VmRSS:"), descriptors
 }
 
 // PeakMemory returns the most memory that the running process has had resident, in
 // bytes, or 0 if the system does not say.
-func (f *Function) PeakMemory() int64 { return f.memory("VmHWM:") }
+func (f *Function) PeakMemory() int64 { return f.status("VmHWM:") }
 
-// memory returns a size that the system states of the running process, in bytes.
-func (f *Function) memory(name string) int64 {
+// status returns a size that the system states of the running process, in bytes.
+func (f *Function) status(name string) int64 {
 	if f.cmd == nil {
 		return 0
 	}
@@ -158,6 +161,27 @@ func (f *Function) memory(name string) int64 {
 // Slow gives the function this share of a processor from its next start on, as
 // Lambda does: 0.145 for 256 MB. Deploy it with GOMAXPROCS=1.
 func (f *Function) Slow(share float64) { f.share = share }
+
+// Memory has the function killed, from its next start on, when more bytes of it are
+// resident, as Lambda does.
+func (f *Function) Memory(bytes int64) { f.most = bytes }
+
+// bound kills a process that takes too much memory.
+func bound(p *os.Process, memory int64, exited <-chan struct{}) {
+	page := int64(os.Getpagesize())
+	for {
+		var size, resident int64
+		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.Pid)) // it may have ended
+		if _, err := fmt.Sscan(string(b), &size, &resident); err == nil && resident*page > memory {
+			_ = p.Kill()
+		}
+		select {
+		case <-exited:
+			return
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+}
 
 // slow stops and continues a process until it ends.
 func slow(p *os.Process, share float64, exited <-chan struct{}) {
@@ -190,6 +214,9 @@ func (f *Function) start() {
 	if f.share > 0 {
 		go slow(cmd.Process, f.share, exited)
 	}
+	if f.most > 0 {
+		go bound(cmd.Process, f.most, exited)
+	}
 	go func() {
 		_ = cmd.Wait() // a function ends by being killed
 		close(exited)
@@ -208,6 +235,7 @@ func (f *Function) kill() {
 // end of timeout is killed, as Lambda does.
 func (f *Function) Invoke(event []byte, timeout time.Duration) Result {
 	f.t.Helper()
+	served := f.calls > 0 && f.cmd != nil
 	if f.cmd == nil {
 		f.start()
 	}
@@ -217,10 +245,20 @@ func (f *Function) Invoke(event []byte, timeout time.Duration) Result {
 	f.mu.Lock()
 	f.result, f.id = result, inv.id
 	f.mu.Unlock()
-	select {
-	case f.next <- inv:
-	case <-f.exited:
-		f.cmd = nil
+	took := false
+	for !took {
+		select {
+		case f.next <- inv:
+			took = true
+			continue
+		case <-f.exited:
+			f.cmd = nil
+		}
+		if served { // it ended after its last answer
+			served = false
+			f.start()
+			continue
+		}
 		return Result{ErrorType: "Runtime.ExitError", Error: "the process ended at its start"}
 	}
 	select {

@@ -115,7 +115,7 @@ func (c *Cmd) Run(ctx context.Context, s cli.Streams) error {
 		_, err := io.WriteString(s.Out, "Nothing was sent.\n")
 		return err
 	}
-	if err := cli.Consent(s, c.Yes, "Ship it?"); err != nil {
+	if err := cli.Consent(ctx, s, c.Yes, "Ship it?"); err != nil {
 		return err
 	}
 	return c.ship(ctx, s, backfiller, in, checkpoint, workers, rate)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sumoship/version"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
@@ -35,7 +36,8 @@ type ProfileFlag struct {
 
 // Load reads the AWS configuration for a Region, the default one if region is "".
 func (f *ProfileFlag) Load(ctx context.Context, region string) (aws.Config, error) {
-	cfg, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRegion(region), awsconfig.WithSharedConfigProfile(f.Profile))
+	cfg, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRegion(region), awsconfig.WithSharedConfigProfile(f.Profile),
+		awsconfig.WithAppID(version.Agent()))
 	if err != nil {
 		return cfg, Fail(ExitAWS, fmt.Errorf("read the AWS configuration: %w", err))
 	}

@@ -17,6 +17,9 @@ const (
 	ExitAWS   = 3 // AWS refused, or could not be reached
 )
 
+// signalStatus and above are the exit statuses of what a signal ended.
+const signalStatus = 128
+
 // Exit ends a verb with a status. Its error, if any, has not been printed yet.
 type Exit struct {
 	Status int

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,25 +16,27 @@ import (
 const Stdin = "-"
 
 // ReadFile reads at most limit bytes of a file or standard input.
-func ReadFile(s Streams, name string, limit int64) ([]byte, error) {
-	r := s.In
-	if name != Stdin {
-		f, err := os.Open(name)
+func ReadFile(ctx context.Context, s Streams, name string, limit int64) ([]byte, error) {
+	return await(ctx, func() ([]byte, error) { // opening a named pipe waits for its other end
+		r := s.In
+		if name != Stdin {
+			f, err := os.Open(name)
+			if err != nil {
+				return nil, Fail(ExitUsage, err)
+			}
+			defer f.Close()
+			r = f
+		}
+		b, err := io.ReadAll(io.LimitReader(r, limit))
 		if err != nil {
 			return nil, Fail(ExitUsage, err)
 		}
-		defer f.Close()
-		r = f
-	}
-	b, err := io.ReadAll(io.LimitReader(r, limit))
-	if err != nil {
-		return nil, Fail(ExitUsage, err)
-	}
-	return b, nil
+		return b, nil
+	})
 }
 
 // Consent asks on a terminal, unless it was given.
-func Consent(s Streams, given bool, question string) error {
+func Consent(ctx context.Context, s Streams, given bool, question string) error {
 	if given {
 		return nil
 	}
@@ -41,9 +44,16 @@ func Consent(s Streams, given bool, question string) error {
 		return Usagef("no terminal to ask on: give --yes to go ahead, or --dry-run to only see the plan")
 	}
 	fmt.Fprintf(s.Err, "%s [y/N] ", question)
-	answer, err := bufio.NewReader(s.In).ReadString('\n')
-	if err != nil && answer == "" {
+	answer, err := await(ctx, func() (string, error) {
+		line, err := bufio.NewReader(s.In).ReadString('\n')
+		if err != nil && line == "" {
+			fmt.Fprintln(s.Err)
+		}
+		return line, nil // the end of the input is a no
+	})
+	if err != nil {
 		fmt.Fprintln(s.Err)
+		return err
 	}
 	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
 		return Fail(ExitFound, errors.New("nothing was changed"))

@@ -7,8 +7,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 
 	"github.com/alecthomas/kong"
+
+	"sumoship/version"
 )
 
 // Run runs the verb of the tree that args name, and returns the exit status. tree is
@@ -17,6 +20,9 @@ func Run(ctx context.Context, tree any, args []string, s Streams) int {
 	out := &output{Writer: s.Out}
 	s.Out = out
 	e := dispatch(ctx, tree, args, s)
+	if e.Err != nil && ctx.Err() != nil && e.Status < signalStatus {
+		e = Interrupted(ctx, "") // what it says of AWS, Sumo Logic or time is not their fault
+	}
 	if e.Err != nil {
 		fmt.Fprintf(s.Err, "sumoship: %v\n", e.Err)
 	}
@@ -43,10 +49,12 @@ func dispatch(ctx context.Context, tree any, args []string, s Streams) (e Exit) 
 		kong.Name("sumoship"),
 		kong.Description("Ships CloudWatch Logs to Sumo Logic and loses none. Moves task definitions of Amazon ECS to Fargate."),
 		kong.UsageOnError(),
+		kong.NamedMapper("hyphenated", kong.MapperFunc(hyphenated)),
 		kong.Writers(s.Out, s.Err),
 		kong.Exit(func(code int) { panic(done{code}) }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(s),
+		kong.Vars{"version": "sumoship " + version.Read().Version},
 	)
 	if err != nil {
 		panic(err) // the tags of the tree are wrong
@@ -62,6 +70,17 @@ func dispatch(ctx context.Context, tree any, args []string, s Streams) (e Exit) 
 		return asExit(err, command.Flags())
 	}
 	return Exit{Status: ExitOK}
+}
+
+// hyphenated reads the value of a flag that may begin with a hyphen, as in
+// --family-suffix -fargate.
+func hyphenated(ctx *kong.DecodeContext, target reflect.Value) error {
+	token := ctx.Scan.Pop()
+	if token.IsEOL() {
+		return errors.New("missing value")
+	}
+	target.SetString(token.String())
+	return nil
 }
 
 // verbOf returns the command as far as kong read it before the error.

@@ -142,7 +142,7 @@ func TestDLQReplayInterrupted(t *testing.T) {
 	var out, errs bytes.Buffer
 	status := run(ctx, []string{"dlq", "replay", "--queue", "dead", "--endpoint", url},
 		cli.Streams{In: strings.NewReader(""), Out: &out, Err: &errs, Getenv: func(string) string { return "" }})
-	if status != cli.ExitFound || len(server.Messages("dead")) != 1 {
+	if status != 130 || len(server.Messages("dead")) != 1 || !strings.Contains(errs.String(), "interrupted; 0 messages done; the others are still in the queue") {
 		t.Errorf("status %d, %d left\n%s%s", status, len(server.Messages("dead")), out.String(), errs.String())
 	}
 }

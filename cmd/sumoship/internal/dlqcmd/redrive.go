@@ -37,21 +37,24 @@ func (c *redriveCmd) Run(ctx context.Context, s cli.Streams) error {
 	}
 	move := dlq.Move{State: "COMPLETED"}
 	if before.Depth() > 0 {
-		if err := quarantine.Redrive(ctx, status.ARN); err != nil {
+		if err := quarantine.Redrive(ctx, status.ARN); ctx.Err() != nil {
+			return cli.Interrupted(ctx, "the move may have begun; sumoship dlq status shows how many messages are left")
+		} else if err != nil {
 			return cli.Fail(cli.ExitAWS, err)
 		}
-		bar := cli.NewBar(before.Depth(), "moving", s.Err)
+		bar, moved := cli.NewBar(before.Depth(), "moving", s.Err), 0
 		for {
-			if move, err = quarantine.LastMove(ctx); err != nil {
+			if move, err = quarantine.LastMove(ctx); err != nil && ctx.Err() == nil {
 				return cli.Fail(cli.ExitAWS, err)
 			}
-			bar.Set(move.Moved)
-			if move.State != "RUNNING" {
+			moved = max(moved, move.Moved)
+			bar.Set(moved)
+			if move.State != "RUNNING" && ctx.Err() == nil {
 				break
 			}
 			select {
 			case <-ctx.Done():
-				return cli.Fail(cli.ExitFound, fmt.Errorf("interrupted; SQS continues the move"))
+				return cli.Interrupted(ctx, "%s moved; SQS continues the move", cli.Count(moved, "message"))
 			case <-time.After(redrivePoll):
 			}
 		}

@@ -3,7 +3,6 @@ package dlqcmd
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -13,6 +12,7 @@ import (
 	"sumoship/dlq"
 	"sumoship/function"
 	"sumoship/function/ship"
+	"sumoship/sumo"
 )
 
 type replayCmd struct {
@@ -79,14 +79,17 @@ func (c *replayCmd) Run(ctx context.Context, s cli.Streams) error {
 	if err != nil {
 		return cli.Fail(cli.ExitAWS, err)
 	}
+	if ctx.Err() != nil && report.Class == string(sumo.OutOfTime) {
+		report.Class, report.Error = "", "" // that is the interruption
+	}
 	if err := c.write(s, report); err != nil {
 		return err
 	}
+	if ctx.Err() != nil {
+		return cli.Interrupted(ctx, "%s done; the others are still in the queue", cli.Count(report.Messages.Done, "message"))
+	}
 	if left := report.Messages.Kept + report.Messages.Untried + report.Messages.PutBack; left > 0 {
 		return cli.Fail(cli.ExitFound, fmt.Errorf("%s could not be sent in full and will become visible again", cli.Count(left, "message")))
-	}
-	if ctx.Err() != nil {
-		return cli.Fail(cli.ExitFound, errors.New("interrupted; messages that were not sent are still in the queue"))
 	}
 	return nil
 }

@@ -2,8 +2,8 @@ package fargatecmd
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -49,6 +49,12 @@ func (c *checkCmd) Run(ctx context.Context, s cli.Streams) error {
 	if err != nil {
 		return err
 	}
+	around := c.around(ctx, input{}, &c.ProfileFlag)
+	options := func(in input) fargate.Options {
+		o := around
+		o.Region, o.AccountLogMode = cmp.Or(o.Region, in.region), in.logMode
+		return o
+	}
 	// One worker reads, checks and forgets each input: memory holds only the
 	// findings.
 	found := make([]outcome, len(inputs))
@@ -58,7 +64,7 @@ func (c *checkCmd) Run(ctx context.Context, s cli.Streams) error {
 	for i := range inputs {
 		workers.Go(func() error {
 			if ctx.Err() == nil {
-				found[i] = c.check(s, inputs[i])
+				found[i] = c.check(ctx, s, inputs[i], options)
 			}
 			bar.Add(1)
 			return nil
@@ -67,7 +73,7 @@ func (c *checkCmd) Run(ctx context.Context, s cli.Streams) error {
 	_ = workers.Wait() // they return no error
 	bar.Finish()
 	if ctx.Err() != nil {
-		return cli.Fail(cli.ExitFound, errors.New("interrupted"))
+		return cli.Interrupted(ctx, "")
 	}
 	var report finding.Report
 	for _, o := range found {
@@ -121,7 +127,7 @@ func (c *checkCmd) inputs(ctx context.Context, s cli.Streams) ([]candidate, erro
 		case path == cli.Stdin && seen[cli.Stdin]:
 		case path == cli.Stdin:
 			seen[cli.Stdin] = true
-			in, err := readInput(s, cli.Stdin)
+			in, err := readInput(ctx, s, cli.Stdin)
 			if err != nil {
 				return nil, err
 			}
@@ -174,9 +180,9 @@ type outcome struct {
 }
 
 // check reads an input and checks what is in it.
-func (c *checkCmd) check(s cli.Streams, in candidate) outcome {
+func (c *checkCmd) check(ctx context.Context, s cli.Streams, in candidate, options func(input) fargate.Options) outcome {
 	if !in.read {
-		read, err := readInput(s, in.name)
+		read, err := readInput(ctx, s, in.name)
 		if err != nil {
 			return unreadable(in.name, err)
 		}
@@ -197,7 +203,7 @@ func (c *checkCmd) check(s cli.Streams, in candidate) outcome {
 	}
 	var o outcome
 	for _, d := range documents {
-		findings, err := fargate.Check(d, c.options(in.region))
+		findings, err := fargate.Check(d, options(in.input))
 		if err != nil {
 			return outcome{usage: cli.Fail(cli.ExitUsage, err)}
 		}

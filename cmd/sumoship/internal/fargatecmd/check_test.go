@@ -39,7 +39,7 @@ func TestCheckIsDeterministicAndCanBeInterrupted(t *testing.T) {
 	cancel(errors.New("Ctrl-C"))
 	var out, errs bytes.Buffer
 	status := run(ctx, []string{"fargate", "check", dir}, cli.Streams{In: strings.NewReader(""), Out: &out, Err: &errs, Getenv: func(string) string { return "" }})
-	if status != cli.ExitFound || out.Len() > 0 || errs.String() != "sumoship: interrupted\n" {
+	if status != 130 || out.Len() > 0 || errs.String() != "sumoship: interrupted\n" {
 		t.Errorf("status %d\n%s%s", status, out.String(), errs.String())
 	}
 }

@@ -58,6 +58,9 @@ func (c *convertCmd) Run(ctx context.Context, s cli.Streams) error {
 	if err := c.reportFlags.write(s, report, findings); err != nil {
 		return err
 	}
+	if refused == nil && conversion.hcl != "" && c.Findings == "text" {
+		fmt.Fprintf(s.Err, "\nIn the resource around the list:\n\n%s", conversion.hcl)
+	}
 	switch {
 	case refused != nil && malformed(conversion.findings):
 		return cli.Fail(cli.ExitUsage, refused)
@@ -92,6 +95,8 @@ type conversion struct {
 	name          string
 	before, after []byte
 	findings      []finding.Finding
+	hcl           string // settings around a list of containers
+	unfilled      error  // placeholders that a template would hold literally
 }
 
 func (f *conversionFlags) convert(ctx context.Context, s cli.Streams) (conversion, error) {
@@ -99,11 +104,21 @@ func (f *conversionFlags) convert(ctx context.Context, s cli.Streams) (conversio
 	if err != nil {
 		return conversion{}, err
 	}
+	if f.Format != "same" {
+		d = d.Whole()
+	}
 	c := conversion{name: in.name, before: f.render(d)}
-	if c.findings, err = fargate.Convert(d, f.options(in.region)); err != nil {
+	if f.Format == "same" && f.FromECS == "" {
+		c.before = in.doc // what patch finds
+	}
+	o := f.around(ctx, in, &f.ProfileFlag)
+	if c.findings, err = fargate.Convert(d, o); err != nil {
 		return conversion{}, cli.Fail(cli.ExitUsage, err)
 	}
-	c.after = f.render(d)
+	if f.Format == "cfn" && d.Shape() != taskdef.Template {
+		c.unfilled = d.Unresolved()
+	}
+	c.after, c.hcl = f.render(d), fargate.HCL(d, o)
 	return c, nil
 }
 
@@ -137,6 +152,9 @@ func (c conversion) refused() error {
 		if mayAllow[f.ID] {
 			allow += " --allow " + f.ID
 		}
+	}
+	if n == 0 && c.unfilled != nil {
+		return fmt.Errorf("%s is not converted: CloudFormation does not fill in its placeholders\n%w", c.name, c.unfilled)
 	}
 	if n == 0 {
 		return nil

@@ -31,6 +31,9 @@ type input struct {
 	name   string // for people: a file, or FAMILY:REVISION
 	doc    []byte
 	region string // from which ECS gave it, "" for a file
+	// logMode is the setting defaultLogDriverMode that the account has chosen, "" if
+	// it has not, or is not known.
+	logMode string
 }
 
 // one reads the one task definition that the flags name.
@@ -50,7 +53,7 @@ func (f *inputFlags) get(ctx context.Context, s cli.Streams, file, region string
 	case file != "" && f.FromECS != "":
 		return input{}, cli.Usagef("%s and --from-ecs %s: give one of them", file, f.FromECS)
 	case file != "":
-		return readInput(s, file)
+		return readInput(ctx, s, file)
 	}
 	return f.fromECS(ctx, region)
 }
@@ -64,7 +67,7 @@ func (f *inputFlags) fromECS(ctx context.Context, region string) (input, error) 
 	if err != nil {
 		return input{}, cli.Fail(cli.ExitAWS, err)
 	}
-	return input{revision, indent(doc), asks}, nil
+	return input{name: revision, doc: indent(doc), region: asks, logMode: logMode(ctx, client)}, nil
 }
 
 // document parses a task definition.
@@ -87,7 +90,7 @@ func (f *inputFlags) readForFargate(ctx context.Context, s cli.Streams, file fil
 	if err != nil {
 		return nil, in, err
 	}
-	o := rules.options(in.region)
+	o := rules.around(ctx, in, &f.ProfileFlag)
 	o.ExecutionRole, o.TaskRole = cmp.Or(o.ExecutionRole, newRole), cmp.Or(o.TaskRole, newRole)
 	o.Strict = true
 	findings, err := fargate.Convert(d, o)
@@ -105,8 +108,8 @@ func (f *inputFlags) readForFargate(ctx context.Context, s cli.Streams, file fil
 // CloudFormation templates of 1 MB.
 const maxInput = 16 << 20
 
-func readInput(s cli.Streams, name string) (input, error) {
-	doc, err := cli.ReadFile(s, name, maxInput+1)
+func readInput(ctx context.Context, s cli.Streams, name string) (input, error) {
+	doc, err := cli.ReadFile(ctx, s, name, maxInput+1)
 	if err != nil {
 		return input{}, err
 	}

@@ -166,12 +166,12 @@ func (c *logsCmd) Run(ctx context.Context, s cli.Streams) error {
 		}
 	}
 	if todo > 0 && !c.DryRun {
-		if err := cli.Consent(s, c.Yes, fmt.Sprintf("Do this (%s)?", cli.Count(todo, "change"))); err != nil {
+		if err := cli.Consent(ctx, s, c.Yes, fmt.Sprintf("Do this (%s)?", cli.Count(todo, "change"))); err != nil {
 			return err
 		}
 		cloud.apply(ctx, steps)
 	}
-	return c.finish(s, steps, todo, len(groups))
+	return c.finish(ctx, s, steps, todo, len(groups))
 }
 
 // rule reads the flags, and reports every mistake at once. What the rule names
@@ -208,13 +208,15 @@ func writeLogsPlan(out io.Writer, steps []*logsStep) error {
 }
 
 // finish writes the outcome of the steps.
-func (c *logsCmd) finish(s cli.Streams, steps []*logsStep, todo, groups int) error {
+func (c *logsCmd) finish(ctx context.Context, s cli.Streams, steps []*logsStep, todo, groups int) error {
 	done, refused := 0, 0
 	var failed []error
+	var open []string
 	for _, step := range steps {
 		switch {
 		case step.err != nil:
 			step.Error = step.err.Error()
+			open = append(open, step.Action+" "+step.of())
 			failed = append(failed, fmt.Errorf("%s %s: %w", step.Action, step.of(), step.err))
 		case step.step.Reason.Refusal():
 			refused++
@@ -233,18 +235,17 @@ func (c *logsCmd) finish(s cli.Streams, steps []*logsStep, todo, groups int) err
 		_, err = fmt.Fprintln(s.Out, "No container logs to awslogs.")
 	case c.DryRun && todo > 0:
 		_, err = fmt.Fprintln(s.Out, "Nothing was changed.")
-	case todo > 0:
+	case todo > 0 && ctx.Err() == nil:
 		_, err = fmt.Fprintf(s.Out, "%s: %s done, %d failed.\n", cli.Count(groups, "log group"), cli.Count(done, "change"), len(failed))
 	}
 	switch {
 	case err != nil:
 		return err
 	case len(failed) > 0:
-		err := errors.Join(failed...)
-		if errors.Is(err, errInterrupted) || errors.Is(err, context.Canceled) {
-			return cli.Fail(cli.ExitFound, err)
+		if ctx.Err() != nil {
+			return cli.Interrupted(ctx, "%s done, not confirmed: %s; the next run continues there", cli.Count(done, "change"), strings.Join(open, ", "))
 		}
-		return cli.Fail(cli.ExitAWS, err)
+		return cli.Fail(cli.ExitAWS, errors.Join(failed...))
 	case refused > 0:
 		return cli.Fail(cli.ExitFound, fmt.Errorf("%s cannot be subscribed, as the plan says", cli.Count(refused, "log group")))
 	}

@@ -70,6 +70,9 @@ func (c *registerCmd) Run(ctx context.Context, s cli.Streams) error {
 		return err
 	}
 	r, err := register(ctx, client, request)
+	if ctx.Err() != nil {
+		return cli.Interrupted(ctx, "Amazon ECS may have registered it: see the revisions of the family first")
+	}
 	if err != nil {
 		return cli.Fail(cli.ExitAWS, err)
 	}

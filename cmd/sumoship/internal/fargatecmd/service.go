@@ -146,7 +146,7 @@ func (c *serviceCmd) existing(ctx context.Context, s cli.Streams) (*service.Exis
 		if c.FromService == cli.Stdin && c.File == cli.Stdin {
 			return nil, cli.Usagef("--from-service -: standard input is the task definition already")
 		}
-		in, err := readInput(s, c.FromService)
+		in, err := readInput(ctx, s, c.FromService)
 		if err != nil {
 			return nil, err
 		}

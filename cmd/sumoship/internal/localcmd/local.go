@@ -51,7 +51,7 @@ did not accept it, 2 if the command or its input is wrong.`
 }
 
 func (c *Cmd) Run(ctx context.Context, s cli.Streams) error {
-	events, err := c.read(s)
+	events, err := c.read(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -91,9 +91,13 @@ func (c *Cmd) Run(ctx context.Context, s cli.Streams) error {
 	outage := newOutage(forwarder, queue, getenv, c.Endpoint == "")
 	view.begin()
 	total := ship.Report{Left: -1}
-	broken := false
+	broken, tried := false, 0
 	for _, event := range events {
 		outage.wait(ctx)
+		if ctx.Err() != nil {
+			break
+		}
+		tried++
 		r, err := forwarder.Ship(ctx, event)
 		outage.saw(r)
 		total.Add(r)
@@ -106,7 +110,7 @@ func (c *Cmd) Run(ctx context.Context, s cli.Streams) error {
 		if err := replay(ctx, replayer, queue.Queue, view, &total); err != nil {
 			return err
 		}
-	case outage != nil && outage.open:
+	case outage != nil && outage.open && ctx.Err() == nil:
 		view.quiet = true
 		view.heartbeats(outage.heartbeats(ctx))
 	}
@@ -114,6 +118,9 @@ func (c *Cmd) Run(ctx context.Context, s cli.Streams) error {
 		return err
 	}
 	switch {
+	case ctx.Err() != nil:
+		return cli.Interrupted(ctx, "%s not tried; %s confirmed, the others were in the dead-letter queue in memory",
+			cli.Count(len(events)-tried, "Lambda event"), cli.Count(total.Confirmed, "log event"))
 	case total.Lost > 0:
 		return cli.Exit{Status: cli.ExitFound}
 	case broken:
@@ -153,7 +160,7 @@ func replay(ctx context.Context, r *ship.Replayer, queue *dlqtest.Queue, view *v
 	for round := 0; round < maxRounds && len(queue.Entries()) > 0 && ctx.Err() == nil; round++ {
 		queue.Wake() // as if their visibility timeouts had passed
 		report, err := r.Drain(ctx)
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			return err
 		}
 		view.breaker("replay", report.Breaker)
@@ -170,7 +177,7 @@ func replay(ctx context.Context, r *ship.Replayer, queue *dlqtest.Queue, view *v
 }
 
 // read reads the events.
-func (c *Cmd) read(s cli.Streams) ([][]byte, error) {
+func (c *Cmd) read(ctx context.Context, s cli.Streams) ([][]byte, error) {
 	var events [][]byte
 	if len(c.Events) == 0 {
 		files, err := samples.ReadDir("samples")
@@ -187,7 +194,7 @@ func (c *Cmd) read(s cli.Streams) ([][]byte, error) {
 		return events, nil
 	}
 	for _, name := range c.Events {
-		b, err := cli.ReadFile(s, name, math.MaxInt64)
+		b, err := cli.ReadFile(ctx, s, name, math.MaxInt64)
 		if err != nil {
 			return nil, err
 		}

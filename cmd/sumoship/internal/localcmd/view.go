@@ -121,7 +121,7 @@ func (v *view) post(p post) {
 	}
 	for i, r := range p.Records {
 		if v.Records >= 0 && i == v.Records {
-			fmt.Fprintf(v.out, "    … and %d more (--records -1 shows all)\n", len(p.Records)-i)
+			fmt.Fprintf(v.out, "    … and %d more (--records=-1 shows all)\n", len(p.Records)-i)
 			break
 		}
 		fmt.Fprintf(v.out, "    %s\n", r)

@@ -46,7 +46,7 @@ func (x *subscribing) account(ctx context.Context, s cli.Streams) error {
 		if step.Action == subscription.Delete {
 			question = "Remove the policy of the account?"
 		}
-		if err := x.ask(s, question); err != nil {
+		if err := x.ask(ctx, s, question); err != nil {
 			return err
 		}
 	}
@@ -56,7 +56,9 @@ func (x *subscribing) account(ctx context.Context, s cli.Streams) error {
 		}
 	}
 	if !x.DryRun {
-		if err := x.subs.Do(ctx, func() error { return x.Groups.ApplyAccount(ctx, step) }); err != nil {
+		if err := x.subs.Do(ctx, func() error { return x.Groups.ApplyAccount(ctx, step) }); ctx.Err() != nil {
+			return cli.Interrupted(ctx, "the policy of the account may be changed; run it again to see")
+		} else if err != nil {
 			return cli.Fail(cli.ExitAWS, err)
 		}
 	}

@@ -109,7 +109,7 @@ func (x *subscribing) run(ctx context.Context, s cli.Streams) error {
 	plan, err := x.subs.Plan(ctx)
 	bar.Finish()
 	if ctx.Err() != nil {
-		return cli.Fail(cli.ExitFound, errors.New("interrupted; nothing was changed"))
+		return cli.Interrupted(ctx, "nothing was changed")
 	}
 	if err != nil {
 		return cli.Fail(cli.ExitAWS, err)
@@ -127,7 +127,7 @@ func (x *subscribing) run(ctx context.Context, s cli.Streams) error {
 		}
 		return x.finish(s, plan, len(todo))
 	}
-	if err := x.ask(s, questionOf(todo)); err != nil {
+	if err := x.ask(ctx, s, questionOf(todo)); err != nil {
 		return err
 	}
 	// CloudWatch Logs checks whether it may call the function before it takes a
@@ -142,7 +142,7 @@ func (x *subscribing) run(ctx context.Context, s cli.Streams) error {
 	bar.Finish()
 	if untried > 0 {
 		_ = x.finish(s, outcomes, 0) // what failed is the interruption
-		return cli.Fail(cli.ExitFound, fmt.Errorf("interrupted; %s left unchanged; the next run continues with them", cli.Count(untried, "log group")))
+		return cli.Interrupted(ctx, "%s done, %d not confirmed; the next run continues with them", cli.Count(len(todo)-untried, "log group"), untried)
 	}
 	if x.rule.Unsubscribe {
 		if err := x.permission(ctx, s, outcomes); err != nil {
@@ -192,8 +192,8 @@ func questionOf(todo []subscribe.Outcome) string {
 }
 
 // ask asks for consent, once.
-func (x *subscribing) ask(s cli.Streams, question string) error {
-	if err := cli.Consent(s, x.consent, question); err != nil {
+func (x *subscribing) ask(ctx context.Context, s cli.Streams, question string) error {
+	if err := cli.Consent(ctx, s, x.consent, question); err != nil {
 		return err
 	}
 	x.consent = true
@@ -219,10 +219,12 @@ func (x *subscribing) permit(ctx context.Context, s cli.Streams) (err error) {
 		return err
 	}
 	if x.result.Permission == delivery.Missing && !x.DryRun {
-		if err := x.ask(s, "Let CloudWatch Logs call the function for all log groups?"); err != nil {
+		if err := x.ask(ctx, s, "Let CloudWatch Logs call the function for all log groups?"); err != nil {
 			return err
 		}
-		if err := x.Functions.Permit(ctx, x.To); err != nil {
+		if err := x.Functions.Permit(ctx, x.To); ctx.Err() != nil {
+			return cli.Interrupted(ctx, "the function may have the permission, no log group was changed")
+		} else if err != nil {
 			return cli.Fail(cli.ExitAWS, err)
 		}
 		x.result.Permission = delivery.Added
@@ -250,6 +252,9 @@ func (x *subscribing) forbid(ctx context.Context, outcomes []subscribe.Outcome) 
 		return nil
 	}
 	removed, err := x.Functions.Forbid(ctx, x.To)
+	if ctx.Err() != nil {
+		return cli.Interrupted(ctx, "the log groups are done, the function may have the permission still")
+	}
 	if err != nil {
 		return cli.Fail(cli.ExitAWS, err)
 	}

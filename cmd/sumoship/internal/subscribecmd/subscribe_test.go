@@ -251,7 +251,7 @@ func TestSubscribeInterrupted(t *testing.T) {
 	}
 	for op, want := range map[string]string{
 		"DescribeSubscriptionFilters": "interrupted; nothing was changed",
-		"PutSubscriptionFilter":       "left unchanged; the next run continues with them",
+		"PutSubscriptionFilter":       "not confirmed; the next run continues with them",
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
 		server.OnRequest(func(c logstest.Call) logstest.Fault {
@@ -270,7 +270,7 @@ func TestSubscribeInterrupted(t *testing.T) {
 		status := run(ctx, []string{"subscribe", "--destination", forwarder, "--yes"},
 			cli.Streams{In: strings.NewReader(""), Out: &out, Err: &errs, Getenv: func(string) string { return "" }})
 		cancel()
-		if status != cli.ExitFound || !strings.Contains(errs.String(), want) {
+		if status != 130 || !strings.Contains(errs.String(), want) {
 			t.Errorf("status %d\n%s%s", status, out.String(), errs.String())
 		}
 	}

@@ -1,0 +1,263 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+
+	"sumoship/cmd/sumoship/internal/clitest"
+	"sumoship/function/awstest/logstest"
+)
+
+// process is the built command, running.
+type process struct {
+	*exec.Cmd
+	in   io.WriteCloser
+	errs bytes.Buffer
+	out  io.Reader
+}
+
+// start starts the command. What it writes to standard output is read only if a
+// test reads it.
+func start(t *testing.T, args ...string) *process {
+	t.Helper()
+	p := &process{Cmd: exec.Command("sumoship", args...)}
+	var err error
+	if p.in, err = p.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if p.out, err = p.StdoutPipe(); err != nil {
+		t.Fatal(err)
+	}
+	p.Stderr = &p.errs
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Process.Kill() })
+	return p
+}
+
+// ends waits for the process after a signal and returns its status and how long it
+// took.
+func (p *process) ends(t *testing.T, signal syscall.Signal) (status int, took time.Duration) {
+	t.Helper()
+	start := time.Now()
+	if err := p.Process.Signal(signal); err != nil {
+		t.Fatal(err)
+	}
+	defer time.AfterFunc(10*time.Second, func() { p.Process.Kill() }).Stop()
+	if err := p.Wait(); err != nil {
+		e, ok := errors.AsType[*exec.ExitError](err)
+		if !ok {
+			t.Fatal(err)
+		}
+		status = e.ExitCode()
+	}
+	return status, time.Since(start)
+}
+
+// forced is what a verb leaves unsaid that had to be ended.
+const forced = "may be done or not"
+
+// ended holds a process to the way in which a signal ends it: the status of a shell,
+// its own words, and nothing that blames another.
+func ended(t *testing.T, signal syscall.Signal, status int, took time.Duration, errs string) {
+	t.Helper()
+	_, last, _ := strings.Cut(errs, "sumoship: ")
+	if status != 128+int(signal) || !strings.HasPrefix(last, "interrupted") || strings.Contains(errs, forced) || took > 5*time.Second {
+		t.Errorf("%v: status %d after %v\n%s", signal, status, took, errs)
+	}
+	for _, blamed := range []string{"context canceled", "deadline", "no answer", "in time", "operation error"} {
+		if strings.Contains(errs, blamed) {
+			t.Errorf("%q in\n%s", blamed, errs)
+		}
+	}
+}
+
+var signals = []syscall.Signal{syscall.SIGINT, syscall.SIGTERM}
+
+// A verb that waits for its standard input ends.
+func TestSignalsEndReading(t *testing.T) {
+	for _, args := range []string{
+		"local -", "fargate check -", "fargate convert -", "fargate diff -", "fargate explain -", "fargate iam -", "fargate logs -",
+		"fargate register -", "fargate service - --service shop", "fargate service shop.json --service shop --from-service -",
+	} {
+		for _, signal := range signals {
+			t.Run(fmt.Sprint(args, " ", signal), func(t *testing.T) {
+				args := strings.ReplaceAll(args, "shop.json", "../../testdata/taskdefs/shop.json")
+				p := start(t, strings.Fields(args)...)
+				// More than a pipe holds, so that some of it has been read.
+				if _, err := p.in.Write(bytes.Repeat([]byte(" "), 200<<10)); err != nil {
+					t.Fatal(err)
+				}
+				status, took := p.ends(t, signal)
+				ended(t, signal, status, took, p.errs.String())
+			})
+		}
+	}
+}
+
+// hangs is a server that never answers. asked is closed at its first request.
+func hangs(t *testing.T) (url string, asked chan struct{}) {
+	t.Helper()
+	asked = make(chan struct{})
+	var once sync.Once
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body) // without this the end of the connection is not seen
+		once.Do(func() { close(asked) })
+		<-r.Context().Done()
+	}))
+	t.Cleanup(server.Close)
+	return server.URL, asked
+}
+
+// A verb that waits for AWS or Sumo Logic ends.
+func TestSignalsEndCalls(t *testing.T) {
+	const forwarder = "arn:aws:lambda:eu-west-1:123456789012:function:forwarder"
+	for _, args := range []string{
+		"local --endpoint URL/receiver",
+		"local --replay --endpoint URL/receiver",
+		"dlq status --queue dead", "dlq peek --queue dead", "dlq replay --queue dead --endpoint https://example.com/x", "dlq redrive --queue dead",
+		"subscribe --yes --destination " + forwarder, "unsubscribe --yes --destination " + forwarder, "subscribe --yes --account --destination " + forwarder,
+		"doctor", "doctor --canary", "status", "status --watch", "tail",
+		"fargate check --from-ecs shop:1", "fargate eni --cluster shop", "fargate eni --instance-type zz9.large",
+		"fargate logs shop.json --yes", "fargate service shop.json --from-service arn:aws:ecs:eu-west-1:123456789012:service/c/shop",
+	} {
+		for _, signal := range signals {
+			t.Run(fmt.Sprint(args, " ", signal), func(t *testing.T) {
+				url, asked := hangs(t)
+				clitest.SetAWS(t, url)
+				args := strings.ReplaceAll(strings.ReplaceAll(args, "shop.json", "../../testdata/taskdefs/shop.json"), "URL", url)
+				p := start(t, strings.Fields(args)...)
+				go io.Copy(io.Discard, p.out)
+				select {
+				case <-asked:
+				case <-time.After(10 * time.Second):
+					t.Fatalf("no call\n%s", p.errs.String())
+				}
+				status, took := p.ends(t, signal)
+				ended(t, signal, status, took, p.errs.String())
+			})
+		}
+	}
+}
+
+// A question on a terminal ends with the signal, and nothing was changed.
+func TestSignalsEndQuestions(t *testing.T) {
+	server, forwarder := clitest.Region(t)
+	server.Add(logstest.Group{Name: "/ecs/shop"})
+	for _, args := range []string{
+		"subscribe --destination " + forwarder, "subscribe --account --destination " + forwarder, "fargate logs ../../testdata/taskdefs/shop.json --retention 30 --region us-east-1",
+	} {
+		for _, signal := range signals {
+			t.Run(fmt.Sprint(args, " ", signal), func(t *testing.T) {
+				master, terminal, err := pty.Open()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer master.Close()
+				p := &process{Cmd: exec.Command("sumoship", strings.Fields(args)...)}
+				p.Stdin, p.Stdout, p.Stderr = terminal, terminal, terminal
+				p.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+				if err := p.Start(); err != nil {
+					t.Fatal(err)
+				}
+				defer p.Process.Kill()
+				terminal.Close()
+				asked, shown := make(chan struct{}), make(chan string)
+				go func() {
+					var all []byte
+					for b := make([]byte, 1<<10); ; {
+						n, err := master.Read(b)
+						before := bytes.Contains(all, []byte("[y/N]"))
+						all = append(all, b[:n]...)
+						if !before && (bytes.Contains(all, []byte("[y/N]")) || err != nil) {
+							close(asked)
+						}
+						if err != nil {
+							shown <- string(all)
+							return
+						}
+					}
+				}()
+				<-asked
+				if signal == syscall.SIGINT { // by the terminal, as people send it
+					master.Write([]byte{3})
+					signal = syscall.Signal(0)
+				}
+				status, took := p.ends(t, signal)
+				text := <-shown
+				_, last, _ := strings.Cut(text, "[y/N]")
+				if signal == 0 {
+					signal = syscall.SIGINT
+				}
+				ended(t, signal, status, took, last)
+				if !strings.Contains(last, "interrupted; nothing was changed") || len(clitest.FiltersOf(server)) > 0 {
+					t.Errorf("%v\n%s", clitest.FiltersOf(server), text)
+				}
+			})
+		}
+	}
+}
+
+// A command that cannot stop, here because nobody reads its output, is ended after a
+// moment, and at once by a second signal.
+func TestSignalsEndWhatCannotStop(t *testing.T) {
+	for _, times := range []int{1, 2} {
+		p := start(t, "local", "-", "--records=-1")
+		event := `{"messageType":"DATA_MESSAGE","logGroup":"g","logStream":"s","logEvents":[{"id":"1","timestamp":1,"message":"` +
+			strings.Repeat("x", 200<<10) + `"}]}`
+		if _, err := io.WriteString(p.in, event); err != nil {
+			t.Fatal(err)
+		}
+		p.in.Close()
+		if _, err := io.ReadFull(p.out, make([]byte, 1000)); err != nil { // it writes
+			t.Fatal(err)
+		}
+		if times == 2 {
+			if err := p.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(50 * time.Millisecond) // signals that wait together are one
+		}
+		status, took := p.ends(t, syscall.SIGTERM)
+		if status != 143 || took > 5*time.Second || strings.Contains(p.errs.String(), forced) != (times == 1) {
+			t.Errorf("%d signals: status %d after %v\n%s", times, status, took, p.errs.String())
+		}
+	}
+}
+
+// A signal that the caller ignores is ignored, as a shell asks of what it runs in the
+// background.
+func TestSignalsMayBeIgnored(t *testing.T) {
+	p := &process{Cmd: exec.Command("sh", "-c", `trap "" INT; exec sumoship local -`)}
+	in, err := p.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := in.Write(bytes.Repeat([]byte(" "), 200<<10)); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(in, `{"messageType":"DATA_MESSAGE","logGroup":"g","logStream":"s","logEvents":[]}`)
+	in.Close()
+	if err := p.Wait(); err != nil {
+		t.Error(err)
+	}
+}
