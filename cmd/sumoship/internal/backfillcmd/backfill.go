@@ -63,7 +63,7 @@ Ctrl-C stops after what is in flight. With --resume the next run goes on there, 
 after a crash; only what was in flight may arrive twice.
 
 Exit status: 0 if all was confirmed or dropped by a rule, 1 if something is left, 2
-if the command or its input is wrong, 3 if AWS refused.`
+if the command or its input is wrong, 3 if AWS refused, 130 after Ctrl-C.`
 }
 
 // input is what is read.
@@ -195,8 +195,9 @@ func (c *Cmd) checkpoint(in *input) (*history.Checkpoint, error) {
 // maxWorkers bounds the memory: 16 hold 160 MB with what they send.
 const maxWorkers = 16
 
-// grace is how long what is in flight may take after an interruption.
-const grace = 25 * time.Second
+// grace is how long what is in flight may take after an interruption: a verb has to
+// end within a second.
+const grace = 500 * time.Millisecond
 
 // ship ships the input, and writes what became of it.
 func (c *Cmd) ship(ctx context.Context, s cli.Streams, b *ship.Backfiller, in *input, checkpoint *history.Checkpoint, workers int, rate int64) error {
@@ -225,9 +226,9 @@ func (c *Cmd) ship(ctx context.Context, s cli.Streams, b *ship.Backfiller, in *i
 	again := "run the command again with --resume to send the rest"
 	switch {
 	case interrupted && c.Resume != "":
-		return cli.Fail(cli.ExitFound, fmt.Errorf("interrupted; run the command again to go on: %s knows what is confirmed", c.Resume))
+		return cli.Interrupted(ctx, "run the command again to go on: %s knows what is confirmed", c.Resume)
 	case interrupted:
-		return cli.Fail(cli.ExitFound, errors.New("interrupted; without --resume a second run begins anew, and what is confirmed arrives twice"))
+		return cli.Interrupted(ctx, "without --resume a second run begins anew, and what is confirmed arrives twice")
 	case err != nil:
 		return cli.Fail(cli.ExitFound, err)
 	case p.unread > 0:
