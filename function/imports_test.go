@@ -68,7 +68,7 @@ var mayImport = map[string]struct {
 	"cmd/sumoship/internal/delivery":     {siblings: []string{"cmd/sumoship/internal/cli", "deploy/subscription", "function/subscribe/awsapi"}, sdk: true},
 	"cmd/sumoship/internal/dlqcmd":       {siblings: []string{"cmd/sumoship/internal/cli", "transform", "sumo", "dlq", "function", "function/ship"}, sdk: true},
 	"cmd/sumoship/internal/fargatecmd":   {siblings: []string{"cmd/sumoship/internal/cli", "cmd/sumoship/internal/delivery", "function/subscribe", "function/subscribe/awsapi", "deploy/…"}, sdk: true},
-	"cmd/sumoship/internal/localcmd":     {siblings: []string{"cmd/sumoship/internal/cli", "transform", "sumo", "sumo/sumotest", "dlq", "dlq/dlqtest", "function", "function/ship"}},
+	"cmd/sumoship/internal/localcmd":     {siblings: []string{"cmd/sumoship/internal/cli", "history", "transform", "sumo", "sumo/sumotest", "dlq", "dlq/dlqtest", "function", "function/ship"}},
 	"cmd/sumoship/internal/doctor":       {siblings: []string{"sumo", "deploy/subscription", "function", "function/ship", "function/subscribe/awsapi", "version"}, sdk: true},
 	"cmd/sumoship/internal/stackcmd":     {siblings: []string{"cmd/sumoship/internal/cli", "cmd/sumoship/internal/doctor"}, sdk: true},
 	"cmd/sumoship/internal/versioncmd":   {siblings: []string{"cmd/sumoship/internal/cli", "version"}},

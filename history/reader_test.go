@@ -164,6 +164,7 @@ func TestWhatIsNotAFormat(t *testing.T) {
 		"truncated gzip":         {gz[:len(gz)/2], `it ends in the middle: the file is not complete; what is before this place was read`, 1, false},
 		"damaged gzip":           {gz[:len(gz)-8] + "\x00\x00\x00\x00" + gz[len(gz)-4:], `the compressed data is damaged`, 5003 - 1, false},
 		"truncated JSON":         {`{"events":[{"timestamp":1,"message":"x"},{"timesta`, `f:1:42: it ends in the middle`, 1, false},
+		"a document cut":         {`{"messageType":`, `f:1:16: it ends in the middle`, 0, false},
 		"an endless value":       {`{"events":[{"timestamp":1,"message":"` + strings.Repeat("x", 9<<20), `a value of more than 8 MB`, 0, false},
 		"an endless line":        {"2026-01-02T03:04:05.678Z " + strings.Repeat("x", 9<<20), `a value of more than 8 MB`, 0, false},
 	} {
