@@ -299,3 +299,36 @@ func BenchmarkGrowth(b *testing.B) {
 		})
 	}
 }
+
+// tenRules are ten rules with three masks each; the last is that of the benchmarks'
+// log group.
+func tenRules() string {
+	var rules []string
+	for i := range 10 {
+		group := fmt.Sprintf("^/ecs/other-%d", i)
+		if i == 9 {
+			group = "^/ecs/shop"
+		}
+		rules = append(rules, fmt.Sprintf(`{"rule":"r%d","match":{"logGroup":%q},"category":"c/{container}","mask":["email","card","ipv4"]}`, i, group))
+	}
+	return `{"version":1,"rules":[` + strings.Join(rules, ",") + `]}`
+}
+
+// BenchmarkRules measures what rules cost an invocation without its network.
+func BenchmarkRules(b *testing.B) {
+	for _, l := range loads[1:3] {
+		event, doc := payload(l.kind, l.events)
+		for name, vars := range map[string]map[string]string{"without": nil, "ten rules": {"RULES": tenRules()}} {
+			b.Run(l.name+"/"+name, func(b *testing.B) {
+				f := newBenchForwarder(b, vars, new(swallow))
+				b.SetBytes(int64(len(doc)))
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, err := f.Invoke(context.Background(), event); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}

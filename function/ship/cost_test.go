@@ -117,3 +117,39 @@ func TestInvocationStaysNearItsCodec(t *testing.T) {
 		}
 	}
 }
+
+// Rules cost little: ten with three masks each at most 1.35 times an invocation
+// without.
+func TestRulesCostLittle(t *testing.T) {
+	if os.Getenv("TIMING") == "" {
+		t.Skip("times the machine; set TIMING to run it")
+	}
+	const most = 1.35
+	for _, l := range loads[1:3] {
+		event, _ := payload(l.kind, l.events)
+		with, without := newBenchForwarder(t, map[string]string{"RULES": tenRules()}, new(swallow)), newBenchForwarder(t, nil, new(swallow))
+		measure := func() float64 {
+			least := [2]time.Duration{math.MaxInt64, math.MaxInt64}
+			for range max(8, 40_000/l.events) {
+				for i, f := range []interface {
+					Invoke(context.Context, []byte) ([]byte, error)
+				}{with, without} {
+					start := time.Now()
+					if _, err := f.Invoke(context.Background(), event); err != nil {
+						t.Fatal(err)
+					}
+					least[i] = min(least[i], time.Since(start))
+				}
+			}
+			return float64(least[0]) / float64(least[1])
+		}
+		ratio := measure()
+		for try := 1; try < 3 && ratio > most; try++ {
+			ratio = min(ratio, measure())
+		}
+		t.Logf("%s: %.2f times", l.name, ratio)
+		if ratio > most {
+			t.Errorf("%s: %.2f times an invocation without rules; want at most %.2f", l.name, ratio, most)
+		}
+	}
+}
