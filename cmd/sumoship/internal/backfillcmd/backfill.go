@@ -172,7 +172,7 @@ func (c *Cmd) variablesOf(ctx context.Context, name string) (map[string]string, 
 		return nil, cli.Fail(cli.ExitAWS, fmt.Errorf("--like: function %s does not exist in %s, or you may not see it", name, cfg.Region))
 	}
 	if err != nil {
-		return nil, cli.Fail(cli.ExitAWS, fmt.Errorf("--like %s: %w", name, cli.Plain(err)))
+		return nil, cli.Fail(cli.ExitAWS, fmt.Errorf("--like %s: %w", name, err))
 	}
 	if out.Environment == nil || out.Environment.Variables["SUMO_ENDPOINT"] == "" {
 		return nil, cli.Usagef("--like: %s has no variable SUMO_ENDPOINT: it is not a forwarder", name)
@@ -192,8 +192,9 @@ func (c *Cmd) checkpoint(in *input) (*history.Checkpoint, error) {
 	return checkpoint, nil
 }
 
-// grace is how long what is in flight may take after an interruption.
-const grace = 25 * time.Second
+// grace is how long what is in flight may take after an interruption: a signal ends
+// every verb within a second.
+const grace = 500 * time.Millisecond
 
 // ship ships the input, and writes what became of it.
 func (c *Cmd) ship(ctx context.Context, s cli.Streams, b *ship.Backfiller, in *input, checkpoint *history.Checkpoint, workers int, rate int64) error {
@@ -222,9 +223,9 @@ func (c *Cmd) ship(ctx context.Context, s cli.Streams, b *ship.Backfiller, in *i
 	again := "run the command again with --resume to send the rest"
 	switch {
 	case interrupted && c.Resume != "":
-		return cli.Fail(cli.ExitFound, fmt.Errorf("interrupted; run the command again to go on: %s knows what is confirmed", c.Resume))
+		return cli.Interrupted(ctx, "run the command again to go on: %s knows what is confirmed", c.Resume)
 	case interrupted:
-		return cli.Fail(cli.ExitFound, errors.New("interrupted; without --resume a second run begins anew, and what is confirmed arrives twice"))
+		return cli.Interrupted(ctx, "without --resume a second run begins anew, and what is confirmed arrives twice")
 	case err != nil:
 		return cli.Fail(cli.ExitFound, err)
 	case p.unread > 0:
