@@ -398,7 +398,7 @@ func TestBackfillKilled(t *testing.T) {
 		}
 	}))
 	defer srv.Close()
-	run := func(kill bool) (err error, rss int64) {
+	run := func(kill bool) (rss int64, err error) {
 		cmd := exec.Command(self, "backfill", filepath.Join(dir, "in"), "--log-group", "g", "--yes", "--workers", fmt.Sprint(workers), "--resume", filepath.Join(dir, "checkpoint"))
 		cmd.Env = append(os.Environ(), asCommand+"=1", "SUMO_ENDPOINT="+srv.URL+"/receiver/v1/http/X", "LOG_FORMAT=RAW")
 		var out bytes.Buffer
@@ -413,15 +413,15 @@ func TestBackfillKilled(t *testing.T) {
 		if err = cmd.Wait(); err != nil && !kill {
 			t.Errorf("%v\n%s", err, &out)
 		}
-		return err, cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss
+		return cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss, err
 	}
 	kills := 0
 	for range 4 {
-		if err, _ := run(true); err != nil {
+		if _, err := run(true); err != nil {
 			kills++
 		}
 	}
-	_, rss := run(false)
+	rss, _ := run(false)
 	found := map[string]int{}
 	for _, line := range lines(slow) {
 		id, _, _ := strings.Cut(line, " ")

@@ -98,7 +98,7 @@ func (c *Cmd) objects(ctx context.Context, s cli.Streams, url string) ([]history
 
 // explain adds what to do to an error of S3.
 func explain(err error) error {
-	switch plain := cli.Explain(err); cli.Code(err) {
+	switch plain := cli.Plain(err); cli.Code(err) {
 	case "PermanentRedirect", "AuthorizationHeaderMalformed", "MovedPermanently":
 		return fmt.Errorf("%w; the bucket is in another Region: give --region", plain)
 	case "AccessDenied", "Forbidden":

@@ -25,7 +25,7 @@ func Run(ctx context.Context, tree any, args []string, s Streams) int {
 		e = Interrupted(ctx, "") // what it says of AWS, Sumo Logic or time is not their fault
 	}
 	if e.Err != nil {
-		fmt.Fprintf(s.Err, "sumoship: %v%s\n", Explain(e.Err), place(ctx, e.Err))
+		fmt.Fprintf(s.Err, "sumoship: %v%s\n", Plain(e.Err), place(ctx, e.Err))
 	}
 	if err := out.missing(e.Err); err != nil {
 		fmt.Fprintf(s.Err, "sumoship: %v\n", err)

@@ -54,7 +54,7 @@ func (c *Doctor) Run(ctx context.Context, s cli.Streams) error {
 		return err
 	}
 	bar := cli.NewBar(-1, "looking", s.Err)
-	report, err := doctor.Examine(ctx, clients, doctor.Options{Stack: c.Stack, Region: cfg.Region, LogGroup: c.LogGroup, NoProbe: c.NoProbe, Explain: cli.Explain,
+	report, err := doctor.Examine(ctx, clients, doctor.Options{Stack: c.Stack, Region: cfg.Region, LogGroup: c.LogGroup, NoProbe: c.NoProbe, Explain: cli.Plain,
 		Progress: func(check string) { bar.Describe("looking at " + check) }})
 	bar.Finish()
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 
 // What a verb says of each way in which a call can fail: one line, with the words of
 // the verb and none of the SDK's.
-func TestExplain(t *testing.T) {
+func TestPlain(t *testing.T) {
 	answer := func(status int, kind, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", kind)
@@ -65,17 +65,17 @@ func TestExplain(t *testing.T) {
 				_, err = sqs.NewFromConfig(cfg).ListQueues(t.Context(), &sqs.ListQueuesInput{})
 				err = fmt.Errorf("list: %w", err)
 			}
-			if got := cli.Explain(err).Error(); got != c.want {
+			if got := cli.Plain(err).Error(); got != c.want {
 				t.Errorf("%s\nwant %s", got, c.want)
 			}
 			// What is joined is explained part by part.
 			joined := fmt.Errorf("a: %w; b: %w", err, err)
-			if got, want := cli.Explain(joined).Error(), "a: "+c.want+"; b: "+c.want; c.want != err.Error() && got != want {
+			if got, want := cli.Plain(joined).Error(), "a: "+c.want+"; b: "+c.want; c.want != err.Error() && got != want {
 				t.Errorf("%s\nwant %s", got, want)
 			}
 		})
 	}
-	if err := fmt.Errorf("of another kind"); cli.Explain(err) != err || cli.Explain(nil) != nil {
+	if err := fmt.Errorf("of another kind"); cli.Plain(err) != err || cli.Plain(nil) != nil {
 		t.Error("errors of others are changed")
 	}
 }

@@ -28,17 +28,17 @@ type explained struct {
 func (e *explained) Error() string { return e.text }
 func (e *explained) Unwrap() error { return e.err }
 
-// Explain replaces what the SDK says of a call in an error by one line: what AWS, or
+// Plain replaces what the SDK says of a call in an error by one line: what AWS, or
 // the way to it, has refused, and what to do. The words around it stay. It returns any
 // other error as it is.
-func Explain(err error) error {
+func Plain(err error) error {
 	if err == nil {
 		return nil
 	}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		text := err.Error()
 		for _, e := range joined.Unwrap() {
-			text = strings.Replace(text, e.Error(), Explain(e).Error(), 1)
+			text = strings.Replace(text, e.Error(), Plain(e).Error(), 1)
 		}
 		if text == err.Error() {
 			return err
