@@ -180,10 +180,7 @@ func (c *Cmd) read(ctx context.Context, s cli.Streams, do func(event []byte) err
 	one := func(name string, in io.Reader) error {
 		r := &history.Reader{File: name, Hints: history.Hints{LogGroup: c.LogGroup}, Size: 1 << 20} // about what a delivery holds
 		return r.Read(ctx, in, func(b history.Batch) error {
-			if bytes.HasPrefix(b.Doc, []byte(`{"awslogs":`)) {
-				return do(b.Doc)
-			}
-			return do(transform.Pack(b.Doc))
+			return do(transform.Event(b.Doc))
 		})
 	}
 	if len(c.Events) == 0 {
