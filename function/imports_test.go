@@ -20,6 +20,7 @@ var mayImport = map[string]struct {
 	sdk      bool
 }{
 	"transform":     {},
+	"history":       {},
 	"sumo":          {},
 	"sumo/sumotest": {},
 	"dlq":           {sdk: true},
@@ -55,17 +56,20 @@ var mayImport = map[string]struct {
 	"deploy/service":      {siblings: []string{"deploy/tree", "deploy/taskdef", "deploy/finding", "deploy/cfn", "deploy/fargate", "deploy/iam", "deploy/subscription"}},
 	"deploy/surroundings": {siblings: []string{"deploy/tree", "deploy/taskdef", "deploy/finding", "deploy/cfn"}},
 	"deploy/cutover":      {},
+	"deploy/estate":       {siblings: []string{"deploy/tree", "deploy/taskdef", "deploy/finding", "deploy/fargate"}},
 	"deploy/subscription": {},
 	"deploy/eni":          {},
 
 	"release": {},
 
 	"cmd/sumoship":                       {siblings: []string{"cmd/sumoship/internal/…"}},
+	"cmd/sumoship/internal/backfillcmd":  {siblings: []string{"cmd/sumoship/internal/cli", "history", "sumo", "function", "function/ship", "function/subscribe/awsapi", "deploy/subscription"}, sdk: true},
 	"cmd/sumoship/internal/cli":          {siblings: []string{"deploy/finding", "version"}, sdk: true},
 	"cmd/sumoship/internal/clitest":      {siblings: []string{"cmd/sumoship/internal/cli", "transform", "dlq/sqstest", "function/awstest/…"}, sdk: true},
 	"cmd/sumoship/internal/delivery":     {siblings: []string{"cmd/sumoship/internal/cli", "deploy/subscription", "function/subscribe/awsapi"}, sdk: true},
 	"cmd/sumoship/internal/dlqcmd":       {siblings: []string{"cmd/sumoship/internal/cli", "transform", "sumo", "dlq", "function", "function/ship"}, sdk: true},
-	"cmd/sumoship/internal/fargatecmd":   {siblings: []string{"cmd/sumoship/internal/cli", "cmd/sumoship/internal/delivery", "function/subscribe", "function/subscribe/awsapi", "deploy/…"}, sdk: true},
+	"cmd/sumoship/internal/cutovercmd":   {siblings: []string{"cmd/sumoship/internal/cli", "deploy/cutover", "deploy/service"}, sdk: true},
+	"cmd/sumoship/internal/fargatecmd":   {siblings: []string{"cmd/sumoship/internal/cli", "cmd/sumoship/internal/cutovercmd", "cmd/sumoship/internal/delivery", "function/subscribe", "function/subscribe/awsapi", "deploy/…"}, sdk: true},
 	"cmd/sumoship/internal/localcmd":     {siblings: []string{"cmd/sumoship/internal/cli", "transform", "sumo", "sumo/sumotest", "dlq", "dlq/dlqtest", "function", "function/ship"}},
 	"cmd/sumoship/internal/rulescmd":     {siblings: []string{"cmd/sumoship/internal/cli", "transform", "rules", "function/ship"}, sdk: true},
 	"cmd/sumoship/internal/doctor":       {siblings: []string{"sumo", "deploy/subscription", "function", "function/ship", "function/subscribe/awsapi", "version"}, sdk: true},

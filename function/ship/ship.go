@@ -168,13 +168,19 @@ type remainder struct {
 // send decodes an event, which may inflate to limit bytes, and delivers its records,
 // until ctx is done.
 func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []byte, limit int64) (remainder, Report) {
+	start := time.Now()
+	batch, err := decoder.Decode(event, limit)
+	return s.sendBatch(ctx, event, batch, err, time.Since(start))
+}
+
+// sendBatch delivers the records of a batch, or accounts for the event that could not
+// be decoded into one.
+func (s *shipper) sendBatch(ctx context.Context, event []byte, batch *transform.Batch, err error, decoding time.Duration) (remainder, Report) {
 	left, r := remainder{event: event}, Report{Left: -1}
 	fail := func(class string, err error) {
 		r.failed(class, err, left.events)
 		left.cause = dlq.Cause{Class: class, Message: err.Error(), FirstFailure: time.Now().UTC(), LogGroup: r.LogGroup, Attempts: 1}
 	}
-	start := time.Now()
-	batch, err := decoder.Decode(event, limit)
 	if err != nil {
 		left.tooLarge = errors.Is(err, transform.ErrTooLarge)
 		if left.foreign = foreign(event, err); left.foreign != nil {
@@ -184,7 +190,7 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 		fail(Undecodable, err)
 		return left, r
 	}
-	ctx, end := spare(ctx, batch, time.Since(start))
+	ctx, end := spare(ctx, batch, decoding)
 	defer end()
 	left.batch = batch
 	r.read(batch)
