@@ -259,13 +259,13 @@ func TestRolesGrantWhatServicesNeed(t *testing.T) {
 	})
 }
 
-// What ships may read the rules, their key and the tags of log groups, and nothing
-// else of it; without rules none of these.
+// What ships may read the rules, their key, the tags of log groups and network
+// interfaces, if it is to; otherwise none of these.
 func TestRulesMayBeRead(t *testing.T) {
 	const object, parameter, key = "arn:aws:s3:::conf/rules.yaml", "arn:aws:ssm:us-east-1:123456789012:parameter/rules", "arn:aws:ssm:us-east-1:123456789012:parameter/key"
 	ofRules := func(s *stack, name string) (out []string) {
 		for _, st := range s.statements(name) {
-			if sid, _ := get(st, "Sid").(string); strings.HasPrefix(sid, "ReadRules") || sid == "ReadTags" {
+			if sid, _ := get(st, "Sid").(string); strings.HasPrefix(sid, "ReadRules") || sid == "ReadTags" || sid == "DescribeInterfaces" {
 				out = append(out, permissions(st)...)
 			}
 		}
@@ -273,9 +273,9 @@ func TestRulesMayBeRead(t *testing.T) {
 	}
 	tmpl := readTemplate(t)
 	for _, place := range []string{object, parameter} {
-		s := tmpl.create(t, with(made, "RulesArn="+place, "RulesKeyArn="+key, "OrganizationId=o-a1b2c3d4e5"))
+		s := tmpl.create(t, with(made, "RulesArn="+place, "RulesKeyArn="+key, "IncludeSecurityGroupInfo=true", "OrganizationId=o-a1b2c3d4e5"))
 		for _, name := range []string{"Forwarder", "Replay", "Stream"} {
-			want := []string{"ssm:GetParameter " + place, "s3:GetObject " + place, "logs:ListTagsForResource " + s.arn("logs", "log-group:*"),
+			want := []string{"ec2:DescribeNetworkInterfaces *", "ssm:GetParameter " + place, "s3:GetObject " + place, "logs:ListTagsForResource " + s.arn("logs", "log-group:*"),
 				"ssm:GetParameter " + key, "secretsmanager:GetSecretValue " + key}
 			if d := cmp.Diff(want, ofRules(s, name)); d != "" {
 				t.Errorf("%s, rules in %s (-want +got):\n%s", name, place, d)
