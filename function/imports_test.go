@@ -67,6 +67,7 @@ var mayImport = map[string]struct {
 	"cmd/sumoship/internal/cli":          {siblings: []string{"deploy/finding", "version"}, sdk: true},
 	"cmd/sumoship/internal/clitest":      {siblings: []string{"cmd/sumoship/internal/cli", "transform", "dlq/sqstest", "function/awstest/…"}, sdk: true},
 	"cmd/sumoship/internal/delivery":     {siblings: []string{"cmd/sumoship/internal/cli", "deploy/subscription", "function/subscribe/awsapi"}, sdk: true},
+	"cmd/sumoship/internal/deploycmd":    {siblings: []string{"cmd/sumoship/internal/cli", "sumo"}, sdk: true},
 	"cmd/sumoship/internal/dlqcmd":       {siblings: []string{"cmd/sumoship/internal/cli", "transform", "sumo", "dlq", "function", "function/ship"}, sdk: true},
 	"cmd/sumoship/internal/cutovercmd":   {siblings: []string{"cmd/sumoship/internal/cli", "deploy/cutover", "deploy/service"}, sdk: true},
 	"cmd/sumoship/internal/fargatecmd":   {siblings: []string{"cmd/sumoship/internal/cli", "cmd/sumoship/internal/cutovercmd", "cmd/sumoship/internal/delivery", "function/subscribe", "function/subscribe/awsapi", "deploy/…"}, sdk: true},
