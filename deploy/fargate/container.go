@@ -192,7 +192,7 @@ func (c *converter) secretNames(container *tree.Node) {
 var volumeUnknown = finding.Rule{
 	ID: "volume-unknown", Severity: finding.Error, Action: finding.Refuse, Source: apiVolume,
 	Summary: "A container mounts a volume that the definition does not have.",
-	Help:    finding.Advice{"Correct the name, or add the volume."},
+	Help:    finding.Advice{"Correct the name, or give the volume with --volume NAME=ephemeral or NAME=efs:fs-ID."},
 	Refusal: "Unknown volume.",
 }
 

@@ -15,13 +15,14 @@ type converter struct {
 	Options
 	*finding.Recorder
 	def      *tree.Node // the task definition
-	template bool       // def is in a CloudFormation template
-	list     bool       // input and output hold only the containers of def
+	shape    taskdef.Shape
+	judging  bool // for Check: what only a conversion would add is not an error
+	template bool // def is in a CloudFormation template
+	list     bool // input and output hold only the containers of def
 
 	claim             bool                  // def claimed FARGATE before anything was edited
 	was               string                // network mode before anything was edited
 	fargate           bool                  // def already claims FARGATE, so nothing in it is about an instance
-	judging           bool                  // it is to be judged as it is: what only a conversion would add is not an error
 	windows           bool                  // the containers run Windows; platform sets it
 	mode              string                // network mode before the conversion, "" for none
 	containers        []*tree.Node          // those that can be read
@@ -29,23 +30,27 @@ type converter struct {
 	byName            map[string]*tree.Node // containers
 	containersUnknown bool                  // some containers are known only at deployment
 	reported          map[*tree.Node]bool   // as unknown
+	collisions        []collision           // of ports
 	rewritten         map[*tree.Node]bool   // texts with 127.0.0.1 in the place of an alias
 }
 
 // convert runs the rules over a definition: over each outcome of its conditions, if it
 // has any.
 func convert(def *tree.Node, shape taskdef.Shape, o Options) []finding.Finding {
-	first := newConverter(def, shape, o)
-	all := outcomes(def)
+	return newConverter(def, shape, o).convert()
+}
+
+func (first *converter) convert() []finding.Finding {
+	all := outcomes(first.def)
 	if len(all) == 0 {
 		first.run()
 		return first.Findings()
 	}
 	first.beforeBranches()
 	for _, outcome := range all {
-		restore := def.Choose(func(condition string) bool { return outcome[condition] })
-		c := newConverter(def, shape, o)
-		c.Recorder, c.claim, c.was = first.Recorder, first.claim, first.was
+		restore := first.def.Choose(func(condition string) bool { return outcome[condition] })
+		c := newConverter(first.def, first.shape, first.Options)
+		c.Recorder, c.claim, c.was, c.judging = first.Recorder, first.claim, first.was, first.judging
 		c.run()
 		restore()
 	}
@@ -57,6 +62,7 @@ func newConverter(def *tree.Node, shape taskdef.Shape, o Options) *converter {
 		Options:  o,
 		Recorder: finding.NewRecorder(o.Allow),
 		def:      def,
+		shape:    shape,
 		template: shape == taskdef.Template,
 		list:     shape == taskdef.List,
 		names:    map[*tree.Node]string{},
@@ -85,7 +91,6 @@ func (c *converter) beforeBranches() {
 func (c *converter) run() {
 	c.read()
 	c.Recorder.Strict = c.Options.Strict && c.fargate
-	c.judging = c.Recorder.Strict
 	c.validate(c.def, taskdef.Definition())
 	c.family()
 	c.compatibilities()
@@ -99,6 +104,7 @@ func (c *converter) run() {
 	c.logs()
 	c.roles()
 	c.size()
+	c.listSettings()
 	c.scan()
 }
 

@@ -41,6 +41,7 @@ func Example() {
 	// 1:1 info runtime-platform: set
 	// 1:1 info network-mode: set
 	// 1:1 info open-files-default: keep
+	// 1:1 warning log-mode: keep
 	// 1:1 info execution-role-set: set
 	// 1:1 info task-role-set: set
 	// 1:1 info task-cpu: set

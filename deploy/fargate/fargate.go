@@ -17,9 +17,11 @@ import (
 // value, what a definition lacks is a finding of severity error.
 type Options struct {
 	Region        string            // of log groups, such as "us-east-1", if the definition names none
+	DefaultRegion string            // likewise, if nothing else names one
 	ExecutionRole string            // name or ARN, for a definition without one
 	TaskRole      string            // name or ARN, for a definition without one
 	LogGroup      string            // for containers without one; "" means /ecs/FAMILY
+	LogMode       string            // of awslogs where none is given: "", "blocking", "non-blocking", "non-blocking:SIZE" such as 25m, or "keep" for none
 	Arch          string            // CPU of the images, if the definition does not say: "", "x86_64" or "arm64"
 	FamilySuffix  string            // appended to the family, such as "-fargate"
 	KeepEC2       bool              // keep the definition valid for EC2 as well
@@ -29,7 +31,10 @@ type Options struct {
 	Fluentd       string            // where logs of the fluentd driver go: "" or "awslogs", or "firelens"
 	Shm           string            // replacement of sharedMemorySize: "" (refused) or "tmpfs"
 	Strict        bool              // if the definition claims FARGATE, report what ECS refuses as errors, even what Convert fixes
-	Allow         []string          // IDs of refusals to lift; see [finding.Rule]
+	// AccountLogMode is the setting defaultLogDriverMode that the account has chosen,
+	// "" if none is known. Without LogMode it decides.
+	AccountLogMode string
+	Allow          []string // IDs of refusals to lift; see [finding.Rule]
 }
 
 // Convert edits d into its Fargate version and returns all findings, ordered by
@@ -55,11 +60,14 @@ func Check(d *taskdef.Document, o Options) ([]finding.Finding, error) {
 		return nil, err
 	}
 	o.Strict = true
-	return convert(d.Definition().Clone(), d.Shape(), o), nil
+	c := newConverter(d.Definition().Clone(), d.Shape(), o)
+	c.judging = true
+	return c.convert(), nil
 }
 
 var (
 	roleName   = regexp.MustCompile(`^(arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]+|[\w+=,.@-]{1,64})$`)
+	logModes   = regexp.MustCompile(`^(blocking|keep|non-blocking(:[1-9]\d{0,8}[kmgKMG]?[bB]?)?)$`)
 	suffixName = regexp.MustCompile(`^[\w-]{1,200}$`)
 	efsVolume  = regexp.MustCompile(`^efs:(fs-[0-9a-f]{8,40})(?::(/.*|fsap-[0-9a-f]{8,40}))?$`)
 )
@@ -72,9 +80,11 @@ func (o Options) Validate() error {
 		want          string
 	}{
 		{"Region", o.Region, taskdef.Region, "a Region, such as us-east-1"},
+		{"DefaultRegion", o.DefaultRegion, taskdef.Region, "a Region, such as us-east-1"},
 		{"ExecutionRole", o.ExecutionRole, roleName, "the name or ARN of a role"},
 		{"TaskRole", o.TaskRole, roleName, "the name or ARN of a role"},
 		{"LogGroup", o.LogGroup, taskdef.GroupName, "the name of a log group: letters, digits and _ - / . #"},
+		{"LogMode", o.LogMode, logModes, "blocking, non-blocking, non-blocking:SIZE such as non-blocking:25m, or keep"},
 		{"FamilySuffix", o.FamilySuffix, suffixName, "letters, digits, _ and -"},
 	} {
 		if v.value != "" && !v.pattern.MatchString(v.value) && !placeholder(v.value) {
@@ -86,6 +96,7 @@ func (o Options) Validate() error {
 		choice        []string
 	}{
 		{"Arch", o.Arch, []string{"x86_64", "arm64"}},
+		{"AccountLogMode", o.AccountLogMode, []string{"blocking", "non-blocking"}},
 		{"MemoryBasis", o.MemoryBasis, []string{"limit", "reservation"}},
 		{"RewriteLinks", o.RewriteLinks, []string{"env", "all", "none"}},
 		{"Fluentd", o.Fluentd, []string{"awslogs", "firelens"}},

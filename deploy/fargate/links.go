@@ -129,7 +129,7 @@ func (c *converter) extraHosts(container *tree.Node, aliases []link) {
 }
 
 var linkDependsOn = finding.Rule{
-	ID: "link-depends-on", Topic: finding.Network, Severity: finding.Info, Action: finding.Set, Source: apiDependency,
+	ID: "link-depends-on", Usual: true, Topic: finding.Network, Severity: finding.Info, Action: finding.Set, Source: apiDependency,
 	Summary: "A link also made the container wait until the other had started; dependsOn START does the same.",
 }
 

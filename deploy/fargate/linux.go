@@ -146,7 +146,7 @@ func (c *converter) ulimits(container *tree.Node) {
 }
 
 var openFilesDefault = finding.Rule{
-	ID: "open-files-default", Severity: finding.Info, Action: finding.Keep, Source: "Amazon ECS API Reference, ContainerDefinition (ulimits)",
+	ID: "open-files-default", Usual: true, Severity: finding.Info, Action: finding.Keep, Source: "Amazon ECS API Reference, ContainerDefinition (ulimits)",
 	Summary: "No container sets the limit of open files (nofile). On Fargate it is 65535; on EC2 it was that of Docker on the instance.",
 	Help:    finding.Advice{"Set ulimits if it matters."},
 }

@@ -44,7 +44,7 @@ func (c *converter) logs() {
 	for _, container := range c.containers {
 		configuration := container.Get("logConfiguration")
 		switch {
-		case configuration == nil && c.judging:
+		case configuration == nil && c.judging && c.fargate:
 			c.Report(logDestinationAdded, finding.Set, container, "the container has no log driver, so its logs are lost")
 		case configuration == nil:
 			c.set(logDestinationAdded, container, "logConfiguration", c.awslogs(container), "")
@@ -89,8 +89,7 @@ func (c *converter) logDriver(container, configuration, router *tree.Node) (rout
 }
 
 // awslogs returns the logConfiguration of a container that had another driver or
-// none. Like Docker's own drivers it waits for its destination instead of dropping
-// lines.
+// none.
 func (c *converter) awslogs(container *tree.Node) *tree.Node {
 	var options []tree.Member
 	add := func(name string, v *tree.Node) {
@@ -98,6 +97,7 @@ func (c *converter) awslogs(container *tree.Node) *tree.Node {
 			options = append(options, tree.Member{Name: name, Value: v})
 		}
 	}
+	c.modeRisk()
 	add("awslogs-group", c.group(container))
 	add("awslogs-region", c.region(container))
 	if name := container.Get("name"); name.Kind() == tree.Object { // known at deployment
@@ -106,7 +106,7 @@ func (c *converter) awslogs(container *tree.Node) *tree.Node {
 		add("awslogs-stream-prefix", tree.NewString(c.names[container]))
 	}
 	if !c.fargate {
-		add("mode", tree.NewString("blocking"))
+		options = append(options, c.modeOptions()...)
 	}
 	return tree.NewObject(
 		tree.Member{Name: "logDriver", Value: tree.NewString("awslogs")},
@@ -172,16 +172,60 @@ var logRegionSet = finding.Rule{
 }
 
 var logStreamPrefixSet = finding.Rule{
-	ID: "log-stream-prefix-set", Severity: finding.Info, Action: finding.Set, Source: guideAwslogs,
+	ID: "log-stream-prefix-set", Usual: true, Severity: finding.Info, Action: finding.Set, Source: guideAwslogs,
 	Summary: "On Fargate awslogs needs a stream prefix; the streams are then named prefix/container/task-id.",
 	Help:    finding.Advice{"Update searches for the old stream names, which were container IDs: they find nothing new."},
 	Refusal: "Fargate requires log configuration options to include awslogs-stream-prefix",
 }
 
 var logModeSet = finding.Rule{
-	ID: "log-mode-set", Severity: finding.Warning, Action: finding.Set, Source: guideAwslogs,
-	Summary: "Until June 2025 awslogs without mode waited for CloudWatch Logs; now it drops lines that do not fit into its buffer. Mode blocking loses none.",
-	Help:    finding.Advice{"Use mode non-blocking where the application must never wait for its logs."},
+	ID: "log-mode-set", Usual: true, Severity: finding.Info, Action: finding.Set, Source: guideAwslogs,
+	Summary: "Until June 2025 awslogs without mode was blocking; now it is non-blocking, unless the definition or the account says otherwise.",
+}
+
+var logMode = finding.Rule{
+	ID: "log-mode", Severity: finding.Warning, Action: finding.Keep, Source: guideAwslogs,
+	Summary: "Mode blocking loses no line, but the application waits while CloudWatch Logs does not take its lines; mode non-blocking drops those that do not fit into its buffer.",
+	Help:    finding.Advice{"Choose with --log-mode blocking, non-blocking:SIZE, or keep, which leaves it to the account."},
+}
+
+// modeOptions returns the options that choose the mode of awslogs. The default is
+// blocking, unless the account has chosen: docs/fargate.md has the reason.
+func (c *converter) modeOptions() []tree.Member {
+	mode, size, sized := strings.Cut(c.LogMode, ":")
+	switch {
+	case mode == "keep" || mode == "" && c.AccountLogMode != "":
+		return nil
+	case mode == "":
+		mode = "blocking"
+	}
+	options := []tree.Member{{Name: "mode", Value: tree.NewString(mode)}}
+	if sized {
+		options = append(options, tree.Member{Name: "max-buffer-size", Value: tree.NewString(size)})
+	}
+	return options
+}
+
+// modeRisk reports, once, what the mode of the containers without one means.
+func (c *converter) modeRisk() {
+	if c.fargate || c.Has(logMode) {
+		return
+	}
+	why := "no mode is given: the account setting defaultLogDriverMode decides, and where it is not set, ECS drops lines that do not fit into the buffer (non-blocking)"
+	if c.AccountLogMode != "" {
+		why = "no mode is given, so the account's setting defaultLogDriverMode decides: " + c.AccountLogMode + ", " + risks[c.AccountLogMode]
+	}
+	if options := c.modeOptions(); len(options) > 0 {
+		mode := options[0].Value.Str()
+		why = "the containers get mode " + mode + ": " + risks[mode]
+	}
+	c.Note(logMode, c.def, "%s", why)
+}
+
+var risks = map[string]string{
+	"blocking": "no line is lost, but an application waits while CloudWatch Logs does not take its lines, and a container does not start " +
+		"where CloudWatch Logs cannot be reached",
+	"non-blocking": "an application never waits, but lines that do not fit into the buffer are dropped, and nothing says so",
 }
 
 var logMultilineConflict = finding.Rule{
@@ -235,9 +279,17 @@ func (c *converter) logMode(options *tree.Node) {
 		if v := c.text(mode); !mode.Opaque() && v != "blocking" && v != "non-blocking" {
 			c.Fail(valueInvalid, mode, "invalid mode %q: want blocking or non-blocking", v)
 		}
-	} else if !c.fargate {
-		c.setOption(logModeSet, options, "mode", tree.NewString("blocking"), "")
+		return
 	}
+	if c.fargate {
+		return
+	}
+	for _, o := range c.modeOptions() {
+		if !hasOption(options, o.Name) {
+			c.setOption(logModeSet, options, o.Name, o.Value, "")
+		}
+	}
+	c.modeRisk()
 }
 
 var logGroupUnknown = finding.Rule{
@@ -275,7 +327,7 @@ var logRegionUnknown = finding.Rule{
 
 // region returns the Region of the log group for a container that names none: from
 // the options, another container, the stack, or the ARNs of the definition, its
-// secrets and images; nil if nothing gives one.
+// secrets and images, or what is around; nil if nothing gives one.
 func (c *converter) region(container *tree.Node) *tree.Node {
 	if c.Region != "" {
 		return tree.NewString(c.Region)
@@ -301,6 +353,9 @@ func (c *converter) region(container *tree.Node) *tree.Node {
 				return tree.NewString(r)
 			}
 		}
+	}
+	if c.DefaultRegion != "" {
+		return tree.NewString(c.DefaultRegion)
 	}
 	c.failOnce(logRegionUnknown, container)
 	return nil

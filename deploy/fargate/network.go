@@ -26,7 +26,7 @@ var networkModeNone = finding.Rule{
 }
 
 var networkMode = finding.Rule{
-	ID: "network-mode", Topic: finding.Network, Severity: finding.Info, Action: finding.Set, Source: guideFargate,
+	ID: "network-mode", Usual: true, Topic: finding.Network, Severity: finding.Info, Action: finding.Set, Source: guideFargate,
 	Summary: "Fargate has one network mode, awsvpc: the task has its own network interface and address.",
 	Help:    finding.Advice{"Give the service subnets and security groups."},
 	Refusal: "Fargate only supports network mode 'awsvpc'.",
@@ -100,6 +100,7 @@ var portNameDuplicate = finding.Rule{
 func (c *converter) ports() {
 	var taken []portRange
 	names := map[string]bool{}
+	c.collisions = nil
 	for _, container := range c.containers {
 		for _, mapping := range c.items(container.Get("portMappings")) {
 			if mapping.Kind() != tree.Object {
@@ -122,6 +123,28 @@ func (c *converter) ports() {
 			}
 		}
 	}
+	for _, collision := range c.collisions {
+		c.refuseOrKeep(portCollision, collision.at, "containers %s have the same port %s; they share the task's network, so only the first can listen",
+			quotedList(collision.names), collision.port)
+	}
+}
+
+// collision is a port that several containers have.
+type collision struct {
+	port  string
+	at    *tree.Node // the second mapping
+	names []string   // of the containers
+}
+
+// collide adds a container to those that have a port.
+func (c *converter) collide(mapping *tree.Node, p, first portRange) {
+	port := first.String()
+	i := slices.IndexFunc(c.collisions, func(k collision) bool { return k.port == port })
+	if i < 0 {
+		i = len(c.collisions)
+		c.collisions = append(c.collisions, collision{port, mapping, []string{c.names[first.container]}})
+	}
+	c.collisions[i].names = append(c.collisions[i].names, c.names[p.container])
 }
 
 var portRangeConflict = finding.Rule{
@@ -137,7 +160,7 @@ var memberMissing = finding.Rule{
 }
 
 var hostPortDynamic = finding.Rule{
-	ID: "host-port-dynamic", Topic: finding.Network, Severity: finding.Info, Action: finding.Keep, Source: apiPort,
+	ID: "host-port-dynamic", Usual: true, Topic: finding.Network, Severity: finding.Info, Action: finding.Keep, Source: apiPort,
 	Summary: "The instance chose a host port; on Fargate the container port is the task's port.",
 	Help:    finding.Advice{"Use a target group of type ip on the container port."},
 }
@@ -209,7 +232,7 @@ func (c *converter) portSpan(p portRange, span *tree.Node) (portRange, bool) {
 }
 
 var hostPortRemoved = finding.Rule{
-	ID: "host-port-removed", Topic: finding.Network, Severity: finding.Info, Action: finding.Drop, Source: apiPort,
+	ID: "host-port-removed", Usual: true, Topic: finding.Network, Severity: finding.Info, Action: finding.Drop, Source: apiPort,
 	Summary: "Fargate has no host ports; the container port, with the same number, is the task's port.",
 }
 
@@ -267,12 +290,15 @@ var portOverlap = finding.Rule{
 // another. It drops a mapping that repeats a port of its container, as two host
 // ports for it did, and returns false.
 func (c *converter) free(mapping *tree.Node, p portRange, taken []portRange) bool {
+	collides := false
 	for _, t := range taken {
 		switch {
 		case !p.overlaps(t):
 		case t.container != p.container:
-			c.refuseOrKeep(portCollision, mapping,
-				"containers %q and %q both have port %s; they share the task's network, so the second cannot listen", c.names[t.container], c.names[p.container], p)
+			if !collides {
+				c.collide(mapping, p, t)
+			}
+			collides = true
 		case t.first == p.first && t.last == p.last && mapping.Get("name") == nil && mapping.Get("containerPort") != nil:
 			c.drop(portMappingDuplicate, mapping, "port %s of this container is already mapped", p)
 			return false

@@ -50,7 +50,7 @@ var windowsArm64 = finding.Rule{
 }
 
 var runtimePlatform = finding.Rule{
-	ID: "runtime-platform", Severity: finding.Info, Action: finding.Set, Source: apiPlatform,
+	ID: "runtime-platform", Usual: true, Severity: finding.Info, Action: finding.Set, Source: apiPlatform,
 	Summary: "The instances determined the operating system and CPU; on Fargate the definition does.",
 	Help:    finding.Advice{"If the images are for Graviton (arm64), give --arch arm64."},
 }

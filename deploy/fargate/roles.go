@@ -10,7 +10,7 @@ import (
 
 // ExecutionRoleSet reports that Options.ExecutionRole was used.
 var ExecutionRoleSet = finding.Rule{
-	ID: "execution-role-set", Severity: finding.Info, Action: finding.Set, Source: guideRole,
+	ID: "execution-role-set", Usual: true, Severity: finding.Info, Action: finding.Set, Source: guideRole,
 	Summary: "The definition had no execution role and gets the given one.",
 }
 
@@ -30,7 +30,7 @@ var ExecutionRoleRights = finding.Rule{
 
 // TaskRoleSet reports that Options.TaskRole was used.
 var TaskRoleSet = finding.Rule{
-	ID: "task-role-set", Severity: finding.Info, Action: finding.Set, Source: apiTask,
+	ID: "task-role-set", Usual: true, Severity: finding.Info, Action: finding.Set, Source: apiTask,
 	Summary: "The definition had no task role and gets the given one.",
 }
 

@@ -53,7 +53,7 @@ var rules = []finding.Rule{
 	WrongType, memberMissing, valueInvalid, valueOutOfRange, unknownMember, valueUnknown, typeMended,
 
 	// The task.
-	familyMissing, familyInvalid, familySuffix, ecsVerdict, compatibilities, placementConstraint, runtimePlatform,
+	familyMissing, familyInvalid, familySuffix, listSettings, ecsVerdict, compatibilities, placementConstraint, runtimePlatform,
 	runtimePlatformWindows, architectureArm64, architectureUnknown, windowsPossible, windowsVersionUnknown, windowsVersion, windowsArm64, networkMode,
 	networkModeHost, networkModeNone, networkModeUnknown, pidModeHost, ipcMode, sameMeaningDropped, emptyDropped, proxyInvalid, proxyConfiguration,
 	inferenceAccelerators, ExecutionRoleSet, executionRoleMissing, ExecutionRoleRights, TaskRoleSet,
@@ -80,14 +80,14 @@ var rules = []finding.Rule{
 	linkAliasAssumed, linkAliasKept, linkAliasUnused,
 
 	// Volumes.
-	volumeNameDuplicate, volumeKindsRule, volumeUnknown, volumeHostPath, volumeDockerTask, volumeDocker, volumeFSX,
+	volumeNameDuplicate, volumeKindsRule, volumeUnknown, volumeAdded, volumeHostPath, volumeDockerTask, volumeDocker, volumeFSX,
 	volumeEphemeral, volumeEFS, mountDropped, efsInvalid, efsSecurityGroup, ebsSeveral, ebsUnmounted, ebsService,
 	s3filesTaskRole, windowsVolume,
 
 	// Logs.
 	logDestinationAdded, logDriverReplaced, logDestinationLost, logFluentdFirelens, logRouterAdded,
 	logRouterMissing, logRouterOwnLogs, firelensConfigS3, windowsFirelens, logSecretsDropped, logOptionsSet,
-	logOptionDropped, logGroupSet, logGroupUnknown, logRegionSet, logRegionUnknown, logStreamPrefixSet, logModeSet,
+	logOptionDropped, logGroupSet, logGroupUnknown, logRegionSet, logRegionUnknown, logStreamPrefixSet, logModeSet, logMode,
 	logMultilineConflict,
 
 	// Texts that assume an instance.

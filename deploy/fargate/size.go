@@ -143,13 +143,13 @@ var taskSize32vcpu = finding.Rule{
 }
 
 var taskCPU = finding.Rule{
-	ID: "task-cpu", Severity: finding.Info, Action: finding.Set, Source: guideFargate,
+	ID: "task-cpu", Usual: true, Severity: finding.Info, Action: finding.Set, Source: guideFargate,
 	Summary: "Fargate runs tasks in fixed sizes only.",
 	Refusal: "No Fargate configuration exists for given values, or the containers ask for more than the task has.",
 }
 
 var taskMemory = finding.Rule{
-	ID: "task-memory", Severity: finding.Info, Action: finding.Set, Source: guideFargate,
+	ID: "task-memory", Usual: true, Severity: finding.Info, Action: finding.Set, Source: guideFargate,
 	Summary: "Fargate runs tasks in fixed sizes only.",
 	Refusal: "No Fargate configuration exists for given values, or the containers ask for more than the task has.",
 }
@@ -267,13 +267,13 @@ func (c *converter) amount(n *tree.Node, parse func(string) (int64, bool)) (v in
 }
 
 var cpuUnreserved = finding.Rule{
-	ID: "cpu-unreserved", Severity: finding.Info, Action: finding.Keep, Source: apiContainer,
+	ID: "cpu-unreserved", Usual: true, Severity: finding.Info, Action: finding.Keep, Source: apiContainer,
 	Summary: "No container reserves CPU. On EC2 they could use all the instance's spare CPU; on Fargate the task's CPU is the limit.",
 	Help:    finding.Advice{"Measure what they use, and set the task's cpu."},
 }
 
 var containerCPUUnreserved = finding.Rule{
-	ID: "container-cpu-unreserved", Severity: finding.Info, Action: finding.Keep, Source: apiContainer,
+	ID: "container-cpu-unreserved", Usual: true, Severity: finding.Info, Action: finding.Keep, Source: apiContainer,
 	Summary: "This container reserves no CPU, so it gets what the other containers leave.",
 	Help:    finding.Advice{"Set its cpu if it needs a share."},
 }

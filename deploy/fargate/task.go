@@ -13,7 +13,7 @@ import (
 var familyMissing = finding.Rule{
 	ID: "family-missing", Severity: finding.Error, Action: finding.Refuse, Source: apiTask,
 	Summary: "The definition has no family.",
-	Help:    finding.Advice{"Give it one."},
+	Help:    finding.Advice{"Give it one, for a list of containers with --family."},
 }
 
 var familyInvalid = finding.Rule{
@@ -53,12 +53,12 @@ func (c *converter) family() {
 }
 
 var ecsVerdict = finding.Rule{
-	ID: "ecs-verdict", Severity: finding.Info, Action: finding.Keep, Source: "Amazon ECS API Reference, TaskDefinition (compatibilities)",
+	ID: "ecs-verdict", Usual: true, Severity: finding.Info, Action: finding.Keep, Source: "Amazon ECS API Reference, TaskDefinition (compatibilities)",
 	Summary: "This definition records what ECS found it compatible with; Fargate was not required at that time.",
 }
 
 var compatibilities = finding.Rule{
-	ID: "compatibilities", Severity: finding.Info, Action: finding.Set, Source: apiTask,
+	ID: "compatibilities", Usual: true, Severity: finding.Info, Action: finding.Set, Source: apiTask,
 	Summary: "The definition must claim FARGATE, so that ECS checks it for Fargate.",
 }
 

@@ -51,13 +51,13 @@ var networkingDisabled = finding.Rule{
 }
 
 var sameMeaningDropped = finding.Rule{
-	ID: "same-meaning-dropped", Severity: finding.Info, Action: finding.Drop, Source: guideFargate,
+	ID: "same-meaning-dropped", Usual: true, Severity: finding.Info, Action: finding.Drop, Source: guideFargate,
 	Summary: "A parameter that Fargate does not accept asks for what Fargate does anyway.",
 	Refusal: "Fargate compatible task definitions do not have this parameter",
 }
 
 var emptyDropped = finding.Rule{
-	ID: "empty-dropped", Severity: finding.Info, Action: finding.Drop, Source: guideFargate,
+	ID: "empty-dropped", Usual: true, Severity: finding.Info, Action: finding.Drop, Source: guideFargate,
 	Summary: "An empty list or a default asks for nothing, and Fargate does not have the parameter.",
 }
 

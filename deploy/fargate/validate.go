@@ -93,7 +93,7 @@ func (c *converter) validateRecord(n *tree.Node, s *taskdef.Schema) {
 }
 
 var typeMended = finding.Rule{
-	ID: "type-mended", Severity: finding.Info, Action: finding.Rewrite, Source: apiTask,
+	ID: "type-mended", Usual: true, Severity: finding.Info, Action: finding.Rewrite, Source: apiTask,
 	Summary: "A number or boolean is written as a string, or the other way round, which the AWS CLI does not accept.",
 }
 

@@ -49,8 +49,55 @@ var s3filesTaskRole = finding.Rule{
 	Help:    finding.Advice{"Give one with --task-role."},
 }
 
+var volumeAdded = finding.Rule{
+	ID: "volume-added", Severity: finding.Warning, Action: finding.Set, Source: apiVolume,
+	Summary: "A container mounts a volume that the definition does not have; it is added, as requested.",
+	Help:    finding.Advice{"If it held data, copy them there."},
+}
+
+// addVolumes adds volumes that containers mount, that the definition does not have,
+// and that the options give. The volumes of a list of containers are around it.
+func (c *converter) addVolumes() {
+	for _, container := range c.containers {
+		for _, mount := range c.items(container.Get("mountPoints")) {
+			name := mount.Get("sourceVolume").Str()
+			to := c.Volumes[name]
+			if name == "" || to == "" || c.list || c.hasVolume(name) {
+				continue
+			}
+			kind := tree.Member{Name: "host", Value: tree.NewObject()}
+			if to != "ephemeral" {
+				kind = tree.Member{Name: "efsVolumeConfiguration", Value: efsConfiguration(to)}
+			}
+			v := tree.NewObject(tree.Member{Name: "name", Value: tree.NewString(name)}, kind)
+			if all := c.def.Get("volumes"); all.Kind() == tree.Array {
+				c.put(volumeAdded, all, v, "volume %q is %s, as requested", name, to)
+			} else {
+				c.set(volumeAdded, c.def, "volumes", tree.NewArray(v), "volume %q is %s, as requested", name, to)
+			}
+		}
+	}
+}
+
+// efsConfiguration returns the configuration of a file system that an option names.
+func efsConfiguration(option string) *tree.Node {
+	efs := efsVolume.FindStringSubmatch(option)
+	members := []tree.Member{
+		{Name: "fileSystemId", Value: tree.NewString(efs[1])},
+		{Name: "transitEncryption", Value: tree.NewString("ENABLED")},
+	}
+	switch rest := efs[2]; {
+	case strings.HasPrefix(rest, "/"):
+		members = append(members, tree.Member{Name: "rootDirectory", Value: tree.NewString(rest)})
+	case rest != "":
+		members = append(members, tree.Member{Name: "authorizationConfig", Value: tree.NewObject(tree.Member{Name: "accessPointId", Value: tree.NewString(rest)})})
+	}
+	return tree.NewObject(members...)
+}
+
 // volumes refuses or replaces volumes that need an instance, and checks the others.
 func (c *converter) volumes() {
+	c.addVolumes()
 	seen := map[string]bool{}
 	launched := false
 	for _, v := range c.items(c.def.Get("volumes")) {
@@ -218,18 +265,7 @@ func (c *converter) refuseOrMove(rule finding.Rule, v, kind *tree.Node, name, wh
 		c.swapFor(volumeEphemeral, kind, "host", tree.NewObject(), "volume %q becomes empty task storage: its content is lost when the task ends", name)
 		return
 	}
-	efs := efsVolume.FindStringSubmatch(to)
-	members := []tree.Member{
-		{Name: "fileSystemId", Value: tree.NewString(efs[1])},
-		{Name: "transitEncryption", Value: tree.NewString("ENABLED")},
-	}
-	switch rest := efs[2]; {
-	case strings.HasPrefix(rest, "/"):
-		members = append(members, tree.Member{Name: "rootDirectory", Value: tree.NewString(rest)})
-	case rest != "":
-		members = append(members, tree.Member{Name: "authorizationConfig", Value: tree.NewObject(tree.Member{Name: "accessPointId", Value: tree.NewString(rest)})})
-	}
-	c.swapFor(volumeEFS, kind, "efsVolumeConfiguration", tree.NewObject(members...), "volume %q becomes EFS file system %s", name, efs[1])
+	c.swapFor(volumeEFS, kind, "efsVolumeConfiguration", efsConfiguration(to), "volume %q becomes EFS file system %s", name, efsVolume.FindStringSubmatch(to)[1])
 }
 
 var mountDropped = finding.Rule{
@@ -260,7 +296,7 @@ var efsInvalid = finding.Rule{
 }
 
 var efsSecurityGroup = finding.Rule{
-	ID: "efs-security-group", Topic: finding.Network, Severity: finding.Info, Action: finding.Keep, Source: guideEFS,
+	ID: "efs-security-group", Usual: true, Topic: finding.Network, Severity: finding.Info, Action: finding.Keep, Source: guideEFS,
 	Summary: "The EFS mount targets must admit the task.",
 	Help:    finding.Advice{"Allow TCP 2049 from the service's security group."},
 }

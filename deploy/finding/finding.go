@@ -32,6 +32,7 @@ const (
 // definition, and what the converter does about it.
 type Finding struct {
 	Topic    Topic    `json:"-"`  // of its rule
+	Usual    bool     `json:"-"`  // likewise
 	ID       string   `json:"id"` // stable, such as "host-port-dropped"
 	Severity Severity `json:"severity"`
 	// Pointer is the place in the input, a JSON pointer (RFC 6901); "" is the

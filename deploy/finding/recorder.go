@@ -43,6 +43,7 @@ func (r *Recorder) Report(rule Rule, action Action, n *tree.Node, why string, ar
 	f := Finding{
 		ID:       rule.ID,
 		Topic:    rule.Topic,
+		Usual:    rule.Usual,
 		Severity: rule.Severity,
 		Pointer:  n.Pointer(),
 		Action:   action,

@@ -105,3 +105,29 @@ func TestShown(t *testing.T) {
 		t.Errorf("nothing is %s", got)
 	}
 }
+
+// TestRecorderFoldsRepetitions has what the branches of a condition report twice, and
+// a value that they set one after the other.
+func TestRecorderFoldsRepetitions(t *testing.T) {
+	r := finding.NewRecorder(nil)
+	container := firstContainer(t)
+	for range 2 {
+		r.Note(linked, container.Get("links"), "the same")
+	}
+	r.Note(linked, container.Get("links"), "another")
+	set := func(before, after string) {
+		f := r.Report(mode, finding.Set, container.Get("user"), "%s", after)
+		f.Before, f.After = before, after
+	}
+	set(`"a"`, `"b"`)
+	set(`"b"`, `"c"`)
+	set(`"x"`, `"y"`)
+	var got []string
+	for _, f := range r.Findings() {
+		got = append(got, f.Before+f.After+f.Why)
+	}
+	want := []string{"The same.", "Another.", `"a""c""c".`, `"x""y""y".`}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("findings (-want +got):\n%s", d)
+	}
+}

@@ -21,6 +21,7 @@ type Report struct {
 	Inputs  []Input
 	Skipped int      // files without a task definition
 	Show    Severity // findings below it are counted but not written; "" writes all
+	Fold    bool     // text names usual infos in one line for each input
 }
 
 // Input holds the findings of one input, or why it could not be read.
@@ -122,19 +123,60 @@ func (s Style) Paragraph(text, indent string) string {
 // neither inputs without a finding nor the summary.
 func (r Report) Text(w io.Writer, style Style) error {
 	for _, input := range r.Inputs {
-		findings := r.shown(input)
-		if len(findings) == 0 {
+		findings, usual := r.fold(r.shown(input))
+		if len(findings) == 0 && usual == "" {
 			continue
 		}
 		name := input.Name
 		if input.Resource != "" {
 			name += " " + input.Resource
 		}
-		if _, err := fmt.Fprintf(w, "%s\n%s\n", style.Heading(printable(name)), rows(findings, style)); err != nil {
+		body := ""
+		if len(findings) > 0 {
+			body = rows(findings, style)
+		}
+		if usual != "" {
+			body += style.Paragraph(printable(usual), "  ") + "\n"
+		}
+		if _, err := fmt.Fprintf(w, "%s\n%s\n", style.Heading(printable(name)), body); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// fold takes the usual infos out of the findings, and returns a line that names
+// them with what they set.
+func (r Report) fold(findings []Finding) (rest []Finding, usual string) {
+	if !r.Fold {
+		return findings, ""
+	}
+	var names []string
+	times := map[string]int{}
+	for _, f := range findings {
+		if !f.Usual || f.Severity != Info {
+			rest = append(rest, f)
+			continue
+		}
+		if times[f.ID]++; times[f.ID] > 1 {
+			continue
+		}
+		name := f.ID
+		if f.After != "" && len(f.After) < 24 {
+			name += " " + f.After
+		}
+		names = append(names, name)
+	}
+	if len(names) == 0 {
+		return rest, ""
+	}
+	for i, name := range names {
+		id, _, _ := strings.Cut(name, " ")
+		if n := times[id]; n > 1 {
+			names[i] = fmt.Sprintf("%s (%d times)", name, n)
+		}
+	}
+	return rest, "And as usual: " + strings.Join(names, ", ") + "."
 }
 
 // rows returns the findings of one input, one row or paragraph each.

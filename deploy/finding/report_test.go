@@ -143,3 +143,26 @@ func TestReportCountsWhatItDoesNotShow(t *testing.T) {
 		t.Errorf("a clean input has no list\n%s", out.String())
 	}
 }
+
+// TestTextFoldsUsualInfos names in one line what every definition has, unless it is
+// more than an info.
+func TestTextFoldsUsualInfos(t *testing.T) {
+	r := row()
+	findings := &r.Inputs[0].Findings
+	(*findings)[1].Usual = true
+	*findings = append(*findings, (*findings)[1], finding.Finding{ID: "task-cpu", Severity: finding.Info, Usual: true, Why: "Sizes.", After: `"256"`},
+		finding.Finding{ID: "loud", Severity: finding.Error, Usual: true, Why: "Refused."})
+	if got := text(t, r, finding.Style{}); !strings.Contains(got, "Sizes.") {
+		t.Errorf("folded without being asked to:\n%s", got)
+	}
+	r.Fold = true
+	got := text(t, r, finding.Style{})
+	if want := "\n  And as usual: network-mode \"awsvpc\" (2 times), task-cpu \"256\".\n"; !strings.Contains(got, want) ||
+		strings.Contains(got, "Sizes.") || !strings.Contains(got, "Refused.") || !strings.Contains(got, "host-port-dropped") {
+		t.Errorf("want %q in\n%s", want, got)
+	}
+	*findings = (*findings)[1:2]
+	if got, want := text(t, r, finding.Style{}), "shop.json\n  And as usual: network-mode \"awsvpc\".\n\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

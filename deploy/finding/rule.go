@@ -10,6 +10,10 @@ type Rule struct {
 	Help     Advice   // what to do next
 	Source   string   // where this is documented
 
+	// Usual marks what every definition has: text for people names the findings of
+	// such rules in one line.
+	Usual bool
+
 	// Allow is what Convert does if the user allows the ID; the finding is then a
 	// warning. "" means that it cannot be allowed.
 	Allow string

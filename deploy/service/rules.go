@@ -29,7 +29,7 @@ var rules = []finding.Rule{
 
 	// About the task definition.
 	roleKept, roleNew, logGroupExists, logGroupCreate, logRegion, logRegionOther, logNone,
-	placeholder, placeholderMade, mountUnknown, parameterMade, referenceUnsupported,
+	placeholder, placeholderMade, parameterMade, referenceUnsupported,
 }
 
 // Rules returns the rules behind the findings of [New], in the order of the

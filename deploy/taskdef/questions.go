@@ -56,7 +56,8 @@ func (d *Document) Claims(launchType string) bool {
 
 // Unresolved reports every value that is known only once CloudFormation deploys
 // the template, or something else fills in the placeholders. ECS would refuse
-// some of them and take the others literally.
+// some of them and take the others literally. In a list of containers Terraform fills
+// in every ${…}, also where a program could mean it literally.
 //
 // The error joins an *[InputError] for each, which names the place and not the
 // value: that may be a secret.
@@ -78,7 +79,7 @@ func (d *Document) Unresolved() error {
 			report(n, "write the value there", "holds a placeholder, which ECS does not fill in")
 		}
 		for key, member := range n.Members() {
-			walk(member, free || FreeText(key))
+			walk(member, free || FreeText(key) && !d.listed && d.shape != List)
 		}
 		for _, element := range n.Elements() {
 			walk(element, free)

@@ -1,12 +1,15 @@
 package taskdef_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"sumoship/deploy/taskdef"
+	"sumoship/deploy/tree"
 )
 
 func TestRegionAndAccount(t *testing.T) {
@@ -87,5 +90,30 @@ func TestUnresolved(t *testing.T) {
 	}
 	if err := read(t, "in.json", `{"containerDefinitions":[{"command":["echo ${HOME}"]}]}`, taskdef.ReadOptions{}).Unresolved(); err != nil {
 		t.Error(err)
+	}
+	// Terraform fills in every placeholder of a list.
+	list := read(t, "in.json", `[{"name":"a","image":"i","command":["echo ${HOME}"],"cpu":${cpu}}]`, taskdef.ReadOptions{Family: "f"})
+	for _, d := range []*taskdef.Document{list, list.Whole()} {
+		if err := d.Unresolved(); err == nil || strings.Count(err.Error(), "placeholder") != 2 {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
+// A list as a whole definition is written with what edits set around it.
+func TestWhole(t *testing.T) {
+	d := read(t, "in.json", `[{"name":"a","image":"i"}]`, taskdef.ReadOptions{Family: "f"}).Whole()
+	d.Definition().SetField("executionRoleArn", tree.NewString("role"))
+	want := `{"family":"f","containerDefinitions":[{"name":"a","image":"i"}],"executionRoleArn":"role"}`
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, d.ECS()); err != nil || compact.String() != want {
+		t.Errorf("%v %s", err, compact.String())
+	}
+	if d.Shape() != taskdef.Bare || !strings.Contains(string(d.CloudFormation()), `"ExecutionRoleArn"`) {
+		t.Errorf("shape %d, %s", d.Shape(), d.CloudFormation())
+	}
+	bare := read(t, "in.json", `{"containerDefinitions":[{"name":"a","image":"i"}]}`, taskdef.ReadOptions{})
+	if bare.Whole() != bare {
+		t.Error("a definition is whole already")
 	}
 }

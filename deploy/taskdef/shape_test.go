@@ -102,10 +102,11 @@ func updateShape(t *testing.T, path string, archive *txtar.Archive, d *taskdef.D
 	}
 }
 
-// Byte order mark, line ends and a missing last line break stay.
+// Byte order mark, line ends and a missing last line break stay; only ECS gets no
+// byte order mark, which JSON does not have.
 func TestBytesStay(t *testing.T) {
 	const windows = "\ufeff{ \"family\": \"app\",\r\n  \"containerDefinitions\": [ {\"name\": \"web\", \"image\":\"nginx\"} ] }\r\n"
-	checkWritten(t, read(t, "td.json", windows, taskdef.ReadOptions{}), windows, windows)
+	checkWritten(t, read(t, "td.json", windows, taskdef.ReadOptions{}), windows, strings.TrimPrefix(windows, "\ufeff"))
 	const line = `{"family":"a","status":"ACTIVE","containerDefinitions":[{"name":"web","image":"i"}]}`
 	checkWritten(t, read(t, "", line, taskdef.ReadOptions{}), line, strings.Replace(line, `"status":"ACTIVE",`, "", 1))
 	const ofECS = `{"taskDefinitionArn":"arn","revision":1,"containerDefinitions":[{"name":"web","image":"i"}],"tags":[]}`

@@ -35,6 +35,7 @@ type Document struct {
 	definition *tree.Node
 	root       *tree.Node // of the input
 	resource   string     // logical ID, in a template
+	listed     bool       // the input is a list of containers
 }
 
 // Name returns the name of the input, for messages.
@@ -46,6 +47,17 @@ func (d *Document) Shape() Shape { return d.shape }
 // Resource returns the logical ID of the task definition in a template, "" in
 // other shapes.
 func (d *Document) Resource() string { return d.resource }
+
+// Whole returns a list of containers as a bare definition, whose other members are
+// those that edits set. Documents of other shapes are whole.
+func (d *Document) Whole() *Document {
+	if d.shape != List {
+		return d
+	}
+	whole := *d
+	whole.shape, whole.listed = Bare, true
+	return &whole
+}
 
 // Root returns the whole document.
 func (d *Document) Root() *tree.Node { return d.root }

@@ -1,6 +1,10 @@
 package taskdef
 
-import "sumoship/deploy/tree"
+import (
+	"bytes"
+
+	"sumoship/deploy/tree"
+)
 
 // readOnly are the members that ECS adds to a task definition and does not take.
 // Source: Amazon ECS API Reference, TaskDefinition less RegisterTaskDefinition.
@@ -22,14 +26,15 @@ func (d *Document) Bytes() []byte {
 // ECS returns the definition as JSON for RegisterTaskDefinition, whatever the
 // shape of the input: names in camelCase, no read-only members and no nulls,
 // strings and numbers where ECS wants them. Values that are known only after
-// deployment stay as they are.
+// deployment stay as they are, placeholders in quotes. A byte order mark goes.
 func (d *Document) ECS() []byte {
 	n := registrable(d.definition)
 	if cased(n, Definition()) {
 		n = Recase(n, tree.Camel)
 	}
 	conform(n, Definition())
-	return n.JSON()
+	n.Quote()
+	return bytes.TrimPrefix(n.JSON(), []byte(bom))
 }
 
 // CloudFormation returns a template, in JSON or YAML like the input: the document

@@ -292,6 +292,21 @@ func (n *Node) Clone() *Node {
 	return found
 }
 
+// Quote puts the placeholders below n that stand for whole values, ${…} or {{ … }},
+// into quotes, so that the document is JSON.
+func (n *Node) Quote() {
+	if n == nil {
+		return
+	}
+	if n.kind == String && n.src != nil && n.src.yaml == nil && !n.made && n.src.text[n.start] != '"' {
+		n.made = true
+		n.touch()
+	}
+	for v := range n.values() {
+		v.Quote()
+	}
+}
+
 // Recase returns a copy of the value outside of any document, with its names in a
 // case. The keys of maps and intrinsic functions stay.
 func (n *Node) Recase(names *Names, c Case) *Node { return n.copyIn(names, n.Name(), c) }

@@ -7,9 +7,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sumoship/version"
+	"reflect"
 
 	"github.com/alecthomas/kong"
+
+	"sumoship/version"
 )
 
 // Run runs the verb of the tree that args name, and returns the exit status. tree is
@@ -47,6 +49,7 @@ func dispatch(ctx context.Context, tree any, args []string, s Streams) (e Exit) 
 		kong.Name("sumoship"),
 		kong.Description("Ships CloudWatch Logs to Sumo Logic and loses none. Moves task definitions of Amazon ECS to Fargate."),
 		kong.UsageOnError(),
+		kong.NamedMapper("hyphenated", kong.MapperFunc(hyphenated)),
 		kong.Writers(s.Out, s.Err),
 		kong.Exit(func(code int) { panic(done{code}) }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
@@ -67,6 +70,17 @@ func dispatch(ctx context.Context, tree any, args []string, s Streams) (e Exit) 
 		return asExit(err, command.Flags())
 	}
 	return Exit{Status: ExitOK}
+}
+
+// hyphenated reads the value of a flag that may begin with a hyphen, as in
+// --family-suffix -fargate.
+func hyphenated(ctx *kong.DecodeContext, target reflect.Value) error {
+	token := ctx.Scan.Pop()
+	if token.IsEOL() {
+		return errors.New("missing value")
+	}
+	target.SetString(token.String())
+	return nil
 }
 
 // verbOf returns the command as far as kong read it before the error.

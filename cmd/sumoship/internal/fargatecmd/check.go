@@ -2,6 +2,7 @@ package fargatecmd
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -49,6 +50,12 @@ func (c *checkCmd) Run(ctx context.Context, s cli.Streams) error {
 	if err != nil {
 		return err
 	}
+	around := c.around(ctx, input{}, &c.ProfileFlag)
+	options := func(in input) fargate.Options {
+		o := around
+		o.Region, o.AccountLogMode = cmp.Or(o.Region, in.region), in.logMode
+		return o
+	}
 	// One worker reads, checks and forgets each input: memory holds only the
 	// findings.
 	found := make([]outcome, len(inputs))
@@ -58,7 +65,7 @@ func (c *checkCmd) Run(ctx context.Context, s cli.Streams) error {
 	for i := range inputs {
 		workers.Go(func() error {
 			if ctx.Err() == nil {
-				found[i] = c.check(ctx, s, inputs[i])
+				found[i] = c.check(ctx, s, inputs[i], options)
 			}
 			bar.Add(1)
 			return nil
@@ -174,7 +181,7 @@ type outcome struct {
 }
 
 // check reads an input and checks what is in it.
-func (c *checkCmd) check(ctx context.Context, s cli.Streams, in candidate) outcome {
+func (c *checkCmd) check(ctx context.Context, s cli.Streams, in candidate, options func(input) fargate.Options) outcome {
 	if !in.read {
 		read, err := readInput(ctx, s, in.name)
 		if err != nil {
@@ -197,7 +204,7 @@ func (c *checkCmd) check(ctx context.Context, s cli.Streams, in candidate) outco
 	}
 	var o outcome
 	for _, d := range documents {
-		findings, err := fargate.Check(d, c.options(in.region))
+		findings, err := fargate.Check(d, options(in.input))
 		if err != nil {
 			return outcome{usage: cli.Fail(cli.ExitUsage, err)}
 		}

@@ -60,6 +60,9 @@ func (c *convertCmd) Run(ctx context.Context, s cli.Streams) error {
 	if err := c.reportFlags.write(s, report, findings); err != nil {
 		return err
 	}
+	if refused == nil && conversion.hcl != "" && c.Findings == "text" {
+		fmt.Fprintf(s.Err, "\nIn the resource around the list:\n\n%s", conversion.hcl)
+	}
 	switch {
 	case refused != nil && malformed(conversion.findings):
 		return cli.Fail(cli.ExitUsage, refused)
@@ -95,6 +98,8 @@ type conversion struct {
 	name          string
 	before, after []byte
 	findings      []finding.Finding
+	hcl           string // settings around a list of containers
+	unfilled      error  // placeholders that a template would hold literally
 }
 
 func (f *conversionFlags) convert(ctx context.Context, s cli.Streams) (conversion, error) {
@@ -102,13 +107,23 @@ func (f *conversionFlags) convert(ctx context.Context, s cli.Streams) (conversio
 	if err != nil {
 		return conversion{}, err
 	}
+	if f.Format != "same" {
+		d = d.Whole()
+	}
 	c := conversion{name: in.name, before: f.render(d)}
-	around := surroundings.Adapt(d, surroundings.Options{Edit: f.WithServices})
-	if c.findings, err = fargate.Convert(d, f.options(in.region)); err != nil {
+	if f.Format == "same" && f.FromECS == "" {
+		c.before = in.doc // what patch finds
+	}
+	o := f.around(ctx, in, &f.ProfileFlag)
+	neighbours := surroundings.Adapt(d, surroundings.Options{Edit: f.WithServices})
+	if c.findings, err = fargate.Convert(d, o); err != nil {
 		return conversion{}, cli.Fail(cli.ExitUsage, err)
 	}
-	c.findings = append(c.findings, around...)
-	c.after = f.render(d)
+	c.findings = append(c.findings, neighbours...)
+	if f.Format == "cfn" && d.Shape() != taskdef.Template {
+		c.unfilled = d.Unresolved()
+	}
+	c.after, c.hcl = f.render(d), fargate.HCL(d, o)
 	return c, nil
 }
 
@@ -142,6 +157,9 @@ func (c conversion) refused() error {
 		if mayAllow[f.ID] {
 			allow += " --allow " + f.ID
 		}
+	}
+	if n == 0 && c.unfilled != nil {
+		return fmt.Errorf("%s is not converted: CloudFormation does not fill in its placeholders\n%w", c.name, c.unfilled)
 	}
 	if n == 0 {
 		return nil

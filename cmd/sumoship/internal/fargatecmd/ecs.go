@@ -21,6 +21,7 @@ import (
 // taskDefinitions is the part of Amazon ECS that the verbs call.
 type taskDefinitions interface {
 	DescribeTaskDefinition(context.Context, *ecs.DescribeTaskDefinitionInput, ...func(*ecs.Options)) (*ecs.DescribeTaskDefinitionOutput, error)
+	ListAccountSettings(context.Context, *ecs.ListAccountSettingsInput, ...func(*ecs.Options)) (*ecs.ListAccountSettingsOutput, error)
 	RegisterTaskDefinition(context.Context, *ecs.RegisterTaskDefinitionInput, ...func(*ecs.Options)) (*ecs.RegisterTaskDefinitionOutput, error)
 }
 
@@ -61,6 +62,34 @@ func describe(ctx context.Context, client taskDefinitions, name string) (doc []b
 		return nil, "", fmt.Errorf("describe task definition %s: the response has no task definition", name)
 	}
 	return doc, revisionOf(out.TaskDefinition), nil
+}
+
+// logMode returns the setting defaultLogDriverMode that the account has chosen: one
+// that is set for the caller, or blocking, which is not what ECS does by itself. It
+// returns "" if there is none, or if the caller may not know.
+//
+// Source: Amazon ECS API Reference, ListAccountSettings; Amazon ECS Developer Guide,
+// "Account settings" (Default log driver mode).
+func logMode(ctx context.Context, client taskDefinitions) string {
+	setting := func(effective bool) string {
+		out, err := client.ListAccountSettings(ctx, &ecs.ListAccountSettingsInput{Name: types.SettingNameDefaultLogDriverMode, EffectiveSettings: effective})
+		if err != nil {
+			return ""
+		}
+		for _, s := range out.Settings {
+			if v := aws.ToString(s.Value); s.Name == types.SettingNameDefaultLogDriverMode && (v == "blocking" || v == "non-blocking") {
+				return v
+			}
+		}
+		return ""
+	}
+	if own := setting(false); own != "" {
+		return own
+	}
+	if setting(true) == "blocking" {
+		return "blocking"
+	}
+	return ""
 }
 
 // registered is a task definition as ECS stored it.

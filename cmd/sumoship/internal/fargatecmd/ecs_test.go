@@ -89,9 +89,53 @@ func TestConvertFromECSKeepsWhatTheSDKDoesNotKnow(t *testing.T) {
 		got.QuantumEntanglement.Partner != "9007199254740993" || got.ContainerDefinitions[0].LogConfiguration.Options["awslogs-region"] != "eu-west-1" {
 		t.Errorf("%+v\n%s", got, out)
 	}
-	if len(*calls) != 1 || (*calls)[0].operation != "DescribeTaskDefinition" ||
+	if len(*calls) != 3 || (*calls)[0].operation != "DescribeTaskDefinition" || (*calls)[1].operation != "ListAccountSettings" ||
 		!cmp.Equal(clitest.ExactJSON(t, (*calls)[0].body), clitest.ExactJSON(t, `{"taskDefinition":"shop:7","include":["TAGS"]}`)) {
 		t.Errorf("%+v", *calls)
+	}
+}
+
+// The log mode that an account has chosen decides: one that is set for the caller, or
+// blocking for the account. Who may not ask gets the default.
+func TestAccountLogMode(t *testing.T) {
+	for name, c := range map[string]struct {
+		own, effective string
+		want           string
+	}{
+		"own":            {`{"settings":[{"name":"defaultLogDriverMode","value":"non-blocking"}]}`, ``, "account's setting defaultLogDriverMode decides: non-blocking"},
+		"of the account": {`{"settings":[]}`, `{"settings":[{"name":"defaultLogDriverMode","value":"blocking"}]}`, "decides: blocking"},
+		"that of ECS":    {`{"settings":[]}`, `{"settings":[{"name":"defaultLogDriverMode","value":"non-blocking"}]}`, "get mode blocking"},
+		"not allowed":    {`{"__type":"AccessDeniedException"}`, `{"__type":"AccessDeniedException"}`, "get mode blocking"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				body, err := io.ReadAll(r.Body)
+				if err != nil {
+					t.Error(err)
+				}
+				answer := ec2Shop
+				switch {
+				case !strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".ListAccountSettings"):
+				case strings.Contains(string(body), "effectiveSettings"):
+					answer = c.effective
+				default:
+					answer = c.own
+				}
+				if strings.Contains(answer, "AccessDenied") {
+					w.WriteHeader(http.StatusBadRequest)
+				}
+				io.WriteString(w, answer)
+			}))
+			t.Cleanup(api.Close)
+			clitest.SetAWS(t, api.URL)
+			status, out, errs := command(t, map[string]string{"COLUMNS": "1000"}, "fargate", "convert", "--from-ecs", "shop:7")
+			if blocking := strings.Contains(out, `"mode": "blocking"`); status != cli.ExitOK || blocking != strings.HasPrefix(c.want, "get") {
+				t.Errorf("status %d\n%s", status, out)
+			}
+			if !strings.Contains(strings.Join(strings.Fields(errs), " "), c.want) {
+				t.Errorf("want %q in\n%s", c.want, errs)
+			}
+		})
 	}
 }
 

@@ -18,13 +18,15 @@ type reportFlags struct {
 	Findings string `help:"Write the findings as text, json or sarif." enum:"text,json,sarif" default:"text"`
 	Report   string `help:"Write the findings to this file." placeholder:"FILE"`
 	FailOn   string `help:"Exit with status 1 on findings of this severity or above: error, warning or info." enum:"error,warning,info" default:"error"`
-	Show     string `help:"Write findings of this severity or above; only count the others." enum:"error,warning,info" default:"info"`
+	Show     string `help:"Write findings of this severity or above, and only count the others: error, warning, info, or all, which also explains the infos that every definition has." enum:"error,warning,info,all" default:"info"`
 }
 
 // write writes the findings to w, or to --report and their summary to standard
 // error.
 func (f *reportFlags) write(s cli.Streams, r finding.Report, w io.Writer) error {
-	r.Show = finding.Severity(f.Show)
+	if r.Fold = f.Show != "all"; r.Fold {
+		r.Show = finding.Severity(f.Show)
+	}
 	var file bytes.Buffer
 	style := cli.Style(w, s.Getenv)
 	if f.Report != "" {

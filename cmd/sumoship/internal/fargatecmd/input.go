@@ -31,6 +31,9 @@ type input struct {
 	name   string // for people: a file, or FAMILY:REVISION
 	doc    []byte
 	region string // from which ECS gave it, "" for a file
+	// logMode is the setting defaultLogDriverMode that the account has chosen, "" if
+	// it has not, or is not known.
+	logMode string
 }
 
 // one reads the one task definition that the flags name.
@@ -64,7 +67,7 @@ func (f *inputFlags) fromECS(ctx context.Context, region string) (input, error) 
 	if err != nil {
 		return input{}, cli.Fail(cli.ExitAWS, err)
 	}
-	return input{revision, indent(doc), asks}, nil
+	return input{name: revision, doc: indent(doc), region: asks, logMode: logMode(ctx, client)}, nil
 }
 
 // document parses a task definition.
@@ -87,7 +90,7 @@ func (f *inputFlags) readForFargate(ctx context.Context, s cli.Streams, file fil
 	if err != nil {
 		return nil, in, err
 	}
-	o := rules.options(in.region)
+	o := rules.around(ctx, in, &f.ProfileFlag)
 	o.ExecutionRole, o.TaskRole = cmp.Or(o.ExecutionRole, newRole), cmp.Or(o.TaskRole, newRole)
 	o.Strict = true
 	findings, err := fargate.Convert(d, o)

@@ -2,6 +2,7 @@ package fargatecmd
 
 import (
 	"cmp"
+	"context"
 	"errors"
 
 	"sumoship/cmd/sumoship/internal/cli"
@@ -15,12 +16,13 @@ type ruleFlags struct {
 	ExecutionRole string            `option:"ExecutionRole" help:"Execution role, for a definition without one." placeholder:"ARN"`
 	TaskRole      string            `option:"TaskRole" help:"Task role, for a definition without one." placeholder:"ARN"`
 	LogGroup      string            `option:"LogGroup" help:"Log group of containers that get awslogs. Default: /ecs/FAMILY." placeholder:"NAME"`
+	LogMode       string            `option:"LogMode" help:"Mode of awslogs where none is given: blocking, non-blocking or non-blocking:SIZE (such as 25m), or keep, which leaves it to the account. Default: the account's setting with --from-ecs, if it has one, or blocking." placeholder:"MODE"`
 	Arch          string            `option:"Arch" help:"Architecture, for a definition that does not name it: x86_64 or arm64." placeholder:"ARCH"`
-	FamilySuffix  string            `option:"FamilySuffix" help:"Append this to the family, as in -fargate." placeholder:"SUFFIX"`
+	FamilySuffix  string            `option:"FamilySuffix" type:"hyphenated" help:"Append this to the family, as in -fargate." placeholder:"SUFFIX"`
 	KeepEC2       bool              `option:"KeepEC2" name:"keep-ec2" help:"Keep EC2 in requiresCompatibilities beside FARGATE."`
 	MemoryBasis   string            `option:"MemoryBasis" help:"Size the task's memory by the sum of its containers' limit or reservation. Default: limit." placeholder:"BASIS"`
 	RewriteLinks  string            `option:"RewriteLinks" help:"Where to replace the alias of a link with 127.0.0.1: env, all (commands too) or none. Default: env." placeholder:"WHERE"`
-	Volume        map[string]string `option:"Volumes" help:"Replace a volume of the instance, by its name, with: ephemeral, efs:fs-ID, efs:fs-ID:/DIR or efs:fs-ID:fsap-ID. Repeatable." placeholder:"NAME=KIND" mapsep:"none"`
+	Volume        map[string]string `option:"Volumes" help:"Replace a volume of the instance, or give one that a list of containers mounts, by its name, as: ephemeral, efs:fs-ID, efs:fs-ID:/DIR or efs:fs-ID:fsap-ID. Repeatable." placeholder:"NAME=KIND" mapsep:"none"`
 	Fluentd       string            `option:"Fluentd" help:"Replace the fluentd log driver with awslogs, or with firelens, which adds a log router. Default: awslogs." placeholder:"DRIVER"`
 	SHM           string            `option:"Shm" name:"shm" help:"Replace sharedMemorySize with: tmpfs. Default: refuse it." placeholder:"KIND"`
 	Allow         []string          `option:"Allow" help:"Accept a change that is refused otherwise, by the ID of its finding. Repeatable." placeholder:"ID" sep:","`
@@ -31,6 +33,20 @@ func (f *ruleFlags) options(region string) fargate.Options {
 	var o fargate.Options
 	cli.SetOptions(&o, f)
 	o.Region = cmp.Or(o.Region, region)
+	return o
+}
+
+// around completes the options with what the AWS configuration and the account say.
+func (f *ruleFlags) around(ctx context.Context, in input, profile *cli.ProfileFlag) fargate.Options {
+	o := f.options(in.region)
+	o.AccountLogMode = in.logMode
+	if o.Region == "" {
+		// Without a configuration that can be read there is no Region: whether one is
+		// needed is for the rules to say.
+		if cfg, err := profile.Load(ctx, ""); err == nil {
+			o.DefaultRegion = cfg.Region
+		}
+	}
 	return o
 }
 
