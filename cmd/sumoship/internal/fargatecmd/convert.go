@@ -114,6 +114,7 @@ func (f *conversionFlags) convert(ctx context.Context, s cli.Streams) (conversio
 	if f.Format == "same" && f.FromECS == "" {
 		c.before = in.doc // what patch finds
 	}
+	neighbours := surroundings.Adapt(d, surroundings.Options{Edit: f.WithServices})
 	o := f.around(ctx, in, &f.ProfileFlag)
 	neighbours := surroundings.Adapt(d, surroundings.Options{Edit: f.WithServices})
 	if c.findings, err = fargate.Convert(d, o); err != nil {
