@@ -82,6 +82,9 @@ func (o *Options) validate() error {
 	if err := o.Conversion.Validate(); err != nil {
 		return err
 	}
+	if t := o.Conversion.Target; t != "" && t != "fargate" {
+		return &finding.OptionError{Option: "Target", Value: t, Want: "fargate: the template is that of a service on Fargate"}
+	}
 	type check struct {
 		option, value string
 		pattern       *regexp.Regexp

@@ -120,7 +120,7 @@ func (s *Service) takePlatformVersion(n *tree.Node) {
 
 var daemon = finding.Rule{ID: "service-daemon", Severity: finding.Error, Action: finding.Refuse, Source: apiService,
 	Summary: "A daemon service runs one task on each instance, and Fargate has no instances.",
-	Help:    finding.Advice{"Run it as a container of each task that needs it, or leave it on EC2."}}
+	Help:    finding.Advice{"Run it as a container of each task that needs it, as a daemon of ECS Managed Instances, or leave it on EC2."}}
 
 func (s *Service) takeScheduling(n *tree.Node) {
 	if n.Str() == "DAEMON" {

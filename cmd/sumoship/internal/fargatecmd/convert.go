@@ -116,7 +116,6 @@ func (f *conversionFlags) convert(ctx context.Context, s cli.Streams) (conversio
 	}
 	neighbours := surroundings.Adapt(d, surroundings.Options{Edit: f.WithServices})
 	o := f.around(ctx, in, &f.ProfileFlag)
-	neighbours := surroundings.Adapt(d, surroundings.Options{Edit: f.WithServices})
 	if c.findings, err = fargate.Convert(d, o); err != nil {
 		return conversion{}, cli.Fail(cli.ExitUsage, err)
 	}
