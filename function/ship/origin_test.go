@@ -138,23 +138,23 @@ func query(scope map[string]string, r sumotest.Request, line string) (fields map
 	return fields, nil
 }
 
-// documented returns the fields that README.md sets for the apps.
+// documented returns the fields that docs/configuration.md sets for the apps.
 func documented(t *testing.T) string {
 	t.Helper()
-	readme, err := os.ReadFile("../../README.md")
+	readme, err := os.ReadFile("../../docs/configuration.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, rest, found := strings.Cut(string(readme), "\n    SOURCE_FIELDS_OVERRIDE=")
 	fields, _, _ := strings.Cut(rest, "\n")
 	if !found {
-		t.Fatal("README.md sets no SOURCE_FIELDS_OVERRIDE")
+		t.Fatal("docs/configuration.md sets no SOURCE_FIELDS_OVERRIDE")
 	}
 	return fields
 }
 
 // Sumo Logic's own apps find our records and can parse them: with the fields of
-// README.md, in the account of the function and from a central one.
+// docs/configuration.md, in the account of the function and from a central one.
 func TestAppsOfSumoLogicReadTheRecords(t *testing.T) {
 	const (
 		id     = "0f6c1d2e-3b4a-4968-8776-655443322110"

@@ -17,10 +17,14 @@ import (
 
 // Cmd works on the dead-letter queue of a deployed forwarder.
 type Cmd struct {
-	Status  statusCmd  `cmd:"" help:"Show the queue's depth and the age of its oldest message."`
+	Status  statusCmd  `cmd:"" help:"Show the queue's depth, without a receive, and how soon it will be empty."`
+	Stats   statsCmd   `cmd:"" help:"Count the messages by log group and class."`
 	Peek    peekCmd    `cmd:"" help:"Show messages and why they are in the queue, and leave them there."`
 	Replay  replayCmd  `cmd:"" help:"Replay the queue to Sumo Logic from here."`
+	Export  exportCmd  `cmd:"" help:"Save messages in files, and delete them if you say so."`
+	Import  importCmd  `cmd:"" help:"Put the messages of files into the queue."`
 	Redrive redriveCmd `cmd:"" help:"Move the messages of the quarantine queue back to the dead-letter queue."`
+	Purge   purgeCmd   `cmd:"" help:"Delete what cannot be read from the quarantine queue, after saving it."`
 }
 
 // queueFlags select a queue, as those of the AWS CLI do.

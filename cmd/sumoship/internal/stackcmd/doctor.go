@@ -106,6 +106,13 @@ func write(s cli.Streams, r *doctor.Report) error {
 }
 
 // canary follows a log event.
+// SendCanary is doctor --canary, for a stack that was just deployed.
+func SendCanary(ctx context.Context, s cli.Streams, at cli.AWSFlags, stack string) error {
+	c := Doctor{Canary: true, Wait: time.Minute}
+	c.AWSFlags, c.Stack = at, stack
+	return c.canary(ctx, s)
+}
+
 func (c *Doctor) canary(ctx context.Context, s cli.Streams) error {
 	o := doctor.CanaryOptions{Patience: c.Wait}
 	if c.SumoAPI != "" {
