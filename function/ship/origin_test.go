@@ -88,6 +88,26 @@ func TestOriginOfThePayload(t *testing.T) {
 	}
 }
 
+// Who replays by hand has the Region of the queue, not that of the shell.
+func TestRegionIsThatOfTheQueue(t *testing.T) {
+	for url, want := range map[string]string{
+		"":                                     "region=us-east-1",
+		"http://127.0.0.1:1/123456789012/dead": "region=us-east-1",
+		"https://sqs.eu-west-1.amazonaws.com/123456789012/dead":          "region=eu-west-1",
+		"https://sqs.cn-north-1.amazonaws.com.cn/123456789012/dead":      "region=cn-north-1",
+		"https://vpce-1.sqs.eu-west-1.vpce.amazonaws.com/123456789012/d": "region=us-east-1",
+	} {
+		w := newFixture()
+		w.vars["AWS_REGION"], w.vars["TASK_QUEUE_URL"], w.vars["SOURCE_FIELDS_OVERRIDE"] = "us-east-1", url, "region={region}"
+		if r, err := w.forwarder(t).Ship(t.Context(), event("a")); err != nil || r.Confirmed != 1 {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		if got := w.source.Requests()[0].Header.Get("X-Sumo-Fields"); got != want {
+			t.Errorf("%s: %s, want %s", url, got, want)
+		}
+	}
+}
+
 // query is the part of a search of Sumo Logic's app for AWS Lambda that reads our
 // records: its scope, and how it parses them into fields.
 //
