@@ -57,24 +57,26 @@ func (s *Service) takeScaling() {
 
 // scaling adds what scales the service.
 func (t *template) scaling() {
-	for _, target := range t.service.scaled() {
-		number := func(member string) *tree.Node {
-			i, _ := target.Field(member).Int()
-			return tree.NewInt(i)
-		}
-		t.add(idScalable, cfn.Resource("AWS::ApplicationAutoScaling::ScalableTarget",
-			cfn.Prop("ServiceNamespace", tree.NewString("ecs")),
-			cfn.Prop("ScalableDimension", tree.NewString(desiredCount)),
-			cfn.Prop("ResourceId", serviceResource()),
-			cfn.Prop("MinCapacity", number("minCapacity")),
-			cfn.Prop("MaxCapacity", number("maxCapacity")),
-			cfn.Prop("RoleARN", cfn.Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:role/aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService")),
-			cfn.Prop("ScheduledActions", t.service.schedules()),
-		))
-		for i, p := range t.service.existing.scaling("scalingPolicies") {
-			t.policy(p, idScalingPolicy+ordinal(i))
-		}
-		return // a service has one
+	targets := t.service.scaled()
+	if len(targets) == 0 {
+		return
+	}
+	target := targets[0] // a service has one
+	number := func(member string) *tree.Node {
+		i, _ := target.Field(member).Int()
+		return tree.NewInt(i)
+	}
+	t.add(idScalable, cfn.Resource("AWS::ApplicationAutoScaling::ScalableTarget",
+		cfn.Prop("ServiceNamespace", tree.NewString("ecs")),
+		cfn.Prop("ScalableDimension", tree.NewString(desiredCount)),
+		cfn.Prop("ResourceId", serviceResource()),
+		cfn.Prop("MinCapacity", number("minCapacity")),
+		cfn.Prop("MaxCapacity", number("maxCapacity")),
+		cfn.Prop("RoleARN", cfn.Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:role/aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService")),
+		cfn.Prop("ScheduledActions", t.service.schedules()),
+	))
+	for i, p := range t.service.existing.scaling("scalingPolicies") {
+		t.policy(p, idScalingPolicy+ordinal(i))
 	}
 }
 
