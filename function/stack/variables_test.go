@@ -53,23 +53,20 @@ func (s *stack) variables(name string) map[string]string {
 // reason.
 var notSet = map[string]map[string]string{
 	"Forwarder": {
-		"SUMO_TOKEN":                  "the token is in the secret, beside the endpoint",
-		"INCLUDE_SECURITY_GROUP_INFO": "has no effect yet",
-		"QUARANTINE_QUEUE_URL":        "of replay; one reader of variables serves both",
-		"NUM_OF_WORKERS":              "of replay, too",
-		"OVERFLOW_BUCKET":             "of replay, too",
+		"SUMO_TOKEN":           "the token is in the secret, beside the endpoint",
+		"QUARANTINE_QUEUE_URL": "of replay; one reader of variables serves both",
+		"NUM_OF_WORKERS":       "of replay, too",
+		"OVERFLOW_BUCKET":      "of replay, too",
 	},
 	"Replay": {
-		"SUMO_TOKEN":                  "as with the forwarder",
-		"INCLUDE_SECURITY_GROUP_INFO": "as with the forwarder",
-		"SUMO_CLIENT_HEADER":          "of the forwarder; replay sends its own",
+		"SUMO_TOKEN":         "as with the forwarder",
+		"SUMO_CLIENT_HEADER": "of the forwarder; replay sends its own",
 	},
 	"Stream": {
-		"SUMO_TOKEN":                  "as with the forwarder",
-		"INCLUDE_SECURITY_GROUP_INFO": "as with the forwarder",
-		"QUARANTINE_QUEUE_URL":        "as with the forwarder",
-		"OVERFLOW_BUCKET":             "as with the forwarder",
-		"SUMO_CLIENT_HEADER":          "of the forwarder; the stream function sends its own",
+		"SUMO_TOKEN":           "as with the forwarder",
+		"QUARANTINE_QUEUE_URL": "as with the forwarder",
+		"OVERFLOW_BUCKET":      "as with the forwarder",
+		"SUMO_CLIENT_HEADER":   "of the forwarder; the stream function sends its own",
 	},
 	"Heartbeat": {},
 	"Subscriber": {
