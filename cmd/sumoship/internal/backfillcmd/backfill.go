@@ -172,7 +172,7 @@ func (c *Cmd) variablesOf(ctx context.Context, name string) (map[string]string, 
 		return nil, cli.Fail(cli.ExitAWS, fmt.Errorf("--like: function %s does not exist in %s, or you may not see it", name, cfg.Region))
 	}
 	if err != nil {
-		return nil, cli.Fail(cli.ExitAWS, fmt.Errorf("--like %s: %w", name, cli.Plain(err)))
+		return nil, cli.Fail(cli.ExitAWS, fmt.Errorf("--like %s: %w", name, err))
 	}
 	if out.Environment == nil || out.Environment.Variables["SUMO_ENDPOINT"] == "" {
 		return nil, cli.Usagef("--like: %s has no variable SUMO_ENDPOINT: it is not a forwarder", name)

@@ -329,7 +329,7 @@ func TestBackfillFromS3ThatFails(t *testing.T) {
 		lines  int
 	}{
 		"no permission": {func(w http.ResponseWriter, r *http.Request) { refuse(w, 403, "AccessDenied") }, cli.ExitAWS,
-			"read s3://x/a: AccessDenied: no; it needs s3:ListBucket of the bucket and s3:GetObject", 0},
+			"read s3://x/a: access denied: s3:GetObject (no); it needs s3:ListBucket of the bucket and s3:GetObject", 0},
 		"an object that vanishes": {func(w http.ResponseWriter, r *http.Request) {
 			if opens[r.URL.Path]++; r.URL.Path == "/x/a" && opens[r.URL.Path] > 1 {
 				refuse(w, 404, "NoSuchKey")
