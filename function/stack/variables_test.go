@@ -63,10 +63,10 @@ var notSet = map[string]map[string]string{
 		"SUMO_CLIENT_HEADER": "of the forwarder; replay sends its own",
 	},
 	"Stream": {
-		"SUMO_TOKEN":                  "as with the forwarder",
-		"QUARANTINE_QUEUE_URL":        "as with the forwarder",
-		"OVERFLOW_BUCKET":             "as with the forwarder",
-		"SUMO_CLIENT_HEADER":          "of the forwarder; the stream function sends its own",
+		"SUMO_TOKEN":           "as with the forwarder",
+		"QUARANTINE_QUEUE_URL": "as with the forwarder",
+		"OVERFLOW_BUCKET":      "as with the forwarder",
+		"SUMO_CLIENT_HEADER":   "of the forwarder; the stream function sends its own",
 	},
 	"Heartbeat": {},
 	"Subscriber": {
