@@ -50,7 +50,8 @@ func (s *Service) takeScaling() {
 	}
 	for _, p := range s.existing.scaling("scalingPolicies") {
 		if p.Field("policyType").Str() == "StepScaling" && p.Field("alarms").Len() > 0 {
-			s.serviceFindings.Note(scalingAlarms, p, "alarms start the step scaling policy %s, and they call that of the old service", p.Field("policyName").Str())
+			s.serviceFindings.Note(scalingAlarms, p,
+				"alarms start the step scaling policy %s, and they call that of the old service", p.Field("policyName").Str())
 		}
 	}
 }
@@ -71,7 +72,8 @@ func (t *template) scaling() {
 		cfn.Prop("ResourceId", serviceResource()),
 		cfn.Prop("MinCapacity", number("minCapacity")),
 		cfn.Prop("MaxCapacity", number("maxCapacity")),
-		cfn.Prop("RoleARN", cfn.Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:role/aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService")),
+		cfn.Prop("RoleARN",
+			cfn.Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:role/aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService")),
 		cfn.Prop("ScheduledActions", t.service.schedules()),
 	))
 	for i, p := range t.service.existing.scaling("scalingPolicies") {
