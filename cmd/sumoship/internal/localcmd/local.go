@@ -119,14 +119,14 @@ func (c *Cmd) Run(ctx context.Context, s cli.Streams) error {
 	}
 	switch {
 	case ctx.Err() != nil:
-		return cli.Interrupted(ctx, "%s not tried; %s confirmed, the others were in the dead-letter queue in memory",
+		return cli.Interrupted(ctx, "%s not tried; %s confirmed, the others were "+view.undelivered("in the dead-letter queue in memory", "not delivered"),
 			cli.Count(len(events)-tried, "Lambda event"), cli.Count(total.Confirmed, "log event"))
 	case total.Lost > 0:
 		return cli.Exit{Status: cli.ExitFound}
 	case broken:
 		return cli.Exit{Status: cli.ExitUsage}
 	case c.Endpoint != "" && total.DeadLettered > 0:
-		return cli.Fail(cli.ExitFound, fmt.Errorf("%s not delivered, and the dead-letter queue was in memory: run the command again", cli.Count(total.DeadLettered, "log event")))
+		return cli.Fail(cli.ExitFound, fmt.Errorf("%s not delivered: run the command again", cli.Count(total.DeadLettered, "log event")))
 	}
 	return nil
 }

@@ -89,7 +89,7 @@ func TestLocalKeepsTheEndpointSecret(t *testing.T) {
 		cli.Streams{In: strings.NewReader(""), Out: &out, Err: &out, Getenv: func(name string) string {
 			return map[string]string{"NUMBER_OF_RETRIES": "0", "SUMO_TOKEN": "SECRETTOKEN"}[name]
 		}})
-	if status != cli.ExitFound || !strings.Contains(out.String(), "not delivered, and") || strings.Contains(out.String(), "SECRET") {
+	if status != cli.ExitFound || !strings.Contains(out.String(), "not delivered: run") || strings.Contains(out.String(), "SECRET") {
 		t.Errorf("status %d\n%s", status, out.String())
 	}
 }
