@@ -86,6 +86,7 @@ type Record struct {
 	Event   int    // number of the event in the batch
 	Dropped Reason // Kept, or why there is no Line
 	Why     string // the reason of Rule.Decide, if Dropped is ByRule
+	Rule    *Rule  // the one that counts for its origin: of Options.Rule, or one that says what Options say
 	Source  Source
 	Usual   Source // what Source would be without _sumo_metadata in the message
 	Line    []byte // without a trailing newline; valid until the next record
@@ -109,7 +110,7 @@ func (o Options) Records(b *Batch) func(yield func(Record) bool) {
 		scanArray(b.doc, b.from, func(at int) int {
 			end := w.event.read(b, i, at)
 			w.locate()
-			r := Record{Event: i, Source: w.from.source, Usual: w.from.source, Dropped: OtherStream}
+			r := Record{Event: i, Source: w.from.source, Usual: w.from.source, Dropped: OtherStream, Rule: w.from.rule}
 			i++
 			if matches {
 				w.write(&r)

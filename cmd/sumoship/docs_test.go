@@ -12,6 +12,7 @@ import (
 	"sumoship/deploy/fargate"
 	"sumoship/deploy/finding"
 	"sumoship/deploy/service"
+	"sumoship/deploy/surroundings"
 )
 
 // documented holds the text between two marks of a page to what the program
@@ -41,6 +42,7 @@ func documented(t *testing.T, page, mark, want string) {
 
 func TestDocumentedRulesAreTheRules(t *testing.T) {
 	documented(t, "../../docs/fargate.md", "rules", ruleTable(fargate.Rules()))
+	documented(t, "../../docs/fargate.md", "template rules", ruleTable(surroundings.Rules()))
 	documented(t, "../../docs/fargate.md", "service rules", ruleTable(service.Rules()))
 }
 

@@ -13,6 +13,7 @@ import (
 	"sumoship/cmd/sumoship/internal/dlqcmd"
 	"sumoship/cmd/sumoship/internal/fargatecmd"
 	"sumoship/cmd/sumoship/internal/localcmd"
+	"sumoship/cmd/sumoship/internal/rulescmd"
 	"sumoship/cmd/sumoship/internal/stackcmd"
 	"sumoship/cmd/sumoship/internal/subscribecmd"
 	"sumoship/cmd/sumoship/internal/versioncmd"
@@ -25,6 +26,7 @@ type verbs struct {
 	Local       localcmd.Cmd             `cmd:"" help:"Run the forwarder here, on sample events or your own, and show what Sumo Logic would receive."`
 	DLQ         dlqcmd.Cmd               `cmd:"" name:"dlq" help:"Inspect, replay and redrive the dead-letter queue."`
 	Backfill    backfillcmd.Cmd          `cmd:"" help:"Ship history: exports, output of the AWS CLI, backups of Firehose, or CloudWatch Logs itself."`
+	Rules       rulescmd.Cmd             `cmd:"" help:"Check rules, and try them on log events before they are turned on."`
 	Subscribe   subscribecmd.Subscribe   `cmd:"" help:"Subscribe log groups to the forwarder, by name and tags."`
 	Unsubscribe subscribecmd.Unsubscribe `cmd:"" help:"Remove the subscriptions of log groups."`
 	Fargate     fargatecmd.Cmd           `cmd:"" help:"Move task definitions from EC2 to Fargate, with logs that arrive."`

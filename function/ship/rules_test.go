@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -202,6 +203,20 @@ func TestWrongRulesStopTheStart(t *testing.T) {
 		if _, err := ship.NewForwarder(w.options()); err == nil || !strings.Contains(err.Error(), tt.want) || tt.key != "" && strings.Contains(err.Error(), tt.key) {
 			t.Errorf("%s: %v, want %s", tt.rules, err, tt.want)
 		}
+	}
+}
+
+// The example of the page is read as it stands there.
+func TestDocumentedRulesAreRight(t *testing.T) {
+	page, err := os.ReadFile("../../docs/rules.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(page), "```yaml\n")
+	example, _, found := strings.Cut(example, "```")
+	set, err := ship.ReadRules([]byte(example), nil)
+	if err != nil || !found || len(set.Rules()) != 4 {
+		t.Error(found, err)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"sumoship/cmd/sumoship/internal/cli"
 	"sumoship/deploy/fargate"
 	"sumoship/deploy/finding"
+	"sumoship/deploy/surroundings"
 	"sumoship/deploy/taskdef"
 )
 
@@ -34,6 +35,7 @@ A change to the meaning of the definition is refused: nothing is written, unless
   sumoship fargate convert shop.json -o shop-fargate.json
   sumoship fargate convert --from-ecs shop:7 --diff
   sumoship fargate convert shop.json | sumoship fargate register -
+  sumoship fargate convert template.yaml --with-services -o template.yaml
 
 Exit status: 0 converted, 1 refused, or findings at or above --fail-on, 2 the
 command or its input is wrong, 3 AWS refused.`
@@ -87,7 +89,8 @@ type conversionFlags struct {
 	fileArg
 	inputFlags
 	ruleFlags
-	Format string `help:"Shape of the output: that of the input (same), JSON for Amazon ECS (ecs), or a CloudFormation template with only the task definition (cfn)." enum:"same,ecs,cfn" default:"same"`
+	Format       string `help:"Shape of the output: that of the input (same), JSON for Amazon ECS (ecs), or a CloudFormation template with only the task definition (cfn)." enum:"same,ecs,cfn" default:"same"`
+	WithServices bool   `help:"In a template, also edit what is around the definition: services, task sets, target groups and schedules."`
 }
 
 // conversion is a definition before and after.
@@ -111,10 +114,12 @@ func (f *conversionFlags) convert(ctx context.Context, s cli.Streams) (conversio
 	if f.Format == "same" && f.FromECS == "" {
 		c.before = in.doc // what patch finds
 	}
+	neighbours := surroundings.Adapt(d, surroundings.Options{Edit: f.WithServices})
 	o := f.around(ctx, in, &f.ProfileFlag)
 	if c.findings, err = fargate.Convert(d, o); err != nil {
 		return conversion{}, cli.Fail(cli.ExitUsage, err)
 	}
+	c.findings = append(c.findings, neighbours...)
 	if f.Format == "cfn" && d.Shape() != taskdef.Template {
 		c.unfilled = d.Unresolved()
 	}

@@ -10,6 +10,7 @@ import (
 	"sumoship/deploy/fargate"
 	"sumoship/deploy/finding"
 	"sumoship/deploy/service"
+	"sumoship/deploy/surroundings"
 )
 
 // reportFlags say how findings are written.
@@ -36,7 +37,7 @@ func (f *reportFlags) write(s cli.Streams, r finding.Report, w io.Writer) error 
 	case "json":
 		err = r.JSON(w)
 	case "sarif":
-		err = r.SARIF(w, slices.Concat(fargate.Rules(), service.Rules()))
+		err = r.SARIF(w, slices.Concat(fargate.Rules(), service.Rules(), surroundings.Rules()))
 	default:
 		if err = r.Text(w, style); err == nil {
 			_, err = fmt.Fprintln(w, r.Summary())

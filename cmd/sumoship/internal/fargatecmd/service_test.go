@@ -94,6 +94,7 @@ func TestServiceOnMoto(t *testing.T) {
 	t.Run("record", x.record)
 	t.Run("security groups", x.securityGroups)
 	t.Run("ecspresso", x.ecspresso)
+	t.Run("cutover", x.cutover)
 }
 
 func (x *deployed) write(t *testing.T, name, text string) string {
