@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -88,7 +90,7 @@ func block(s string) string {
 	return b.String()
 }
 
-// The README shows what the program writes.
+// docs/fargate.md shows what the program writes.
 func TestDocumentedConversionIsTheConversion(t *testing.T) {
 	args := []string{"fargate", "convert", "testdata/taskdefs/shop.json", "--diff", "--show", "warning"}
 	t.Chdir("../..")
@@ -100,6 +102,44 @@ func TestDocumentedConversionIsTheConversion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	documented(t, "README.md", "input", "\n"+block(string(input))+"\n")
-	documented(t, "README.md", "conversion", "\n"+block("$ sumoship "+strings.Join(args, " ")+"\n"+out+errs)+"\n")
+	documented(t, "docs/fargate.md", "input", "\n"+block(string(input))+"\n")
+	documented(t, "docs/fargate.md", "conversion", "\n"+block("$ sumoship "+strings.Join(args, " ")+"\n"+out+errs)+"\n")
+}
+
+// Every command in a block of the README and the pages is one: its verbs and flags
+// exist. docs/operations.md's are run as well, but for those that say why not.
+func TestDocumentedCommandsAreCommands(t *testing.T) {
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var (
+		blocks = regexp.MustCompile("(?ms)^```sh\n(.*?)^```$|((?:^    [^\n]*\n)+)")
+		call   = regexp.MustCompile(`(?m)(?:^|[|;(]|then|do) *(?:\$ )?(?:\./)?sumoship ((?:'[^']*'|"[^"]*"|[^'"|;)#>\n])*)`)
+		word   = regexp.MustCompile(`(?:'[^']*'|"[^"]*"|[^\s'"])+`)
+		n      = 0
+	)
+	for _, page := range append(pages, "../../README.md") {
+		b, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, block := range blocks.FindAllString(string(b), -1) {
+			text := strings.ReplaceAll(block, "\\\n", " ")
+			for _, m := range call.FindAllStringSubmatch(text, -1) {
+				var args []string
+				for _, w := range word.FindAllString(m[1], -1) {
+					args = append(args, strings.NewReplacer("'", "", `"`, "").Replace(w))
+				}
+				n++
+				// kong checks verbs and flags before it shows the help.
+				if status, _, errs := command(t, nil, append(args, "--help")...); status != cli.ExitOK {
+					t.Errorf("%s: sumoship %s: %s", page, m[1], errs)
+				}
+			}
+		}
+	}
+	if n < 60 {
+		t.Errorf("only %d commands", n)
+	}
 }

@@ -1,6 +1,7 @@
 package ship
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"strings"
@@ -76,7 +77,6 @@ func readConfig(getenv func(string) string, p patience) (config, error) {
 				Host:     vars.Text("SOURCE_HOST_OVERRIDE"),
 				Fields:   vars.Text("SOURCE_FIELDS_OVERRIDE"),
 			},
-			Region:         vars.Text("AWS_REGION"),
 			StreamPrefixes: vars.List("LOG_STREAM_PREFIX"),
 		},
 		limit:          int64(vars.Int("MAX_PAYLOAD_BYTES", transform.DefaultLimit, 1<<10, 1<<30)),
@@ -99,6 +99,9 @@ func readConfig(getenv func(string) string, p patience) (config, error) {
 		functionName:   vars.Text("AWS_LAMBDA_FUNCTION_NAME"),
 		heartbeat:      vars.Text("HEARTBEAT_LOG_GROUP"),
 	}
+	// The dead-letter queue of a function is in its Region. Who replays it by hand may be
+	// in another.
+	c.records.Region = cmp.Or(regionOf(c.queueURL), vars.Text("AWS_REGION"))
 	var err error
 	if c.records.Format, err = transform.ParseFormat(vars.Text("LOG_FORMAT")); err != nil {
 		vars.Fail("LOG_FORMAT", err)

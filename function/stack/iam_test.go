@@ -155,7 +155,7 @@ func TestRolesGrantWhatTheCodeCalls(t *testing.T) {
 	tmpl := readTemplate(t)
 	configured := map[string]*stack{}
 	for name, endpoint := range map[string]map[string]string{"secret": secret, "ssm": ssm, "made": made} {
-		configured[name] = tmpl.create(t, with(endpoint, "Subscription=pattern", "LogGroupPattern=^/ecs/", "LogGroupTags=ship=yes", "LogGroupExclude=debug"))
+		configured[name] = tmpl.create(t, with(endpoint, "OrganizationId="+organization, "Subscription=pattern", "LogGroupPattern=^/ecs/", "LogGroupTags=ship=yes", "LogGroupExclude=debug"))
 	}
 	bootstraps, done := map[string]string{}, map[string]map[string]bool{}
 	for name := range configured["made"].of("AWS::Serverless::Function") {

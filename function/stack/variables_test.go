@@ -21,7 +21,10 @@ import (
 func start(name string, getenv func(string) string) error {
 	env := function.Env{Getenv: getenv, Out: io.Discard}
 	switch name {
-	case "Forwarder", "Stream": // they read the same variables
+	case "Stream":
+		_, err := ship.NewStreamForwarder(ship.Options{Env: env})
+		return err
+	case "Forwarder":
 		_, err := ship.NewForwarder(ship.Options{Env: env})
 		return err
 	case "Replay":
@@ -61,6 +64,13 @@ var notSet = map[string]map[string]string{
 		"INCLUDE_SECURITY_GROUP_INFO": "as with the forwarder",
 		"SUMO_CLIENT_HEADER":          "of the forwarder; replay sends its own",
 	},
+	"Stream": {
+		"SUMO_TOKEN":                  "as with the forwarder",
+		"INCLUDE_SECURITY_GROUP_INFO": "as with the forwarder",
+		"QUARANTINE_QUEUE_URL":        "as with the forwarder",
+		"OVERFLOW_BUCKET":             "as with the forwarder",
+		"SUMO_CLIENT_HEADER":          "of the forwarder; the stream function sends its own",
+	},
 	"Heartbeat": {},
 	"Subscriber": {
 		"NUM_OF_WORKERS":   "as many as CloudWatch Logs has calls for; the parameter is about replay",
@@ -71,7 +81,7 @@ var notSet = map[string]map[string]string{
 // The template sets exactly the variables that the code of a function reads. Those
 // that begin with AWS_ are set by Lambda.
 func TestVariablesAreThoseOfTheCode(t *testing.T) {
-	s := readTemplate(t).create(t, with(made, "Subscription=pattern"))
+	s := readTemplate(t).create(t, with(made, "Subscription=pattern", "OrganizationId="+organization))
 	functions := s.of("AWS::Serverless::Function")
 	if d := cmp.Diff(slices.Sorted(maps.Keys(notSet)), slices.Sorted(maps.Keys(functions))); d != "" {
 		t.Errorf("functions (-want +got):\n%s", d)
@@ -172,7 +182,7 @@ func TestConstraintsAreThoseOfTheCode(t *testing.T) {
 		variable, parameter := both.variable, both.parameter
 		p := tmpl.section("Parameters")[parameter].(map[string]any)
 		starts := func(value string) error {
-			s := tmpl.create(t, with(made, "Subscription=pattern", parameter+"="+value))
+			s := tmpl.create(t, with(made, "Subscription=pattern", "OrganizationId="+organization, parameter+"="+value))
 			var errs []error
 			for name := range s.of("AWS::Serverless::Function") {
 				variables := s.variables(name)

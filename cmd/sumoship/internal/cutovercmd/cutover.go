@@ -98,7 +98,7 @@ func (c *planCmd) Run(ctx context.Context, s cli.Streams) error {
 	}
 	tasks, err := v.fleets[cutover.Old].Desired(ctx)
 	if err != nil {
-		return v.fail(err)
+		return v.fail(ctx, err)
 	}
 	var rows []cli.Row
 	for _, step := range steps {
@@ -154,7 +154,7 @@ func (c *runCmd) Run(ctx context.Context, s cli.Streams) error {
 		return err
 	}
 	if err := c.paceFlags.cutover(s, v).Run(ctx); err != nil {
-		return v.fail(err)
+		return v.fail(ctx, err)
 	}
 	fmt.Fprintf(s.Out, "%s has all requests, and %s has no tasks. %s\n", c.New, c.Old, v.removal())
 	return nil
@@ -174,7 +174,7 @@ func (c *statusCmd) Run(ctx context.Context, s cli.Streams) error {
 	}
 	e, err := v.Load(ctx)
 	if err != nil {
-		return v.fail(err)
+		return v.fail(ctx, err)
 	}
 	since := e.Since
 	if since.IsZero() {
@@ -184,7 +184,7 @@ func (c *statusCmd) Run(ctx context.Context, s cli.Streams) error {
 	for _, side := range []cutover.Side{cutover.Old, cutover.New} {
 		sample, err := v.Sample(ctx, side, since, time.Now())
 		if err != nil {
-			return v.fail(err)
+			return v.fail(ctx, err)
 		}
 		rows = append(rows, cli.Row{side, fmt.Sprintf("%.0f", sample.Requests), fmt.Sprintf("%.0f", sample.Errors), sample.Latency.Round(time.Millisecond)})
 	}
@@ -207,7 +207,7 @@ func (c *backCmd) Run(ctx context.Context, s cli.Streams) error {
 	}
 	pace := paceFlags{HealthWait: 15 * time.Minute, Poll: 5 * time.Second}
 	if err := pace.cutover(s, v).Back(ctx); err != nil {
-		return v.fail(err)
+		return v.fail(ctx, err)
 	}
 	fmt.Fprintf(s.Out, "%s has all requests. %s still runs; it can be tried again with sumoship fargate cutover run.\n", c.Old, c.New)
 	return nil

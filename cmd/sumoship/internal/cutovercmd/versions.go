@@ -80,7 +80,7 @@ func (f *serviceFlags) open(ctx context.Context) (*versions, error) {
 	}
 	if len(v.fleets[cutover.Old].groups) > 0 {
 		if err := v.findRoutes(ctx); err != nil {
-			return nil, v.fail(err)
+			return nil, v.fail(ctx, err)
 		}
 	}
 	return v, nil
@@ -100,12 +100,12 @@ func describe(ctx context.Context, client *ecs.Client, cluster, name string) (s 
 }
 
 // fail is how a verb ends with an error of a cut-over or of AWS.
-func (v *versions) fail(err error) error {
+func (v *versions) fail(ctx context.Context, err error) error {
 	if back, ok := errors.AsType[*cutover.WentBackError](err); ok {
 		return cli.Fail(cli.ExitFound, back)
 	}
 	if errors.Is(err, context.Canceled) {
-		return cli.Fail(cli.ExitFound, errors.New("interrupted, with the shares as they are: run it again to go on, or cutover back"))
+		return cli.Interrupted(ctx, "the shares are as they are: run it again to go on, or cutover back")
 	}
 	if _, ok := errors.AsType[smithy.APIError](err); ok {
 		return cli.Fail(cli.ExitAWS, cli.Plain(err))
@@ -274,11 +274,11 @@ func (v *versions) Save(ctx context.Context, e cutover.Entry) error {
 func (v *versions) write(ctx context.Context, s cli.Streams) error {
 	e, err := v.Load(ctx)
 	if err != nil {
-		return v.fail(err)
+		return v.fail(ctx, err)
 	}
 	shares, err := v.cutover(true).Router.Shares(ctx)
 	if err != nil {
-		return v.fail(err)
+		return v.fail(ctx, err)
 	}
 	state := map[cutover.Phase]string{
 		cutover.Idle: "not begun", cutover.Forward: "under way", cutover.Back: "going back", cutover.Stopped: "went back", cutover.Done: "done",
@@ -288,11 +288,11 @@ func (v *versions) write(ctx context.Context, s cli.Streams) error {
 	for side, f := range v.fleets {
 		h, err := f.Health(ctx)
 		if err != nil {
-			return v.fail(err)
+			return v.fail(ctx, err)
 		}
 		desired, err := f.Desired(ctx)
 		if err != nil {
-			return v.fail(err)
+			return v.fail(ctx, err)
 		}
 		rows = append(rows, cli.Row{cutover.Side(side), f.name, desired, h.Healthy, h.Unhealthy})
 	}

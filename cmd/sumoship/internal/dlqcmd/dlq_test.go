@@ -155,6 +155,21 @@ func TestDLQReplayInterrupted(t *testing.T) {
 	}
 }
 
+// A queue is named by its name, URL or ARN, and a name that is wrong has near ones.
+func TestQueueIsNamed(t *testing.T) {
+	clitest.Queues(t)
+	for _, name := range []string{"dead", "http://sqs/123456789012/dead", "arn:aws:sqs:eu-west-1:123456789012:dead"} {
+		status, out, errs := command(t, nil, "dlq", "status", "--queue", name)
+		if status != cli.ExitOK || !strings.Contains(out, "queue       dead") {
+			t.Errorf("%s: status %d\n%s%s", name, status, out, errs)
+		}
+	}
+	status, _, errs := command(t, nil, "dlq", "status", "--queue", "quarantin")
+	if status != cli.ExitAWS || !strings.Contains(errs, "Did you mean quarantine?") || !strings.Contains(errs, "(looked in eu-west-1") || strings.Count(errs, "\n") != 1 {
+		t.Errorf("status %d\n%s", status, errs)
+	}
+}
+
 func TestDLQWrongCalls(t *testing.T) {
 	server := clitest.Queues(t)
 	for want, c := range map[string]struct {
@@ -175,7 +190,7 @@ func TestDLQWrongCalls(t *testing.T) {
 		}
 	}
 	server.OnRequest(func(sqstest.Call) sqstest.Fault { return sqstest.Fault{Code: "AccessDenied"} })
-	if status, _, errs := command(t, nil, "dlq", "peek", "--queue", "dead"); status != cli.ExitAWS || !strings.Contains(errs, "queue dead: find: AccessDenied") {
+	if status, _, errs := command(t, nil, "dlq", "peek", "--queue", "dead"); status != cli.ExitAWS || !strings.Contains(errs, "queue dead: find: access denied: sqs:GetQueueUrl") {
 		t.Errorf("status %d: %s", status, errs)
 	}
 }

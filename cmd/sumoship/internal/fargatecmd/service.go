@@ -194,7 +194,7 @@ func (c *serviceCmd) describeService(ctx context.Context, s cli.Streams) (doc []
 		in.Cluster = &cluster
 	}
 	if _, err := ecs.NewFromConfig(cfg).DescribeServices(ctx, in, withResponse(&doc)); err != nil {
-		return nil, cli.Fail(cli.ExitAWS, fmt.Errorf("describe service %s: %w", c.FromService, cli.Plain(err)))
+		return nil, cli.Fail(cli.ExitAWS, fmt.Errorf("describe service %s: %w", c.FromService, err))
 	}
 	return readAround(ctx, s, cfg, doc)
 }

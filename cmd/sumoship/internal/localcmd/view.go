@@ -82,16 +82,6 @@ type view struct {
 	probes   int               // heartbeats sent while the breaker was open
 }
 
-// undelivered words what was not confirmed: for the built-in source and for a replay
-// there is a dead-letter queue in memory, but not for who sends log events to a real
-// source.
-func (v *view) undelivered(queue, none string) string {
-	if v.Endpoint != "" && !v.Replay {
-		return none
-	}
-	return queue
-}
-
 func (v *view) begin() {
 	if v.JSON {
 		v.json = json.NewEncoder(v.out)
@@ -160,7 +150,11 @@ func (v *view) event(r ship.Report, err error) {
 	}
 	group := cmp.Or(r.LogGroup, "an unknown log group")
 	if r.DeadLettered > 0 {
-		fmt.Fprintf(v.out, v.undelivered("DEAD-LETTERED", "UNDELIVERED")+"  %s of %s: %s\n", cli.Count(r.DeadLettered, "log event"), group, r.Error)
+		what := "DEAD-LETTERED"
+		if v.Endpoint != "" {
+			what = "UNDELIVERED" // the queue is gone when this ends
+		}
+		fmt.Fprintf(v.out, "%s  %s of %s: %s\n", what, cli.Count(r.DeadLettered, "log event"), group, r.Error)
 	}
 	if err != nil {
 		fmt.Fprintf(v.out, "LOST  %s: %v\n", group, err)
@@ -238,13 +232,17 @@ func (v *view) end(total ship.Report, queue *dlqtest.Queue) error {
 	}
 	note := ""
 	if len(entries) > 0 {
-		note = v.undelivered(fmt.Sprintf("in %s of the dead-letter queue", cli.Count(len(entries), "message")), "nothing keeps them: run the command again")
+		note = fmt.Sprintf("in %s of the dead-letter queue", cli.Count(len(entries), "message"))
+	}
+	undelivered := "dead-lettered"
+	if v.Endpoint != "" {
+		undelivered, note = "undelivered", ""
 	}
 	rows := []cli.Row{
 		{"log events in", total.Events},
 		{"confirmed", total.Confirmed, fmt.Sprintf("in %s; requests: %s", bodies, cmp.Or(strings.Join(requests, ", "), "none"))},
 		{"filtered", total.FilteredTotal(), strings.Join(reasons, ", ")},
-		{v.undelivered("dead-lettered", "undelivered"), total.DeadLettered, note},
+		{undelivered, total.DeadLettered, note},
 	}
 	if total.Quarantined > 0 {
 		rows = append(rows, cli.Row{"quarantined", total.Quarantined})
