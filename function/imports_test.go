@@ -69,7 +69,7 @@ var mayImport = map[string]struct {
 	"cmd/sumoship/internal/delivery":     {siblings: []string{"cmd/sumoship/internal/cli", "deploy/subscription", "function/subscribe/awsapi"}, sdk: true},
 	"cmd/sumoship/internal/deploycmd":    {siblings: []string{"cmd/sumoship/internal/cli", "sumo"}, sdk: true},
 	"cmd/sumoship/internal/dlqcmd":       {siblings: []string{"cmd/sumoship/internal/cli", "transform", "sumo", "dlq", "function", "function/ship"}, sdk: true},
-	"cmd/sumoship/internal/cutovercmd":   {siblings: []string{"cmd/sumoship/internal/cli", "deploy/cutover", "deploy/service"}, sdk: true},
+	"cmd/sumoship/internal/cutovercmd":   {siblings: []string{"cmd/sumoship/internal/cli", "deploy/cutover", "deploy/service", "deploy/tree"}, sdk: true},
 	"cmd/sumoship/internal/fargatecmd":   {siblings: []string{"cmd/sumoship/internal/cli", "cmd/sumoship/internal/cutovercmd", "cmd/sumoship/internal/delivery", "function/subscribe", "function/subscribe/awsapi", "deploy/…"}, sdk: true},
 	"cmd/sumoship/internal/localcmd":     {siblings: []string{"cmd/sumoship/internal/cli", "history", "transform", "sumo", "sumo/sumotest", "dlq", "dlq/dlqtest", "function", "function/ship"}},
 	"cmd/sumoship/internal/rulescmd":     {siblings: []string{"cmd/sumoship/internal/cli", "history", "transform", "rules", "function/ship"}, sdk: true},

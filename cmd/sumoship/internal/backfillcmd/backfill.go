@@ -102,7 +102,7 @@ func (c *Cmd) Run(ctx context.Context, s cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	defer checkpoint.Close()
+	defer func() { _ = checkpoint.Close() }() // each change is in the file already
 	if !c.JSON {
 		if err := c.show(s, in, to, as, workers, rate, checkpoint); err != nil {
 			return err

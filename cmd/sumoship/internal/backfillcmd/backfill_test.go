@@ -229,7 +229,7 @@ func TestBackfillFromCloudWatchLogs(t *testing.T) {
 	if status != cli.ExitOK {
 		t.Fatalf("status %d\n%s%s", status, out, errs)
 	}
-	clitest.Mentions(t, out, "CloudWatch Logs in us-east-1, 2 log groups: /ecs/api, /ecs/web\n", "(5h0m0s)", "volume", "log events read   2573\n")
+	clitest.Mentions(t, out, "CloudWatch Logs in us-east-1, 2 log groups: /ecs/api, /ecs/web\n", "(5h0m0s)", "events   about 2", "volume   about ", "log events read   2573\n")
 	found := map[string]int{}
 	for _, line := range lines(s) {
 		var r struct{ ID string }
