@@ -22,10 +22,10 @@ import (
 )
 
 type checkCmd struct {
-	Paths []string `arg:"" optional:"" help:"Task definitions and templates, and directories of them; - is standard input."`
-	inputFlags
-	ruleFlags
-	reportFlags
+	Paths       []string `arg:"" optional:"" help:"Task definitions and templates, and directories of them; - is standard input."`
+	inputFlags  `group:"Input"`
+	ruleFlags   `group:"Conversion"`
+	reportFlags `group:"Findings"`
 }
 
 func (c *checkCmd) Help() string {

@@ -18,9 +18,9 @@ import (
 
 type convertCmd struct {
 	conversionFlags
-	reportFlags
-	Out  string `short:"o" help:"Write to this file instead of standard output; it may be the input." placeholder:"FILE"`
-	Diff bool   `help:"Write a unified diff instead of the definition."`
+	reportFlags `group:"Findings"`
+	Out         string `short:"o" help:"Write to this file instead of standard output; it may be the input." placeholder:"FILE"`
+	Diff        bool   `help:"Write a unified diff instead of the definition."`
 }
 
 func (c *convertCmd) Help() string {
@@ -87,8 +87,8 @@ func (c *convertCmd) write(s cli.Streams, done conversion) error {
 // conversionFlags are those of convert and diff.
 type conversionFlags struct {
 	fileArg
-	inputFlags
-	ruleFlags
+	inputFlags   `group:"Input"`
+	ruleFlags    `group:"Conversion"`
 	Format       string `help:"Shape of the output: that of the input (same), JSON for Amazon ECS (ecs), or a CloudFormation template with only the task definition (cfn)." enum:"same,ecs,cfn" default:"same"`
 	WithServices bool   `help:"In a template, also edit what is around the definition: services, task sets, target groups and schedules."`
 }
