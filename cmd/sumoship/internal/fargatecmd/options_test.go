@@ -20,6 +20,7 @@ var unflagged = map[string]string{
 	"fargate.Options.Strict":         "what roles, log groups and services are made for has to be accepted by ECS",
 	"fargate.Options.DefaultRegion":  "the Region of the AWS configuration",
 	"fargate.Options.AccountLogMode": "the setting of the account, with --from-ecs",
+	"iam.Options.RoleGiven":          "the definition, or --execution-role",
 	"iam.Options.Allow":              "--task-allow, read by iam.ParseGrant",
 	"service.Options.Conversion":     "ruleFlags",
 	"service.Options.Roles":          "roleFlags",
