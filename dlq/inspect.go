@@ -93,29 +93,17 @@ func (q *Queue) Other(ctx context.Context, arn string, delay time.Duration) (*Qu
 	return New(aws.ToString(out.QueueUrl), delay, func(context.Context) (*sqs.Client, error) { return c, nil }), nil
 }
 
-// peekVisibility is the visibility timeout of a message that is only looked at.
-const peekVisibility = 30 * time.Second
-
-// Peek receives up to n messages and makes them visible again at once. SQS counts
-// it as a receive.
+// Peek receives up to n messages, each once, and makes them visible again at once.
+// SQS counts it as a receive.
 func (q *Queue) Peek(ctx context.Context, n int) (messages []Message, err error) {
-	defer func() {
-		for _, m := range messages {
-			// Even if ctx is done; at worst a message is visible again after peekVisibility.
-			err = errors.Join(err, q.ChangeVisibility(context.WithoutCancel(ctx), m, 0))
-		}
-	}()
-	for len(messages) < n {
-		got, err := q.Receive(ctx, n-len(messages), time.Second, peekVisibility)
-		if err != nil {
-			return messages, err
-		}
-		if len(got) == 0 {
-			break
-		}
-		messages = append(messages, got...)
+	if n <= 0 {
+		return nil, nil
 	}
-	return messages, nil
+	_, err = q.Scan(ctx, Scan{Workers: 1, Most: n}, func(got []Message) ([]Message, error) {
+		messages = append(messages, got...)
+		return nil, nil
+	})
+	return messages, err
 }
 
 // Move is the progress of a redrive.

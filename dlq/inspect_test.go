@@ -2,6 +2,7 @@ package dlq_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -80,7 +81,9 @@ func TestPeekCutShortLeavesMessagesVisible(t *testing.T) {
 		})
 		got, err := b.queue.Peek(ctx, 25)
 		b.equal(len(got), 10)
-		b.fails(err, "q", "receive", "")
+		if !errors.Is(err, context.Canceled) {
+			b.Errorf("%v", err)
+		}
 		b.server.OnRequest(nil)
 		b.visible(25)
 	})
@@ -90,23 +93,18 @@ func TestPeekCutShortLeavesMessagesVisible(t *testing.T) {
 func TestPeekThatCannotChangeVisibility(t *testing.T) {
 	onQueue(t, sqstest.Config{Visibility: 12 * time.Hour}, 0, func(b *bench) {
 		b.put(entries(5, 0)...)
-		changes := 0
-		b.server.OnRequest(func(c sqstest.Call) sqstest.Fault {
-			if c.Op != "ChangeMessageVisibility" {
-				return sqstest.Fault{}
+		b.server.OnRequest(func(c sqstest.Call) (fault sqstest.Fault) {
+			if c.Op == "ChangeMessageVisibilityBatch" {
+				fault.Code = "AccessDenied"
 			}
-			if changes++; changes != 2 {
-				return sqstest.Fault{}
-			}
-			return sqstest.Fault{Code: "AccessDenied"}
+			return fault
 		})
 		got, err := b.queue.Peek(b.Context(), 5)
 		b.equal(len(got), 5)
 		b.fails(err, "q", "change visibility", "AccessDenied")
-		b.equal(changes, 5)
 		s, err := b.queue.Status(b.Context())
-		b.equal([]any{s.Visible, s.InFlight, err}, []any{4, 1, nil})
-		time.Sleep(30 * time.Second)
+		b.equal([]any{s.Visible, s.InFlight, err}, []any{0, 5, nil})
+		time.Sleep(2 * time.Minute)
 		b.visible(5)
 	})
 }

@@ -20,15 +20,19 @@ var mayImport = map[string]struct {
 	sdk      bool
 }{
 	"transform":     {},
+	"history":       {},
 	"sumo":          {},
 	"sumo/sumotest": {},
 	"dlq":           {sdk: true},
+	"rules":         {siblings: []string{"rules/mask", "rules/pattern"}},
+	"rules/mask":    {siblings: []string{"rules/pattern"}},
+	"rules/pattern": {},
 	"dlq/dlqtest":   {siblings: []string{"dlq"}},
 	"dlq/sqstest":   {siblings: []string{"function/awstest"}, sdk: true},
 
 	"version":                     {},
 	"function":                    {siblings: []string{"version"}, sdk: true},
-	"function/ship":               {siblings: []string{"function", "function/trigger", "transform", "sumo", "dlq", "version"}, sdk: true},
+	"function/ship":               {siblings: []string{"function", "function/trigger", "transform", "rules", "rules/mask", "sumo", "dlq", "version"}, sdk: true},
 	"function/subscribe":          {siblings: []string{"function", "function/trigger", "deploy/subscription"}, sdk: true},
 	"function/subscribe/awsapi":   {siblings: []string{"deploy/subscription"}, sdk: true},
 	"function/forwarder":          {siblings: []string{"function", "function/ship"}, sdk: true},
@@ -58,12 +62,15 @@ var mayImport = map[string]struct {
 	"release": {},
 
 	"cmd/sumoship":                       {siblings: []string{"cmd/sumoship/internal/…"}},
+	"cmd/sumoship/internal/backfillcmd":  {siblings: []string{"cmd/sumoship/internal/cli", "history", "sumo", "function", "function/ship", "function/subscribe/awsapi", "deploy/subscription"}, sdk: true},
 	"cmd/sumoship/internal/cli":          {siblings: []string{"deploy/finding", "version"}, sdk: true},
 	"cmd/sumoship/internal/clitest":      {siblings: []string{"cmd/sumoship/internal/cli", "transform", "dlq/sqstest", "function/awstest/…"}, sdk: true},
 	"cmd/sumoship/internal/delivery":     {siblings: []string{"cmd/sumoship/internal/cli", "deploy/subscription", "function/subscribe/awsapi"}, sdk: true},
 	"cmd/sumoship/internal/dlqcmd":       {siblings: []string{"cmd/sumoship/internal/cli", "transform", "sumo", "dlq", "function", "function/ship"}, sdk: true},
-	"cmd/sumoship/internal/fargatecmd":   {siblings: []string{"cmd/sumoship/internal/cli", "cmd/sumoship/internal/delivery", "function/subscribe", "function/subscribe/awsapi", "deploy/…"}, sdk: true},
+	"cmd/sumoship/internal/fargatecmd":   {siblings: []string{"cmd/sumoship/internal/cli", "cmd/sumoship/internal/delivery", "function/subscribe", "function/subscribe/awsapi", "deploy/…", "version"}, sdk: true},
 	"cmd/sumoship/internal/localcmd":     {siblings: []string{"cmd/sumoship/internal/cli", "transform", "sumo", "sumo/sumotest", "dlq", "dlq/dlqtest", "function", "function/ship"}},
+	"cmd/sumoship/internal/doctor":       {siblings: []string{"sumo", "deploy/subscription", "function", "function/ship", "function/subscribe/awsapi", "version"}, sdk: true},
+	"cmd/sumoship/internal/stackcmd":     {siblings: []string{"cmd/sumoship/internal/cli", "cmd/sumoship/internal/doctor"}, sdk: true},
 	"cmd/sumoship/internal/versioncmd":   {siblings: []string{"cmd/sumoship/internal/cli", "version"}},
 	"cmd/sumoship/internal/subscribecmd": {siblings: []string{"cmd/sumoship/internal/cli", "cmd/sumoship/internal/delivery", "function/subscribe", "deploy/subscription"}},
 }

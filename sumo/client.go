@@ -2,6 +2,7 @@ package sumo
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -249,6 +250,20 @@ func read(payload []byte, readers *atomic.Int32) *reading {
 
 func (r *reading) Close() error {
 	r.once.Do(func() { r.readers.Add(-1) })
+	return nil
+}
+
+// Probe sends one request without a body, of which a source stores nothing. Its error
+// is a *[SendError], nil if the source accepted the request.
+func (c *Client) Probe(ctx context.Context, ep Endpoint) error {
+	c.init()
+	header := http.Header{"User-Agent": {cmp.Or(c.UserAgent, "sumoship")}}
+	if token := ep.secret().token; token != "" {
+		header[headerToken] = []string{token}
+	}
+	if _, failure := c.post(ctx, ep, header, nil, c.Timeout, new(atomic.Int32)); failure != nil {
+		return failure
+	}
 	return nil
 }
 

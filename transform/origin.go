@@ -12,6 +12,13 @@ type origin struct {
 	source Source            // of records without _sumo_metadata
 	chosen map[string]Source // of records with it, by its text
 	info   [kinds][]byte     // values of the members that LogInfo sets
+
+	rule       *Rule
+	base       Source // without what the rule overrides
+	values     placeholderValues
+	perMessage bool   // the rule's texts name parts of the message
+	moreFields string // added last, with what that gave
+	withMore   Source
 }
 
 // systemFields are the members of extractedFields that CloudWatch Logs sets, as
@@ -107,25 +114,28 @@ func (w *writer) originOf(fields systemFields) *origin {
 	if w.LogInfo && b.named.group {
 		from.info[logGroup] = quote(b.LogGroup)
 	}
-	from.source = Source{Name: b.LogStream, Host: from.group}
-	known := placeholders(b, from)
+	from.base = Source{Name: b.LogStream, Host: from.group}
+	from.values = placeholders(b, from)
 	for _, f := range []struct {
 		to       *string
 		override string
+		field    bool
 	}{
-		{&from.source.Name, w.Source.Name}, {&from.source.Category, w.Source.Category},
-		{&from.source.Host, w.Source.Host}, {&from.source.Fields, w.Source.Fields},
+		{&from.base.Name, w.Source.Name, false}, {&from.base.Category, w.Source.Category, false},
+		{&from.base.Host, w.Source.Host, false}, {&from.base.Fields, w.Source.Fields, true},
 	} {
 		if f.override == "" {
 			continue
 		}
-		values := known
-		if f.to == &from.source.Fields {
-			values = known.forFields()
-		}
-		if value, ok := expand(unlessNone(f.override), values); ok {
+		values := from.values
+		values.field = f.field
+		if value, ok := values.expand(unlessNone(f.override)); ok {
 			*f.to = value
 		}
 	}
+	from.rule = w.rule(Origin{Account: from.account, Region: from.region, LogGroup: from.group, LogStream: b.LogStream})
+	from.values.tags = from.rule.Tags
+	from.perMessage = from.rule.Source.namesMessage()
+	from.source = from.base.overridden(from.rule.Source, from.values)
 	return from
 }

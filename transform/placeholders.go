@@ -2,41 +2,60 @@ package transform
 
 import (
 	"fmt"
-	"slices"
+	"strconv"
 	"strings"
 )
 
 // placeholders returns what an override may name in braces, each followed by its
-// value for events of an origin.
+// value for events of an origin. Of {logGroup.N} and {tag:KEY} there are as many as
+// one likes, see lookup.
 //
 // A log stream of the awslogs driver is PREFIX/CONTAINER/TASK-ID on Fargate, and
 // on EC2 if the driver has a stream prefix. Source: Amazon ECS Developer
 // Guide, "Send Amazon ECS logs to CloudWatch", awslogs-stream-prefix.
 func placeholders(b *Batch, from *origin) placeholderValues {
-	container, taskID := awslogsStream(b.LogStream)
-	return placeholderValues{
-		"{logGroup}", b.LogGroup, "{logStream}", b.LogStream, "{container}", container, "{taskID}", taskID,
-		"{account}", from.account, "{region}", from.region, "{sourceGroup}", from.group,
-	}
+	prefix, container, taskID := awslogsStream(b.LogStream)
+	function, version := lambdaNames(from.group, b.LogStream)
+	return placeholderValues{pairs: []string{
+		"logGroup", b.LogGroup, "logStream", b.LogStream, "prefix", prefix, "container", container, "taskID", taskID,
+		"function", function, "version", version, "account", from.account, "region", from.region, "sourceGroup", from.group,
+	}}
 }
 
 // CheckOverride returns an error if an override of Options.Source names a
 // placeholder that does not exist. Braces around anything but a word are literal.
-func CheckOverride(override string) error {
+func CheckOverride(override string) error { return checkPlaceholders(override, false) }
+
+// CheckTemplate is CheckOverride for a text of a Rule, which may also name
+// {tag:KEY} and {json:PATH}.
+func CheckTemplate(text string) error { return checkPlaceholders(text, true) }
+
+func checkPlaceholders(text string, ofRule bool) error {
 	known := placeholders(new(Batch), new(origin))
-	for rest := override; ; {
+	for rest := text; ; {
 		_, after, found := strings.Cut(rest, "{")
 		if !found {
 			return nil
 		}
 		rest = after
 		word, _, found := strings.Cut(after, "}")
-		if !found || !namesPlaceholder(word) || slices.Contains(known, "{"+word+"}") {
+		family, key, isFamily := strings.Cut(word, ":")
+		if isFamily = isFamily && (family == "tag" || family == "json"); !found || !isFamily && !namesPlaceholder(word) {
+			continue
+		}
+		if isFamily && ofRule && key != "" {
+			continue
+		}
+		if _, ok := known.lookup(word); ok && !isFamily {
 			continue
 		}
 		var names []string
-		for i := 0; i < len(known); i += 2 {
-			names = append(names, known[i])
+		for i := 0; i < len(known.pairs); i += 2 {
+			names = append(names, "{"+known.pairs[i]+"}")
+		}
+		names = append(names, "{logGroup.N}")
+		if ofRule {
+			names = append(names, "{tag:KEY}", "{json:PATH}")
 		}
 		return fmt.Errorf("unknown placeholder {%s}; want one of %s, case-sensitive", word, strings.Join(names, ", "))
 	}
@@ -47,15 +66,31 @@ func namesPlaceholder(s string) bool {
 	return s != "" && len(s) <= 64 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") == ""
 }
 
-// awslogsStream splits the name of a log stream of the awslogs driver. Both parts
+// lambdaNames returns the function and the version that write to a log stream of
+// Lambda, 2026/11/27/[VERSION]0123…; "" if it is of another form.
+//
+// Source: AWS Lambda Developer Guide, "Viewing CloudWatch logs".
+func lambdaNames(group, stream string) (function, version string) {
+	_, bracket, found := strings.Cut(stream, "[")
+	version, _, closed := strings.Cut(bracket, "]")
+	if !found || !closed || !byLambda("", stream) {
+		return "", ""
+	}
+	if name, ok := strings.CutPrefix(group, "/aws/lambda/"); ok {
+		function = name
+	}
+	return function, version
+}
+
+// awslogsStream splits the name of a log stream of the awslogs driver. All parts
 // are "" if the name has another form.
-func awslogsStream(name string) (container, taskID string) {
+func awslogsStream(name string) (prefix, container, taskID string) {
 	rest, taskID, found := cutLast(name, "/")
 	prefix, container, named := cutLast(rest, "/")
 	if !found || !named || prefix == "" || container == "" || !isTaskID(taskID) {
-		return "", ""
+		return "", "", ""
 	}
-	return container, taskID
+	return prefix, container, taskID
 }
 
 func cutLast(s, sep string) (before, after string, found bool) {
@@ -74,31 +109,79 @@ func isTaskID(s string) bool {
 	return len(s) == 32 && strings.Trim(s, "0123456789abcdef") == ""
 }
 
-// placeholderValues are placeholders, each followed by its value.
-type placeholderValues []string
-
-// forFields returns the values as they may stand in a list of fields: a comma or an
-// equals sign in the name of a log stream would add a field.
-func (p placeholderValues) forFields() placeholderValues {
-	p = slices.Clone(p)
-	for i := 1; i < len(p); i += 2 {
-		p[i] = fieldText.Replace(p[i])
-	}
-	return p
+// placeholderValues are the values of placeholders.
+type placeholderValues struct {
+	pairs []string                 // names, each followed by its value
+	tags  map[string]string        // of the log group
+	json  func(path string) string // of the message; nil means it is not known yet
+	field bool                     // values may stand in a list of fields
+	loose bool                     // what has no value is empty, instead of the whole override not being set
 }
 
+// lookup returns the value of a placeholder; ok is false if there is none of this
+// name. {logGroup.N} is part N of a name with slashes, from 1.
+func (p placeholderValues) lookup(name string) (value string, ok bool) {
+	for i := 0; i < len(p.pairs); i += 2 {
+		if p.pairs[i] == name {
+			return p.pairs[i+1], true
+		}
+	}
+	if number, found := strings.CutPrefix(name, "logGroup."); found {
+		n, err := strconv.Atoi(number)
+		if err != nil || n < 1 || n > 99 || number[0] == '+' {
+			return "", false
+		}
+		group, _ := p.lookup("logGroup")
+		parts := strings.FieldsFunc(group, func(r rune) bool { return r == '/' })
+		if n > len(parts) {
+			return "", true
+		}
+		return parts[n-1], true
+	}
+	if key, found := strings.CutPrefix(name, "tag:"); found && key != "" && p.loose {
+		return p.tags[key], true
+	}
+	if path, found := strings.CutPrefix(name, "json:"); found && path != "" && p.loose {
+		if p.json == nil {
+			return "", true
+		}
+		return p.json(path), true
+	}
+	return "", false
+}
+
+// fieldText replaces what a field cannot hold: a comma or an equals sign in the
+// name of a log stream would add a field.
 var fieldText = strings.NewReplacer(",", "_", "=", "_")
 
-// expand replaces the placeholders in override by their values. ok is false if the
-// batch has no value for one of them: the override then counts as not set.
-func expand(override string, placeholders placeholderValues) (value string, ok bool) {
+// expand replaces the placeholders in override by their values; what stands in
+// other braces is literal. ok is false if there is no value for one of them: the
+// override then counts as not set.
+func (p placeholderValues) expand(override string) (value string, ok bool) {
 	if !strings.Contains(override, "{") {
 		return override, true
 	}
-	for i := 0; i < len(placeholders); i += 2 {
-		if placeholders[i+1] == "" && strings.Contains(override, placeholders[i]) {
+	var out strings.Builder
+	for {
+		before, after, found := strings.Cut(override, "{")
+		out.WriteString(before)
+		if !found {
+			return out.String(), true
+		}
+		name, rest, closed := strings.Cut(after, "}")
+		value, known := p.lookup(name)
+		if !closed || !known {
+			out.WriteByte('{')
+			override = after
+			continue
+		}
+		if value == "" && !p.loose {
 			return "", false
 		}
+		if p.field {
+			value = fieldText.Replace(value)
+		}
+		out.WriteString(value)
+		override = rest
 	}
-	return strings.NewReplacer(placeholders...).Replace(override), true
 }

@@ -73,7 +73,7 @@ func TestCheckOverride(t *testing.T) {
 		}
 	}
 	for bad, want := range map[string]string{
-		"{accountId}":           "unknown placeholder {accountId}; want one of {logGroup}, {logStream}, {container}, {taskID}, {account}, {region}, {sourceGroup}, case-sensitive",
+		"{accountId}":           "unknown placeholder {accountId}; want one of {logGroup}, {logStream}, {prefix}, {container}, {taskID}, {function}, {version}, {account}, {region}, {sourceGroup}, {logGroup.N}, case-sensitive",
 		"x/{account}/{Region}":  "{Region}",
 		"{{loggroup}}":          "{loggroup}",
 		"{} {x} {account}":      "{x}",

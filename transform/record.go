@@ -2,6 +2,7 @@ package transform
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -59,6 +60,10 @@ type Options struct {
 	Region string // of the function: what {region} means for events that do not say theirs
 
 	Metadata Metadata // what _sumo_metadata in a message may override of Source
+
+	// Rule returns the rule for the events of an origin, nil if there is none. It is
+	// asked once for each origin of a batch.
+	Rule func(Origin) *Rule
 }
 
 // Reason is why an event has no record.
@@ -69,20 +74,25 @@ const (
 	Blank              // its message is empty or white space
 	OtherStream        // its log stream is not among Options.StreamPrefixes
 	InternalVPC        // a flow record between Options.Internal
+	ByRule             // Rule.Decide has said so, see Record.Why
 )
 
 func (r Reason) String() string {
-	return [...]string{"kept", "blank", "stream", "vpc_internal"}[r]
+	return [...]string{"kept", "blank", "stream", "vpc_internal", "rule"}[r]
 }
 
 // Record is one log event on its way to Sumo Logic.
 type Record struct {
 	Event   int    // number of the event in the batch
 	Dropped Reason // Kept, or why there is no Line
+	Why     string // the reason of Rule.Decide, if Dropped is ByRule
 	Source  Source
 	Usual   Source // what Source would be without _sumo_metadata in the message
 	Line    []byte // without a trailing newline; valid until the next record
 }
+
+// Reason returns why the event has no record.
+func (r *Record) Reason() string { return cmp.Or(r.Why, r.Dropped.String()) }
 
 // Records yields a record for each event of the batch, in order.
 //
@@ -128,7 +138,9 @@ type writer struct {
 	ids     ids
 	event   event
 	line    []byte
-	json    []byte // scratch
+
+	// scratch
+	json, text, hidden, escaped, redacted []byte
 }
 
 func (o Options) writer(b *Batch) *writer {
@@ -148,10 +160,10 @@ func quote(s string) []byte {
 
 // write sets the line of the event that was read last.
 func (w *writer) write(r *Record) {
-	e := &w.event
+	e, rule := &w.event, w.from.rule
 	id := w.ids.of(e)
 	whole := e.body
-	if w.Format == Raw {
+	if rule.Format == Raw {
 		whole = cutNewline(e.msg)
 	}
 	body := trim(whole)
@@ -159,7 +171,9 @@ func (w *writer) write(r *Record) {
 	case e.value == nil && len(body) == 0:
 		r.Dropped = Blank
 		return
-	case w.Format.vpc() && internal(body, w.Internal):
+	case !w.decide(r):
+		return
+	case rule.Format.vpc() && internal(body, rule.Internal, rule.Columns):
 		r.Dropped = InternalVPC
 		return
 	}
@@ -167,14 +181,20 @@ func (w *writer) write(r *Record) {
 	changed := false
 	if e.value != nil {
 		w.json = appendCompact(w.json[:0], e.value)
-		value = w.json
+		value = w.hideJSON(w.json)
+		w.chooseFromMessage(r, value)
 	} else if maybeJSON(body) && onlyJSONSpace(whole, body) {
 		value, changed = w.parse(body, r)
 	}
+	if value == nil {
+		whole = w.hideText(whole)
+		body = trim(whole)
+		w.chooseFromMessage(r, nil)
+	}
 	switch {
-	case w.Format == Raw && e.value == nil && !changed:
+	case rule.Format == Raw && e.value == nil && !changed:
 		w.line = w.appendText(w.line[:0], whole)
-	case w.Format == Raw || w.Format == VPCRaw:
+	case rule.Format == Raw || rule.Format == VPCRaw:
 		w.line = w.appendRaw(w.line[:0], value, body)
 	default:
 		w.line = w.appendRecord(w.line[:0], value, body, id)
@@ -186,10 +206,14 @@ func (w *writer) write(r *Record) {
 	}
 }
 
-// parse returns the message, compacted, if it is JSON, else nil. It removes a
-// _sumo_metadata member and applies it to r; changed reports whether there was one.
+// parse returns the message, compacted and without what the rule hides, if it is
+// JSON, else nil. It removes a _sumo_metadata member and applies it to r; changed
+// reports whether it has removed or hidden anything.
 func (w *writer) parse(body []byte, r *Record) (value []byte, changed bool) {
 	w.json = appendUnescaped(w.json[:0], body)
+	if w.event.lone && w.from.rule.Masks != nil {
+		replaceLoneSurrogates(w.json) // masks may cut text anywhere between characters
+	}
 	from, to, spaced, ok := isJSON(w.json)
 	if !ok {
 		return nil, false
@@ -198,9 +222,15 @@ func (w *writer) parse(body []byte, r *Record) (value []byte, changed bool) {
 	if spaced {
 		value = appendCompact(value[:0], value)
 	}
+	hidden := w.hideJSON(value)
+	changed = len(hidden) != len(value) || &hidden[0] != &value[0]
+	value = hidden
+	w.chooseFromMessage(r, value)
 	// The key may be written with escapes.
-	if w.Metadata != NoMetadata && value[0] == '{' && (bytes.Contains(value, []byte(metadataKey)) || bytes.Contains(value, []byte(`\u`))) {
-		value, changed = w.cutMetadata(value, r)
+	if w.from.rule.Metadata != NoMetadata && value[0] == '{' && (bytes.Contains(value, []byte(metadataKey)) || bytes.Contains(value, []byte(`\u`))) {
+		var cut bool
+		value, cut = w.cutMetadata(value, r)
+		changed = changed || cut
 	}
 	if w.event.lone {
 		value = escapeLoneSurrogates(nil, value)
@@ -245,10 +275,11 @@ func onlyJSONSpace(s, trimmed []byte) bool {
 // cutMetadata removes _sumo_metadata from a compact JSON object, in place.
 func (w *writer) cutMetadata(value []byte, r *Record) (out []byte, found bool) {
 	out = value[:1]
+	source := r.Source
 	scanObject(value, 0, func(key []byte, i int) int {
 		end, _ := scanValue(value, i, 0)
 		if keyIs(key, metadataKey) {
-			r.Source, found = w.sourceOf(value[i:end]), true
+			r.Source, found = w.sourceOf(source, value[i:end]), true
 			return end
 		}
 		if len(out) > 1 {
@@ -260,20 +291,28 @@ func (w *writer) cutMetadata(value []byte, r *Record) (out []byte, found bool) {
 	return append(out, '}'), found
 }
 
-func (w *writer) sourceOf(metadata []byte) Source {
+func (w *writer) sourceOf(source Source, metadata []byte) Source {
 	from := w.from
+	if source != from.source {
+		return w.choose(source, metadata) // its rule has set something for this event alone
+	}
 	s, ok := from.chosen[string(metadata)]
 	if !ok {
-		s = from.source.override(metadata)
-		if w.Metadata == FieldsMetadata {
-			fields := s.Fields
-			s = from.source
-			s.Fields = fields
-		}
+		s = w.choose(source, metadata)
 		if from.chosen == nil {
 			from.chosen = map[string]Source{}
 		}
 		from.chosen[string(metadata)] = s
+	}
+	return s
+}
+
+// choose returns a source with what _sumo_metadata may override of it.
+func (w *writer) choose(source Source, metadata []byte) Source {
+	s := source.override(metadata)
+	if w.from.rule.Metadata == FieldsMetadata {
+		source.Fields = s.Fields
+		return source
 	}
 	return s
 }
@@ -322,6 +361,8 @@ func (w *writer) appendRecord(dst, value, body, id []byte) []byte {
 			dst = appendQuoted(dst, id)
 		case info[m.kind] != nil:
 			dst = append(dst, info[m.kind]...)
+		case m.kind == other && w.from.rule.Masks != nil:
+			dst = append(dst, w.hideMember(m.value)...)
 		default:
 			dst = appendCompact(dst, m.value)
 		}
@@ -354,7 +395,7 @@ func (w *writer) omits(m *member, id []byte) bool {
 	case eventID:
 		return !w.EventID
 	case timestamp:
-		return w.Format.vpc()
+		return w.from.rule.Format.vpc()
 	case reqID:
 		return id == nil && string(m.value) == "null"
 	}

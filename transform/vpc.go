@@ -83,17 +83,22 @@ func (n Network) contains(a netip.Addr) bool {
 }
 
 // internal reports whether a VPC flow log line, in canonical text, records traffic
-// within nets: both its source and its destination, the fourth and fifth word of
-// the default format, are in one of them. A line of another form is not internal.
+// within nets: both its source and its destination are in one of them. They are the
+// words at columns, counted from 0, or if those are nil the fourth and fifth word of
+// the default format. A line of another form is not internal.
 //
 // Source: Amazon VPC User Guide, "Flow log records".
-func internal(line []byte, nets []Network) bool {
+func internal(line []byte, nets []Network, columns *[2]int) bool {
 	if len(nets) == 0 {
 		return false
 	}
-	for i := range 5 {
+	if columns == nil {
+		columns = &[2]int{3, 4}
+	}
+	last := max(columns[0], columns[1])
+	for i := range last + 1 {
 		word, rest, more := bytes.Cut(line, []byte(" "))
-		if i >= 3 && !inside(word, nets) || !more && i < 4 {
+		if (i == columns[0] || i == columns[1]) && !inside(word, nets) || !more && i < last {
 			return false
 		}
 		line = rest

@@ -122,10 +122,10 @@ func TestInternalNeedsBothEnds(t *testing.T) {
 		strings.Repeat("10.0.0.1 ", 5):       true,
 		strings.Repeat("10.0.0.1 ", 4) + "x": false,
 	} {
-		if got := internal([]byte(line), nets); got != want {
+		if got := internal([]byte(line), nets, nil); got != want {
 			t.Errorf("internal(%q) = %v", line, got)
 		}
-		if internal([]byte(line), nil) {
+		if internal([]byte(line), nil, nil) {
 			t.Errorf("%q is internal to no network", line)
 		}
 	}

@@ -8,10 +8,12 @@ import (
 	"io"
 	"log"
 
+	"sumoship/cmd/sumoship/internal/backfillcmd"
 	"sumoship/cmd/sumoship/internal/cli"
 	"sumoship/cmd/sumoship/internal/dlqcmd"
 	"sumoship/cmd/sumoship/internal/fargatecmd"
 	"sumoship/cmd/sumoship/internal/localcmd"
+	"sumoship/cmd/sumoship/internal/stackcmd"
 	"sumoship/cmd/sumoship/internal/subscribecmd"
 	"sumoship/cmd/sumoship/internal/versioncmd"
 
@@ -22,9 +24,13 @@ import (
 type verbs struct {
 	Local       localcmd.Cmd             `cmd:"" help:"Run the forwarder here, on sample events or your own, and show what Sumo Logic would receive."`
 	DLQ         dlqcmd.Cmd               `cmd:"" name:"dlq" help:"Inspect, replay and redrive the dead-letter queue."`
+	Backfill    backfillcmd.Cmd          `cmd:"" help:"Ship history: exports, output of the AWS CLI, backups of Firehose, or CloudWatch Logs itself."`
 	Subscribe   subscribecmd.Subscribe   `cmd:"" help:"Subscribe log groups to the forwarder, by name and tags."`
 	Unsubscribe subscribecmd.Unsubscribe `cmd:"" help:"Remove the subscriptions of log groups."`
 	Fargate     fargatecmd.Cmd           `cmd:"" help:"Move task definitions from EC2 to Fargate, with logs that arrive."`
+	Doctor      stackcmd.Doctor          `cmd:"" help:"Look at a deployed stack, and say what is wrong and what to do."`
+	Status      stackcmd.Status          `cmd:"" help:"Show what a deployed stack does now."`
+	Tail        stackcmd.Tail            `cmd:"" help:"Show the reports of a stack's functions as they come."`
 	Version     versioncmd.Cmd           `cmd:"" help:"Show which build this is."`
 
 	ShowVersion kong.VersionFlag `name:"version" help:"Show the version."`

@@ -130,6 +130,7 @@ func TestSignalsEndCalls(t *testing.T) {
 		"local --replay --endpoint URL/receiver",
 		"dlq status --queue dead", "dlq peek --queue dead", "dlq replay --queue dead --endpoint https://example.com/x", "dlq redrive --queue dead",
 		"subscribe --yes --destination " + forwarder, "unsubscribe --yes --destination " + forwarder, "subscribe --yes --account --destination " + forwarder,
+		"doctor", "doctor --canary", "status", "status --watch", "tail",
 		"fargate check --from-ecs shop:1", "fargate eni --cluster shop", "fargate eni --instance-type zz9.large",
 		"fargate logs shop.json --yes", "fargate service shop.json --from-service arn:aws:ecs:eu-west-1:123456789012:service/c/shop",
 	} {

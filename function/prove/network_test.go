@@ -40,6 +40,7 @@ func TestNetworkFaultsLoseNothing(t *testing.T) {
 		t.Cleanup(proxy.Stop)
 		return proxy.Listen
 	})
+	w.variables["REQUEST_TIMEOUT"], w.variables["NUMBER_OF_RETRIES"] = "2000", "0" // time for a busy machine
 	before := 0
 	for _, c := range []struct {
 		fault  string
@@ -48,7 +49,7 @@ func TestNetworkFaultsLoseNothing(t *testing.T) {
 		sound  bool // the events arrive all the same
 	}{
 		{fault: "150 ms more", toxic: `{"type":"latency","attributes":{"latency":150,"jitter":50}}`, sound: true},
-		{fault: "latency over the request timeout", toxic: `{"type":"latency","attributes":{"latency":900}}`},
+		{fault: "latency over the request timeout", toxic: `{"type":"latency","attributes":{"latency":2500}}`},
 		{fault: "20 KB a second", toxic: `{"type":"bandwidth","stream":"upstream","attributes":{"rate":20}}`, sound: true},
 		{fault: "an answer that drips in", toxic: `{"type":"slicer","attributes":{"average_size":20,"size_variation":5,"delay":20}}`, sound: true},
 		{fault: "reset by peer", toxic: `{"type":"reset_peer","attributes":{"timeout":0}}`},

@@ -218,6 +218,62 @@ func BenchmarkInvocation(b *testing.B) {
 	}
 }
 
+// streamBatch returns an event of n records of a Kinesis stream, each with as many mixed
+// log events, and their events and the size of their documents in bytes.
+func streamBatch(n, events int) (batch []byte, each [][]byte, size int) {
+	var list []string
+	for i := range n {
+		event, doc := payload("mixed", events+i) // another seed for each
+		list = append(list, streamRecord(i, data(event)))
+		each = append(each, event)
+		size += len(doc)
+	}
+	return records(list...), each, size
+}
+
+func newBenchStream(b testing.TB, net http.RoundTripper) *ship.StreamForwarder {
+	f, err := ship.NewStreamForwarder(ship.Options{
+		Env: function.Env{Getenv: func(name string) string {
+			if name == "SUMO_ENDPOINT" {
+				return endpoint
+			}
+			return ""
+		}, Out: io.Discard},
+		HTTP: &http.Client{Transport: net}, Queue: new(dlqtest.Queue),
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return f
+}
+
+// BenchmarkStream measures an invocation with a batch of the size that Lambda gives,
+// without its network, and the codec alone.
+func BenchmarkStream(b *testing.B) {
+	batch, each, size := streamBatch(160, 350)
+	b.Logf("a batch of %d bytes, %d inflated", len(batch), size)
+	b.Run("stream", func(b *testing.B) {
+		f := newBenchStream(b, new(swallow))
+		b.SetBytes(int64(size))
+		b.ReportAllocs()
+		for b.Loop() {
+			if answer, err := f.Invoke(context.Background(), batch); err != nil || len(answer) != len(`{"batchItemFailures":[]}`) {
+				b.Fatal(string(answer), err)
+			}
+		}
+	})
+	b.Run("codec", func(b *testing.B) {
+		var c codec
+		b.SetBytes(int64(size))
+		b.ReportAllocs()
+		for b.Loop() {
+			for _, event := range each {
+				c.run(b, event)
+			}
+		}
+	})
+}
+
 // BenchmarkGrowth measures the cost of more log events in a payload.
 func BenchmarkGrowth(b *testing.B) {
 	for _, n := range []int{10, 100, 1_000, 10_000, 100_000} {
@@ -241,5 +297,38 @@ func BenchmarkGrowth(b *testing.B) {
 			b.ReportMetric(float64(m.HeapAlloc)/1e6, "kept-MB") // including the event and document of the test
 			runtime.KeepAlive(f)
 		})
+	}
+}
+
+// tenRules are ten rules with three masks each; the last is that of the benchmarks'
+// log group.
+func tenRules() string {
+	var rules []string
+	for i := range 10 {
+		group := fmt.Sprintf("^/ecs/other-%d", i)
+		if i == 9 {
+			group = "^/ecs/shop"
+		}
+		rules = append(rules, fmt.Sprintf(`{"rule":"r%d","match":{"logGroup":%q},"category":"c/{container}","mask":["email","card","ipv4"]}`, i, group))
+	}
+	return `{"version":1,"rules":[` + strings.Join(rules, ",") + `]}`
+}
+
+// BenchmarkRules measures what rules cost an invocation without its network.
+func BenchmarkRules(b *testing.B) {
+	for _, l := range loads[1:3] {
+		event, doc := payload(l.kind, l.events)
+		for name, vars := range map[string]map[string]string{"without": nil, "ten rules": {"RULES": tenRules()}} {
+			b.Run(l.name+"/"+name, func(b *testing.B) {
+				f := newBenchForwarder(b, vars, new(swallow))
+				b.SetBytes(int64(len(doc)))
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, err := f.Invoke(context.Background(), event); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"sumoship/dlq"
 	"sumoship/function"
+	"sumoship/rules/mask"
 	"sumoship/sumo"
 	"sumoship/transform"
 )
@@ -17,8 +18,10 @@ type config struct {
 	endpoint secret // SUMO_ENDPOINT
 	token    secret // SUMO_TOKEN
 
-	records transform.Options
-	limit   int64 // of a decompressed payload, in bytes
+	records  transform.Options
+	rules    rulesPlace // RULES
+	rulesKey secret     // RULES_KEY
+	limit    int64      // of a decompressed payload, in bytes
 
 	clientName   string
 	plain        bool
@@ -112,6 +115,20 @@ func readConfig(getenv func(string) string, p patience) (config, error) {
 	} {
 		if err := transform.CheckOverride(v.override); err != nil {
 			vars.Fail(v.name, err)
+		}
+	}
+	if c.rulesKey = readSecret(vars, "RULES_KEY"); c.rulesKey.literal() && len(c.rulesKey.value) < mask.MinKey {
+		vars.Fail("RULES_KEY", fmt.Errorf("has %d bytes; want at least %d, or the ARN of an SSM parameter or a secret", len(c.rulesKey.value), mask.MinKey))
+	}
+	if c.rules, err = parseRulesPlace(vars.Text("RULES")); err != nil {
+		vars.Fail("RULES", err)
+	} else if c.rules.inline != "" {
+		key := c.rulesKey.value
+		if !c.rulesKey.literal() {
+			key = strings.Repeat("-", len(key)) // not known yet; that of the store is checked when it is read
+		}
+		if _, err := ReadRules([]byte(c.rules.inline), []byte(key)); err != nil {
+			vars.Fail("RULES", err)
 		}
 	}
 	if c.token.literal() {

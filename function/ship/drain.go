@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sumoship/dlq"
+	"sumoship/sumo"
 	"sumoship/transform"
 )
 
@@ -61,9 +62,15 @@ func (r *Replayer) Preview(event []byte) Report {
 		return report
 	}
 	report.read(batch)
-	for rec := range r.records.Records(batch) {
-		if rec.Dropped != transform.Kept {
-			report.filter(rec.Dropped.String(), 1)
+	set, _, err := r.rulebook.get(context.Background())
+	if err != nil {
+		report.failed(string(sumo.Misconfigured), err, batch.Len())
+		return report
+	}
+	by := &Treatment{Set: set, Tags: r.tagsFor(context.Background()), FilterOnly: true}
+	for rec := range r.options(batch, by).Records(batch) {
+		if rec.Dropped != transform.Kept && rec.Why != unknownTags {
+			report.filter(rec.Reason(), 1)
 		} else {
 			report.Records++
 		}

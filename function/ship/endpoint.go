@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"sumoship/function"
 	"sumoship/sumo"
 )
 
@@ -74,6 +75,17 @@ type endpoints struct {
 	at     time.Time // of the last read
 	next   time.Time // when to read again
 	again  time.Time // when to read again if the endpoint is suspect
+}
+
+// ReadEndpoint reads the endpoint as a function with these variables does. Its errors
+// contain no secret.
+func ReadEndpoint(ctx context.Context, getenv func(string) string, load function.ConfigLoader) (sumo.Endpoint, error) {
+	vars := function.NewVars(getenv)
+	e := &endpoints{endpoint: readSecret(vars, "SUMO_ENDPOINT"), token: readSecret(vars, "SUMO_TOKEN"), secrets: discreet{stores{load}}}
+	if err := vars.Err(); err != nil {
+		return sumo.Endpoint{}, err
+	}
+	return e.fetch(ctx)
 }
 
 // get returns the endpoint. Its errors contain no secret. An endpoint that was

@@ -27,6 +27,7 @@ type fixture struct {
 	log        bytes.Buffer
 	vars       map[string]string
 	secrets    ship.Secrets
+	objects    ship.Objects
 }
 
 func newFixture(steps ...sumotest.Step) *fixture {
@@ -36,7 +37,7 @@ func newFixture(steps ...sumotest.Step) *fixture {
 func (w *fixture) options() ship.Options {
 	return ship.Options{
 		Env:  function.Env{Getenv: func(name string) string { return w.vars[name] }, Out: &w.log},
-		HTTP: &http.Client{Transport: w.source}, Queue: w.queue, Secrets: w.secrets,
+		HTTP: &http.Client{Transport: w.source}, Queue: w.queue, Secrets: w.secrets, Objects: w.objects,
 	}
 }
 

@@ -3,8 +3,6 @@ package ship
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/cenkalti/backoff/v4"
 
 	"sumoship/dlq"
@@ -113,28 +110,12 @@ func (b *bucket) put(ctx context.Context, m dlq.Message) error {
 	if err != nil {
 		return backoff.Permanent(err)
 	}
-	address := b.address(cfg.Region)
-	for _, source := range cfg.ConfigSources {
-		if s, ok := source.(interface {
-			GetServiceBaseEndpoint(context.Context, string) (string, bool, error)
-		}); ok {
-			if own, found, err := s.GetServiceBaseEndpoint(ctx, "S3"); err == nil && found {
-				cfg.BaseEndpoint = &own
-			}
-		}
-	}
-	if cfg.BaseEndpoint != nil {
-		address = strings.TrimSuffix(*cfg.BaseEndpoint, "/") + "/" + b.name
-	}
 	body := m.Entry.Event
-	r, err := http.NewRequestWithContext(ctx, http.MethodPut, address+"/"+objectKey(m), bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPut, bucketURL(ctx, cfg, b.name)+"/"+objectKey(m), bytes.NewReader(body))
 	if err != nil {
 		return backoff.Permanent(err)
 	}
-	sum := sha256.Sum256(body)
-	hash := hex.EncodeToString(sum[:])
 	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("X-Amz-Content-Sha256", hash) // S3 compares it
 	c := m.Entry.Cause
 	for name, value := range map[string]string{
 		"error-class": c.Class, "error-message": c.Message, "log-group": c.LogGroup, "first-failure": c.FirstFailure.UTC().Format(time.RFC3339Nano),
@@ -144,12 +125,7 @@ func (b *bucket) put(ctx context.Context, m dlq.Message) error {
 			r.Header.Set("X-Amz-Meta-"+name, value)
 		}
 	}
-	credentials, err := cfg.Credentials.Retrieve(ctx)
-	if err != nil {
-		return backoff.Permanent(errors.New("no credentials"))
-	}
-	sign := func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }
-	if err := v4.NewSigner().SignHTTP(ctx, credentials, r, hash, "s3", cfg.Region, time.Now(), sign); err != nil {
+	if err := sign(ctx, cfg, "s3", r, body); err != nil {
 		return backoff.Permanent(err)
 	}
 	answer, err := b.http.Do(r)
@@ -168,19 +144,6 @@ func (b *bucket) put(ctx context.Context, m dlq.Message) error {
 		return refused(answer, text)
 	}
 	return backoff.Permanent(refused(answer, text))
-}
-
-// address returns the URL of the bucket in a Region, without a certificate's wildcard
-// if its name has dots.
-func (b *bucket) address(region string) string {
-	host := "s3." + region + ".amazonaws.com"
-	if strings.HasPrefix(region, "cn-") {
-		host += ".cn"
-	}
-	if strings.Contains(b.name, ".") {
-		return "https://" + host + "/" + b.name
-	}
-	return "https://" + b.name + "." + host
 }
 
 // refused returns S3's own code of a response.

@@ -3,6 +3,7 @@ package ship
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -46,6 +47,9 @@ type Report struct {
 	// Records sent with the source of their event, since their messages choose more
 	// sources than MAX_SOURCES.
 	OverMaxSources int `json:"overMaxSources,omitempty"`
+
+	Masked     map[string]int `json:"masked,omitempty"`     // replacements in records, by mask
+	StaleRules bool           `json:"staleRules,omitempty"` // the rules could not be read again; those read before were used
 
 	Messages *Messages     `json:"messages,omitempty"` // of a replay
 	Stream   *StreamCounts `json:"stream,omitempty"`   // of a stream forwarder
@@ -117,6 +121,10 @@ func (r *Report) Add(o Report) {
 	}
 	r.Clipped += o.Clipped
 	r.OverMaxSources += o.OverMaxSources
+	for mask, n := range o.Masked {
+		add(&r.Masked, mask, n)
+	}
+	r.StaleRules = r.StaleRules || o.StaleRules
 	r.Millis += o.Millis
 }
 
@@ -199,6 +207,12 @@ func writeReport(ctx context.Context, out *function.Reporter, r *Report, more ..
 	if r.OverMaxSources > 0 {
 		attrs = append(attrs, slog.Int("overMaxSources", r.OverMaxSources))
 	}
+	if len(r.Masked) > 0 {
+		attrs = append(attrs, counts("masked", r.Masked))
+	}
+	if r.StaleRules {
+		attrs = append(attrs, slog.Bool("staleRules", true))
+	}
 	if r.Messages != nil {
 		attrs = append(attrs, slog.Any("messages", r.Messages))
 	}
@@ -264,6 +278,7 @@ func (r *Report) writeMetrics(out *function.Reporter, more []function.Metric) {
 	if r.Breaker != "" {
 		count("BreakerOpen", 1)
 	}
+	r.countRules(count)
 	if in := r.Messages; in != nil {
 		count("Messages", in.Received)
 		count("MessagesDone", in.Done)
@@ -333,4 +348,29 @@ func (m *Messages) add(o Messages) {
 	m.Kept += o.Kept
 	m.Untried += o.Untried
 	m.Age = max(m.Age, o.Age)
+}
+
+// maxNamed bounds the metrics that are named after rules and masks: CloudWatch takes
+// 100 of one log line.
+const maxNamed = 20
+
+// countRules counts log events by the rule that dropped them, and replacements by
+// mask.
+func (r *Report) countRules(count func(string, int)) {
+	byRule := map[string]int{}
+	for reason, n := range r.Filtered {
+		if rule, _, ok := strings.Cut(reason, ":"); ok {
+			byRule[rule] += n
+		}
+	}
+	for prefix, counts := range map[string]map[string]int{"Filtered_": byRule, "Masked_": r.Masked} {
+		for i, name := range slices.Sorted(maps.Keys(counts)) {
+			if i < maxNamed {
+				count(prefix+name, counts[name])
+			}
+		}
+	}
+	if r.StaleRules {
+		count("StaleRules", 1)
+	}
 }

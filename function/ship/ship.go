@@ -27,6 +27,8 @@ type Options struct {
 	HTTP    *http.Client          // nil means a client of its own
 	AWS     function.ConfigLoader // nil means Lambda's environment
 	Secrets Secrets               // nil means SSM and Secrets Manager
+	Objects Objects               // nil means S3
+	Tags    Tags                  // nil means CloudWatch Logs
 	Queue   Queue                 // nil means that of TASK_QUEUE_URL; without either, Lambda retries what is not confirmed
 }
 
@@ -54,6 +56,8 @@ type shipper struct {
 	load      function.ConfigLoader
 	out       *function.Reporter
 	endpoints *endpoints
+	rulebook  *rulebook
+	tags      *tagCache
 	client    *sumo.Client
 	queue     Queue
 	decoders  chan *transform.Decoder // kept for their buffers
@@ -78,6 +82,14 @@ func newShipper(o Options, clientName string, p patience) (*shipper, error) {
 		s.queue = dlq.New(c.queueURL, c.delay, openSQS(s.load, c.queueURL))
 	}
 	s.endpoints = &endpoints{endpoint: c.endpoint, token: c.token, secrets: discreet{secrets}, log: s.out.Log}
+	calls := newSigned(s.load, readLimit)
+	s.rulebook = &rulebook{place: c.rules, key: c.rulesKey, secrets: discreet{secrets}, objects: o.Objects, log: s.out.Log}
+	if s.rulebook.objects == nil {
+		s.rulebook.objects = calls
+	}
+	if s.tags = (&tagCache{tags: o.Tags}); s.tags.tags == nil {
+		s.tags.tags = calls
+	}
 	s.client = &sumo.Client{
 		HTTP: o.HTTP, Log: s.out.Log, Name: cmp.Or(c.clientName, clientName), UserAgent: version.Agent(), NoCompression: c.plain, Level: c.level,
 		MaxBody: c.maxBody, InFlight: c.inFlight, Attempts: c.attempts, InitialBackoff: c.pause, Timeout: c.timeout,
@@ -156,13 +168,19 @@ type remainder struct {
 // send decodes an event, which may inflate to limit bytes, and delivers its records,
 // until ctx is done.
 func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []byte, limit int64) (remainder, Report) {
+	start := time.Now()
+	batch, err := decoder.Decode(event, limit)
+	return s.sendBatch(ctx, event, batch, err, time.Since(start))
+}
+
+// sendBatch delivers the records of a batch, or accounts for the event that could not
+// be decoded into one.
+func (s *shipper) sendBatch(ctx context.Context, event []byte, batch *transform.Batch, err error, decoding time.Duration) (remainder, Report) {
 	left, r := remainder{event: event}, Report{Left: -1}
 	fail := func(class string, err error) {
 		r.failed(class, err, left.events)
 		left.cause = dlq.Cause{Class: class, Message: err.Error(), FirstFailure: time.Now().UTC(), LogGroup: r.LogGroup, Attempts: 1}
 	}
-	start := time.Now()
-	batch, err := decoder.Decode(event, limit)
 	if err != nil {
 		left.tooLarge = errors.Is(err, transform.ErrTooLarge)
 		if left.foreign = foreign(event, err); left.foreign != nil {
@@ -172,13 +190,25 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 		fail(Undecodable, err)
 		return left, r
 	}
-	ctx, end := spare(ctx, batch, time.Since(start))
+	ctx, end := spare(ctx, batch, decoding)
 	defer end()
 	left.batch = batch
 	r.read(batch)
 	if batch.Len() == 0 {
 		return left, r
 	}
+	set, stale, err := s.rulebook.get(ctx)
+	if err != nil {
+		// Without the rules nobody knows what to mask: nothing leaves.
+		for i := range batch.Len() {
+			left.unconfirmed = append(left.unconfirmed, i)
+		}
+		left.events, r.Records = batch.Len(), batch.Len()
+		fail(string(sumo.Misconfigured), err)
+		return left, r
+	}
+	r.StaleRules = stale
+	by := &Treatment{Set: set, Tags: s.tagsFor(ctx)}
 	var delivery *sumo.Delivery
 	endpoint, err := s.endpoints.get(ctx)
 	if err == nil {
@@ -186,13 +216,14 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 	}
 	if err != nil {
 		unread := 0
-		for rec := range s.rules(batch).Records(batch) {
+		by.FilterOnly = true
+		for rec := range s.options(batch, by).Records(batch) {
 			if ctx.Err() != nil {
 				break
 			}
 			unread = rec.Event + 1
-			if rec.Dropped != transform.Kept {
-				r.filter(rec.Dropped.String(), 1)
+			if rec.Dropped != transform.Kept && rec.Why != unknownTags {
+				r.filter(rec.Reason(), 1)
 			} else {
 				left.unconfirmed = append(left.unconfirmed, rec.Event)
 			}
@@ -216,17 +247,22 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 			delivery.Abandon()
 		}
 	}()
-	sources := sources{limit: s.maxSources, records: s.records, batch: batch}
+	options := s.options(batch, by)
+	sources := sources{limit: s.maxSources, records: options, batch: batch}
 	unread := 0
-	for rec := range s.rules(batch).Records(batch) {
+	for rec := range options.Records(batch) {
 		// Without time, to write the other records would take what is left for
 		// dead-lettering them.
 		if ctx.Err() != nil {
 			break
 		}
 		unread = rec.Event + 1
-		if rec.Dropped != transform.Kept {
-			r.filter(rec.Dropped.String(), 1)
+		switch {
+		case rec.Why == unknownTags:
+			delivery.Skip(rec.Event)
+			continue
+		case rec.Dropped != transform.Kept:
+			r.filter(rec.Reason(), 1)
 			continue
 		}
 		delivery.Add(sources.admit(rec), rec.Event, rec.Line)
@@ -237,6 +273,8 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 	outcome := delivery.Wait()
 	ended = true
 	r.delivered(outcome)
+	by.Count()
+	r.Masked = by.Masked
 	if r.OverMaxSources = sources.refused; r.OverMaxSources > 0 {
 		s.tellSources.Do(func() {
 			s.out.Log.Warn("an event has more sources than MAX_SOURCES; records of the others go with the source of their payload", "logGroup", r.LogGroup, "maxSources", s.maxSources)
@@ -245,12 +283,15 @@ func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []
 	if len(outcome.Unconfirmed) == 0 {
 		return left, r
 	}
-	class := sumo.ClassOf(outcome.Err)
+	class, err := sumo.ClassOf(outcome.Err), outcome.Err
 	if class == sumo.Misconfigured {
 		s.endpoints.suspect()
 	}
+	if by.unknown != nil {
+		class, err = sumo.Misconfigured, fmt.Errorf("rules that match on tags: %w", by.unknown)
+	}
 	left.events, left.unconfirmed, left.partial = len(outcome.Unconfirmed), outcome.Unconfirmed, outcome.Confirmed > 0
-	fail(string(class), outcome.Err)
+	fail(string(class), err)
 	return left, r
 }
 
@@ -286,12 +327,15 @@ func (s *shipper) writeReport(ctx context.Context, r *Report) {
 	writeReport(ctx, s.out, r, more...)
 }
 
-// rules returns the options for the records of a batch. No rule drops a heartbeat,
-// which is to prove the whole way.
-func (s *shipper) rules(b *transform.Batch) transform.Options {
+// options returns the options for the records of a batch, by its rules. No rule drops
+// a heartbeat, which is to prove the whole way.
+func (s *shipper) options(b *transform.Batch, by *Treatment) transform.Options {
 	o := s.records
-	if s.heartbeats(b.LogGroup) {
+	switch {
+	case s.heartbeats(b.LogGroup):
 		o.StreamPrefixes, o.Internal = nil, nil
+	case by.Set != nil:
+		return by.Apply(o)
 	}
 	return o
 }

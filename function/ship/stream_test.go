@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +16,8 @@ import (
 	"time"
 
 	"sumoship/dlq"
+	"sumoship/dlq/sqstest"
+	"sumoship/function/awstest/lambdatest"
 	"sumoship/function/ship"
 	"sumoship/sumo/sumotest"
 	"sumoship/transform"
@@ -447,6 +450,113 @@ func TestStreamRefusesOtherEvents(t *testing.T) {
 			t.Errorf("%.80s: something was sent", event)
 		}
 	}
+}
+
+// The built stream function runs as Lambda runs it: with a batch of the size that Lambda
+// gives, while Sumo Logic is down, and with little of a processor.
+func TestBootstrapOfTheStream(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a binary")
+	}
+	bootstrap := lambdatest.Build(t, "sumoship/function/stream")
+	deploy := func(t *testing.T, variables map[string]string, steps ...sumotest.Step) (*lambdatest.Function, *sumotest.Source, *sqstest.Server) {
+		queues := sqstest.New()
+		url := queues.Add(sqstest.Config{Name: "dead"})
+		api := httptest.NewServer(queues)
+		t.Cleanup(api.Close)
+		source := sumotest.New(steps...)
+		srv := httptest.NewServer(source)
+		t.Cleanup(srv.Close)
+		t.Cleanup(source.Close)
+		all := map[string]string{"SUMO_ENDPOINT": srv.URL, "TASK_QUEUE_URL": url, "AWS_ENDPOINT_URL_SQS": api.URL, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256"}
+		for name, value := range variables {
+			all[name] = value
+		}
+		return lambdatest.Deploy(t, bootstrap, all), source, queues
+	}
+	answer := func(t *testing.T, f *lambdatest.Function, batch []byte) string {
+		t.Helper()
+		r := f.Invoke(batch, time.Minute)
+		if r.Failed() {
+			t.Fatalf("%s: %s\n%s", r.ErrorType, r.Error, f.Output())
+		}
+		return lowest(t, r.Payload)
+	}
+
+	t.Run("a batch", func(t *testing.T) {
+		batch, each, size := streamBatch(160, 270)
+		f, source, queues := deploy(t, nil)
+		start := time.Now()
+		if first := answer(t, f, batch); first != "" {
+			t.Fatalf("first not done is %s\n%s", first, f.Output())
+		}
+		took, want := time.Since(start), 0
+		for _, e := range each {
+			b, err := transform.Decode(e, transform.DefaultLimit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want += b.Len()
+		}
+		if n := len(source.Taken()); n != want || len(queues.Messages("dead")) != 0 {
+			t.Errorf("%d of %d log events taken", n, want)
+		}
+		t.Logf("%d bytes, %.1f MB inflated, %s, %.0f MB resident", len(batch), float64(size)/1e6, took, float64(f.PeakMemory())/1e6)
+		if memory := f.PeakMemory(); memory > 128<<20 {
+			t.Errorf("%d MB resident", memory>>20)
+		}
+	})
+
+	t.Run("an outage", func(t *testing.T) {
+		list := streamOf(0, numbered(160)...)
+		f, source, queues := deploy(t, map[string]string{"BREAKER_PAUSE": "10", "RETRY_INTERVAL": "1"}, slices.Concat(sumotest.Statuses(slices.Repeat([]int{200}, 50)...), slices.Repeat(sumotest.Statuses(503), 60))...)
+		from, invocations := 0, 0
+		for from < len(list) {
+			first := answer(t, f, records(list[from:]...))
+			if first == "" {
+				break
+			}
+			next := slices.IndexFunc(list, func(r string) bool { return strings.Contains(r, first) })
+			if next < from {
+				t.Fatalf("from %d back to %d\n%s", from, next, f.Output())
+			}
+			from = next
+			if invocations++; invocations > 100 {
+				t.Fatal("no end")
+			}
+		}
+		counts := map[string]int{}
+		for _, line := range source.Taken() {
+			counts[line]++
+		}
+		if invocations == 0 || len(counts) != 160 || len(source.Taken()) != 160 || len(queues.Messages("dead")) != 0 {
+			t.Errorf("%d failed invocations; %d different of %d taken, want 160 each", invocations, len(counts), len(source.Taken()))
+		}
+	})
+
+	// As many sources as an event may have, each a request.
+	t.Run("little of a processor", func(t *testing.T) {
+		var events []string
+		for i := range 18_000 {
+			message, _ := json.Marshal(fmt.Sprintf(`{"_sumo_metadata":{"category":"c%d"},"n":%q}`, i, newLogs(uint64(i)).uuid()))
+			events = append(events, fmt.Sprintf(`{"id":"%056d","timestamp":%d,"message":%s,"extractedFields":{"@aws.account":"%012d","@aws.region":"eu-west-1","@source.log":"/a"}}`, i, i, message, i))
+		}
+		doc := fmt.Sprintf(`{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"/central","logStream":"s","logEvents":[%s]}`, strings.Join(events, ","))
+		list := []string{streamRecord(0, data(transform.Pack([]byte(doc)))), streamRecord(1, data(event("after")))}
+		t.Logf("%d bytes, %d inflated", len(list[0]), len(doc))
+		f, source, queues := deploy(t, map[string]string{"GOMAXPROCS": "1", "SOURCE_FIELDS_OVERRIDE": "account={account}"})
+		f.Slow(0.145)
+		start := time.Now()
+		if first := answer(t, f, records(list...)); first != "" {
+			t.Errorf("first not done is %s\n%s", first, f.Output())
+		}
+		// 100 sources that messages choose, 100 of the log events, that of the payload in two
+		// bodies, and that of the other record.
+		if n, requests := len(source.Taken()), len(source.Requests()); n != len(events)+1 || requests != 203 || len(queues.Messages("dead")) != 0 {
+			t.Errorf("%d taken by %d requests", n, requests)
+		}
+		t.Logf("%d requests in %s", len(source.Requests()), time.Since(start))
+	})
 }
 
 // FuzzStreamTrigger gives the stream function any event: a record that is not in its

@@ -55,8 +55,8 @@ type Function struct {
 	env       []string
 	url       string
 
-	share  float64 // of a processor; 0 means all
-	most   int64   // bytes of memory; 0 means any
+	share float64 // of a processor; 0 means all
+	most  int64   // bytes of memory; 0 means any
 
 	next  chan invocation
 	calls int

@@ -34,7 +34,7 @@ func TestContract(t *testing.T) {
 			t.Run(c.name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					s := logstest.New()
-					c.check(service{t, s.Logs(), s.Lambda(), func(name string) { s.AddFunction(name, "") }})
+					c.check(service{t, s.Logs(), s.Lambda(), func(name string) { s.AddFunction(name, "") }, s.AddEvents})
 				})
 			})
 		}
@@ -46,7 +46,7 @@ func TestContract(t *testing.T) {
 		logs, functions := clients(srv.URL)
 		for _, c := range contract {
 			t.Run(c.name, func(t *testing.T) {
-				c.check(service{t, logs, functions, func(name string) { s.AddFunction(name, "") }})
+				c.check(service{t, logs, functions, func(name string) { s.AddFunction(name, "") }, s.AddEvents})
 			})
 		}
 	})
@@ -59,7 +59,7 @@ func TestContract(t *testing.T) {
 				if c.notMoto != "" {
 					t.Skip("moto 5.2.1 " + c.notMoto)
 				}
-				c.check(service{t, logs, functions, func(name string) { createFunction(t, functions, name) }})
+				c.check(service{t, logs, functions, func(name string) { createFunction(t, functions, name) }, nil})
 			})
 		}
 	})
@@ -77,6 +77,7 @@ type service struct {
 	*cloudwatchlogs.Client
 	functions   *lambda.Client
 	addFunction func(name string)
+	addEvents   func(group string, events []logstest.Event) // nil: PutLogEvents can
 }
 
 func (s service) ok(err error) {
@@ -296,6 +297,48 @@ var contract = []struct {
 		s.ok(err)
 		s.equal(0, len(out.LogGroups))
 	}},
+	{name: "log events in a time", check: func(s service) {
+		group := s.group("", nil)
+		if s.addEvents == nil { // moto
+			_, err := s.CreateLogStream(s.t.Context(), &cloudwatchlogs.CreateLogStreamInput{LogGroupName: &group, LogStreamName: aws.String("s")})
+			s.ok(err)
+		}
+		now := time.Now().Add(-time.Hour).UnixMilli() // moto and the service refuse what is old
+		var events []logstest.Event
+		for i := range int64(5) {
+			events = append(events, logstest.Event{ID: fmt.Sprint(i), Stream: "s", Message: fmt.Sprint("m", i), Timestamp: now + i})
+		}
+		if s.addEvents != nil {
+			s.addEvents(group, events)
+		} else {
+			var in []types.InputLogEvent
+			for _, e := range events {
+				in = append(in, types.InputLogEvent{Message: &e.Message, Timestamp: &e.Timestamp})
+			}
+			_, err := s.PutLogEvents(s.t.Context(), &cloudwatchlogs.PutLogEventsInput{LogGroupName: &group, LogStreamName: aws.String("s"), LogEvents: in})
+			s.ok(err)
+		}
+		var got []string
+		in := &cloudwatchlogs.FilterLogEventsInput{LogGroupName: &group, StartTime: aws.Int64(now + 1), EndTime: aws.Int64(now + 3), Limit: aws.Int32(2)}
+		for pages := 0; ; pages++ {
+			out, err := s.FilterLogEvents(s.t.Context(), in)
+			s.ok(err)
+			for _, e := range out.Events {
+				got = append(got, fmt.Sprintf("%s %d %s", *e.LogStreamName, *e.Timestamp-now, *e.Message))
+				if *e.EventId == "" {
+					s.t.Error("no event id")
+				}
+			}
+			if in.NextToken = out.NextToken; in.NextToken == nil {
+				s.equal(1, pages)
+				break
+			}
+		}
+		s.equal([]string{"s 1 m1", "s 2 m2", "s 3 m3"}, got)
+		none := "/none"
+		_, err := s.FilterLogEvents(s.t.Context(), &cloudwatchlogs.FilterLogEventsInput{LogGroupName: &none})
+		s.fails(err, "ResourceNotFoundException", "log group does not exist")
+	}},
 	{name: "two filters and no more", check: func(s service) {
 		group, f := s.group("", nil), s.function("f")
 		s.ok(s.put(group, "a", "", f))
@@ -410,7 +453,7 @@ var contract = []struct {
 func TestFaults(t *testing.T) {
 	s := logstest.New()
 	s.Add(logstest.Group{Name: "/g"})
-	c := service{t, s.Logs(), s.Lambda(), nil}
+	c := service{t, s.Logs(), s.Lambda(), nil, nil}
 	var f logstest.Fault
 	var calls []logstest.Call
 	s.OnRequest(func(call logstest.Call) logstest.Fault { call.Body = nil; calls = append(calls, call); return f })
@@ -451,7 +494,7 @@ func TestPermissionDelay(t *testing.T) {
 		s := logstest.New()
 		s.PermissionDelay = time.Second
 		s.Add(logstest.Group{Name: "/g"})
-		c := service{t, s.Logs(), s.Lambda(), nil}
+		c := service{t, s.Logs(), s.Lambda(), nil, nil}
 		arn := s.AddFunction("f", "")
 		c.ok(c.permit("f", "all"))
 		c.equal([]string{"all"}, s.Permissions("f"))
@@ -463,7 +506,7 @@ func TestPermissionDelay(t *testing.T) {
 
 func TestWhatIsNotKnownIsAnError(t *testing.T) {
 	s := logstest.New()
-	c := service{t, s.Logs(), s.Lambda(), nil}
+	c := service{t, s.Logs(), s.Lambda(), nil, nil}
 	_, err := c.DescribeLogStreams(t.Context(), &cloudwatchlogs.DescribeLogStreamsInput{LogGroupName: aws.String("/g")})
 	c.fails(err, "UnknownOperationException", "DescribeLogStreams")
 	_, err = c.DescribeLogGroups(t.Context(), &cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePattern: aws.String("x")})

@@ -20,6 +20,7 @@ type function struct {
 	logGroup string
 	policy   []statement
 	queue    [][]byte
+	env      map[string]string
 }
 
 type statement struct {
@@ -114,10 +115,14 @@ func (x *exchange) getConfiguration(struct{}) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string]any{
+	out := map[string]any{
 		"FunctionName": f.name, "FunctionArn": FunctionARN(f.name),
 		"LoggingConfig": map[string]string{"LogGroup": f.logGroup, "LogFormat": "JSON"},
-	}, nil
+	}
+	if f.env != nil {
+		out["Environment"] = map[string]any{"Variables": f.env}
+	}
+	return out, nil
 }
 
 func (x *exchange) getPolicy(struct{}) (any, error) {

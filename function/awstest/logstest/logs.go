@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -20,6 +21,8 @@ func (x *exchange) logs() (status int, out any, err error) {
 		out, err = call(x, s.putRetentionPolicy)
 	case "DescribeLogGroups":
 		out, err = call(x, s.describeLogGroups)
+	case "FilterLogEvents":
+		out, err = call(x, s.filterLogEvents)
 	case "ListLogGroups":
 		out, err = call(x, s.listLogGroups)
 	case "ListTagsForResource":
@@ -180,6 +183,63 @@ func (s *Server) describeLogGroups(in describeLogGroupsInput) (any, error) {
 			class = "STANDARD"
 		}
 		out.LogGroups = append(out.LogGroups, group{groupARN(name) + ":*", groupARN(name), name, class, s.groups[name].Days})
+	}
+	return out, nil
+}
+
+type filterLogEventsInput struct {
+	logGroup
+	StartTime     *int64 `json:"startTime"`
+	EndTime       *int64 `json:"endTime"`
+	FilterPattern string `json:"filterPattern"`
+	Limit         *int   `json:"limit"`
+	NextToken     string `json:"nextToken"`
+}
+
+// filterLogEvents finds log events. A pattern is one term, which is looked for in the
+// message. A token is how many were given.
+func (s *Server) filterLogEvents(in filterLogEventsInput) (any, error) {
+	g, err := s.find(in.logGroup)
+	if err != nil {
+		return nil, err
+	}
+	size, skip := 10_000, 0
+	if s.Page > 0 {
+		size = s.Page
+	}
+	if in.Limit != nil {
+		size = min(size, *in.Limit)
+	}
+	if in.NextToken != "" {
+		if skip, err = strconv.Atoi(in.NextToken); err != nil {
+			return nil, invalid("The specified nextToken is invalid.")
+		}
+	}
+	type event struct {
+		LogStreamName string `json:"logStreamName"`
+		Timestamp     int64  `json:"timestamp"`
+		Message       string `json:"message"`
+		IngestionTime int64  `json:"ingestionTime"`
+		EventID       string `json:"eventId"`
+	}
+	out := struct {
+		Events             []event `json:"events"`
+		SearchedLogStreams []any   `json:"searchedLogStreams"`
+		NextToken          string  `json:"nextToken,omitempty"`
+	}{[]event{}, []any{}, ""}
+	n := 0
+	for _, e := range g.Events {
+		if in.StartTime != nil && e.Timestamp < *in.StartTime || in.EndTime != nil && e.Timestamp > *in.EndTime || !strings.Contains(e.Message, in.FilterPattern) {
+			continue
+		}
+		if n++; n <= skip {
+			continue
+		}
+		if len(out.Events) == size {
+			out.NextToken = strconv.Itoa(skip + size)
+			break
+		}
+		out.Events = append(out.Events, event{e.Stream, e.Timestamp, e.Message, e.Timestamp, e.ID})
 	}
 	return out, nil
 }

@@ -42,6 +42,13 @@ type Group struct {
 	Days    int    // retention; 0 is for ever
 	Tags    map[string]string
 	Filters []Filter // in the order of their names
+	Events  []Event  // in the order of their timestamps
+}
+
+// Event is a log event.
+type Event struct {
+	ID, Stream, Message string
+	Timestamp           int64 // ms
 }
 
 // Filter is a subscription filter.
@@ -107,6 +114,14 @@ func (s *Server) Add(groups ...Group) {
 	s.names = nil
 }
 
+// AddEvents adds log events to a log group, in the order of their timestamps.
+func (s *Server) AddEvents(group string, events []Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := s.groups[group]
+	g.Events = append(g.Events, events...)
+}
+
 // Remove deletes a log group.
 func (s *Server) Remove(name string) {
 	s.mu.Lock()
@@ -162,6 +177,13 @@ func (s *Server) AddFunction(name, logGroup string) (arn string) {
 	}
 	s.functions[name] = &function{name: name, logGroup: logGroup}
 	return FunctionARN(name)
+}
+
+// SetVariables gives a function its environment variables.
+func (s *Server) SetVariables(name string, variables map[string]string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.functions[name].env = maps.Clone(variables)
 }
 
 // Permissions are the ids of the statements in the policy of a function, in

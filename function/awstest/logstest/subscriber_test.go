@@ -27,7 +27,7 @@ func TestSubscriberOnMoto(t *testing.T) {
 	endpoint := moto.Start(t)
 	createRole(t, endpoint)
 	logs, functions := clients(endpoint)
-	s := service{t, logs, functions, func(name string) { createFunction(t, functions, name) }}
+	s := service{t, logs, functions, func(name string) { createFunction(t, functions, name) }, nil}
 	subscribeAll(s, logs, functions)
 }
 
@@ -37,7 +37,7 @@ func TestSubscriberOnTheFake(t *testing.T) {
 	srv := httptest.NewServer(server)
 	t.Cleanup(srv.Close)
 	logs, functions := clients(srv.URL)
-	subscribeAll(service{t, logs, functions, func(name string) { server.AddFunction(name, "") }}, logs, functions)
+	subscribeAll(service{t, logs, functions, func(name string) { server.AddFunction(name, "") }, nil}, logs, functions)
 }
 
 func subscribeAll(s service, logs *cloudwatchlogs.Client, functions *lambda.Client) {

@@ -2,10 +2,8 @@ package localcmd
 
 import (
 	"context"
-	"testing"
 
 	"sumoship/cmd/sumoship/internal/cli"
-	"sumoship/cmd/sumoship/internal/clitest"
 )
 
 // tree is the part of the command that this package is.
@@ -13,12 +11,7 @@ type tree struct {
 	Local Cmd `cmd:""`
 }
 
-// command runs a verb and returns what it wrote.
-func command(t *testing.T, variables map[string]string, args ...string) (status int, out, errs string) {
-	t.Helper()
-	return clitest.Run(t, new(tree), variables, args...)
-}
-
+// run runs a verb and returns its exit status.
 func run(ctx context.Context, args []string, s cli.Streams) int {
 	return cli.Run(ctx, new(tree), args, s)
 }

@@ -1,0 +1,219 @@
+package history
+
+import (
+	"bytes"
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+// batcher gathers log events into documents, one of each log stream at a time.
+type batcher struct {
+	hints Hints
+	emit  func(Batch) error
+	size  int // of a batch; 0 means BatchSize
+
+	open    map[name]*draft
+	order   []*draft // as they were begun
+	last    *draft
+	pending int // bytes
+	seq     int
+	buffers chan []byte // to reuse; may be nil
+}
+
+// name is that of a log stream.
+type name struct{ owner, group, stream string }
+
+// draft is a document that is not full.
+type draft struct {
+	name   name
+	doc    []byte
+	events int
+	first  int64 // timestamp
+	from   string
+}
+
+// place is where in an input something is.
+type place interface{ String() string }
+
+// item is a log event. Its parts are JSON.
+type item struct {
+	id, timestamp, message []byte
+	at                     int64 // the timestamp, ms; 0 if it is not a whole number
+}
+
+func (b *batcher) draft(n name, p place) *draft {
+	if b.last != nil && b.last.name == n {
+		return b.last
+	}
+	d := b.open[n]
+	if d == nil {
+		d = &draft{name: n, from: p.String()}
+		select {
+		case d.doc = <-b.buffers:
+			d.doc = d.doc[:0]
+		default:
+		}
+		d.doc = append(d.doc, `{"messageType":"DATA_MESSAGE",`...)
+		for _, m := range [...]struct{ key, value string }{{"owner", n.owner}, {"logGroup", n.group}, {"logStream", n.stream}} {
+			if m.value != "" || m.key == "logStream" {
+				d.doc = append(d.doc, '"')
+				d.doc = append(d.doc, m.key...)
+				d.doc = append(d.doc, `":`...)
+				d.doc = appendString(d.doc, []byte(m.value))
+				d.doc = append(d.doc, ',')
+			}
+		}
+		d.doc = append(d.doc, `"logEvents":[`...)
+		if b.open == nil {
+			b.open = map[name]*draft{}
+		}
+		b.open[n] = d
+		b.order = append(b.order, d)
+		b.pending += len(d.doc)
+	}
+	b.last = d
+	return d
+}
+
+// add adds a log event.
+func (b *batcher) add(n name, e item, p place, input int64) error {
+	d := b.draft(n, p)
+	before := len(d.doc)
+	if d.events++; d.events > 1 {
+		d.doc = append(d.doc, ',')
+	} else {
+		d.first = e.at
+	}
+	d.doc = append(d.doc, '{')
+	if len(e.id) > 0 {
+		d.doc = append(append(append(d.doc, `"id":`...), e.id...), ',')
+	}
+	d.doc = append(append(d.doc, `"timestamp":`...), e.timestamp...)
+	d.doc = append(append(d.doc, `,"message":`...), e.message...)
+	d.doc = append(d.doc, '}')
+	return b.grown(d, len(d.doc)-before, input)
+}
+
+// addText adds a log event whose message is text, without a copy of it.
+func (b *batcher) addText(n name, at int64, message []byte, p place, input int64) error {
+	d := b.draft(n, p)
+	before := len(d.doc)
+	if d.events++; d.events > 1 {
+		d.doc = append(d.doc, ',')
+	} else {
+		d.first = at
+	}
+	d.doc = strconv.AppendInt(append(d.doc, `{"timestamp":`...), at, 10)
+	d.doc = append(appendString(append(d.doc, `,"message":`...), message), '}')
+	return b.grown(d, len(d.doc)-before, input)
+}
+
+// maxEvents is how many log events a batch has at most, as many as CloudWatch Logs
+// takes in one request.
+//
+// Source: Amazon CloudWatch Logs API Reference, PutLogEvents.
+const maxEvents = 10_000
+
+// grown hands on what is full.
+func (b *batcher) grown(d *draft, by int, input int64) error {
+	size := b.size
+	if size == 0 {
+		size = BatchSize
+	}
+	b.pending += by
+	if len(d.doc) >= size || d.events >= 4*maxEvents {
+		return b.flush(d, input)
+	}
+	for b.pending > maxPending && len(b.order) > 1 {
+		if err := b.flush(b.order[0], input); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sniffed notes the first log event of an input that is not read further.
+func (b *batcher) sniffed(at int64) {
+	b.last = &draft{first: at, events: 1}
+}
+
+// flush hands on a draft.
+func (b *batcher) flush(d *draft, input int64) error {
+	delete(b.open, d.name)
+	for i, o := range b.order {
+		if o == d {
+			b.order = append(b.order[:i], b.order[i+1:]...)
+			break
+		}
+	}
+	b.last = nil
+	b.pending -= len(d.doc)
+	d.doc = append(d.doc, `]}`...)
+	return b.send(d.doc, d.from, time.UnixMilli(d.first), input)
+}
+
+// send hands on a document.
+func (b *batcher) send(doc []byte, where string, first time.Time, input int64) error {
+	batch := Batch{Doc: doc, Seq: b.seq, Where: where, First: first, Input: input}
+	b.seq++
+	return b.emit(batch)
+}
+
+// end hands on what is left.
+func (b *batcher) end(input int64) error {
+	for len(b.order) > 0 {
+		if err := b.flush(b.order[0], input); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const hex = "0123456789abcdef"
+
+// appendString appends text as a JSON string. What is not UTF-8 becomes U+FFFD.
+func appendString(to, text []byte) []byte {
+	to = append(to, '"')
+	from := 0
+	for i := 0; i < len(text); {
+		c := text[i]
+		if c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf {
+			i++
+			continue
+		}
+		if c >= utf8.RuneSelf {
+			r, n := utf8.DecodeRune(text[i:])
+			if r != utf8.RuneError || n > 1 {
+				i += n
+				continue
+			}
+			to = append(append(to, text[from:i]...), "\uFFFD"...)
+			i++
+			from = i
+			continue
+		}
+		to = append(to, text[from:i]...)
+		switch c {
+		case '"', '\\':
+			to = append(to, '\\', c)
+		case '\n':
+			to = append(to, '\\', 'n')
+		case '\t':
+			to = append(to, '\\', 't')
+		case '\r':
+			to = append(to, '\\', 'r')
+		default:
+			to = append(to, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		}
+		i++
+		from = i
+	}
+	return append(append(to, text[from:]...), '"')
+}
+
+// isText reports whether a JSON value is a string.
+func isText(raw []byte) bool { return len(raw) > 0 && raw[0] == '"' }
+
+// isNull reports whether a JSON value is missing or null.
+func isNull(raw []byte) bool { return len(raw) == 0 || bytes.Equal(raw, []byte("null")) }
