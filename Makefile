@@ -8,7 +8,7 @@ FUZZTIME        ?= 10s
 VERSION ?=
 linked = $(if $(VERSION),-X sumoship/version.number=$(VERSION))
 
-.PHONY: help build test lint lint-template release deploy fuzz bench bench-compare
+.PHONY: help build test lint lint-template bucket release deploy fuzz bench bench-compare
 
 help: ## this list
 	@awk -F ': *## *' '/^[a-z-]+:.* ## /{ printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,8 +44,11 @@ lint: ## gofmt, go vet, staticcheck, errcheck
 lint-template: ## cfn-lint, for a Region of every partition that matters
 	cfn-lint -r us-east-1 eu-west-1 us-gov-west-1 cn-north-1 -- template.yaml source.yaml
 
-release: ## what a release consists of, in dist/release: functions, expanded template
-	go run ./release -o dist/release
+bucket: ## the functions and the template without a transform, in dist/release/bucket
+	go run ./release -bucket -o dist/release
+
+release: ## everything of a release, in dist/release, built twice and compared; VERSION is the tag
+	go run ./release -version $(or $(VERSION),$(shell git describe --tags --always --dirty)) -o dist/release
 
 deploy: ## SAM builds and deploys template.yaml, with the settings of samconfig.toml
 	sam build

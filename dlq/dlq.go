@@ -67,10 +67,19 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
+// message is the message of an error of SQS, without the SDK's own words.
+type message struct {
+	text string
+	err  error
+}
+
+func (m *message) Error() string { return m.text }
+func (m *message) Unwrap() error { return m.err }
+
 func (q *Queue) failed(op string, err error) error {
 	e := &Error{Queue: q.Name(), Op: op, Err: err}
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		e.Class, e.Err = api.ErrorCode(), errors.New(api.ErrorMessage())
+		e.Class, e.Err = api.ErrorCode(), &message{api.ErrorMessage(), err}
 	}
 	return e
 }

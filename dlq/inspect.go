@@ -13,12 +13,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// Find returns the URL of a queue that is given by its URL or its name.
+// Find returns the URL of a queue that is given by its URL, its ARN or its name.
 func Find(ctx context.Context, c *sqs.Client, queue string) (string, error) {
 	if strings.Contains(queue, "://") {
 		return queue, nil
 	}
-	out, err := c.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: &queue})
+	in := &sqs.GetQueueUrlInput{QueueName: &queue}
+	if part := strings.Split(queue, ":"); len(part) == 6 && part[0] == "arn" {
+		in.QueueName, in.QueueOwnerAWSAccountId = &part[5], &part[4]
+	}
+	out, err := c.GetQueueUrl(ctx, in)
 	if err != nil {
 		return "", (&Queue{url: queue}).failed("find", err)
 	}

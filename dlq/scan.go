@@ -50,6 +50,8 @@ type Scanned struct {
 const (
 	scanWorkers    = 16
 	scanVisibility = 2 * time.Minute
+	// receiving bounds a receive, which waits for a second.
+	receiving = 30 * time.Second
 	// givingBack bounds the time to give back what is held, also after an interruption.
 	givingBack = 2 * time.Minute
 )
@@ -141,8 +143,22 @@ func (r *scan) take(claimed int, messages []Message) (fresh []Message) {
 	return fresh
 }
 
-// work receives until nothing new is visible.
-func (r *scan) work(ctx context.Context) error {
+// work receives until nothing new is visible. While it receives, the messages of the
+// receive before are visited and deleted.
+func (r *scan) work(ctx context.Context) (err error) {
+	var before chan error
+	wait := func() error {
+		if before == nil {
+			return nil
+		}
+		defer func() { before = nil }()
+		return <-before
+	}
+	defer func() {
+		if e := wait(); err == nil {
+			err = e
+		}
+	}()
 	for ctx.Err() == nil {
 		n := r.claim()
 		if n <= 0 {
@@ -151,15 +167,15 @@ func (r *scan) work(ctx context.Context) error {
 			r.all = false
 			return nil
 		}
-		messages, err := r.q.Receive(ctx, n, time.Second, r.Visibility)
+		messages, err := r.receive(ctx, n)
 		fresh := r.take(n, messages)
 		if err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
 			return err
 		}
-		if len(fresh) == 0 {
+		if err := wait(); err != nil {
+			return err
+		}
+		if len(fresh) == 0 || ctx.Err() != nil {
 			return nil
 		}
 		for _, m := range fresh {
@@ -167,15 +183,26 @@ func (r *scan) work(ctx context.Context) error {
 				return fmt.Errorf("%w: one was received %d times of %d", ErrNearLimit, m.Receives, r.MaxReceives)
 			}
 		}
-		done, err := r.visit(fresh)
-		if e := r.delete(context.WithoutCancel(ctx), done); err == nil {
-			err = e
-		}
-		if err != nil {
-			return err
-		}
+		before = make(chan error, 1)
+		go func(visited chan<- error) { visited <- r.visitAndDelete(context.WithoutCancel(ctx), fresh) }(before)
 	}
 	return nil
+}
+
+// receive receives, and does not break off when ctx is done: what SQS has sent would be
+// invisible for a while.
+func (r *scan) receive(ctx context.Context, n int) ([]Message, error) {
+	ctx, end := context.WithTimeout(context.WithoutCancel(ctx), receiving)
+	defer end()
+	return r.q.Receive(ctx, n, time.Second, r.Visibility)
+}
+
+func (r *scan) visitAndDelete(ctx context.Context, messages []Message) error {
+	done, err := r.visit(messages)
+	if e := r.delete(ctx, done); err == nil {
+		err = e
+	}
+	return err
 }
 
 // keep extends the visibility timeout of what is held until ended is closed.
@@ -267,4 +294,44 @@ func refused(q *Queue, op string, failed []types.BatchResultErrorEntry) error {
 	}
 	f := failed[0]
 	return &Error{Queue: q.Name(), Op: op, Class: aws.ToString(f.Code), Err: fmt.Errorf("%d of a batch: %s", len(failed), cmp.Or(aws.ToString(f.Message), "refused"))}
+}
+
+// Held are messages that are kept invisible until Release.
+type Held struct {
+	r           *scan
+	ctx         context.Context
+	ended, kept chan struct{}
+}
+
+// Hold holds messages of the queue, and extends their visibility timeout.
+func (q *Queue) Hold(ctx context.Context, visibility time.Duration) (*Held, error) {
+	c, err := q.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	h := &Held{&scan{Scan: Scan{Visibility: visibility}, q: q, c: c, held: map[string]Message{}}, context.WithoutCancel(ctx), make(chan struct{}), make(chan struct{})}
+	go func() {
+		defer close(h.kept)
+		h.r.keep(h.ctx, h.ended)
+	}()
+	return h, nil
+}
+
+// Add holds messages that were received. It returns how many are held.
+func (h *Held) Add(messages ...Message) int {
+	h.r.mu.Lock()
+	defer h.r.mu.Unlock()
+	for _, m := range messages {
+		h.r.held[m.ID] = Message{ID: m.ID, handle: m.handle}
+	}
+	return len(h.r.held)
+}
+
+// Release makes the messages visible at once.
+func (h *Held) Release() error {
+	close(h.ended)
+	<-h.kept
+	ctx, end := context.WithTimeout(h.ctx, givingBack)
+	defer end()
+	return h.r.changeAll(ctx, slices.Collect(maps.Values(h.r.held)), 0)
 }

@@ -12,7 +12,9 @@ import json
 import os
 import sys
 
-os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")  # the translator asks for one
+# The translator asks for a Region, and a profile of the developer must not matter.
+os.environ["AWS_DEFAULT_REGION"] = "us-east-1"
+os.environ.pop("AWS_PROFILE", None)
 
 from samtranslator.translator.transform import transform  # noqa: E402
 from samtranslator.yaml_helper import yaml_parse  # noqa: E402
@@ -27,6 +29,13 @@ PARAMETERS = {
     "CodePrefix": {
         "Description": "What their keys begin with; it names their contents, so that an update finds new ones.",
         "Type": "String",
+        "AllowedPattern": "[A-Za-z0-9._/-]*",
+        "ConstraintDescription": "must be the beginning of a key, without spaces",
+    },
+    "PreviousCode": {
+        "Description": "CodePrefix of the release before, to which sumoship rollback goes back. sumoship deploy sets it.",
+        "Type": "String",
+        "Default": "",
         "AllowedPattern": "[A-Za-z0-9._/-]*",
         "ConstraintDescription": "must be the beginning of a key, without spaces",
     },
@@ -61,6 +70,12 @@ def expanded(template, prefix):
     parameters["CodePrefix"]["Default"] = prefix
     out["Parameters"] = parameters | out["Parameters"]
     out["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"].append({"Label": {"default": "Code"}, "Parameters": list(parameters)})
+    out["Conditions"]["HasPreviousCode"] = {"Fn::Not": [{"Fn::Equals": [{"Ref": "PreviousCode"}, ""]}]}
+    out["Outputs"]["PreviousRelease"] = {
+        "Condition": "HasPreviousCode",
+        "Description": "Where the release before is in the bucket",
+        "Value": {"Fn::Sub": "s3://${CodeBucket}/${PreviousCode}"},
+    }
     out["Parameters"]["Architecture"]["Description"] = "Architecture of the functions."
     return out
 

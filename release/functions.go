@@ -1,20 +1,16 @@
 package main
 
 import (
-	"archive/zip"
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"time"
 )
 
 // architectures maps those of Go to those of Lambda.
@@ -23,7 +19,7 @@ var architectures = []struct{ goarch, lambda string }{{"arm64", "arm64"}, {"amd6
 // functions writes NAME-ARCHITECTURE.zip for every function of the template, built by
 // the rules of the Makefile, where a bucket has it: below a prefix that names what they
 // hold, which it returns.
-func (b build) functions(ctx context.Context) (prefix string, err error) {
+func (b *build) functions(ctx context.Context) (prefix string, err error) {
 	makefile, err := os.ReadFile(filepath.Join(b.tree, "Makefile"))
 	if err != nil {
 		return "", err
@@ -64,11 +60,9 @@ func (b build) functions(ctx context.Context) (prefix string, err error) {
 }
 
 // function builds a function in an empty directory, and returns it as an archive.
-func (b build) function(ctx context.Context, rule, goarch, dir string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, "make", "--no-print-directory", "-C", b.tree, "build-"+rule, "FUNCTION_GOARCH="+goarch, "ARTIFACTS_DIR="+dir)
-	// A developer's own flags must not reach what is built; without version control no
-	// build differs by the state of the tree.
-	cmd.Env = append(os.Environ(), "GOFLAGS=-buildvcs=false", "GOAMD64=", "GOARM64=", "GOEXPERIMENT=", "MAKEFLAGS=", "MAKEOVERRIDES=")
+func (b *build) function(ctx context.Context, rule, goarch, dir string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, "make", "--no-print-directory", "-C", b.tree, "build-"+rule, "FUNCTION_GOARCH="+goarch, "ARTIFACTS_DIR="+dir, "VERSION="+b.tag)
+	cmd.Env = cleanEnvironment()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("make build-%s: %w\n%s", rule, err, out)
 	}
@@ -76,40 +70,5 @@ func (b build) function(ctx context.Context, rule, goarch, dir string) ([]byte, 
 	if err != nil {
 		return nil, err
 	}
-	return zipped("bootstrap", binary)
-}
-
-// epoch is the time of every file in an archive: the first that zip can hold.
-var epoch = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
-
-// zipped returns an archive of one executable.
-func zipped(name string, content []byte) ([]byte, error) {
-	var buf bytes.Buffer
-	w := zip.NewWriter(&buf)
-	header := &zip.FileHeader{Name: name, Method: zip.Deflate, Modified: epoch}
-	header.SetMode(0o755 & fs.ModePerm)
-	f, err := w.CreateHeader(header)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := f.Write(content); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	return buf.Bytes(), nil
-}
-
-// write writes a file below the directory, and says so.
-func (b build) write(name string, content []byte) error {
-	file := filepath.Join(b.out, filepath.FromSlash(name))
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return err
-	}
-	if err := os.WriteFile(file, content, 0o644); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(b.log, "%x  %9d  %s\n", sha256.Sum256(content), len(content), name)
-	return err
+	return zipped(member{"bootstrap", true, binary})
 }

@@ -1,9 +1,13 @@
 // Command release builds what a release consists of, reproducibly: two builds of one
-// revision have the same bytes, wherever they are made.
+// revision by one version of Go have the same bytes, wherever they are made.
+//
+// It is not goreleaser, since SAM's rules of the Makefile build the functions, and
+// since it builds everything twice, in two directories, and compares.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -11,6 +15,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
+	"strings"
 )
 
 func main() {
@@ -18,30 +24,46 @@ func main() {
 	log.SetPrefix("release: ")
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
 		log.Fatal(err)
 	}
 }
 
 // build is what a release is built from, and where to.
 type build struct {
-	tree string    // the repository
-	out  string    // an empty directory
-	log  io.Writer // what was written
+	tree    string    // the repository
+	out     string    // an empty directory
+	tag     string    // such as v1.2.3
+	version string    // the tag without its v, for names
+	log     io.Writer // what was written
+	sums    sums      // of what is published
 }
 
-// run builds the functions and the expanded template into a directory.
+// platforms are those of the command.
+var platforms = []string{"linux/amd64", "linux/arm64", "darwin/amd64", "darwin/arm64", "windows/amd64", "windows/arm64"}
+
+var versionPattern = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z.+_-]*$`)
+
+// run builds a release into a directory.
 func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("release", flag.ContinueOnError)
 	flags.SetOutput(stdout)
 	b := build{log: stdout}
 	flags.StringVar(&b.tree, "C", ".", "`directory` of the repository")
 	flags.StringVar(&b.out, "o", "dist/release", "`directory` to write to; what is in it is deleted")
+	flags.StringVar(&b.tag, "version", "", "`version`, that of the tag")
+	bucketOnly := flags.Bool("bucket", false, "build only what goes into a bucket: the functions and the expanded template")
+	once := flags.Bool("once", false, "do not build a second time, elsewhere, to compare")
+	only := flags.String("platforms", strings.Join(platforms, ","), "`platforms` of the command, OS/ARCHITECTURE")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if flags.NArg() > 0 {
 		return fmt.Errorf("%q is not a flag; see -help", flags.Arg(0))
+	}
+	b.version = strings.TrimPrefix(b.tag, "v")
+	if (!*bucketOnly || b.tag != "") && !versionPattern.MatchString(b.version) {
+		return fmt.Errorf("-version %q: want one such as v1.2.3", b.tag)
 	}
 	for _, path := range []*string{&b.tree, &b.out} {
 		absolute, err := filepath.Abs(*path)
@@ -53,15 +75,73 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if err := b.empty(); err != nil {
 		return err
 	}
-	prefix, err := b.functions(ctx)
+	if *bucketOnly {
+		_, err := b.bucket(ctx)
+		return err
+	}
+	if err := b.all(ctx, strings.Split(*only, ",")); err != nil || *once {
+		return err
+	}
+	return b.again(ctx, strings.Split(*only, ","))
+}
+
+// bucket builds what goes into a bucket.
+func (b *build) bucket(ctx context.Context) (prefix string, err error) {
+	if prefix, err = b.functions(ctx); err != nil {
+		return "", err
+	}
+	return prefix, b.template(ctx, prefix)
+}
+
+// all builds everything.
+func (b *build) all(ctx context.Context, platforms []string) error {
+	if _, err := b.bucket(ctx); err != nil {
+		return err
+	}
+	if err := b.licences(ctx); err != nil {
+		return err
+	}
+	for _, p := range platforms {
+		if err := b.command(ctx, p); err != nil {
+			return fmt.Errorf("the command for %s: %w", p, err)
+		}
+	}
+	if err := b.publish(); err != nil {
+		return err
+	}
+	if err := b.boms(ctx); err != nil {
+		return err
+	}
+	return b.writeSums()
+}
+
+// again builds everything a second time, of a copy of the tree in another directory,
+// and returns an error that names what differs.
+func (b *build) again(ctx context.Context, platforms []string) error {
+	temp, err := os.MkdirTemp("", "release-again-")
 	if err != nil {
 		return err
 	}
-	return b.template(ctx, prefix)
+	defer os.RemoveAll(temp)
+	second := build{tree: filepath.Join(temp, "another", "tree"), out: filepath.Join(temp, "out"), tag: b.tag, version: b.version, log: io.Discard}
+	if err := copyTree(b.tree, second.tree); err != nil {
+		return err
+	}
+	if err := second.empty(); err != nil {
+		return err
+	}
+	if err := second.all(ctx, platforms); err != nil {
+		return fmt.Errorf("the second build: %w", err)
+	}
+	if diff := b.sums.diff(second.sums); len(diff) > 0 {
+		return fmt.Errorf("two builds differ: %s", strings.Join(diff, ", "))
+	}
+	_, err = fmt.Fprintf(b.log, "a second build, of a copy of the tree, has the same %d files\n", len(b.sums))
+	return err
 }
 
 // empty empties the directory to write to. It deletes only what a build has made.
-func (b build) empty() error {
+func (b *build) empty() error {
 	entries, err := os.ReadDir(b.out)
 	if err == nil && len(entries) > 0 {
 		if _, err := os.Stat(filepath.Join(b.out, bucketDir)); err != nil {

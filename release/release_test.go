@@ -33,7 +33,7 @@ const (
 func expand(t *testing.T) []byte {
 	t.Helper()
 	moto.Python(t)
-	b := build{tree: "..", out: t.TempDir(), log: io.Discard}
+	b := &build{tree: "..", out: t.TempDir(), log: io.Discard}
 	if err := os.MkdirAll(filepath.Join(b.out, bucketDir, "sumoship/x"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -144,13 +144,22 @@ func TestFunctionsAreReproducible(t *testing.T) {
 	}
 	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
 	// What the heartbeat is built from.
-	for _, path := range []string{"Makefile", "go.mod", "go.sum", "function/heartbeat"} {
-		copyTree(t, filepath.Join(here, path), filepath.Join(elsewhere, path))
+	if err := copyTree(filepath.Join(here, "function/heartbeat"), filepath.Join(elsewhere, "function/heartbeat")); err != nil {
+		t.Fatal(err)
+	}
+	members, err := files(here, "Makefile", "go.mod", "go.sum")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range members {
+		if err := os.WriteFile(filepath.Join(elsewhere, m.name), m.content, 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, arch := range architectures {
 		var sums [2][32]byte
 		for i, tree := range []string{here, elsewhere} {
-			archive, err := build{tree: tree}.function(t.Context(), "Heartbeat", arch.goarch, t.TempDir())
+			archive, err := (&build{tree: tree}).function(t.Context(), "Heartbeat", arch.goarch, t.TempDir())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -169,34 +178,13 @@ func TestFunctionsAreReproducible(t *testing.T) {
 	}
 }
 
-func copyTree(t *testing.T, from, to string) {
-	t.Helper()
-	info, err := os.Stat(from)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if info.IsDir() {
-		err = os.CopyFS(to, os.DirFS(from))
-	} else {
-		var b []byte
-		if b, err = os.ReadFile(from); err == nil {
-			if err = os.MkdirAll(filepath.Dir(to), 0o755); err == nil {
-				err = os.WriteFile(to, b, 0o644)
-			}
-		}
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // A build deletes nothing but a build.
 func TestBuildDeletesOnlyABuild(t *testing.T) {
 	out := t.TempDir()
 	if err := os.WriteFile(filepath.Join(out, "letters"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	b := build{out: out}
+	b := &build{out: out}
 	if err := b.empty(); err == nil || !strings.Contains(err.Error(), "-o") {
 		t.Errorf("error %v, want one that says what to do", err)
 	}

@@ -18,7 +18,7 @@ const (
 
 // template writes the expanded template beside the functions, which have this prefix.
 // Their bucket is a parameter of the template.
-func (b build) template(ctx context.Context, prefix string) error {
+func (b *build) template(ctx context.Context, prefix string) error {
 	name := path.Join(bucketDir, prefix, templateName)
 	out := filepath.Join(b.out, filepath.FromSlash(name))
 	cmd := exec.CommandContext(ctx, "python3", filepath.Join(b.tree, "release", "expand.py"), filepath.Join(b.tree, "template.yaml"), prefix, out)

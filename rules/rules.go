@@ -259,6 +259,23 @@ func sampled(id, message []byte, rate float64) bool {
 	return float64(x>>11) < rate*(1<<53)
 }
 
+// Slow returns the patterns of the rule that require no text literally, so that each
+// message is compared with them.
+func (r *Compiled) Slow() []string {
+	var out []string
+	for _, list := range [][]*pattern.Pattern{r.include, r.exclude, r.keep} {
+		for _, p := range list {
+			if !p.Literal() {
+				out = append(out, p.String())
+			}
+		}
+	}
+	if r.Masks != nil {
+		out = append(out, r.Masks.Slow()...)
+	}
+	return out
+}
+
 // FormatRate returns a rate as the value of RateField.
 func FormatRate(rate float64) string { return strconv.FormatFloat(rate, 'g', -1, 64) }
 

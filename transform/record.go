@@ -61,6 +61,10 @@ type Options struct {
 
 	Metadata Metadata // what _sumo_metadata in a message may override of Source
 
+	// Interfaces tells what VPC-JSON adds to flow records: the security groups, the
+	// direction, the subnet, the VPC and the Region. nil adds nothing.
+	Interfaces Interfaces
+
 	// Rule returns the rule for the events of an origin, nil if there is none. It is
 	// asked once for each origin of a batch.
 	Rule func(Origin) *Rule
@@ -86,6 +90,7 @@ type Record struct {
 	Event   int    // number of the event in the batch
 	Dropped Reason // Kept, or why there is no Line
 	Why     string // the reason of Rule.Decide, if Dropped is ByRule
+	Rule    *Rule  // the one that counts for its origin: of Options.Rule, or one that says what Options say
 	Source  Source
 	Usual   Source // what Source would be without _sumo_metadata in the message
 	Line    []byte // without a trailing newline; valid until the next record
@@ -109,7 +114,7 @@ func (o Options) Records(b *Batch) func(yield func(Record) bool) {
 		scanArray(b.doc, b.from, func(at int) int {
 			end := w.event.read(b, i, at)
 			w.locate()
-			r := Record{Event: i, Source: w.from.source, Usual: w.from.source, Dropped: OtherStream}
+			r := Record{Event: i, Source: w.from.source, Usual: w.from.source, Dropped: OtherStream, Rule: w.from.rule}
 			i++
 			if matches {
 				w.write(&r)
@@ -138,6 +143,8 @@ type writer struct {
 	ids     ids
 	event   event
 	line    []byte
+
+	flow []byte // the message, before masks
 
 	// scratch
 	json, text, hidden, escaped, redacted []byte
@@ -177,6 +184,7 @@ func (w *writer) write(r *Record) {
 		r.Dropped = InternalVPC
 		return
 	}
+	w.flow = body
 	var value []byte
 	changed := false
 	if e.value != nil {
@@ -374,7 +382,7 @@ func (w *writer) appendRecord(dst, value, body, id []byte) []byte {
 		dst = append(append(append(comma(dst), `"level":"`...), e.level...), '"')
 	}
 	if !w.LogInfo {
-		return append(dst, '}')
+		return append(w.appendInterface(dst), '}')
 	}
 	for _, add := range [...]struct {
 		kind kind
@@ -384,7 +392,7 @@ func (w *writer) appendRecord(dst, value, body, id []byte) []byte {
 			dst = append(append(comma(dst), add.key...), v...)
 		}
 	}
-	return append(dst, '}')
+	return append(w.appendInterface(dst), '}')
 }
 
 // omits reports whether a member of the event is left out of its record.

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -12,6 +14,7 @@ import (
 	"sumoship/deploy/fargate"
 	"sumoship/deploy/finding"
 	"sumoship/deploy/service"
+	"sumoship/deploy/surroundings"
 )
 
 // documented holds the text between two marks of a page to what the program
@@ -41,20 +44,22 @@ func documented(t *testing.T, page, mark, want string) {
 
 func TestDocumentedRulesAreTheRules(t *testing.T) {
 	documented(t, "../../docs/fargate.md", "rules", ruleTable(fargate.Rules()))
+	documented(t, "../../docs/fargate.md", "template rules", ruleTable(surroundings.Rules()))
 	documented(t, "../../docs/fargate.md", "service rules", ruleTable(service.Rules()))
 }
 
 func ruleTable(rules []finding.Rule) string {
 	var b strings.Builder
-	b.WriteString("| Id | Severity | What it says | What to do | With `--allow` | Source |\n|---|---|---|---|---|---|\n")
+	b.WriteString("| Id | Severity | What it says | What to do | With `--allow` | On ECS Managed Instances | Source |\n|---|---|---|---|---|---|---|\n")
 	cell := strings.NewReplacer("|", `\|`, "\n", " ", "<", "&lt;")
 	for _, r := range rules {
 		says := r.Summary
 		if r.Refusal != "" {
 			says += " ECS: " + r.Refusal
 		}
-		fmt.Fprintf(&b, "| <a id=\"%s\"></a>`%s` | %s | %s | %s | %s | %s |\n", r.ID, r.ID, r.Severity,
-			cell.Replace(says), cell.Replace(r.Help.String()), cell.Replace(r.Allow), cell.Replace(r.Source))
+		managed, _ := fargate.OnManagedInstances(r.ID)
+		fmt.Fprintf(&b, "| <a id=\"%s\"></a>`%s` | %s | %s | %s | %s | %s | %s |\n", r.ID, r.ID, r.Severity,
+			cell.Replace(says), cell.Replace(r.Help.String()), cell.Replace(r.Allow), managed, cell.Replace(r.Source))
 	}
 	return b.String()
 }
@@ -86,7 +91,7 @@ func block(s string) string {
 	return b.String()
 }
 
-// The README shows what the program writes.
+// docs/fargate.md shows what the program writes.
 func TestDocumentedConversionIsTheConversion(t *testing.T) {
 	args := []string{"fargate", "convert", "testdata/taskdefs/shop.json", "--diff", "--show", "warning"}
 	t.Chdir("../..")
@@ -98,6 +103,44 @@ func TestDocumentedConversionIsTheConversion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	documented(t, "README.md", "input", "\n"+block(string(input))+"\n")
-	documented(t, "README.md", "conversion", "\n"+block("$ sumoship "+strings.Join(args, " ")+"\n"+out+errs)+"\n")
+	documented(t, "docs/fargate.md", "input", "\n"+block(string(input))+"\n")
+	documented(t, "docs/fargate.md", "conversion", "\n"+block("$ sumoship "+strings.Join(args, " ")+"\n"+out+errs)+"\n")
+}
+
+// Every command in a block of the README and the pages is one: its verbs and flags
+// exist. docs/operations.md's are run as well, but for those that say why not.
+func TestDocumentedCommandsAreCommands(t *testing.T) {
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var (
+		blocks = regexp.MustCompile("(?ms)^```sh\n(.*?)^```$|((?:^    [^\n]*\n)+)")
+		call   = regexp.MustCompile(`(?m)(?:^|[|;(]|then|do) *(?:\$ )?(?:\./)?sumoship ((?:'[^']*'|"[^"]*"|[^'"|;)#>\n])*)`)
+		word   = regexp.MustCompile(`(?:'[^']*'|"[^"]*"|[^\s'"])+`)
+		n      = 0
+	)
+	for _, page := range append(pages, "../../README.md") {
+		b, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, block := range blocks.FindAllString(string(b), -1) {
+			text := strings.ReplaceAll(block, "\\\n", " ")
+			for _, m := range call.FindAllStringSubmatch(text, -1) {
+				var args []string
+				for _, w := range word.FindAllString(m[1], -1) {
+					args = append(args, strings.NewReplacer("'", "", `"`, "").Replace(w))
+				}
+				n++
+				// kong checks verbs and flags before it shows the help.
+				if status, _, errs := command(t, nil, append(args, "--help")...); status != cli.ExitOK {
+					t.Errorf("%s: sumoship %s: %s", page, m[1], errs)
+				}
+			}
+		}
+	}
+	if n < 60 {
+		t.Errorf("only %d commands", n)
+	}
 }

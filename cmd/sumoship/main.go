@@ -10,9 +10,11 @@ import (
 
 	"sumoship/cmd/sumoship/internal/backfillcmd"
 	"sumoship/cmd/sumoship/internal/cli"
+	"sumoship/cmd/sumoship/internal/deploycmd"
 	"sumoship/cmd/sumoship/internal/dlqcmd"
 	"sumoship/cmd/sumoship/internal/fargatecmd"
 	"sumoship/cmd/sumoship/internal/localcmd"
+	"sumoship/cmd/sumoship/internal/rulescmd"
 	"sumoship/cmd/sumoship/internal/stackcmd"
 	"sumoship/cmd/sumoship/internal/subscribecmd"
 	"sumoship/cmd/sumoship/internal/versioncmd"
@@ -25,8 +27,12 @@ type verbs struct {
 	Local       localcmd.Cmd             `cmd:"" help:"Run the forwarder here, on sample events or your own, and show what Sumo Logic would receive."`
 	DLQ         dlqcmd.Cmd               `cmd:"" name:"dlq" help:"Inspect, replay and redrive the dead-letter queue."`
 	Backfill    backfillcmd.Cmd          `cmd:"" help:"Ship history: exports, output of the AWS CLI, backups of Firehose, or CloudWatch Logs itself."`
+	Rules       rulescmd.Cmd             `cmd:"" help:"Check rules, and try them on log events before they are turned on."`
 	Subscribe   subscribecmd.Subscribe   `cmd:"" help:"Subscribe log groups to the forwarder, by name and tags."`
 	Unsubscribe subscribecmd.Unsubscribe `cmd:"" help:"Remove the subscriptions of log groups."`
+	Deploy      deploycmd.Deploy         `cmd:"" help:"Deploy or update the stack: the functions, their queues, alarms and dashboard."`
+	Rollback    deploycmd.Rollback       `cmd:"" help:"Go back to the release that the stack had before."`
+	Destroy     deploycmd.Destroy        `cmd:"" help:"Delete the stack, but not what holds log events."`
 	Fargate     fargatecmd.Cmd           `cmd:"" help:"Move task definitions from EC2 to Fargate, with logs that arrive."`
 	Doctor      stackcmd.Doctor          `cmd:"" help:"Look at a deployed stack, and say what is wrong and what to do."`
 	Status      stackcmd.Status          `cmd:"" help:"Show what a deployed stack does now."`
@@ -43,5 +49,7 @@ func main() {
 
 // run runs the verb that args name, and returns the exit status.
 func run(ctx context.Context, args []string, s cli.Streams) int {
-	return cli.Run(ctx, new(verbs), args, s)
+	tree := new(verbs)
+	tree.Deploy.Canary = stackcmd.SendCanary
+	return cli.Run(ctx, tree, args, s)
 }

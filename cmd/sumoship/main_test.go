@@ -22,9 +22,9 @@ func TestScripts(t *testing.T) {
 			// The variables of whoever runs the tests are not ours.
 			e.Setenv("LOG_FORMAT", "")
 			e.Setenv("COLUMNS", "")
-			return nil
+			return newAccount(e)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "dead": dead, "holds": holds, "show": show, "taken": taken},
 	})
 }
 

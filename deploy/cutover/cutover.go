@@ -79,8 +79,8 @@ type Cutover struct {
 	Report func(format string, args ...any) // told what happens; nil is nobody
 }
 
-// DefaultSteps are the shares of the new version, in percent.
-var defaultSteps = [...]int{5, 25, 50, 100}
+// DefaultSteps returns the shares of the new version, in percent.
+func DefaultSteps() []int { return []int{5, 25, 50, 100} }
 
 const (
 	defaultBake       = 5 * time.Minute
@@ -92,7 +92,7 @@ const (
 
 func (c *Cutover) steps() []int {
 	if len(c.Steps) == 0 {
-		return defaultSteps[:]
+		return DefaultSteps()
 	}
 	return c.Steps
 }

@@ -109,6 +109,17 @@ func (s *Server) Messages(name string) []Message {
 	return all
 }
 
+// Show makes all messages of a queue visible at once, as time would.
+func (s *Server) Show(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q := s.queues[name]
+	for m := range q.all() {
+		m.visibleAt = time.Now()
+	}
+	q.wake()
+}
+
 // Client returns an SDK client of this server that uses no network. It tries each
 // request once; set RetryMaxAttempts for the SDK's own retries.
 func (s *Server) Client(optFns ...func(*sqs.Options)) *sqs.Client {

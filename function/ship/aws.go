@@ -22,16 +22,22 @@ import (
 // URL.
 func openSQS(load function.ConfigLoader, queueURL string) func(context.Context) (*sqs.Client, error) {
 	return func(ctx context.Context) (*sqs.Client, error) {
-		region := ""
-		if host, _, ok := strings.Cut(strings.TrimPrefix(queueURL, "https://sqs."), ".amazonaws.com"); ok && !strings.Contains(host, "/") {
-			region = host
-		}
-		cfg, err := load(ctx, region)
+		cfg, err := load(ctx, regionOf(queueURL))
 		if err != nil {
 			return nil, err
 		}
 		return sqs.NewFromConfig(cfg), nil
 	}
+}
+
+// regionOf returns the Region in the URL of a queue, "" if it has none.
+func regionOf(queueURL string) string {
+	rest, ok := strings.CutPrefix(queueURL, "https://sqs.")
+	host, _, found := strings.Cut(rest, ".amazonaws.com")
+	if !ok || !found || strings.Contains(host, "/") {
+		return ""
+	}
+	return host
 }
 
 // stores are SSM and Secrets Manager.

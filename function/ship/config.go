@@ -1,6 +1,7 @@
 package ship
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"strings"
@@ -42,8 +43,8 @@ type config struct {
 	workers        int
 
 	functionName string
-	heartbeat    string   // HEARTBEAT_LOG_GROUP: its log events are counted, and no rule drops them
-	ignored      []string // variables that are set and have no effect
+	heartbeat    string // HEARTBEAT_LOG_GROUP: its log events are counted, and no rule drops them
+	describe     bool   // INCLUDE_SECURITY_GROUP_INFO: VPC-JSON records tell of their network interface
 }
 
 // patience is how long a function tries to send an event, unless its variables
@@ -76,7 +77,6 @@ func readConfig(getenv func(string) string, p patience) (config, error) {
 				Host:     vars.Text("SOURCE_HOST_OVERRIDE"),
 				Fields:   vars.Text("SOURCE_FIELDS_OVERRIDE"),
 			},
-			Region:         vars.Text("AWS_REGION"),
 			StreamPrefixes: vars.List("LOG_STREAM_PREFIX"),
 		},
 		limit:          int64(vars.Int("MAX_PAYLOAD_BYTES", transform.DefaultLimit, 1<<10, 1<<30)),
@@ -99,6 +99,9 @@ func readConfig(getenv func(string) string, p patience) (config, error) {
 		functionName:   vars.Text("AWS_LAMBDA_FUNCTION_NAME"),
 		heartbeat:      vars.Text("HEARTBEAT_LOG_GROUP"),
 	}
+	// The dead-letter queue of a function is in its Region. Who replays it by hand may be
+	// in another.
+	c.records.Region = cmp.Or(regionOf(c.queueURL), vars.Text("AWS_REGION"))
 	var err error
 	if c.records.Format, err = transform.ParseFormat(vars.Text("LOG_FORMAT")); err != nil {
 		vars.Fail("LOG_FORMAT", err)
@@ -148,9 +151,7 @@ func readConfig(getenv func(string) string, p patience) (config, error) {
 	if b := c.overflowBucket; b != "" && !bucketName(b) {
 		vars.Fail("OVERFLOW_BUCKET", fmt.Errorf("%q is not the name of a bucket; want 3 to 63 of a-z, 0-9, dots and hyphens", b))
 	}
-	if vars.Bool("INCLUDE_SECURITY_GROUP_INFO", false) {
-		c.ignored = append(c.ignored, "INCLUDE_SECURITY_GROUP_INFO")
-	}
+	c.describe = vars.Bool("INCLUDE_SECURITY_GROUP_INFO", false)
 	return c, vars.Err()
 }
 

@@ -88,6 +88,26 @@ func TestOriginOfThePayload(t *testing.T) {
 	}
 }
 
+// Who replays by hand has the Region of the queue, not that of the shell.
+func TestRegionIsThatOfTheQueue(t *testing.T) {
+	for url, want := range map[string]string{
+		"":                                     "region=us-east-1",
+		"http://127.0.0.1:1/123456789012/dead": "region=us-east-1",
+		"https://sqs.eu-west-1.amazonaws.com/123456789012/dead":          "region=eu-west-1",
+		"https://sqs.cn-north-1.amazonaws.com.cn/123456789012/dead":      "region=cn-north-1",
+		"https://vpce-1.sqs.eu-west-1.vpce.amazonaws.com/123456789012/d": "region=us-east-1",
+	} {
+		w := newFixture()
+		w.vars["AWS_REGION"], w.vars["TASK_QUEUE_URL"], w.vars["SOURCE_FIELDS_OVERRIDE"] = "us-east-1", url, "region={region}"
+		if r, err := w.forwarder(t).Ship(t.Context(), event("a")); err != nil || r.Confirmed != 1 {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		if got := w.source.Requests()[0].Header.Get("X-Sumo-Fields"); got != want {
+			t.Errorf("%s: %s, want %s", url, got, want)
+		}
+	}
+}
+
 // query is the part of a search of Sumo Logic's app for AWS Lambda that reads our
 // records: its scope, and how it parses them into fields.
 //
@@ -138,23 +158,23 @@ func query(scope map[string]string, r sumotest.Request, line string) (fields map
 	return fields, nil
 }
 
-// documented returns the fields that README.md sets for the apps.
+// documented returns the fields that docs/configuration.md sets for the apps.
 func documented(t *testing.T) string {
 	t.Helper()
-	readme, err := os.ReadFile("../../README.md")
+	readme, err := os.ReadFile("../../docs/configuration.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, rest, found := strings.Cut(string(readme), "\n    SOURCE_FIELDS_OVERRIDE=")
 	fields, _, _ := strings.Cut(rest, "\n")
 	if !found {
-		t.Fatal("README.md sets no SOURCE_FIELDS_OVERRIDE")
+		t.Fatal("docs/configuration.md sets no SOURCE_FIELDS_OVERRIDE")
 	}
 	return fields
 }
 
 // Sumo Logic's own apps find our records and can parse them: with the fields of
-// README.md, in the account of the function and from a central one.
+// docs/configuration.md, in the account of the function and from a central one.
 func TestAppsOfSumoLogicReadTheRecords(t *testing.T) {
 	const (
 		id     = "0f6c1d2e-3b4a-4968-8776-655443322110"

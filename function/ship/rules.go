@@ -90,6 +90,13 @@ func ReadRules(document, key []byte) (*rules.Set, error) {
 	})
 }
 
+// RecordOptions returns how the variables of a function say to write records. The
+// error names every variable that is wrong.
+func RecordOptions(getenv func(string) string) (transform.Options, error) {
+	c, err := readConfig(getenv, impatient)
+	return c.records, err
+}
+
 // rulebook caches the rules. Without any it gives nil.
 type rulebook struct {
 	place   rulesPlace
@@ -212,15 +219,14 @@ func readStored(ctx context.Context, secrets Secrets, s secret) (value string, e
 type Treatment struct {
 	Set *rules.Set
 	// Tags returns the tags of a log group, nil if they are unknown; nil is no tags.
-	Tags func(account, region, group string) (map[string]string, error)
-	// Chosen is told which rule an origin has, nil for none; it may be nil.
-	Chosen func(transform.Origin, *rules.Compiled)
+	Tags   func(account, region, group string) (map[string]string, error)
 	Masked map[string]int // replacements by mask; what redact replaces is not counted
 
 	FilterOnly bool // records are not to be sent: what they hold needs no masks
 
 	counts  []func()
 	unknown error // why tags, on which the choice depends, are unknown
+	names   map[*transform.Rule]string
 }
 
 // unknownTags is the reason of log events whose rule cannot be chosen.
@@ -239,13 +245,15 @@ func (t *Treatment) Apply(base transform.Options) transform.Options {
 			}
 		}
 		chosen := t.Set.Match(origin)
-		if t.Chosen != nil {
-			t.Chosen(from, chosen)
-		}
 		if chosen == nil {
 			return nil
 		}
-		return t.rule(base, chosen, origin.Tags)
+		r := t.rule(base, chosen, origin.Tags)
+		if t.names == nil {
+			t.names = map[*transform.Rule]string{}
+		}
+		t.names[r] = chosen.Name
+		return r
 	}
 	return base
 }
@@ -305,6 +313,9 @@ func (t *Treatment) rule(base transform.Options, chosen *rules.Compiled, tags ma
 	}
 	return r
 }
+
+// Name returns the name of the rule of a record, "" if none fits its origin.
+func (t *Treatment) Name(r transform.Record) string { return t.names[r.Rule] }
 
 // Count adds what was masked since the last call to Masked.
 func (t *Treatment) Count() {

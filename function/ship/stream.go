@@ -29,6 +29,7 @@ type StreamForwarder struct {
 	*shipper
 	room  *semaphore.Weighted // inflated bytes of the records that are decoded and sent at this moment
 	ahead map[string]bool     // IDs of records that are done, in batches that failed before them
+	stuck bool                // the invocation before has done nothing new
 }
 
 // NewStreamForwarder returns a stream forwarder for its environment. The error names
@@ -99,8 +100,9 @@ type streamRun struct {
 }
 
 // batch handles records, several at a time. It returns the lowest sequence number of
-// those that are not done, "" if all are. While the source is known to be unavailable
-// it waits; then one record finds out whether the source is back.
+// those that are not done, "" if all are. While the source is known to be unavailable,
+// or for a moment after an invocation that has done nothing, it waits; then one record
+// finds out whether it goes on. Lambda would not wait.
 func (f *StreamForwarder) batch(ctx context.Context, records []transform.StreamRecord) (lowest string) {
 	start := time.Now()
 	sending, saving, release := function.SplitDeadline(ctx, f.reserve)
@@ -109,7 +111,10 @@ func (f *StreamForwarder) batch(ctx context.Context, records []transform.StreamR
 	outcomes := make([]streamOutcome, len(records))
 	next := 0
 	var buffer []byte
-	if state, left := r.client.Breaker.State(); state != sumo.Closed {
+	if state, left := r.client.Breaker.State(); state != sumo.Closed || f.stuck {
+		if state == sumo.Closed {
+			left = f.breakerPause / 6
+		}
 		r.wait(sending, left)
 		outcomes[0], buffer = r.handle(records[0], buffer)
 		next = 1
@@ -146,6 +151,7 @@ func (f *StreamForwarder) batch(ctx context.Context, records []transform.StreamR
 		}
 	}
 	f.remember(records, outcomes, lowest)
+	f.stuck = counts.Done == counts.Repeated && lowest != ""
 	r.report.Breaker = f.breaker()
 	r.report.Millis, r.report.Left = function.Elapsed(ctx, start)
 	f.writeReport(ctx, &r.report)
@@ -220,12 +226,13 @@ func (r *streamRun) handle(record transform.StreamRecord, buffer []byte) (outcom
 
 // settle does with the remainder of a record what becomes it. What may succeed later
 // stays in the stream, in front of what follows it. What never will would stop the
-// shard: it is dead-lettered alone.
+// shard: it is dead-lettered alone. So is the remainder of a record that is wrongly
+// configured for: it would repeat what was confirmed until somebody mends that.
 func (r *streamRun) settle(record transform.StreamRecord, left remainder, report *Report) streamOutcome {
-	switch {
+	switch class := sumo.Class(left.cause.Class); {
 	case left.events == 0:
 		return streamDone
-	case left.batch != nil && sumo.Class(left.cause.Class) != sumo.Rejected:
+	case left.batch != nil && class != sumo.Rejected && !(class == sumo.Misconfigured && left.partial):
 		report.Kept = left.events
 		return streamKept
 	}

@@ -11,11 +11,13 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"sumoship/dlq"
+	"sumoship/dlq/dlqtest"
 	"sumoship/dlq/sqstest"
 	"sumoship/function/awstest/lambdatest"
 	"sumoship/function/ship"
@@ -184,7 +186,7 @@ func TestStreamFailsFromTheFirstUnconfirmedRecord(t *testing.T) {
 // sent again, before that record nor, in the same environment, behind it.
 func TestStreamRepeatsNothingConfirmed(t *testing.T) {
 	for _, workers := range []string{"1", "10"} {
-		for seed := range uint64(20) {
+		for seed := range uint64(8) {
 			synctest.Test(t, func(t *testing.T) {
 				r := rand.New(rand.NewPCG(seed, 1))
 				var steps []sumotest.Step
@@ -224,6 +226,104 @@ func TestStreamRepeatsNothingConfirmed(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// flaky is a dead-letter queue that fails now and then.
+type flaky struct {
+	*dlqtest.Queue
+	fails func() bool
+}
+
+func (q flaky) Put(ctx context.Context, entries []dlq.Entry) (failed []int, err error) {
+	if q.fails() {
+		return noQueue{}.Put(ctx, entries)
+	}
+	return q.Queue.Put(ctx, entries)
+}
+
+// Whatever fails, Lambda gets through the shard, and each log event was confirmed or is
+// in the dead-letter queue. Twice comes only what a lost response or a new
+// environment can explain.
+func TestStreamLosesNothing(t *testing.T) {
+	for seed := range uint64(24) {
+		synctest.Test(t, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 2))
+			excused := seed%2 == 0
+			kinds := []sumotest.Step{{Status: 200}, {Status: 200}, {Status: 200}, {Status: 503}, {Status: 429}, {Status: 400}, {Status: 401},
+				{Kind: sumotest.Reset}, {Kind: sumotest.Hang}}
+			if excused {
+				kinds = append(kinds, sumotest.Step{Kind: sumotest.Lost})
+			}
+			var steps []sumotest.Step
+			for range 100 {
+				steps = append(steps, kinds[r.IntN(len(kinds))])
+			}
+			w := newFixture(steps...)
+			w.vars["NUM_OF_WORKERS"] = fmt.Sprint(1 + r.IntN(10))
+			o := w.options()
+			var calls atomic.Int64
+			o.Queue = flaky{w.queue, func() bool { return calls.Add(1)%3 == int64(seed%3) }}
+			start := func() *ship.StreamForwarder {
+				f, err := ship.NewStreamForwarder(o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return f
+			}
+			var all []string
+			poison := 0
+			for i := range 60 {
+				d := data(event(fmt.Sprintf("message %d", i)))
+				if r.IntN(10) == 0 {
+					d = "junk"
+					poison++
+				}
+				all = append(all, streamRecord(i, d))
+			}
+			f, from := start(), 0
+			for tries := 0; from < len(all); tries++ {
+				if tries > 500 {
+					t.Fatalf("seed %d: no end at %d", seed, from)
+				}
+				if excused && r.IntN(10) == 0 {
+					f = start()
+				}
+				batch := all[from:min(len(all), from+1+r.IntN(30))]
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(1+r.IntN(60))*time.Second)
+				answer, err := f.Invoke(ctx, records(batch...))
+				cancel()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if first := lowest(t, answer); first != "" {
+					from += slices.IndexFunc(batch, func(r string) bool { return strings.Contains(r, first) })
+				} else {
+					from += len(batch)
+				}
+			}
+			counts, junk := map[string]int{}, 0
+			for _, line := range w.source.Taken() {
+				counts[line]++
+			}
+			for _, e := range w.queue.Entries() {
+				if e.Cause.Class == ship.Undecodable {
+					junk++
+					continue
+				}
+				for _, m := range messages(t, e.Event) {
+					i := strings.TrimPrefix(m, "message ")
+					counts[`{"timestamp":0,"message":"message `+i+`"}`]++
+				}
+			}
+			twice := 0
+			for _, n := range counts {
+				twice += n - 1
+			}
+			if len(counts) != len(all)-poison || junk < poison || !excused && (twice > 0 || junk > poison) {
+				t.Errorf("seed %d: %d of %d messages, %d twice; %d of %d unreadable ones", seed, len(counts), len(all)-poison, twice, junk, poison)
+			}
+		})
 	}
 }
 
@@ -294,9 +394,9 @@ func (noQueue) Put(_ context.Context, entries []dlq.Entry) (failed []int, err er
 
 // What the queue does not take stays in the stream.
 func TestStreamKeepsWhatTheQueueDoesNotTake(t *testing.T) {
-	w := newFixture()
-	w.vars["NUM_OF_WORKERS"] = "1"
 	for name, queue := range map[string]ship.Queue{"gone": noQueue{}, "none": nil} {
+		w := newFixture()
+		w.vars["NUM_OF_WORKERS"] = "1"
 		o := w.options()
 		o.Queue = queue
 		f, err := ship.NewStreamForwarder(o)
@@ -308,6 +408,9 @@ func TestStreamKeepsWhatTheQueueDoesNotTake(t *testing.T) {
 			t.Errorf("%s: %s, %v", name, answer, err)
 		}
 		r, level := w.report(t)
+		if taken := w.source.Taken(); len(taken) != 1 || r.Stream.Untried != 1 {
+			t.Errorf("%s: the record behind was begun: %q", name, taken)
+		}
 		if r.Kept != 1 || r.Lost != 0 || r.DeadLettered != 0 || level != "WARN kept" || !strings.Contains(r.Error, "queue") || strings.Contains(r.Error, "reached neither") {
 			t.Errorf("%s: %s %+v", name, level, r)
 		}
@@ -398,30 +501,62 @@ func TestStreamAnswersTheLowestNumber(t *testing.T) {
 	}
 }
 
-// While the source is known to be unavailable, an invocation waits instead of failing
-// at once, and one record finds out whether it is back.
-func TestStreamWaitsForTheSource(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newFixture(slices.Repeat(sumotest.Statuses(503), 1000)...)
-		f := w.stream(t)
-		batch := records(streamOf(0, numbered(50)...)...)
-		start := time.Now()
-		invocations := 0
-		for time.Since(start) < time.Hour {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			if answer, err := f.Invoke(ctx, batch); err != nil || lowest(t, answer) != sequence(0) {
-				t.Fatalf("%s, %v", answer, err)
-			}
-			cancel()
-			if invocations++; invocations > 240 {
-				t.Fatal("an invocation every 15 s is enough")
-			}
-		}
-		if n := len(w.source.Requests()); n > invocations+40 {
-			t.Errorf("%d requests in %d invocations", n, invocations)
-		}
-		t.Logf("an hour of outage: %d invocations, %d requests", invocations, len(w.source.Requests()))
-	})
+// While nothing can be done an invocation waits instead of failing at once, and one
+// record finds out whether it goes on: Lambda invokes again without a pause.
+func TestStreamWaitsWhileNothingCanBeDone(t *testing.T) {
+	for name, c := range map[string]struct {
+		step sumotest.Step
+		data string // of the first record
+		most int    // invocations in 20 minutes
+	}{
+		"unavailable":   {sumotest.Step{Status: 503}, data(event("m")), 80},
+		"throttled":     {sumotest.Step{Status: 429}, data(event("m")), 270},
+		"no answer":     {sumotest.Step{Kind: sumotest.Hang}, data(event("m")), 80},
+		"misconfigured": {sumotest.Step{Status: 401}, data(event("m")), 250},
+		"no queue":      {sumotest.Step{Status: 200}, "junk", 250},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newFixture(slices.Repeat([]sumotest.Step{c.step}, 10_000)...)
+				o := w.options()
+				o.Queue = noQueue{}
+				f, err := ship.NewStreamForwarder(o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				batch := records(append([]string{streamRecord(0, c.data)}, streamOf(1, numbered(50)...)...)...)
+				start, invocations := time.Now(), 0
+				for time.Since(start) < 20*time.Minute {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+					if answer, err := f.Invoke(ctx, batch); err != nil || lowest(t, answer) != sequence(0) {
+						t.Fatalf("%s, %v", answer, err)
+					}
+					cancel()
+					if invocations++; invocations > c.most {
+						t.Fatalf("%d invocations in %s", invocations, time.Since(start))
+					}
+				}
+				if n := len(w.source.Requests()); n > invocations+60 {
+					t.Errorf("%d requests in %d invocations", n, invocations)
+				}
+				t.Logf("20 minutes: %d invocations, %d requests", invocations, len(w.source.Requests()))
+			})
+		})
+	}
+}
+
+// A record that was confirmed in part, and for the rest is wrongly configured for, would
+// be confirmed in part again and again.
+func TestStreamDeadLettersTheRestOfWhatIsMisconfigured(t *testing.T) {
+	w := newFixture(sumotest.Statuses(200, 403)...)
+	w.vars["MAX_BODY_BYTES"], w.vars["MAX_IN_FLIGHT"], w.vars["NUM_OF_WORKERS"] = "1", "1", "1"
+	answer, err := w.stream(t).Invoke(t.Context(), records(streamRecord(0, data(event("a", "b", "c"))), streamRecord(1, data(event("d")))))
+	if err != nil || lowest(t, answer) != "" {
+		t.Fatalf("%s, %v", answer, err)
+	}
+	if entries := w.queue.Entries(); len(entries) != 1 || !slices.Equal(messages(t, entries[0].Event), []string{"b", "c"}) || len(w.source.Taken()) != 2 {
+		t.Errorf("%d dead-lettered, %q taken", len(entries), w.source.Taken())
+	}
 }
 
 // Events of other services are named, and nothing of them is taken for done.
@@ -484,7 +619,7 @@ func TestBootstrapOfTheStream(t *testing.T) {
 	}
 
 	t.Run("a batch", func(t *testing.T) {
-		batch, each, size := streamBatch(160, 270)
+		batch, each, size := streamBatch(160, 320)
 		f, source, queues := deploy(t, nil)
 		start := time.Now()
 		if first := answer(t, f, batch); first != "" {

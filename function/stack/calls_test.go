@@ -173,6 +173,8 @@ func run(t *testing.T, s *stack, bootstraps map[string]string) map[string][]stri
 			c.replay(t, f)
 		case "Heartbeat":
 			invoke(t, f, []byte("{}"), 30*time.Second)
+		case "Stream":
+			invoke(t, f, batchOf(logEvents(t, "delivered"), logEvents(t, refused)), 30*time.Second)
 		case "Subscriber":
 			c.subscribe(t, f, variables["FILTER_NAME"])
 		default:

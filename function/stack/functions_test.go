@@ -119,7 +119,7 @@ func TestMakeBuildsWhatIsDeployed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds binaries")
 	}
-	for name := range readTemplate(t).create(t, with(made, "Subscription=pattern")).of("AWS::Serverless::Function") {
+	for name := range readTemplate(t).create(t, with(made, "Subscription=pattern", "OrganizationId="+organization)).of("AWS::Serverless::Function") {
 		f, err := elf.Open(makeFunction(t, name))
 		if err != nil {
 			t.Fatal(err)

@@ -3,6 +3,7 @@ package stack_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -35,7 +36,7 @@ func emitted(t *testing.T) map[string][]string {
 	synctest.Test(t, func(t *testing.T) {
 		written["Forwarder"] = metricsIn(t, forwarderOutput(t.Context(), t))
 		written["Replay"] = metricsIn(t, replayOutput(t.Context(), t))
-		written["Stream"] = slices.Concat(written["Forwarder"], []string{"Kept", "StreamRecords", "StreamRecordsKept"})
+		written["Stream"] = metricsIn(t, streamOutput(t.Context(), t))
 	})
 	return written
 }
@@ -76,6 +77,43 @@ func forwarderOutput(ctx context.Context, t *testing.T) string {
 		for _, event := range [][]byte{oneEvent, oneEvent, twoSources, unreadable} {
 			ctx, cancel := context.WithTimeout(ctx, 8*time.Second)
 			if _, err := forwarder.Invoke(ctx, event); err != nil {
+				t.Fatal(err)
+			}
+			cancel()
+		}
+	}
+	return out.String()
+}
+
+// batchOf is a batch of a stream with these payloads of CloudWatch Logs.
+func batchOf(payloads ...[]byte) []byte {
+	var records []map[string]any
+	for i, p := range payloads {
+		var event struct{ Awslogs struct{ Data string } }
+		data := base64.StdEncoding.EncodeToString(p)
+		if json.Unmarshal(p, &event) == nil && event.Awslogs.Data != "" {
+			data = event.Awslogs.Data
+		}
+		records = append(records, map[string]any{
+			"eventID": fmt.Sprint("shardId-000000000000:", i), "eventSource": "aws:kinesis", "eventName": "aws:kinesis:record", "awsRegion": "us-east-1",
+			"eventSourceARN": "arn:aws:kinesis:us-east-1:123456789012:stream/ship",
+			"kinesis":        map[string]any{"sequenceNumber": fmt.Sprint(i), "partitionKey": "k", "data": data, "approximateArrivalTimestamp": 1767323045.0},
+		})
+	}
+	b, _ := json.Marshal(map[string]any{"Records": records})
+	return b
+}
+
+func streamOutput(ctx context.Context, t *testing.T) string {
+	out := new(bytes.Buffer)
+	for _, steps := range answers {
+		stream, err := ship.NewStreamForwarder(shipping(out, steps))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			ctx, cancel := context.WithTimeout(ctx, 8*time.Second)
+			if _, err := stream.Invoke(ctx, batchOf(oneEvent, []byte("unreadable"))); err != nil {
 				t.Fatal(err)
 			}
 			cancel()

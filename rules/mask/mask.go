@@ -85,6 +85,18 @@ func (s *Set) Len() int { return len(s.masks) }
 // Name returns the name of mask i.
 func (s *Set) Name(i int) string { return s.masks[i].Name }
 
+// Slow returns the patterns of masks that require no text literally, so that each text
+// is compared with them.
+func (s *Set) Slow() []string {
+	var out []string
+	for i := range s.masks {
+		if p := s.masks[i].Pattern; p != nil && !p.Literal() {
+			out = append(out, p.String())
+		}
+	}
+	return out
+}
+
 // May reports whether a JSON value without escapes may hold something to mask in
 // its strings. It is quick where it does not.
 func (s *Set) May(value []byte) bool {

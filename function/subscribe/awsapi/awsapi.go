@@ -12,13 +12,16 @@ import (
 
 func failed(what string, err error) error {
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		return fmt.Errorf("%s: %w", what, &apiError{api})
+		return fmt.Errorf("%s: %w", what, &apiError{api, err})
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }
 
 // apiError is the code and the message of AWS, without the SDK's own words.
-type apiError struct{ smithy.APIError }
+type apiError struct {
+	smithy.APIError
+	err error // of the SDK
+}
 
 func (e *apiError) Error() string { return e.ErrorCode() + ": " + e.ErrorMessage() }
-func (e *apiError) Unwrap() error { return e.APIError }
+func (e *apiError) Unwrap() error { return e.err }

@@ -39,9 +39,9 @@ func (s *search) Search(ctx context.Context, group string, in history.Span, toke
 	out, err := s.api.FilterLogEvents(ctx, q)
 	if err != nil {
 		if (retry.ThrottleErrorCode{Codes: retry.DefaultThrottleErrorCodes}).IsErrorThrottle(err) == aws.TrueTernary {
-			return nil, "", fmt.Errorf("%w: %w", history.ErrThrottled, cli.Plain(err))
+			return nil, "", fmt.Errorf("%w: %w", history.ErrThrottled, err)
 		}
-		return nil, "", fmt.Errorf("search the log group: %w", cli.Plain(err))
+		return nil, "", fmt.Errorf("search the log group: %w", err)
 	}
 	page := make([]history.LogEvent, len(out.Events))
 	for i, e := range out.Events {

@@ -1,16 +1,15 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sumoship/version"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
 )
 
 // AWSFlags choose the account and Region as the AWS CLI does.
@@ -37,10 +36,14 @@ type ProfileFlag struct {
 // Load reads the AWS configuration for a Region, the default one if region is "".
 func (f *ProfileFlag) Load(ctx context.Context, region string) (aws.Config, error) {
 	cfg, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRegion(region), awsconfig.WithSharedConfigProfile(f.Profile),
-		awsconfig.WithAppID(version.Agent()))
+		awsconfig.WithAppID(version.Agent()), awsconfig.WithLogger(logging.Nop{}))
+	if missing, ok := errors.AsType[awsconfig.SharedConfigProfileNotExistError](err); ok {
+		return cfg, Usagef("no profile %s in the AWS configuration: give another by --profile or AWS_PROFILE", missing.Profile)
+	}
 	if err != nil {
 		return cfg, Fail(ExitAWS, fmt.Errorf("read the AWS configuration: %w", err))
 	}
+	called(ctx, &cfg)
 	return cfg, nil
 }
 
@@ -54,14 +57,6 @@ func (f *ProfileFlag) LoadRegion(ctx context.Context, region string) (aws.Config
 }
 
 var errNoRegion = Usagef("which Region? Give --region or set AWS_REGION")
-
-// Plain is the error code and message of AWS, without the SDK's own words.
-func Plain(err error) error {
-	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		return fmt.Errorf("%s: %s", api.ErrorCode(), strings.TrimSpace(cmp.Or(api.ErrorMessage(), "AWS gave no reason")))
-	}
-	return err
-}
 
 // Code is the code of an error of AWS, "" of any other.
 func Code(err error) string {

@@ -19,12 +19,13 @@ import (
 func Run(ctx context.Context, tree any, args []string, s Streams) int {
 	out := &output{Writer: s.Out}
 	s.Out = out
+	ctx = context.WithValue(ctx, whereKey{}, new(where))
 	e := dispatch(ctx, tree, args, s)
 	if e.Err != nil && ctx.Err() != nil && e.Status < signalStatus {
 		e = Interrupted(ctx, "") // what it says of AWS, Sumo Logic or time is not their fault
 	}
 	if e.Err != nil {
-		fmt.Fprintf(s.Err, "sumoship: %v\n", e.Err)
+		fmt.Fprintf(s.Err, "sumoship: %v%s\n", Plain(e.Err), place(ctx, e.Err))
 	}
 	if err := out.missing(e.Err); err != nil {
 		fmt.Fprintf(s.Err, "sumoship: %v\n", err)

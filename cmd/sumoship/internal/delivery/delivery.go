@@ -55,7 +55,7 @@ func (d *Delivery) OwnLogGroup(ctx context.Context) ([]string, error) {
 func (d *Delivery) Policies(ctx context.Context) ([]subscription.AccountPolicy, error) {
 	all, err := d.Groups.Policies(ctx)
 	if cli.Code(err) == "AccessDeniedException" {
-		d.warn("cannot look up whether a policy of the account also delivers there: %v", err)
+		d.warn("cannot look up whether a policy of the account also delivers there: %v", cli.Plain(err))
 		return nil, nil
 	}
 	if err != nil {
@@ -89,7 +89,7 @@ func (d *Delivery) LookUpPermission(ctx context.Context) (Permission, error) {
 	permitted, err := d.Functions.Permitted(ctx, d.To)
 	switch {
 	case cli.Code(err) == "AccessDeniedException":
-		d.warn("cannot look up whether CloudWatch Logs may call the function: %v", err)
+		d.warn("cannot look up whether CloudWatch Logs may call the function: %v", cli.Plain(err))
 		return Unknown, nil
 	case err != nil:
 		return "", cli.Fail(cli.ExitAWS, err)

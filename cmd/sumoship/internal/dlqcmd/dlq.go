@@ -6,9 +6,12 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"sumoship/cmd/sumoship/internal/cli"
@@ -17,15 +20,19 @@ import (
 
 // Cmd works on the dead-letter queue of a deployed forwarder.
 type Cmd struct {
-	Status  statusCmd  `cmd:"" help:"Show the queue's depth and the age of its oldest message."`
+	Status  statusCmd  `cmd:"" help:"Show the queue's depth, without a receive, and how soon it will be empty."`
+	Stats   statsCmd   `cmd:"" help:"Count the messages by log group and class."`
 	Peek    peekCmd    `cmd:"" help:"Show messages and why they are in the queue, and leave them there."`
 	Replay  replayCmd  `cmd:"" help:"Replay the queue to Sumo Logic from here."`
+	Export  exportCmd  `cmd:"" help:"Save messages in files, and delete them if you say so."`
+	Import  importCmd  `cmd:"" help:"Put the messages of files into the queue."`
 	Redrive redriveCmd `cmd:"" help:"Move the messages of the quarantine queue back to the dead-letter queue."`
+	Purge   purgeCmd   `cmd:"" help:"Delete what cannot be read from the quarantine queue, after saving it."`
 }
 
 // queueFlags select a queue, as those of the AWS CLI do.
 type queueFlags struct {
-	Queue string `help:"The dead-letter queue: its URL or name. Default: the variable TASK_QUEUE_URL." placeholder:"URL|NAME"`
+	Queue string `help:"The dead-letter queue: its name, URL or ARN. Default: the variable TASK_QUEUE_URL." placeholder:"NAME|URL|ARN"`
 	cli.AWSFlags
 	JSON bool `name:"json" help:"Write the result as JSON."`
 }
@@ -37,20 +44,52 @@ func (f *queueFlags) aws(ctx context.Context, region string) (aws.Config, error)
 }
 
 // open finds the queue.
-func (f *queueFlags) open(ctx context.Context, s cli.Streams) (url string, q *dlq.Queue, err error) {
+func (f *queueFlags) open(ctx context.Context, s cli.Streams) (address string, q *dlq.Queue, err error) {
 	name := cmp.Or(f.Queue, s.Getenv("TASK_QUEUE_URL"))
 	if name == "" {
 		return "", nil, cli.Usagef("which queue? Give --queue or set TASK_QUEUE_URL")
 	}
-	cfg, err := f.LoadRegion(ctx)
+	cfg, err := f.ProfileFlag.LoadRegion(ctx, cmp.Or(regionOf(name), f.Region))
 	if err != nil {
 		return "", nil, err
 	}
 	client := sqs.NewFromConfig(cfg)
-	if url, err = dlq.Find(ctx, client, name); err != nil {
+	if address, err = dlq.Find(ctx, client, name); err != nil {
+		if near := cli.Nearest(name, similar(ctx, client, err)); len(near) > 0 {
+			err = fmt.Errorf("%w Did you mean %s?", err, strings.Join(near, ", "))
+		}
 		return "", nil, cli.Fail(cli.ExitAWS, err)
 	}
-	return url, dlq.New(url, dlq.DefaultDelay, func(context.Context) (*sqs.Client, error) { return client, nil }), nil
+	return address, dlq.New(address, dlq.DefaultDelay, func(context.Context) (*sqs.Client, error) { return client, nil }), nil
+}
+
+// regionOf is the Region in the ARN or the URL of a queue, "" of a name.
+func regionOf(queue string) string {
+	if a, err := arn.Parse(queue); err == nil {
+		return a.Region
+	}
+	if u, err := url.Parse(queue); err == nil {
+		if part := strings.Split(u.Host, "."); len(part) > 3 && part[0] == "sqs" && strings.HasPrefix(part[2], "amazonaws") {
+			return part[1]
+		}
+	}
+	return ""
+}
+
+// similar returns the names of the queues that there are, if err is that there is none
+// of the name.
+func similar(ctx context.Context, client *sqs.Client, err error) (names []string) {
+	if !strings.HasSuffix(cli.Code(err), "NonExistentQueue") && cli.Code(err) != "QueueDoesNotExist" {
+		return nil
+	}
+	out, err := client.ListQueues(ctx, &sqs.ListQueuesInput{MaxResults: aws.Int32(1000)})
+	if err != nil {
+		return nil // the error that there is says enough
+	}
+	for _, u := range out.QueueUrls {
+		names = append(names, u[strings.LastIndexByte(u, '/')+1:])
+	}
+	return names
 }
 
 func age(t time.Time) string {

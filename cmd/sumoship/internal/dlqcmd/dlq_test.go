@@ -42,7 +42,15 @@ func TestDLQStatus(t *testing.T) {
 	if status != cli.ExitOK {
 		t.Errorf("status %d: %s", status, errs)
 	}
-	clitest.Mentions(t, out, "depth       2     2 visible", "of 2 messages received", "quarantine  1     in quarantine, after 100 receives")
+	clitest.Mentions(t, out, "depth       2     2 visible", "quarantine  1     in quarantine, after 100 receives")
+	if strings.Contains(out, "oldest") {
+		t.Errorf("without --sample nothing is received:\n%s", out)
+	}
+	status, out, errs = command(t, nil, "dlq", "status", "--queue", "dead", "--sample", "10", "--forecast", "1ms")
+	if status != cli.ExitOK {
+		t.Errorf("status %d: %s", status, errs)
+	}
+	clitest.Mentions(t, out, "of 2 messages received", "failed first", "receives      1 ", "of 100, at most", "forecast      the depth has not changed in 1ms")
 
 	status, out, errs = command(t, map[string]string{"TASK_QUEUE_URL": "http://sqs/123456789012/dead"}, "dlq", "status", "--json")
 	var s struct{ Depth, QuarantineDepth int }
@@ -57,7 +65,7 @@ func TestDLQPeek(t *testing.T) {
 	if status != cli.ExitOK {
 		t.Errorf("status %d: %s", status, errs)
 	}
-	clitest.Mentions(t, out, "/ecs/shop  3 ", "unavailable the source answered 503", "undecodable decode event")
+	clitest.Mentions(t, out, "/ecs/shop                          3  ", "unavailable the source answered 503", "undecodable decode event")
 
 	status, out, _ = command(t, nil, "dlq", "peek", "--queue", "dead", "-n", "1", "--json")
 	var rows []struct {
@@ -147,6 +155,21 @@ func TestDLQReplayInterrupted(t *testing.T) {
 	}
 }
 
+// A queue is named by its name, URL or ARN, and a name that is wrong has near ones.
+func TestQueueIsNamed(t *testing.T) {
+	clitest.Queues(t)
+	for _, name := range []string{"dead", "http://sqs/123456789012/dead", "arn:aws:sqs:eu-west-1:123456789012:dead"} {
+		status, out, errs := command(t, nil, "dlq", "status", "--queue", name)
+		if status != cli.ExitOK || !strings.Contains(out, "queue       dead") {
+			t.Errorf("%s: status %d\n%s%s", name, status, out, errs)
+		}
+	}
+	status, _, errs := command(t, nil, "dlq", "status", "--queue", "quarantin")
+	if status != cli.ExitAWS || !strings.Contains(errs, "Did you mean quarantine?") || !strings.Contains(errs, "(looked in eu-west-1") || strings.Count(errs, "\n") != 1 {
+		t.Errorf("status %d\n%s", status, errs)
+	}
+}
+
 func TestDLQWrongCalls(t *testing.T) {
 	server := clitest.Queues(t)
 	for want, c := range map[string]struct {
@@ -167,7 +190,7 @@ func TestDLQWrongCalls(t *testing.T) {
 		}
 	}
 	server.OnRequest(func(sqstest.Call) sqstest.Fault { return sqstest.Fault{Code: "AccessDenied"} })
-	if status, _, errs := command(t, nil, "dlq", "peek", "--queue", "dead"); status != cli.ExitAWS || !strings.Contains(errs, "queue dead: find: AccessDenied") {
+	if status, _, errs := command(t, nil, "dlq", "peek", "--queue", "dead"); status != cli.ExitAWS || !strings.Contains(errs, "queue dead: find: access denied: sqs:GetQueueUrl") {
 		t.Errorf("status %d: %s", status, errs)
 	}
 }

@@ -3,26 +3,27 @@ package dlqcmd
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
 
 	"sumoship/cmd/sumoship/internal/cli"
-	"sumoship/function/ship"
-	"sumoship/transform"
+	"sumoship/dlq"
 )
 
 type peekCmd struct {
 	queueFlags
+	selectFlags
 	N int `short:"n" help:"Number of messages to show." default:"10"`
 }
 
 func (c *peekCmd) Help() string {
-	return `Each message is received and made visible again at once. SQS counts that as a
-receive.`
+	return `Each message is shown once, as it comes, and visible again in the end. SQS counts
+that as a receive.`
 }
 
-// peeked is a message, and its form in JSON.
+// peeked is a message in JSON.
 type peeked struct {
 	ID           string    `json:"id"`
 	LogGroup     string    `json:"logGroup,omitempty"`
@@ -35,45 +36,94 @@ type peeked struct {
 	Bytes        int       `json:"bytes"`
 }
 
+// peekRow is the form of a line: what comes next is not known, so that the columns
+// have a width of their own.
+const peekRow = "%-28s  %6s  %-16s  %9s  %8s  %s\n"
+
 func (c *peekCmd) Run(ctx context.Context, s cli.Streams) error {
 	if c.N < 1 {
 		return cli.Usagef("-n: invalid number %d: want 1 or more", c.N)
+	}
+	match, err := c.matcher(time.Now())
+	if err != nil {
+		return err
 	}
 	_, q, err := c.open(ctx, s)
 	if err != nil {
 		return err
 	}
-	messages, err := q.Peek(ctx, c.N)
+	status, err := q.Status(ctx)
 	if err != nil {
 		return cli.Fail(cli.ExitAWS, err)
 	}
-	list := []peeked{}
-	for _, m := range messages {
-		cause := m.Entry.Cause
-		r := peeked{m.ID, cause.LogGroup, nil, cause.FirstFailure, cause.Class, cause.Message, cause.Attempts, m.Receives, len(m.Body)}
-		if b, err := transform.Decode(m.Entry.Event, transform.DefaultLimit); err != nil {
-			r.Class, r.Why = ship.Undecodable, err.Error()
-		} else {
-			n := b.Len()
-			r.LogGroup, r.Events = b.LogGroup, &n
+	scan := dlq.Scan{Workers: 1, MaxReceives: status.MaxReceives}
+	if !c.any() {
+		scan.Most = c.N
+	}
+	shown := 0
+	looking, enough := context.WithCancel(ctx)
+	defer enough()
+	found, scanErr := q.Scan(looking, scan, func(messages []dlq.Message) ([]dlq.Message, error) {
+		for _, m := range messages {
+			looked := look(m)
+			if shown == c.N || !match(looked) {
+				continue
+			}
+			if err := c.show(s, looked, shown == 0); err != nil {
+				return nil, err
+			}
+			if shown++; shown == c.N {
+				enough()
+			}
 		}
-		list = append(list, r)
+		return nil, nil
+	})
+	if shown == c.N && ctx.Err() == nil {
+		scanErr = nil
 	}
-	if c.JSON {
-		return cli.WriteJSON(s.Out, list)
+	switch {
+	case c.JSON && shown == 0:
+		_, err = fmt.Fprintln(s.Out, "[]")
+	case c.JSON:
+		_, err = fmt.Fprintln(s.Out, "]")
+	case shown == 0 && scanErr == nil && found.Messages == 0:
+		_, err = fmt.Fprintln(s.Out, "No message is visible.")
+	case shown == 0 && scanErr == nil:
+		_, err = fmt.Fprintf(s.Out, "None of %s that are visible is meant.\n", cli.Count(found.Messages, "message"))
 	}
-	if len(list) == 0 {
-		_, err := fmt.Fprintln(s.Out, "No message is visible.")
+	if err != nil {
 		return err
 	}
-	var rows []cli.Row
-	for _, r := range list {
-		var events any = "?"
-		if r.Events != nil {
-			events = *r.Events
+	return scanError(ctx, scanErr, cli.Count(shown, "message")+" shown")
+}
+
+// show writes a message.
+func (c *peekCmd) show(s cli.Streams, m message, first bool) error {
+	cause := m.Entry.Cause
+	if c.JSON {
+		p := peeked{m.ID, m.group, nil, cause.FirstFailure, m.class, m.why, cause.Attempts, m.Receives, len(m.Body)}
+		if m.events >= 0 {
+			p.Events = &m.events
 		}
-		why := cmp.Or(strings.TrimSpace(r.Class+" "+strings.TrimPrefix(r.Why, r.Class+": ")), "unknown")
-		rows = append(rows, cli.Row{cmp.Or(r.LogGroup, "?"), events, age(r.FirstFailure) + " ago", r.Bytes, r.Receives, why})
+		b, err := json.Marshal(p)
+		if err == nil {
+			_, err = fmt.Fprintf(s.Out, "%s%s", map[bool]string{true: "[", false: ",\n"}[first], b)
+		}
+		return err
 	}
-	return cli.WriteTable(s.Out, cli.Row{"LOG GROUP", "EVENTS", "FIRST FAILURE", "BYTES", "RECEIVES", "WHY"}, rows)
+	if first {
+		if _, err := fmt.Fprintf(s.Out, peekRow, "LOG GROUP", "EVENTS", "FIRST FAILURE", "BYTES", "RECEIVES", "WHY"); err != nil {
+			return err
+		}
+	}
+	events := "?"
+	if m.events >= 0 {
+		events = fmt.Sprint(m.events)
+	}
+	why := m.class
+	if text := strings.TrimPrefix(m.why, m.class+": "); text != "" {
+		why = strings.TrimPrefix(m.class, "unknown") + " " + text
+	}
+	_, err := fmt.Fprintf(s.Out, peekRow, cmp.Or(m.group, "?"), events, age(cause.FirstFailure)+" ago", fmt.Sprint(len(m.Body)), fmt.Sprint(m.Receives), strings.TrimSpace(why))
+	return err
 }

@@ -3,10 +3,14 @@ package dlqcmd
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"sumoship/cmd/sumoship/internal/cli"
 	"sumoship/dlq"
@@ -17,6 +21,9 @@ import (
 
 type replayCmd struct {
 	queueFlags
+	selectFlags
+	Max      int    `help:"At most so many messages." placeholder:"N"`
+	All      bool   `help:"With --dry-run, count all messages, not only the first 1000."`
 	Endpoint string `help:"Send to this HTTP Source, a URL or the ARN of an SSM parameter or secret. Default: the variable SUMO_ENDPOINT." placeholder:"URL|ARN"`
 	DryRun   bool   `help:"Show what would be sent, and send nothing."`
 	Workers  int    `help:"Number of messages in flight." default:"4"`
@@ -29,13 +36,25 @@ there is one. Messages in backoff after a failure are not visible until their
 visibility timeout ends. Ctrl-C stops after the messages in flight; nothing is
 lost.
 
-The variables of the replay function work here too.
+SQS cannot choose: to replay some of the messages all are received, and the others
+held and given back in the end, which counts as a receive of each. This stops before
+they come near the maxReceiveCount of the redrive policy.
+
+The variables of the replay function work here too. Set RULES and RULES_KEY as it has
+them: without, nothing is masked or dropped by rules.
 
 Exit status: 0 if no visible message is left, 1 if one is, 2 if the command is
 wrong, 3 if AWS refused.`
 }
 
 func (c *replayCmd) Run(ctx context.Context, s cli.Streams) error {
+	match, err := c.matcher(time.Now())
+	if err != nil {
+		return err
+	}
+	if c.Max < 0 {
+		return cli.Usagef("--max: want 1 or more")
+	}
 	url, q, err := c.open(ctx, s)
 	if err != nil {
 		return err
@@ -52,7 +71,23 @@ func (c *replayCmd) Run(ctx context.Context, s cli.Streams) error {
 	if c.Logs {
 		env.Out = s.Err
 	}
+	if env.Getenv("RULES") == "" && !c.DryRun {
+		fmt.Fprintln(s.Err, "sumoship: RULES is not set: nothing is masked or dropped by rules")
+	}
 	options := ship.ReplayOptions{Options: ship.Options{Env: env, AWS: c.aws, Queue: q}, Inbox: q}
+	var inbox *chosen
+	if (c.any() || c.Max > 0) && !c.DryRun {
+		held, err := q.Hold(ctx, 5*time.Minute)
+		if err != nil {
+			return cli.Fail(cli.ExitAWS, err)
+		}
+		defer func() { _ = held.Release() }() // what stays is visible again in minutes
+		inbox = &chosen{Queue: q, match: match, most: c.Max, maxReceives: status.MaxReceives, held: held}
+		if c.Max == 0 && len(c.ID) > 0 {
+			inbox.most = len(c.ID)
+		}
+		options.Inbox = inbox
+	}
 	if status.Quarantine != "" {
 		quarantine, err := q.Other(ctx, status.Quarantine, 0)
 		if err != nil {
@@ -65,9 +100,13 @@ func (c *replayCmd) Run(ctx context.Context, s cli.Streams) error {
 		return cli.Usagef("invalid configuration:\n%w", err)
 	}
 	if c.DryRun {
-		return c.preview(ctx, s, q, replayer)
+		return c.preview(ctx, s, q, status, match, replayer)
 	}
-	bar := cli.NewBar(status.Visible, "replaying", s.Err)
+	total := status.Visible
+	if c.Max > 0 {
+		total = min(total, c.Max)
+	}
+	bar := cli.NewBar(total, "replaying", s.Err)
 	var mu sync.Mutex
 	replayer.Progress = func(ship.Report) {
 		mu.Lock()
@@ -76,17 +115,25 @@ func (c *replayCmd) Run(ctx context.Context, s cli.Streams) error {
 	}
 	report, err := replayer.Drain(ctx)
 	bar.Finish()
-	if err != nil {
+	others := 0
+	if inbox != nil {
+		others = inbox.others
+	}
+	if err != nil && !errors.Is(err, dlq.ErrNearLimit) {
 		return cli.Fail(cli.ExitAWS, err)
 	}
+	near := err
 	if ctx.Err() != nil && report.Class == string(sumo.OutOfTime) {
 		report.Class, report.Error = "", "" // that is the interruption
 	}
-	if err := c.write(s, report); err != nil {
+	if err := c.write(s, report, others); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
 		return cli.Interrupted(ctx, "%s done; the others are still in the queue", cli.Count(report.Messages.Done, "message"))
+	}
+	if near != nil {
+		return scanError(ctx, near, cli.Count(report.Messages.Done, "message")+" done")
 	}
 	if left := report.Messages.Kept + report.Messages.Untried + report.Messages.PutBack; left > 0 {
 		return cli.Fail(cli.ExitFound, fmt.Errorf("%s could not be sent in full and will become visible again", cli.Count(left, "message")))
@@ -95,9 +142,12 @@ func (c *replayCmd) Run(ctx context.Context, s cli.Streams) error {
 }
 
 // write writes what became of the messages.
-func (c *replayCmd) write(s cli.Streams, report ship.Report) error {
+func (c *replayCmd) write(s cli.Streams, report ship.Report, others int) error {
 	if c.JSON {
-		return cli.WriteJSON(s.Out, report)
+		return cli.WriteJSON(s.Out, struct {
+			ship.Report
+			Others int `json:"others,omitempty"` // messages that were not meant
+		}{report, others})
 	}
 	m := report.Messages
 	rows := []cli.Row{
@@ -106,48 +156,78 @@ func (c *replayCmd) write(s cli.Streams, report ship.Report) error {
 		{"log events", strconv.Itoa(report.Events), fmt.Sprintf("%d confirmed, %d filtered, %d still dead-lettered, %d quarantined",
 			report.Confirmed, report.FilteredTotal(), report.DeadLettered, report.Quarantined)},
 	}
+	if others > 0 {
+		rows = append(rows, cli.Row{"others", strconv.Itoa(others), "not meant: received once each, and given back"})
+	}
 	if report.Error != "" {
 		rows = append(rows, cli.Row{"first error", report.Class, report.Error})
 	}
 	return cli.WriteTable(s.Out, nil, rows)
 }
 
-// maxPreview bounds the messages of a dry run.
+// maxPreview bounds the messages of a dry run, unless all are asked for.
 const maxPreview = 1000
 
-func (c *replayCmd) preview(ctx context.Context, s cli.Streams, q *dlq.Queue, r *ship.Replayer) error {
-	messages, err := q.Peek(ctx, maxPreview)
-	if err != nil {
-		return cli.Fail(cli.ExitAWS, err)
-	}
+func (c *replayCmd) preview(ctx context.Context, s cli.Streams, q *dlq.Queue, status dlq.Status, match func(message) bool, r *ship.Replayer) error {
 	total := ship.Report{Left: -1}
 	groups := map[string]*ship.Report{}
-	var order []string
-	broken := 0
-	for _, m := range messages {
-		p := r.Preview(m.Entry.Event)
-		total.Add(p)
-		if p.Class == ship.Undecodable {
-			broken++
-			continue
-		}
-		if groups[p.LogGroup] == nil {
-			groups[p.LogGroup] = new(ship.Report)
-			order = append(order, p.LogGroup)
-		}
-		groups[p.LogGroup].Add(p)
+	messages, broken, others := 0, 0, 0
+	var mu sync.Mutex
+	scan := dlq.Scan{Most: maxPreview, MaxReceives: status.MaxReceives}
+	if c.All {
+		scan.Most = 0
 	}
+	found, scanErr := q.Scan(ctx, scan, func(batch []dlq.Message) ([]dlq.Message, error) {
+		for _, m := range batch {
+			looked := look(m)
+			meant := match(looked)
+			var p ship.Report
+			if meant {
+				p = r.Preview(m.Entry.Event)
+			}
+			mu.Lock()
+			switch {
+			case !meant || c.Max > 0 && messages == c.Max:
+				others++
+			case p.Class == ship.Undecodable:
+				messages++
+				broken++
+				total.Add(p)
+			default:
+				messages++
+				total.Add(p)
+				if groups[p.LogGroup] == nil {
+					groups[p.LogGroup] = new(ship.Report)
+				}
+				groups[p.LogGroup].Add(p)
+			}
+			mu.Unlock()
+		}
+		return nil, nil
+	})
 	if c.JSON {
-		return cli.WriteJSON(s.Out, map[string]any{"messages": len(messages), "unreadable": broken, "total": total})
+		if err := cli.WriteJSON(s.Out, map[string]any{"messages": messages, "unreadable": broken, "others": others, "total": total, "looked": found.Messages, "all": found.All, "depth": status.Depth()}); err != nil {
+			return err
+		}
+		return scanError(ctx, scanErr, cli.Count(found.Messages, "message")+" looked at")
 	}
 	var rows []cli.Row
-	for _, group := range order {
+	for _, group := range slices.Sorted(maps.Keys(groups)) {
 		g := groups[group]
 		rows = append(rows, cli.Row{cmp.Or(group, "?"), g.Events, g.Records, g.PayloadBytes})
 	}
 	if err := cli.WriteTable(s.Out, cli.Row{"LOG GROUP", "EVENTS", "RECORDS", "BYTES"}, rows); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(s.Out, "%s would be sent, %d unreadable would be quarantined. Nothing was sent.\n", cli.Count(len(messages)-broken, "message"), broken)
-	return err
+	text := fmt.Sprintf("%s would be sent, %d unreadable would be quarantined", cli.Count(messages-broken, "message"), broken)
+	if others > 0 {
+		text += fmt.Sprintf(", %s not meant", cli.Count(others, "other"))
+	}
+	if !found.All {
+		text = fmt.Sprintf("Of the first %d of about %s, ", found.Messages, cli.Count(max(status.Depth(), found.Messages), "message")) + text + "; --all counts all"
+	}
+	if _, err := fmt.Fprintln(s.Out, text+". Nothing was sent."); err != nil {
+		return err
+	}
+	return scanError(ctx, scanErr, cli.Count(found.Messages, "message")+" looked at")
 }

@@ -80,6 +80,7 @@ type Options struct {
 	NoProbe  bool   // do not connect to Sumo Logic
 	Now      func() time.Time
 	Progress func(check string) // may be nil
+	Explain  func(error) error  // words the errors of AWS; may be nil
 }
 
 // check is one look at the stack. Its error is that it could not look.
@@ -120,8 +121,8 @@ type exam struct {
 	found     bool                     // it has found something
 }
 
-// Examine looks at a stack. A check that cannot look is a finding too. The error is
-// that of a context that has ended.
+// Examine looks at a stack. A check that cannot look is a finding too, but for the
+// first: then the error is why. It is also that of a context that has ended.
 func Examine(ctx context.Context, c Clients, o Options) (*Report, error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -136,11 +137,16 @@ func Examine(ctx context.Context, c Clients, o Options) (*Report, error) {
 		if ctx.Err() != nil {
 			return &x.report, ctx.Err()
 		}
-		if err != nil {
+		switch {
+		case err != nil && x.to.ARN == "":
+			return &x.report, err
+		case err != nil:
+			if o.Explain != nil {
+				err = o.Explain(err)
+			}
 			x.finds(unseen, "%v", err)
-		}
-		if x.to.ARN == "" {
-			break // there is nothing to look at
+		case x.to.ARN == "":
+			return &x.report, nil // there is nothing to look at
 		}
 	}
 	return &x.report, nil

@@ -11,6 +11,7 @@ import (
 	"sumoship/cmd/sumoship/internal/cli"
 	"sumoship/deploy/fargate"
 	"sumoship/deploy/finding"
+	"sumoship/deploy/surroundings"
 )
 
 type checkCmd struct {
@@ -174,6 +175,7 @@ func (c *checkCmd) check(ctx context.Context, s cli.Streams, in candidate, optio
 		if err != nil {
 			return outcome{usage: cli.Fail(cli.ExitUsage, err)}
 		}
+		findings = append(findings, surroundings.Adapt(d, surroundings.Options{})...)
 		o.inputs = append(o.inputs, finding.Input{Name: in.name, Resource: d.Resource(), Findings: findings})
 	}
 	return o

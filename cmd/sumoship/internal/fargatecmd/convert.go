@@ -16,6 +16,7 @@ import (
 	"sumoship/cmd/sumoship/internal/cli"
 	"sumoship/deploy/fargate"
 	"sumoship/deploy/finding"
+	"sumoship/deploy/surroundings"
 	"sumoship/deploy/taskdef"
 )
 
@@ -44,6 +45,7 @@ refused on its own; --resource all converts every task definition of a template.
   sumoship fargate convert --from-ecs shop:7 --diff
   sumoship fargate convert shop.json | sumoship fargate register -
   sumoship fargate convert deploy/ --in-place
+  sumoship fargate convert template.yaml --with-services -o template.yaml
 
 Exit status: 0 converted, 1 refused, or findings at or above --fail-on, 2 the
 command or its input is wrong, 3 AWS refused.`
@@ -234,7 +236,8 @@ func (c *convertCmd) write(s cli.Streams, done conversion, out string) error {
 type conversionFlags struct {
 	inputFlags
 	ruleFlags
-	Format string `help:"Shape of the output: that of the input (same), JSON for Amazon ECS (ecs), or a CloudFormation template with only the task definition (cfn)." enum:"same,ecs,cfn" default:"same"`
+	Format       string `help:"Shape of the output: that of the input (same), JSON for Amazon ECS (ecs), or a CloudFormation template with only the task definition (cfn)." enum:"same,ecs,cfn" default:"same"`
+	WithServices bool   `help:"In a template, also edit what is around the definition: services, task sets, target groups and schedules."`
 }
 
 // conversion is an input before and after.
@@ -279,10 +282,12 @@ func (f *conversionFlags) conversionOf(in input, documents []*taskdef.Document, 
 		if i == 0 {
 			c.before = f.render(d)
 		}
+		neighbours := surroundings.Adapt(d, surroundings.Options{Edit: f.WithServices})
 		findings, err := fargate.Convert(d, o)
 		if err != nil {
 			return conversion{}, cli.Fail(cli.ExitUsage, err)
 		}
+		findings = append(findings, neighbours...)
 		c.inputs = append(c.inputs, finding.Input{Name: in.name, Resource: d.Resource(), Findings: findings})
 		if f.Format == "cfn" && d.Shape() != taskdef.Template {
 			c.unfilled = d.Unresolved()
@@ -306,6 +311,7 @@ func (f *conversionFlags) conversionOf(in input, documents []*taskdef.Document, 
 		if err != nil {
 			return conversion{}, cli.Fail(cli.ExitUsage, err)
 		}
+		surroundings.Adapt(d, surroundings.Options{Edit: f.WithServices})
 		if _, err := fargate.Convert(d, o); err != nil {
 			return conversion{}, cli.Fail(cli.ExitUsage, err)
 		}

@@ -56,7 +56,7 @@ func describe(ctx context.Context, client taskDefinitions, name string) (doc []b
 		&ecs.DescribeTaskDefinitionInput{TaskDefinition: &name, Include: []types.TaskDefinitionField{types.TaskDefinitionFieldTags}},
 		withResponse(&doc))
 	if err != nil {
-		return nil, "", fmt.Errorf("describe task definition %s: %w", name, cli.Plain(err))
+		return nil, "", fmt.Errorf("describe task definition %s: %w", name, err)
 	}
 	if out.TaskDefinition == nil {
 		return nil, "", fmt.Errorf("describe task definition %s: the response has no task definition", name)
@@ -106,7 +106,7 @@ func register(ctx context.Context, client taskDefinitions, doc []byte) (register
 		&ecs.RegisterTaskDefinitionInput{Family: aws.String("-"), ContainerDefinitions: []types.ContainerDefinition{}},
 		withRequest(doc))
 	if err != nil {
-		return registered{}, fmt.Errorf("register task definition: %w", cli.Plain(err))
+		return registered{}, fmt.Errorf("register task definition: %w", err)
 	}
 	if out.TaskDefinition == nil {
 		return registered{}, errors.New("register task definition: the response has no task definition")

@@ -10,6 +10,7 @@ import (
 	"sumoship/deploy/fargate"
 	"sumoship/deploy/finding"
 	"sumoship/deploy/service"
+	"sumoship/deploy/surroundings"
 	"sumoship/version"
 )
 
@@ -38,7 +39,7 @@ func (f *reportFlags) write(s cli.Streams, r finding.Report, w io.Writer) error 
 	case "json":
 		err = r.JSON(w)
 	case "sarif":
-		err = r.SARIF(w, slices.Concat(fargate.Rules(), service.Rules()), version.Read().Version)
+		err = r.SARIF(w, slices.Concat(fargate.Rules(), service.Rules(), surroundings.Rules()), version.Read().Version)
 	case "markdown":
 		err = r.Markdown(w)
 	case "github":

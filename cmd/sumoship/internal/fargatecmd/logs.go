@@ -215,7 +215,7 @@ func (c *logsCmd) finish(ctx context.Context, s cli.Streams, steps []*logsStep, 
 	for _, step := range steps {
 		switch {
 		case step.err != nil:
-			step.Error = step.err.Error()
+			step.Error = cli.Plain(step.err).Error()
 			open = append(open, step.Action+" "+step.of())
 			failed = append(failed, fmt.Errorf("%s %s: %w", step.Action, step.of(), step.err))
 		case step.step.Reason.Refusal():

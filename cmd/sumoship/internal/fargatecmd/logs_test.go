@@ -240,13 +240,13 @@ func TestLogsReportsWhatAWSRefuses(t *testing.T) {
 		changes      int
 	}{
 		"no right to look": {"DescribeLogGroups", "AccessDeniedException", nil, cli.ExitAWS,
-			[]string{"log group /ecs/shop: list log groups: AccessDeniedException: "}, 0},
+			[]string{"log group /ecs/shop: list log groups: access denied: logs:DescribeLogGroups"}, 0},
 		"no function": {"", "", func(_ *testing.T, r *logsRegion) { r.arn = logstest.FunctionARN("none") }, cli.ExitAWS,
 			[]string{"function " + logstest.FunctionARN("none") + " does not exist"}, 0},
 		"no right to create": {"CreateLogGroup", "AccessDeniedException", nil, cli.ExitAWS,
-			[]string{"create /ecs/shop: create log group: AccessDeniedException", "subscribe /ecs/shop: not tried: an earlier step failed"}, 1},
+			[]string{"create /ecs/shop: create log group: access denied: logs:CreateLogGroup", "subscribe /ecs/shop: not tried: an earlier step failed"}, 1},
 		"no permission": {"AddPermission", "AccessDeniedException", nil, cli.ExitAWS,
-			[]string{"permit arn:aws:lambda:us-east-1:123456789012:function:forwarder: ", "AccessDeniedException", "subscribe /ecs/side: not tried"}, 2},
+			[]string{"permit arn:aws:lambda:us-east-1:123456789012:function:forwarder: ", "access denied: lambda:AddPermission", "subscribe /ecs/side: not tried"}, 2},
 		"another statement": {"", "", func(t *testing.T, r *logsRegion) { permit(t, r, "/ecs/other:*") }, cli.ExitAWS,
 			[]string{"its policy has a statement sumoship-all-log-groups that permits something else: remove it with aws lambda remove-permission"}, 0},
 		"policy unknown": {"GetPolicy", "AccessDeniedException", func(t *testing.T, r *logsRegion) { permit(t, r, "*") }, cli.ExitOK,
@@ -254,7 +254,7 @@ func TestLogsReportsWhatAWSRefuses(t *testing.T) {
 		"another statement, policy unknown": {"GetPolicy", "AccessDeniedException", func(t *testing.T, r *logsRegion) { permit(t, r, "/ecs/other:*") }, cli.ExitAWS,
 			[]string{"subscribe /ecs/shop: put subscription filter: InvalidParameterException: Could not execute the lambda function"}, 4},
 		"account policy unknown": {"DescribeAccountPolicies", "AccessDeniedException", nil, cli.ExitOK,
-			[]string{"cannot look up whether a policy of the account also delivers there: describe account policies: AccessDeniedException"}, 5},
+			[]string{"cannot look up whether a policy of the account also delivers there: describe account policies: access denied: logs:DescribeAccountPolicies"}, 5},
 		"delivered by a policy": {"", "", func(_ *testing.T, r *logsRegion) {
 			r.AddPolicy(logstest.Policy{Name: "everything", Document: `{"DestinationArn":"` + r.arn + `"}`, Criteria: `LogGroupName NOT IN ["/ecs/side"]`})
 			r.Add(logstest.Group{Name: "/ecs/shop"})

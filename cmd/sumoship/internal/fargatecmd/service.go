@@ -23,8 +23,8 @@ type serviceCmd struct {
 	reportFlags
 	roleFlags `group:"Roles"`
 
-	Service     string `option:"Name" help:"Name of the service. Default: that of --from-service." placeholder:"NAME" group:"Service"`
-	FromService string `help:"Keep the valid settings of an existing service: a file with the output of describe-services, or an ARN." placeholder:"FILE|ARN" group:"Service"`
+	Service     string `option:"Name" help:"Name of the service. Default: that of --from-service, with -fargate behind it if that runs in the same cluster." placeholder:"NAME" group:"Service"`
+	FromService string `help:"Keep the valid settings of an existing service: a file with the output of describe-services, or an ARN, with which its listeners and its scaling are read too." placeholder:"FILE|ARN" group:"Service"`
 	Cluster     string `option:"Cluster" help:"Cluster. Default: that of --from-service, or default." placeholder:"NAME|ARN" group:"Service"`
 	Count       *int   `option:"DesiredCount" help:"Number of tasks. Default: that of --from-service, or 1." placeholder:"N" group:"Service"`
 	Spot        bool   `option:"Spot" help:"Run on Fargate Spot." group:"Service"`
@@ -33,6 +33,7 @@ type serviceCmd struct {
 	VPC           string   `option:"VPC" name:"vpc" help:"VPC of the tasks." placeholder:"vpc-ID" group:"Network"`
 	Subnets       []string `option:"Subnets" help:"Subnets of the tasks." placeholder:"subnet-ID" group:"Network"`
 	SecurityGroup []string `option:"SecurityGroups" help:"Additional security group of the tasks. Repeatable." placeholder:"sg-ID" group:"Network"`
+	ClientSG      []string `option:"Clients" name:"client-sg" help:"Security group that reaches the ports of the tasks, such as that of clients by service discovery. Repeatable." placeholder:"sg-ID" group:"Network"`
 	PublicIP      bool     `option:"PublicIP" name:"public-ip" help:"Give tasks a public address, for public subnets without NAT." group:"Network"`
 	DatabaseSG    string   `option:"DatabaseSG" name:"database-sg" help:"Security group of a database that lets the tasks in." placeholder:"sg-ID" group:"Network"`
 	DatabasePort  int      `option:"DatabasePort" help:"Port of the database." placeholder:"PORT" group:"Network"`
@@ -72,6 +73,11 @@ rolls back deployments that fail; with --path or --host, behind a load balancer,
 target group of type ip, a rule of an existing listener, and the rules of both
 security groups; with --database-sg, access to a database; with --dns-name, a DNS
 record. What differs by account is a parameter; flags set its default.
+
+Beside a running service, the rule has the conditions of the old one, right before
+it, and forwards by weights: 100 to the old target group and 0 to the new one. The
+header X-Sumoship-Target reaches the new service first. sumoship fargate cutover
+moves the weights.
 
 A definition for EC2 is converted first, as convert does with the same flags. One
 with errors is refused, with its findings.
@@ -156,7 +162,7 @@ func (c *serviceCmd) existing(ctx context.Context, s cli.Streams) (*service.Exis
 		}
 		return e, nil
 	}
-	doc, err := c.describeService(ctx)
+	doc, err := c.describeService(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -167,8 +173,9 @@ func (c *serviceCmd) existing(ctx context.Context, s cli.Streams) (*service.Exis
 	return e, nil
 }
 
-// describeService returns the response of DescribeServices as ECS wrote it.
-func (c *serviceCmd) describeService(ctx context.Context) (doc []byte, err error) {
+// describeService returns the response of DescribeServices as ECS wrote it, and beside
+// it what sends the service requests and what scales it.
+func (c *serviceCmd) describeService(ctx context.Context, s cli.Streams) (doc []byte, err error) {
 	name, err := arn.Parse(c.FromService)
 	parts := strings.Split(name.Resource, "/")
 	if err != nil || name.Service != "ecs" || parts[0] != "service" || len(parts) < 2 || len(parts) > 3 {
@@ -188,9 +195,9 @@ func (c *serviceCmd) describeService(ctx context.Context) (doc []byte, err error
 		in.Cluster = &cluster
 	}
 	if _, err := ecs.NewFromConfig(cfg).DescribeServices(ctx, in, withResponse(&doc)); err != nil {
-		return nil, cli.Fail(cli.ExitAWS, fmt.Errorf("describe service %s: %w", c.FromService, cli.Plain(err)))
+		return nil, cli.Fail(cli.ExitAWS, fmt.Errorf("describe service %s: %w", c.FromService, err))
 	}
-	return doc, nil
+	return readAround(ctx, s, cfg, doc)
 }
 
 // write writes the template, or the files of ecspresso.

@@ -54,11 +54,11 @@ func (c *Doctor) Run(ctx context.Context, s cli.Streams) error {
 		return err
 	}
 	bar := cli.NewBar(-1, "looking", s.Err)
-	report, err := doctor.Examine(ctx, clients, doctor.Options{Stack: c.Stack, Region: cfg.Region, LogGroup: c.LogGroup, NoProbe: c.NoProbe,
+	report, err := doctor.Examine(ctx, clients, doctor.Options{Stack: c.Stack, Region: cfg.Region, LogGroup: c.LogGroup, NoProbe: c.NoProbe, Explain: cli.Plain,
 		Progress: func(check string) { bar.Describe("looking at " + check) }})
 	bar.Finish()
 	if err != nil {
-		return cli.Interrupted(ctx, "")
+		return cli.Fail(cli.ExitAWS, err)
 	}
 	if c.JSON {
 		err = cli.WriteJSON(s.Out, report)
@@ -106,6 +106,13 @@ func write(s cli.Streams, r *doctor.Report) error {
 }
 
 // canary follows a log event.
+// SendCanary is doctor --canary, for a stack that was just deployed.
+func SendCanary(ctx context.Context, s cli.Streams, at cli.AWSFlags, stack string) error {
+	c := Doctor{Canary: true, Wait: time.Minute}
+	c.AWSFlags, c.Stack = at, stack
+	return c.canary(ctx, s)
+}
+
 func (c *Doctor) canary(ctx context.Context, s cli.Streams) error {
 	o := doctor.CanaryOptions{Patience: c.Wait}
 	if c.SumoAPI != "" {

@@ -36,7 +36,7 @@ func (f *flags) stack(ctx context.Context, c doctor.Clients, region string) (doc
 func (f *flags) failed(err error, region string) error {
 	switch {
 	case errors.Is(err, doctor.ErrNotFound):
-		return cli.Usagef("no stack %s in %s: name it by --stack, and its Region by --region (%w)", f.Stack, region, err)
+		return cli.Usagef("no stack %s in %s: name it by --stack, and its Region by --region", f.Stack, region)
 	case err != nil:
 		return cli.Fail(cli.ExitAWS, err)
 	}

@@ -45,7 +45,7 @@ func (x *subscribing) table(out io.Writer, plan []subscribe.Outcome) error {
 			why += ": " + o.Detail
 		}
 		if o.Err != nil {
-			action, why = "failed", o.Err.Error()
+			action, why = "failed", cli.Plain(o.Err).Error()
 		}
 		rows = append(rows, cli.Row{action, o.Group, why})
 	}
@@ -66,7 +66,7 @@ func (x *subscribing) finish(s cli.Streams, outcomes []subscribe.Outcome, todo i
 		report.Add(o)
 		step := change{LogGroup: o.Group, Action: o.Action, Reason: o.Reason, Detail: o.Detail}
 		if o.Err != nil {
-			step.Error = o.Err.Error()
+			step.Error = cli.Plain(o.Err).Error()
 			if failed++; first == nil {
 				first = fmt.Errorf("%s: %w", o.Group, o.Err)
 			}

@@ -159,7 +159,7 @@ func TestSubscribeWithAccessDeniedHalfWay(t *testing.T) {
 	})
 	status, out, errs := command(t, nil, "subscribe", "--destination", forwarder, "--yes")
 	if status != cli.ExitAWS || !strings.Contains(out, "20 subscribed, 40 failed") ||
-		!strings.Contains(errs, "40 log groups failed, the first: /ecs/20: put subscription filter: AccessDeniedException: you shall not") ||
+		!strings.Contains(errs, "40 log groups failed, the first: /ecs/20: put subscription filter: access denied: logs:PutSubscriptionFilter (you shall not)") ||
 		!strings.Contains(errs, "run it again to do the rest") {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
@@ -169,9 +169,9 @@ func TestSubscribeWithAccessDeniedHalfWay(t *testing.T) {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
 	for op, want := range map[string]string{
-		"DescribeLogGroups":        "list log groups: AccessDeniedException",
+		"DescribeLogGroups":        "list log groups: access denied: logs:DescribeLogGroups",
 		"GetFunctionConfiguration": "cannot look up the log group of the destination, which must not be subscribed",
-		"AddPermission":            "add a permission for CloudWatch Logs: AccessDeniedException",
+		"AddPermission":            "add a permission for CloudWatch Logs: access denied: lambda:AddPermission",
 	} {
 		server.AddFunction("forwarder", "") // without its permission
 		server.Add(logstest.Group{Name: "/new"})

@@ -1,0 +1,327 @@
+// Package deploycmd is sumoship deploy, destroy and rollback: a stack of the release
+// that the command comes with, without SAM, Go or a clone.
+package deploycmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"sumoship/cmd/sumoship/internal/cli"
+	"sumoship/sumo"
+)
+
+// Parameters of the template that deploy sets itself.
+const (
+	codeBucket   = "CodeBucket"
+	codePrefix   = "CodePrefix"
+	previousCode = "PreviousCode"
+)
+
+// target is the stack that a verb is about.
+type target struct {
+	cli.AWSFlags
+	Stack string `help:"Name of the stack. Default: that of the parameters file, or sumoship." placeholder:"NAME"`
+}
+
+type Deploy struct {
+	target
+	Parameters string            `help:"Settings in the shape of samconfig.toml: stack_name, region, s3_bucket, tags, parameter_overrides. Default: samconfig.toml, if there is one." placeholder:"FILE"`
+	Set        map[string]string `short:"p" mapsep:"none" help:"Value of a parameter of the template. Repeatable." placeholder:"NAME=VALUE"`
+	Bucket     string            `help:"Bucket for the functions, in the Region. Default: sumoship-ACCOUNT-REGION, which is made." placeholder:"NAME"`
+	From       string            `help:"Directory with the functions and the template. Default: bucket, beside the command." placeholder:"DIR"`
+	DryRun     bool              `help:"Show the plan, and change nothing but the bucket, since CloudFormation reads from it."`
+	Diff       bool              `help:"Also show how the template differs from that of the stack."`
+	Write      string            `help:"Instead of deploying, write the template and the functions into a directory." placeholder:"DIR"`
+	Yes        bool              `short:"y" help:"Do not ask."`
+	NoCanary   bool              `help:"Do not send a log event the whole way afterwards."`
+
+	// Canary sends a log event the whole way through a stack.
+	Canary func(ctx context.Context, s cli.Streams, at cli.AWSFlags, stack string) error `kong:"-"`
+}
+
+func (c *Deploy) Help() string {
+	return `Uploads the functions of this release, shows what would change as a plan, asks, and
+carries it out while it shows what happens. Run it again to update; parameters keep
+their values. You need no SAM, Go or clone.
+
+For a new stack, set SUMO_ENDPOINT to the URL of the HTTP Source, or to the ARN of a
+secret or SSM parameter that has it; SUMO_TOKEN, if the source has a token. Neither
+is shown, and neither is in your shell's history.
+
+Exit status: 0 if the stack is as it should be, 1 if you said no, 2 if the command
+is wrong, 3 if AWS refused or the deployment failed, after which CloudFormation has
+brought back what was there.`
+}
+
+// cloud is what the verbs ask of AWS.
+type cloud struct {
+	stacks
+	bucket  bucketAPI
+	account string
+	region  string
+}
+
+// open reads the AWS configuration, and finds out which account it is of.
+func (t *target) open(ctx context.Context) (*cloud, error) {
+	cfg, err := t.LoadRegion(ctx)
+	if err != nil {
+		return nil, err
+	}
+	who, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return nil, cli.Fail(cli.ExitAWS, fmt.Errorf("which account? %w", cli.Plain(err)))
+	}
+	account := aws.ToString(who.Account)
+	return &cloud{
+		stacks: cloudformation.NewFromConfig(cfg), account: account, region: cfg.Region,
+		bucket: bucketAPI{client: s3.NewFromConfig(cfg, quiet), account: account, region: cfg.Region},
+	}, nil
+}
+
+// quiet keeps the SDK from writing that an object has no checksum.
+func quiet(o *s3.Options) { o.DisableLogOutputChecksumValidationSkipped = true }
+
+func (c *Deploy) Run(ctx context.Context, s cli.Streams) error {
+	release, err := openBundle(c.From, os.Executable)
+	if err != nil {
+		return err
+	}
+	if c.Write != "" {
+		if err := release.write(c.Write); err != nil {
+			return err
+		}
+		fmt.Fprintf(s.Out, "%s has the template and %s of this release\n", c.Write, cli.Count(len(release.archives), "function archive"))
+		return nil
+	}
+	set, err := readSettings(c.Parameters)
+	if err != nil {
+		return err
+	}
+	maps.Copy(set.parameters, c.Set)
+	if err := release.template.unknown(set.parameters); err != nil {
+		return err
+	}
+	if c.Stack == "" {
+		c.Stack = set.stack
+	}
+	if c.Stack == "" {
+		c.Stack = "sumoship"
+	}
+	if c.Region == "" {
+		c.Region = set.region
+	}
+	at, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	stack, err := find(ctx, at, c.Stack)
+	if err != nil {
+		return err
+	}
+	create, err := ready(stack)
+	if err != nil {
+		return cli.Fail(cli.ExitAWS, err)
+	}
+	if create {
+		if err := endpoint(set.parameters, s.Getenv); err != nil {
+			return err
+		}
+	}
+	bucket := c.Bucket
+	if bucket == "" {
+		bucket = set.bucket
+	}
+	if bucket == "" {
+		bucket = bucketName(at.account, at.region)
+	}
+	made, err := at.bucket.ensure(ctx, bucket, c.Bucket != "" || set.bucket != "")
+	if err != nil {
+		return cli.Fail(cli.ExitAWS, err)
+	}
+	uploaded, err := at.bucket.upload(ctx, s, bucket, release)
+	if err != nil {
+		return cli.Fail(cli.ExitAWS, err)
+	}
+	what := "is there"
+	if made {
+		what = "is new"
+	}
+	fmt.Fprintf(s.Err, "bucket %s %s; %s uploaded\n", bucket, what, cli.Count(uploaded, "file"))
+
+	set.parameters[codeBucket], set.parameters[codePrefix] = bucket, release.prefix
+	if before := parameter(stack, codePrefix); before != "" && before != release.prefix {
+		set.parameters[previousCode] = before
+	}
+	deployed, err := at.apply(ctx, s, change{
+		stack: stack, name: c.Stack, create: create, template: release.template, body: release.body,
+		url:        at.bucket.templateURL(bucket, release.prefix+templateName),
+		parameters: set.parameters, tags: set.tags, diff: c.Diff, dryRun: c.DryRun, yes: c.Yes,
+	})
+	if err != nil || deployed == nil || c.NoCanary || c.Canary == nil || output(deployed, "HeartbeatLogGroup") == "" {
+		return err
+	}
+	fmt.Fprintln(s.Out, "a log event all the way (sumoship doctor --canary):")
+	return c.Canary(ctx, s, c.AWSFlags, c.Stack)
+}
+
+// endpoint sets the parameters of the endpoint of a new stack from the environment,
+// unless they are given.
+func endpoint(parameters map[string]string, getenv func(string) string) error {
+	if parameters["SumoEndpoint"] != "" || parameters["SumoEndpointArn"] != "" {
+		return nil
+	}
+	value := strings.TrimSpace(getenv("SUMO_ENDPOINT"))
+	switch {
+	case value == "":
+		return cli.Usagef("which HTTP Source? Set SUMO_ENDPOINT to its URL, or to the ARN of the secret that has it (--set SumoEndpointArn=ARN)")
+	case strings.HasPrefix(value, "arn:"):
+		parameters["SumoEndpointArn"] = value
+	default:
+		token := strings.TrimSpace(getenv("SUMO_TOKEN"))
+		if _, err := sumo.ParseEndpoint(value, token); err != nil {
+			return cli.Usagef("SUMO_ENDPOINT: %w", err)
+		}
+		parameters["SumoEndpoint"] = value
+		if token != "" {
+			parameters["SumoToken"] = token
+		}
+	}
+	return nil
+}
+
+// change is what to change in a stack, and how.
+type change struct {
+	stack             *types.Stack // nil if there is none
+	name              string
+	create            bool
+	template          template
+	body              []byte
+	url               string
+	parameters, tags  map[string]string
+	diff, dryRun, yes bool
+}
+
+// apply shows a change, asks, and carries it out. It returns the changed stack, nil if
+// nothing was changed.
+func (c *cloud) apply(ctx context.Context, s cli.Streams, x change) (*types.Stack, error) {
+	if x.diff && !x.create {
+		if err := c.writeDiff(ctx, s.Out, x); err != nil {
+			return nil, err
+		}
+	}
+	in := &cloudformation.CreateChangeSetInput{
+		StackName: &x.name, TemplateURL: &x.url, Capabilities: []types.Capability{types.CapabilityCapabilityIam},
+		ChangeSetName: aws.String(fmt.Sprintf("sumoship-%d", time.Now().UnixNano())), Description: aws.String("sumoship deploy"),
+		ChangeSetType: types.ChangeSetTypeUpdate, Parameters: x.values(), Tags: x.labels(),
+	}
+	if x.create {
+		in.ChangeSetType = types.ChangeSetTypeCreate
+	}
+	set, err := prepare(ctx, c, in, x.stack == nil)
+	if errors.Is(err, errNoChanges) {
+		fmt.Fprintf(s.Out, "stack %s is up to date\n", x.name)
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	verb := "update"
+	if x.create {
+		verb = "create"
+	}
+	fmt.Fprintf(s.Out, "%s stack %s in %s, account %s, with the functions of %s\n", verb, x.name, c.region, c.account, x.parameters[codePrefix])
+	x.writeParameters(s)
+	writePlan(s.Out, set)
+	if x.dryRun {
+		fmt.Fprintln(s.Out, "dry run: nothing was changed")
+		return nil, set.discard(ctx)
+	}
+	if err := cli.Consent(ctx, s, x.yes, "Deploy?"); err != nil {
+		return nil, errors.Join(err, set.discard(ctx))
+	}
+	seen := map[string]bool{}
+	if _, err := news(ctx, c, set.stack, seen); err != nil {
+		return nil, err
+	}
+	if _, err := c.ExecuteChangeSet(ctx, &cloudformation.ExecuteChangeSetInput{ChangeSetName: set.id, StackName: &set.stack}); err != nil {
+		return nil, cli.Fail(cli.ExitAWS, fmt.Errorf("execute the change set: %w", cli.Plain(err)))
+	}
+	stack, err := follow(ctx, c, s.Err, set.stack, seen)
+	if err != nil {
+		return nil, err
+	}
+	if stack == nil {
+		return nil, cli.Fail(cli.ExitAWS, fmt.Errorf("stack %s was deleted meanwhile", x.name))
+	}
+	fmt.Fprintf(s.Out, "stack %s: %s\n", x.name, stack.StackStatus)
+	if arn := output(stack, "ForwarderArn"); arn != "" {
+		fmt.Fprintf(s.Out, "forwarder: %s\n", arn)
+	}
+	if test := output(stack, "TestCommand"); test != "" {
+		fmt.Fprintf(s.Out, "a log event all the way, by hand:\n  %s\n", test)
+	}
+	return stack, nil
+}
+
+// values returns the parameters of the change: those given, and otherwise those that
+// the stack has.
+func (x change) values() (parameters []types.Parameter) {
+	has := map[string]bool{}
+	if x.stack != nil && !x.create {
+		for _, p := range x.stack.Parameters {
+			has[aws.ToString(p.ParameterKey)] = true
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(x.template.Parameters)) {
+		if value, given := x.parameters[name]; given {
+			parameters = append(parameters, types.Parameter{ParameterKey: aws.String(name), ParameterValue: aws.String(value)})
+		} else if has[name] {
+			parameters = append(parameters, types.Parameter{ParameterKey: aws.String(name), UsePreviousValue: aws.Bool(true)})
+		}
+	}
+	return parameters
+}
+
+// labels returns the tags of the change: those given, otherwise those that the stack
+// has, and always one that says what it is of.
+func (x change) labels() (tags []types.Tag) {
+	all := map[string]string{"application": "sumoship"}
+	if x.stack != nil {
+		for _, t := range x.stack.Tags {
+			all[aws.ToString(t.Key)] = aws.ToString(t.Value)
+		}
+	}
+	maps.Copy(all, x.tags)
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		tags = append(tags, types.Tag{Key: aws.String(key), Value: aws.String(all[key])})
+	}
+	return tags
+}
+
+// writeParameters writes the parameters that change, without secrets.
+func (x change) writeParameters(s cli.Streams) {
+	for _, name := range slices.Sorted(maps.Keys(x.parameters)) {
+		value, before := x.parameters[name], parameter(x.stack, name)
+		secret := fmt.Sprint(x.template.Parameters[name].NoEcho) == "true"
+		switch {
+		case name == codeBucket || name == codePrefix || name == previousCode:
+		case secret:
+			fmt.Fprintf(s.Out, "  %s = (secret)\n", name)
+		case x.create:
+			fmt.Fprintf(s.Out, "  %s = %s\n", name, value)
+		case value != before:
+			fmt.Fprintf(s.Out, "  %s = %s, before %q\n", name, value, before)
+		}
+	}
+}

@@ -1,0 +1,136 @@
+package deploycmd
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"sumoship/cmd/sumoship/internal/cli"
+)
+
+type Destroy struct {
+	target
+	DryRun bool `help:"Show what would go and what would stay, and change nothing."`
+	Yes    bool `short:"y" help:"Do not ask."`
+}
+
+func (c *Destroy) Help() string {
+	return `Deletes the stack. What holds log events stays: the queues, and the stream and the
+bucket of a central account. It shows what is in the queues, and how to drain them
+first; and how to remove the subscriptions that would deliver to nothing.`
+}
+
+func (c *Destroy) Run(ctx context.Context, s cli.Streams) error {
+	c.Stack = cmp.Or(c.Stack, "sumoship")
+	at, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	stack, err := find(ctx, at, c.Stack)
+	if err != nil {
+		return err
+	}
+	if stack == nil {
+		return cli.Fail(cli.ExitFound, fmt.Errorf("there is no stack %s in %s", c.Stack, at.region))
+	}
+	if aws.ToBool(stack.EnableTerminationProtection) {
+		return cli.Fail(cli.ExitAWS, fmt.Errorf("stack %s is protected against termination", c.Stack))
+	}
+	out, err := at.GetTemplate(ctx, &cloudformation.GetTemplateInput{StackName: &c.Stack, TemplateStage: types.TemplateStageProcessed})
+	if err != nil {
+		return cli.Fail(cli.ExitAWS, fmt.Errorf("get the template of stack %s: %w", c.Stack, cli.Plain(err)))
+	}
+	var t template
+	if err := json.Unmarshal([]byte(aws.ToString(out.TemplateBody)), &t); err != nil {
+		return fmt.Errorf("the template of stack %s: %w", c.Stack, err)
+	}
+	fmt.Fprintf(s.Out, "delete stack %s in %s, account %s\n", c.Stack, at.region, at.account)
+	if kept := t.kept(); len(kept) > 0 {
+		fmt.Fprintf(s.Out, "these stay, with what is in them: %s\n", strings.Join(kept, ", "))
+	}
+	cfg, err := c.LoadRegion(ctx)
+	if err != nil {
+		return err
+	}
+	if err := queues(ctx, s, sqs.NewFromConfig(cfg), stack); err != nil {
+		return err
+	}
+	if arn := output(stack, "ForwarderArn"); arn != "" {
+		fmt.Fprintf(s.Out, "filters that are not of the stack would deliver to nothing; this removes them first:\n"+
+			"  sumoship unsubscribe --region %s --destination %s --filter-name %s\n", at.region, arn, c.Stack)
+	}
+	if c.DryRun {
+		fmt.Fprintln(s.Out, "dry run: nothing was changed")
+		return nil
+	}
+	if err := cli.Consent(ctx, s, c.Yes, "Delete?"); err != nil {
+		return err
+	}
+	arn, seen := aws.ToString(stack.StackId), map[string]bool{}
+	if _, err := news(ctx, at, arn, seen); err != nil {
+		return err
+	}
+	if _, err := at.DeleteStack(ctx, &cloudformation.DeleteStackInput{StackName: &arn}); err != nil {
+		return cli.Fail(cli.ExitAWS, fmt.Errorf("delete stack %s: %w", c.Stack, cli.Plain(err)))
+	}
+	if _, err := follow(ctx, at, s.Err, arn, seen); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.Out, "stack %s is deleted\n", c.Stack)
+	return nil
+}
+
+// kept returns the resources that outlive their stack.
+func (t template) kept() (names []string) {
+	for _, name := range slices.Sorted(maps.Keys(t.Resources)) {
+		r := t.Resources[name]
+		if strings.HasPrefix(r.DeletionPolicy, "Retain") && slices.Contains(holds, r.Type) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// depths is what is asked of Amazon SQS.
+type depths interface {
+	GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput, ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error)
+}
+
+// queues writes how many messages are in the queues of a stack, and how to drain them.
+func queues(ctx context.Context, s cli.Streams, api depths, stack *types.Stack) error {
+	for _, name := range []string{"DeadLetterQueueUrl", "QuarantineQueueUrl"} {
+		url := output(stack, name)
+		if url == "" {
+			continue
+		}
+		out, err := api.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameAll}})
+		if err != nil {
+			return cli.Fail(cli.ExitAWS, fmt.Errorf("how deep is %s? %w", url, cli.Plain(err)))
+		}
+		depth := 0
+		for _, state := range []string{"", "NotVisible", "Delayed"} {
+			n, _ := strconv.Atoi(out.Attributes["ApproximateNumberOfMessages"+state])
+			depth += n
+		}
+		fmt.Fprintf(s.Out, "%s has %s\n", url, cli.Count(depth, "message"))
+		switch {
+		case depth == 0:
+		case name == "DeadLetterQueueUrl":
+			fmt.Fprintf(s.Out, "  drain it first: sumoship dlq replay --queue %s\n", url)
+		default:
+			fmt.Fprintf(s.Out, "  see what they are: sumoship dlq peek --queue %s; SQS deletes them after 14 days\n", url)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,71 @@
+package dlqcmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"sumoship/cmd/sumoship/internal/cli"
+	"sumoship/dlq"
+)
+
+type importCmd struct {
+	Dir string `arg:"" help:"A directory of sumoship dlq export, or of events that replay has saved in a bucket (*.json)."`
+	queueFlags
+	Workers int `help:"Number of batches in flight." default:"16"`
+}
+
+func (c *importCmd) Help() string {
+	return `The messages are new ones for SQS, which keeps them for 14 more days; when and why
+they failed first stays. All files are checked before anything is put. The file
+imported.log in the directory names what was put, so that the same command goes on
+after an interruption, and puts nothing twice.`
+}
+
+func (c *importCmd) Run(ctx context.Context, s cli.Streams) error {
+	if c.Workers < 1 {
+		return cli.Usagef("--workers: want 1 or more")
+	}
+	if strings.Contains(c.Dir, "://") {
+		return cli.Usagef("%s is not a directory; run aws s3 sync %s DIR, and import DIR", c.Dir, c.Dir)
+	}
+	_, q, err := c.open(ctx, s)
+	if err != nil {
+		return err
+	}
+	bar := cli.NewBar(-1, "importing", s.Err)
+	var mu sync.Mutex
+	done, err := q.Import(ctx, c.Dir, dlq.Import{Workers: c.Workers, Progress: func(n int) {
+		mu.Lock()
+		defer mu.Unlock()
+		bar.Add(n)
+	}})
+	bar.Finish()
+	if c.JSON {
+		if e := cli.WriteJSON(s.Out, map[string]any{"queue": q.Name(), "files": done.Files, "messages": done.Messages, "before": done.Before, "cutOff": done.Cut}); e != nil {
+			return e
+		}
+	} else if err == nil || done.Messages > 0 {
+		text := fmt.Sprintf("%s of %s put into %s", cli.Count(done.Messages, "message"), cli.Count(done.Files, "file"), q.Name())
+		if done.Before > 0 {
+			text += fmt.Sprintf("; %d were put before, as imported.log says", done.Before)
+		}
+		if done.Cut > 0 {
+			text += fmt.Sprintf("; %s cut off, whose message is still in the queue that it was exported from", cli.Count(done.Cut, "line"))
+		}
+		if _, e := fmt.Fprintln(s.Out, text+"."); e != nil {
+			return e
+		}
+	}
+	switch queue, aws := errors.AsType[*dlq.Error](err); {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return cli.Interrupted(ctx, "%s put; run the command again to go on", cli.Count(done.Messages, "message"))
+	case aws:
+		return cli.Fail(cli.ExitAWS, fmt.Errorf("%w; %s put. Run the command again to go on", queue, cli.Count(done.Messages, "message")))
+	}
+	return cli.Fail(cli.ExitUsage, err)
+}

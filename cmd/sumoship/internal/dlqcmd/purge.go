@@ -1,0 +1,47 @@
+package dlqcmd
+
+import (
+	"context"
+
+	"sumoship/cmd/sumoship/internal/cli"
+	"sumoship/function/ship"
+)
+
+type purgeCmd struct {
+	queueFlags
+	Undecodable bool   `help:"Delete the messages of the quarantine queue that are not events of CloudWatch Logs." required:""`
+	Save        string `help:"First save them in this directory, as export does." placeholder:"DIR" required:""`
+}
+
+func (c *purgeCmd) Help() string {
+	return `--queue is the dead-letter queue; its redrive policy names the quarantine queue. What
+can be read stays there: sumoship dlq redrive moves it back. sumoship dlq import DIR
+undoes a purge.`
+}
+
+func (c *purgeCmd) Run(ctx context.Context, s cli.Streams) error {
+	_, q, err := c.open(ctx, s)
+	if err != nil {
+		return err
+	}
+	status, err := q.Status(ctx)
+	if err != nil {
+		return cli.Fail(cli.ExitAWS, err)
+	}
+	if status.Quarantine == "" {
+		return cli.Usagef("queue %s has no redrive policy, so it has no quarantine queue", status.Name)
+	}
+	quarantine, err := q.Other(ctx, status.Quarantine, 0)
+	if err != nil {
+		return cli.Fail(cli.ExitAWS, err)
+	}
+	there, err := quarantine.Status(ctx)
+	if err != nil {
+		return cli.Fail(cli.ExitAWS, err)
+	}
+	result, err := exportTo(ctx, s, quarantine, there, c.Save, 4, true, func(m message) bool { return m.class == ship.Undecodable })
+	if e := result.write(s, c.JSON, c.Save); err == nil {
+		err = e
+	}
+	return err
+}

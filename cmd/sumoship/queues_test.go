@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http/httptest"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"sumoship/dlq"
+	"sumoship/dlq/sqstest"
+	"sumoship/sumo/sumotest"
+	"sumoship/transform"
+)
+
+// account is an AWS account with queues, and an HTTP Source, for a script.
+type account struct {
+	sqs    *sqstest.Server
+	url    string // of the dead-letter queue
+	source *sumotest.Source
+}
+
+// newAccount sets the variables of a script to a dead-letter queue with
+// maxReceiveCount 10, its quarantine queue, and a source.
+func newAccount(e *testscript.Env) error {
+	a := &account{sqs: sqstest.New(), source: sumotest.New()}
+	a.sqs.Add(sqstest.Config{Name: "quarantine"})
+	a.url = a.sqs.Add(sqstest.Config{Name: "dead", DeadLetter: "quarantine", MaxReceives: 10})
+	api := httptest.NewServer(a.sqs)
+	e.Defer(api.Close)
+	endpoint, stop, err := a.source.Serve()
+	if err != nil {
+		return err
+	}
+	e.Defer(stop)
+	for name, value := range map[string]string{"AWS_ENDPOINT_URL_SQS": api.URL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "id",
+		"AWS_SECRET_ACCESS_KEY": "secret", "AWS_CONFIG_FILE": "/nowhere", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere", "SOURCE": endpoint} {
+		e.Setenv(name, value)
+	}
+	e.Values["account"] = a
+	return nil
+}
+
+// dead puts messages into the dead-letter queue: dead 20 /ecs/web unavailable 96h, the
+// last being how long ago they failed first. Without the last two, they cannot be read
+// and are in the quarantine queue.
+func dead(ts *testscript.TestScript, neg bool, args []string) {
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	a := ts.Value("account").(*account)
+	queue := a.url
+	var entries []dlq.Entry
+	for i := range n {
+		event := []byte("unreadable " + strconv.Itoa(i))
+		cause := dlq.Cause{Class: "undecodable"}
+		if len(args) == 4 {
+			ago, err := time.ParseDuration(args[3])
+			ts.Check(err)
+			event = transform.Pack(fmt.Appendf(nil, `{"messageType":"DATA_MESSAGE","logGroup":%q,"logStream":"s","logEvents":[{"id":"%d","timestamp":1,"message":"line %d of %s"}]}`, args[1], i, i, args[1]))
+			cause = dlq.Cause{Class: args[2], Message: args[2] + ": the source answered", LogGroup: args[1], FirstFailure: time.Now().Add(-ago), Attempts: 1}
+		}
+		entries = append(entries, dlq.Entry{Event: event, Cause: cause})
+	}
+	if len(args) < 4 {
+		queue = queue[:len(queue)-len("dead")] + "quarantine"
+	}
+	_, err = dlq.New(queue, 0, func(context.Context) (*sqs.Client, error) { return a.sqs.Client(), nil }).Put(context.Background(), entries)
+	ts.Check(err)
+}
+
+// holds checks what is visible in a queue at once: holds dead 20.
+func holds(ts *testscript.TestScript, neg bool, args []string) {
+	a := ts.Value("account").(*account)
+	visible := 0
+	for _, m := range a.sqs.Messages(args[0]) {
+		if !m.VisibleAt.After(time.Now()) {
+			visible++
+		}
+	}
+	if strconv.Itoa(visible) != args[1] {
+		ts.Fatalf("%d messages are visible in %s, want %s", visible, args[0], args[1])
+	}
+}
+
+// show makes all messages of a queue visible, as time would.
+func show(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Value("account").(*account).sqs.Show(args[0])
+}
+
+// taken checks how many records the source has taken.
+func taken(ts *testscript.TestScript, neg bool, args []string) {
+	if n := len(ts.Value("account").(*account).source.Taken()); strconv.Itoa(n) != args[0] {
+		ts.Fatalf("the source has taken %d records, want %s", n, args[0])
+	}
+}
