@@ -14,7 +14,7 @@ import (
 
 // AWSFlags choose the account and Region as the AWS CLI does.
 type AWSFlags struct {
-	Region string `help:"AWS Region. Default: that of the AWS configuration." placeholder:"REGION"`
+	Region string `help:"AWS Region. Default: that of the AWS configuration." placeholder:"REGION" group:"AWS"`
 	ProfileFlag
 }
 
@@ -30,7 +30,7 @@ func (f *AWSFlags) LoadRegion(ctx context.Context) (aws.Config, error) {
 
 // ProfileFlag is for verbs whose --region means more than where to call AWS.
 type ProfileFlag struct {
-	Profile string `help:"Profile of the AWS configuration." placeholder:"NAME"`
+	Profile string `help:"Profile of the AWS configuration." placeholder:"NAME" group:"AWS"`
 }
 
 // Load reads the AWS configuration for a Region, the default one if region is "".

@@ -10,6 +10,8 @@ import (
 	"reflect"
 
 	"github.com/alecthomas/kong"
+	"github.com/posener/complete"
+	"github.com/willabides/kongplete"
 
 	"sumoship/version"
 )
@@ -46,10 +48,19 @@ func dispatch(ctx context.Context, tree any, args []string, s Streams) (e Exit) 
 			e = Exit{Status: d.status}
 		}
 	}()
+	file, err := readProject()
+	if err != nil {
+		return Fail(ExitUsage, err)
+	}
 	parser, err := kong.New(tree,
 		kong.Name("sumoship"),
 		kong.Description("Ships CloudWatch Logs to Sumo Logic and loses none. Moves task definitions of Amazon ECS to Fargate."),
 		kong.UsageOnError(),
+		kong.Help(printHelp),
+		kong.ValueFormatter(func(v *kong.Value) string { return v.Help }), // without the variable of each
+		kong.PostBuild(withVariables),
+		kong.Resolvers(file),
+		kong.ConfigureHelp(kong.HelpOptions{NoExpandSubcommands: true}),
 		kong.NamedMapper("hyphenated", kong.MapperFunc(hyphenated)),
 		kong.Writers(s.Out, s.Err),
 		kong.Exit(func(code int) { panic(done{code}) }),
@@ -60,6 +71,10 @@ func dispatch(ctx context.Context, tree any, args []string, s Streams) (e Exit) 
 	if err != nil {
 		panic(err) // the tags of the tree are wrong
 	}
+	if s.Getenv("COMP_LINE") != "" { // a shell asks for completions
+		kongplete.Complete(parser, kongplete.WithPredictor("file", complete.PredictFiles("*")))
+	}
+	args = helpOf(args)
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}

@@ -182,7 +182,7 @@ func TestDLQWrongCalls(t *testing.T) {
 		"has no redrive policy":         {cli.ExitUsage, []string{"dlq", "redrive", "--queue", "quarantine"}},
 		"want 1 or more":                {cli.ExitUsage, []string{"dlq", "peek", "--queue", "dead", "-n", "0"}},
 		"SUMO_ENDPOINT: scheme is http": {cli.ExitUsage, []string{"dlq", "replay", "--queue", "dead", "--endpoint", "http://example.com/SECRET"}},
-		"NUM_OF_WORKERS":                {cli.ExitUsage, []string{"dlq", "replay", "--queue", "dead", "--workers", "0"}},
+		"--workers: 0: want 1 to 64":    {cli.ExitUsage, []string{"dlq", "replay", "--queue", "dead", "--workers", "0"}},
 	} {
 		status, out, errs := command(t, nil, c.args...)
 		if status != c.status || !strings.Contains(errs, want) || out != "" || strings.Contains(errs, "SECRET") {

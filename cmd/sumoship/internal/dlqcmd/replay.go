@@ -31,7 +31,10 @@ type replayCmd struct {
 }
 
 func (c *replayCmd) Help() string {
-	return `Messages that cannot be read go to the quarantine queue of the redrive policy, if
+	return `  sumoship dlq replay --queue dead-letters --dry-run
+  sumoship dlq replay --queue dead-letters --log-group /ecs/shop
+
+Messages that cannot be read go to the quarantine queue of the redrive policy, if
 there is one. Messages in backoff after a failure are not visible until their
 visibility timeout ends. Ctrl-C stops after the messages in flight; nothing is
 lost.
@@ -48,6 +51,9 @@ wrong, 3 if AWS refused.`
 }
 
 func (c *replayCmd) Run(ctx context.Context, s cli.Streams) error {
+	if c.Workers < 1 || c.Workers > 64 {
+		return cli.Usagef("--workers: %d: want 1 to 64", c.Workers)
+	}
 	match, err := c.matcher(time.Now())
 	if err != nil {
 		return err

@@ -15,10 +15,10 @@ import (
 )
 
 type checkCmd struct {
-	Paths []string `arg:"" optional:"" help:"Task definitions and templates, and directories of them; - is standard input."`
-	inputFlags
-	ruleFlags
-	reportFlags
+	Paths         []string `arg:"" optional:"" help:"Task definitions and templates, and directories of them; - is standard input."`
+	inputFlags    `group:"Input"`
+	ruleFlags     `group:"Conversion"`
+	reportFlags   `group:"Findings"`
 	SkipOthers    bool   `help:"Skip files without a task definition, also those that the command names, as a pre-commit hook does."`
 	Require       bool   `help:"Exit with status 1 if a directory holds no task definition."`
 	Baseline      string `help:"Leave out the findings of this file, which --write-baseline wrote." placeholder:"FILE"`

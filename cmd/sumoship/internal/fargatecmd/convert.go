@@ -23,10 +23,10 @@ import (
 type convertCmd struct {
 	Paths []string `arg:"" optional:"" help:"The task definition: output of describe-task-definition, a bare definition, a bare list of containers, or a CloudFormation or SAM template, in JSON or YAML. - is standard input. Several of them, and directories, with -o DIR, --in-place or --diff."`
 	conversionFlags
-	reportFlags
-	Out     string `short:"o" help:"Write to this file instead of standard output; it may be the input. For several inputs, the directory to write them to." placeholder:"FILE|DIR"`
-	InPlace bool   `help:"Write each input that is converted back to its file."`
-	Diff    bool   `help:"Write a unified diff instead of the definition."`
+	reportFlags `group:"Findings"`
+	Out         string `short:"o" help:"Write to this file instead of standard output; it may be the input. For several inputs, the directory to write them to." placeholder:"FILE|DIR"`
+	InPlace     bool   `help:"Write each input that is converted back to its file."`
+	Diff        bool   `help:"Write a unified diff instead of the definition."`
 }
 
 func (c *convertCmd) Help() string {
@@ -234,8 +234,8 @@ func (c *convertCmd) write(s cli.Streams, done conversion, out string) error {
 
 // conversionFlags are those of convert and diff.
 type conversionFlags struct {
-	inputFlags
-	ruleFlags
+	inputFlags   `group:"Input"`
+	ruleFlags    `group:"Conversion"`
 	Format       string `help:"Shape of the output: that of the input (same), JSON for Amazon ECS (ecs), or a CloudFormation template with only the task definition (cfn)." enum:"same,ecs,cfn" default:"same"`
 	WithServices bool   `help:"In a template, also edit what is around the definition: services, task sets, target groups and schedules."`
 }

@@ -14,20 +14,22 @@ import (
 )
 
 type explainCmd struct {
-	What string `arg:"" optional:"" placeholder:"MODE|FILE" help:"A network mode (none, bridge, host or awsvpc), or a task definition in any shape that convert reads; - is standard input. Default: all modes."`
-	inputFlags
-	ruleFlags
-	JSON bool `name:"json" help:"Write the result as JSON."`
+	What       string `arg:"" optional:"" placeholder:"MODE|ID|FILE" help:"A network mode (none, bridge, host or awsvpc), the ID of a finding, or a task definition in any shape that convert reads; - is standard input. Default: all modes."`
+	inputFlags `group:"Input"`
+	ruleFlags  `group:"Conversion"`
+	JSON       bool `name:"json" help:"Write the result as JSON."`
 }
 
 func (c *explainCmd) Help() string {
 	return `Explains what a network mode means for ports, addresses, isolation, performance
 and security groups, and what replaces it on Fargate. For a task definition it
 explains the mode, and shows where each port is reached before and after, and what
-else changes in its network; check reports the rest.
+else changes in its network; check reports the rest. For the ID of a finding it shows
+the rule: what it says, what to do, and what --allow does.
 
   sumoship fargate explain bridge
   sumoship fargate explain shop.json
+  sumoship fargate explain network-mode-host
 
 Exit status: 0, 2 if the command or its input is wrong, 3 if AWS refused.`
 }
@@ -41,10 +43,13 @@ func (c *explainCmd) Run(ctx context.Context, s cli.Streams) error {
 	case mode >= 0 && c.FromECS == "":
 		return c.modes(s, modes[mode:mode+1])
 	}
+	if rule, ok := ruleNamed(c.What); ok && c.FromECS == "" {
+		return explainRule(s, rule, c.JSON)
+	}
 	d, in, err := c.one(ctx, s, c.What, c.Region)
 	if err != nil {
 		if e, ok := errors.AsType[cli.Exit](err); ok && errors.Is(e.Err, fs.ErrNotExist) {
-			return cli.Usagef("%q is not a network mode (none, bridge, host, awsvpc), and no file has this name", c.What)
+			return cli.Usagef("%q is not a network mode (none, bridge, host, awsvpc) or the ID of a finding, and no file has this name%s", c.What, nearRules(c.What))
 		}
 		return err
 	}

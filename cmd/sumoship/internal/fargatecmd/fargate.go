@@ -16,5 +16,6 @@ type Cmd struct {
 	ENI      eniCmd         `cmd:"" name:"eni" help:"Show how many awsvpc tasks fit on an EC2 instance, without and with ENI trunking, and on Fargate."`
 	IAM      iamCmd         `cmd:"" name:"iam" help:"Write least-privilege roles for a task definition."`
 	Logs     logsCmd        `cmd:"" help:"Create the log groups of a task definition, and subscribe them to the forwarder."`
-	Explain  explainCmd     `cmd:"" help:"Explain a network mode, or what moving a task definition changes in its network."`
+	Explain  explainCmd     `cmd:"" help:"Explain a network mode, a finding, or what moving a task definition changes in its network."`
+	Rules    rulesCmd       `cmd:"" help:"List the IDs of findings, and what they say."`
 }

@@ -12,8 +12,8 @@ import (
 
 type iamCmd struct {
 	fileArg
-	inputFlags
-	ruleFlags
+	inputFlags `group:"Input"`
+	ruleFlags  `group:"Conversion"`
 	roleFlags
 	Account string `option:"Account" help:"Account of the roles. Default: for a template the account it is deployed in, for JSON the one in the ARN of the definition." placeholder:"ID"`
 	Format  string `help:"Write a CloudFormation template (cfn), or the policies as IAM takes them (json)." enum:"cfn,json" default:"cfn"`

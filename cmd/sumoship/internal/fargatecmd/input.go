@@ -23,7 +23,7 @@ type inputFlags struct {
 
 // fileArg is the input of the verbs that take one.
 type fileArg struct {
-	File string `arg:"" optional:"" help:"The task definition: output of describe-task-definition, a bare definition, a bare list of containers, or a CloudFormation or SAM template, in JSON or YAML. - is standard input."`
+	File string `arg:"" optional:"" predictor:"file" help:"The task definition: output of describe-task-definition, a bare definition, a bare list of containers, or a CloudFormation or SAM template, in JSON or YAML. - is standard input."`
 }
 
 // input is a task definition, not parsed yet.

@@ -17,8 +17,8 @@ import (
 
 type logsCmd struct {
 	fileArg
-	inputFlags
-	ruleFlags
+	inputFlags    `group:"Input"`
+	ruleFlags     `group:"Conversion"`
 	Subscribe     string `help:"Subscribe the log groups to this function, the forwarder." placeholder:"FUNCTION-ARN"`
 	FilterPattern string `help:"Deliver only log events that match this filter pattern of CloudWatch Logs." placeholder:"PATTERN"`
 	Retention     int    `help:"Keep log events for this many days. Default: no change; new log groups keep them for ever." placeholder:"DAYS"`

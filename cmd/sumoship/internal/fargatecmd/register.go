@@ -11,11 +11,11 @@ import (
 
 type registerCmd struct {
 	fileArg
-	inputFlags
-	Region string   `option:"Region" help:"AWS Region to register in. Default: that of the AWS configuration." placeholder:"REGION"`
-	Allow  []string `option:"Allow" help:"Register despite this finding, by its ID. Repeatable." placeholder:"ID" sep:","`
-	DryRun bool     `help:"Write the request to standard output and register nothing."`
-	JSON   bool     `name:"json" help:"Write the result as JSON."`
+	inputFlags `group:"Input"`
+	Region     string   `option:"Region" help:"AWS Region to register in. Default: that of the AWS configuration." placeholder:"REGION"`
+	Allow      []string `option:"Allow" help:"Register despite this finding, by its ID. Repeatable." placeholder:"ID" sep:","`
+	DryRun     bool     `help:"Write the request to standard output and register nothing."`
+	JSON       bool     `name:"json" help:"Write the result as JSON."`
 }
 
 func (c *registerCmd) Help() string {

@@ -18,10 +18,10 @@ import (
 
 type serviceCmd struct {
 	fileArg
-	inputFlags
-	ruleFlags
-	reportFlags
-	roleFlags `group:"Roles"`
+	inputFlags  `group:"Input"`
+	ruleFlags   `group:"Conversion"`
+	reportFlags `group:"Findings"`
+	roleFlags   `group:"Roles"`
 
 	Service     string `option:"Name" help:"Name of the service. Default: that of --from-service, with -fargate behind it if that runs in the same cluster." placeholder:"NAME" group:"Service"`
 	FromService string `help:"Keep the valid settings of an existing service: a file with the output of describe-services, or an ARN, with which its listeners and its scaling are read too." placeholder:"FILE|ARN" group:"Service"`

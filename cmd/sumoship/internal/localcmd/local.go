@@ -28,7 +28,7 @@ var samples embed.FS
 
 // Cmd runs the forwarder that Lambda runs.
 type Cmd struct {
-	Events   []string `arg:"" optional:"" help:"Files in one of the formats that backfill reads, such as Lambda events or the output of aws logs filter-log-events; - means standard input. Default: sample events."`
+	Events   []string `arg:"" optional:"" predictor:"file" help:"Files in one of the formats that backfill reads, such as Lambda events or the output of aws logs filter-log-events; - means standard input. Default: sample events."`
 	Endpoint string   `help:"Send to this HTTP Source, a URL or the ARN of an SSM parameter or secret, instead of the built-in source." placeholder:"URL|ARN"`
 	Fail     string   `help:"Script of the built-in source: a status, reset (before the body is stored), lost (after), hang; xN repeats it N times, as in 503x3,429,reset. Then it answers 200." placeholder:"SCRIPT"`
 	Replay   bool     `help:"Then drain the dead-letter queue with the replay function, as long as it makes progress."`
@@ -39,9 +39,11 @@ type Cmd struct {
 }
 
 func (c *Cmd) Help() string {
-	return `The variables of the Lambda function work here too, for example
+	return `  sumoship local --fail 503x50
   LOG_FORMAT=RAW sumoship local
   aws logs filter-log-events --log-group-name G | sumoship local - --log-group G
+
+The variables of the Lambda function work here too.
 
 With the built-in source, NUMBER_OF_RETRIES is 5, RETRY_INTERVAL is 20 ms,
 BREAKER_PAUSE 5 ms and REQUEST_TIMEOUT 2 s unless these variables are set. What it
