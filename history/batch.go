@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"strconv"
 	"time"
-	"unicode/utf8"
 )
 
 // batcher gathers log events into documents, one of each log stream at a time.
@@ -17,6 +16,7 @@ type batcher struct {
 	order   []*draft // as they were begun
 	last    *draft
 	pending int // bytes
+	from    int // where in the last draft the log event starts that was begun
 	seq     int
 	buffers chan []byte // to reuse; may be nil
 }
@@ -95,18 +95,44 @@ func (b *batcher) add(n name, e item, p place, input int64) error {
 	return b.grown(d, len(d.doc)-before, input)
 }
 
-// addText adds a log event whose message is text, without a copy of it.
-func (b *batcher) addText(n name, at int64, message []byte, p place, input int64) error {
+// begin begins a log event whose message is text, which more may add to until end or
+// drop.
+func (b *batcher) begin(n name, at int64, message []byte, p place) {
 	d := b.draft(n, p)
-	before := len(d.doc)
+	b.from = len(d.doc)
 	if d.events++; d.events > 1 {
 		d.doc = append(d.doc, ',')
 	} else {
 		d.first = at
 	}
 	d.doc = strconv.AppendInt(append(d.doc, `{"timestamp":`...), at, 10)
-	d.doc = append(appendString(append(d.doc, `,"message":`...), message), '}')
-	return b.grown(d, len(d.doc)-before, input)
+	d.doc = appendEscaped(append(d.doc, `,"message":"`...), message)
+}
+
+// more adds to the message of the log event that was begun.
+func (b *batcher) more(text []byte) {
+	b.last.doc = appendEscaped(b.last.doc, text)
+}
+
+// length is that of the log event that was begun, so far.
+func (b *batcher) length() int { return len(b.last.doc) - b.from }
+
+// close ends the log event that was begun.
+func (b *batcher) close(input int64) error {
+	d := b.last
+	d.doc = append(d.doc, `"}`...)
+	return b.grown(d, len(d.doc)-b.from, input)
+}
+
+// drop takes the log event back that was begun.
+func (b *batcher) drop() {
+	d := b.last
+	d.doc = d.doc[:b.from]
+	if d.events--; d.events == 0 {
+		b.discard(d)
+		b.last = nil
+		b.pending -= len(d.doc)
+	}
 }
 
 // maxEvents is how many log events a batch has at most, as many as CloudWatch Logs
@@ -138,15 +164,20 @@ func (b *batcher) sniffed(at int64) {
 	b.last = &draft{first: at, events: 1}
 }
 
-// flush hands on a draft.
-func (b *batcher) flush(d *draft, input int64) error {
+// discard forgets a draft.
+func (b *batcher) discard(d *draft) {
 	delete(b.open, d.name)
 	for i, o := range b.order {
 		if o == d {
 			b.order = append(b.order[:i], b.order[i+1:]...)
-			break
+			return
 		}
 	}
+}
+
+// flush hands on a draft.
+func (b *batcher) flush(d *draft, input int64) error {
+	b.discard(d)
 	b.last = nil
 	b.pending -= len(d.doc)
 	d.doc = append(d.doc, `]}`...)
@@ -172,28 +203,28 @@ func (b *batcher) end(input int64) error {
 
 const hex = "0123456789abcdef"
 
-// appendString appends text as a JSON string. What is not UTF-8 becomes U+FFFD.
+// plainBytes are those that a JSON string has as they are. What is not UTF-8 is among
+// them: whoever reads the document replaces it.
+var plainBytes = func() (plain [256]bool) {
+	for c := ' '; c < 256; c++ {
+		plain[c] = c != '"' && c != '\\'
+	}
+	return plain
+}()
+
+// appendString appends text as a JSON string.
 func appendString(to, text []byte) []byte {
-	to = append(to, '"')
+	return append(appendEscaped(append(to, '"'), text), '"')
+}
+
+func appendEscaped(to, text []byte) []byte {
 	from := 0
-	for i := 0; i < len(text); {
-		c := text[i]
-		if c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf {
-			i++
-			continue
-		}
-		if c >= utf8.RuneSelf {
-			r, n := utf8.DecodeRune(text[i:])
-			if r != utf8.RuneError || n > 1 {
-				i += n
-				continue
-			}
-			to = append(append(to, text[from:i]...), "\uFFFD"...)
-			i++
-			from = i
+	for i, c := range text {
+		if plainBytes[c] {
 			continue
 		}
 		to = append(to, text[from:i]...)
+		from = i + 1
 		switch c {
 		case '"', '\\':
 			to = append(to, '\\', c)
@@ -206,10 +237,8 @@ func appendString(to, text []byte) []byte {
 		default:
 			to = append(to, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
 		}
-		i++
-		from = i
 	}
-	return append(append(to, text[from:]...), '"')
+	return append(to, text[from:]...)
 }
 
 // isText reports whether a JSON value is a string.

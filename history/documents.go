@@ -74,6 +74,9 @@ func (d *documents) refuse(what, do string) error {
 
 // broken adds the place to an error of the decoder.
 func (d *documents) broken(err error) error {
+	if err == io.EOF { // in the middle of a document
+		err = io.ErrUnexpectedEOF
+	}
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		line, column := d.in.at(d.base + syntax.Offset - 1)
 		return d.fail(line, column, "not JSON: "+syntax.Error(), "")

@@ -26,22 +26,21 @@ const (
 // without one belong to the log event before.
 func (r *Reader) lines(text *bufio.Reader) error {
 	var (
-		stamps  stamps
-		form    zone
-		at      int64
-		n       name
-		message []byte
-		begun   bool
-		where   = &spot{1, 1}
-		line    = 0
-		long    []byte
+		stamps stamps
+		form   zone
+		n      name
+		begun  bool
+		ends   []byte // of lines, which count only if another line of the message follows
+		where  = &spot{1, 1}
+		line   = 0
+		long   []byte
 	)
 	flush := func() error {
 		if !begun {
 			return nil
 		}
-		begun = false
-		return r.out.addText(n, at, bytes.TrimRight(message, "\r\n"), where, r.in.n.Load())
+		begun, ends = false, ends[:0]
+		return r.out.close(r.in.n.Load())
 	}
 	for {
 		b, err := text.ReadSlice('\n')
@@ -67,6 +66,8 @@ func (r *Reader) lines(text *bufio.Reader) error {
 				if err := flush(); err != nil {
 					return err
 				}
+			} else if begun {
+				r.out.drop()
 			}
 			r.errLine, r.errColumn = line+1, 1
 			return err
@@ -102,14 +103,24 @@ func (r *Reader) lines(text *bufio.Reader) error {
 					r.out.sniffed(t)
 					return errSniffed
 				}
-				at, message, begun, where.line = t, append(message[:0], rest...), true, line
+				text := bytes.TrimRight(rest, "\r\n")
+				begun, where.line, ends = true, line, append(ends, rest[len(text):]...)
+				r.out.begin(n, t, text, where)
 			case !begun:
 				return r.fail(line, 1, fmt.Sprintf("%s is neither JSON nor a line with a timestamp", shown(bytes.TrimRight(b, "\r\n"))), "")
 			default:
-				if len(message)+len(b) > maxEvent {
+				if r.out.length()+len(ends)+len(b) > maxEvent {
+					r.errLine = line
+					r.out.drop()
 					return errTooLarge
 				}
-				message = append(message, b...)
+				text := bytes.TrimRight(b, "\r\n")
+				if len(text) > 0 {
+					r.out.more(ends)
+					r.out.more(text)
+					ends = ends[:0]
+				}
+				ends = append(ends, b[len(text):]...)
 			}
 		}
 		long = long[:0]

@@ -80,7 +80,7 @@ func TestFormats(t *testing.T) {
 		want   []string
 	}{
 		"export": {"2026-01-02T03:04:05.678Z hello\n2026-01-02T03:04:06.000Z a \"b\"\\ \x01é\xff\n  at c\n\n2026-01-02T03:04:07Z \n", Export,
-			[]string{` /hint   1767323045678 "hello"`, ` /hint   1767323046000 "a \"b\"\\ \u0001é` + "\uFFFD" + `\n  at c"`, ` /hint   1767323047000 ""`}},
+			[]string{` /hint   1767323045678 "hello"`, ` /hint   1767323046000 "a \"b\"\\ \u0001é` + "\xff" + `\n  at c"`, ` /hint   1767323047000 ""`}},
 		"export without an end": {"2026-01-02T03:04:05.678Z hello", Export, []string{` /hint   1767323045678 "hello"`}},
 		"export that quotes":    {"2026-01-02T03:04:05.678Z a\n2026-01-02T03:04:05 b\n", Export, []string{` /hint   1767323045678 "a\n2026-01-02T03:04:05 b"`}},
 		"tail": {"2026-01-02T03:04:05.678000+00:00 web/app/1 hello\n2026-01-02T04:04:06.000000+01:00 web/app/2 x y\n more\n", Tail,
@@ -164,6 +164,7 @@ func TestWhatIsNotAFormat(t *testing.T) {
 		"truncated gzip":         {gz[:len(gz)/2], `it ends in the middle: the file is not complete; what is before this place was read`, 1, false},
 		"damaged gzip":           {gz[:len(gz)-8] + "\x00\x00\x00\x00" + gz[len(gz)-4:], `the compressed data is damaged`, 5003 - 1, false},
 		"truncated JSON":         {`{"events":[{"timestamp":1,"message":"x"},{"timesta`, `f:1:42: it ends in the middle`, 1, false},
+		"a document cut":         {`{"messageType":`, `f:1:16: it ends in the middle`, 0, false},
 		"an endless value":       {`{"events":[{"timestamp":1,"message":"` + strings.Repeat("x", 9<<20), `a value of more than 8 MB`, 0, false},
 		"an endless line":        {"2026-01-02T03:04:05.678Z " + strings.Repeat("x", 9<<20), `a value of more than 8 MB`, 0, false},
 	} {

@@ -400,6 +400,10 @@ func TestWindows(t *testing.T) {
 			want += a.density(ms)
 		}
 		w := &Windows{Search: a, Groups: []Group{{"/g", "1"}}, Time: Span{0, 2 * hour}, Target: 2000}
+		if n, bytes, err := w.Plan(t.Context()); err != nil || n < 500 || n > 3000 || bytes < n {
+			t.Errorf("a plan of %d log events, %d bytes: %v", n, bytes, err) // it misses the busy minute
+		}
+		a.calls, a.spans, a.throttled = 0, nil, 0
 		s := &source{}
 		run := func(stopAfter int) error {
 			c, err := OpenCheckpoint(path, w.Input())

@@ -81,6 +81,45 @@ func (w *Windows) Feed(ctx context.Context, r *Run) error {
 	return nil
 }
 
+// Samples of a plan.
+const (
+	maxSampled = 5     // log groups
+	samples    = 5     // times in each
+	sampleTime = 60000 // ms of each, at most
+)
+
+// Plan estimates how many log events there are, and how many bytes their messages
+// have, by a look at a few times of the first log groups.
+func (w *Windows) Plan(ctx context.Context) (events, bytes int64, err error) {
+	total := w.Time.To - w.Time.From
+	width := min(max(total/100, 1), sampleTime)
+	var n, size, covered int64
+	sampled := w.Groups[:min(maxSampled, len(w.Groups))]
+	for _, g := range sampled {
+		for i := range int64(samples) {
+			span := Span{From: w.Time.From + (2*i+1)*total/(2*samples)}
+			span.To = min(span.From+width, w.Time.To)
+			page, next, err := w.search(ctx, g.Name, span, "")
+			if err != nil {
+				return 0, 0, fmt.Errorf("%s: %w", g.Name, err)
+			}
+			last := span.From
+			for _, e := range page {
+				n, size, last = n+1, size+int64(len(e.Message)), max(last, e.Timestamp)
+			}
+			if next == "" || len(page) == 0 {
+				last = span.To - 1
+			}
+			covered += last + 1 - span.From
+		}
+	}
+	if covered == 0 {
+		return 0, 0, nil
+	}
+	scale := float64(total) * float64(len(w.Groups)) / float64(covered)
+	return int64(float64(n) * scale), int64(float64(size) * scale), nil
+}
+
 // group reads a log group.
 func (w *Windows) group(ctx context.Context, r *Run, g Group) error {
 	cut := &cutter{gaps: r.Checkpoint.Gaps(g.Name, w.Time), target: w.Target}

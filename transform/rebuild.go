@@ -274,3 +274,11 @@ func Pack(doc []byte) []byte {
 	p.write(doc)
 	return p.close()
 }
+
+// Event returns a document as an event of Lambda: packed, unless it is one.
+func Event(doc []byte) []byte {
+	if bytes.HasPrefix(doc, []byte(`{"awslogs":`)) {
+		return doc
+	}
+	return Pack(doc)
+}

@@ -61,6 +61,10 @@ type Options struct {
 
 	Metadata Metadata // what _sumo_metadata in a message may override of Source
 
+	// Interfaces tells what VPC-JSON adds to flow records: the security groups, the
+	// direction, the subnet, the VPC and the Region. nil adds nothing.
+	Interfaces Interfaces
+
 	// Rule returns the rule for the events of an origin, nil if there is none. It is
 	// asked once for each origin of a batch.
 	Rule func(Origin) *Rule
@@ -140,6 +144,8 @@ type writer struct {
 	event   event
 	line    []byte
 
+	flow []byte // the message, before masks
+
 	// scratch
 	json, text, hidden, escaped, redacted []byte
 }
@@ -178,6 +184,7 @@ func (w *writer) write(r *Record) {
 		r.Dropped = InternalVPC
 		return
 	}
+	w.flow = body
 	var value []byte
 	changed := false
 	if e.value != nil {
@@ -375,7 +382,7 @@ func (w *writer) appendRecord(dst, value, body, id []byte) []byte {
 		dst = append(append(append(comma(dst), `"level":"`...), e.level...), '"')
 	}
 	if !w.LogInfo {
-		return append(dst, '}')
+		return append(w.appendInterface(dst), '}')
 	}
 	for _, add := range [...]struct {
 		kind kind
@@ -385,7 +392,7 @@ func (w *writer) appendRecord(dst, value, body, id []byte) []byte {
 			dst = append(append(comma(dst), add.key...), v...)
 		}
 	}
-	return append(dst, '}')
+	return append(w.appendInterface(dst), '}')
 }
 
 // omits reports whether a member of the event is left out of its record.

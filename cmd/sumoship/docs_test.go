@@ -50,15 +50,16 @@ func TestDocumentedRulesAreTheRules(t *testing.T) {
 
 func ruleTable(rules []finding.Rule) string {
 	var b strings.Builder
-	b.WriteString("| Id | Severity | What it says | What to do | With `--allow` | Source |\n|---|---|---|---|---|---|\n")
+	b.WriteString("| Id | Severity | What it says | What to do | With `--allow` | On ECS Managed Instances | Source |\n|---|---|---|---|---|---|---|\n")
 	cell := strings.NewReplacer("|", `\|`, "\n", " ", "<", "&lt;")
 	for _, r := range rules {
 		says := r.Summary
 		if r.Refusal != "" {
 			says += " ECS: " + r.Refusal
 		}
-		fmt.Fprintf(&b, "| <a id=\"%s\"></a>`%s` | %s | %s | %s | %s | %s |\n", r.ID, r.ID, r.Severity,
-			cell.Replace(says), cell.Replace(r.Help.String()), cell.Replace(r.Allow), cell.Replace(r.Source))
+		managed, _ := fargate.OnManagedInstances(r.ID)
+		fmt.Fprintf(&b, "| <a id=\"%s\"></a>`%s` | %s | %s | %s | %s | %s | %s |\n", r.ID, r.ID, r.Severity,
+			cell.Replace(says), cell.Replace(r.Help.String()), cell.Replace(r.Allow), managed, cell.Replace(r.Source))
 	}
 	return b.String()
 }

@@ -94,6 +94,7 @@ type Plan struct {
 	Rows    []Row           `json:"workloads"`
 	Waves   [][]int         `json:"waves"` // indexes of rows, in the order to move
 	Total   Costs           `json:"total"`
+	Staying *float64        `json:"staying"` // what the workloads that must stay cost now
 	Counts  map[Verdict]int `json:"counts"`
 	Notes   []string        `json:"notes,omitempty"`
 }
@@ -156,6 +157,11 @@ func New(in Inventory, o Options) *Plan {
 		p.Counts[r.Verdict]++
 		o.Prices.price(r, &workloads[i])
 		p.Total.add(r.Costs)
+		if r.Verdict == MustStay {
+			staying := Costs{Now: p.Staying}
+			staying.add(Costs{Now: r.Costs.Now})
+			p.Staying = staying.Now
+		}
 	}
 	order(p, workloads)
 	p.note(in, o)

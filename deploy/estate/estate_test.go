@@ -96,6 +96,9 @@ func TestCosts(t *testing.T) {
 	if got := *p.Total.Now; got < instances-0.01 || got > instances+0.01 {
 		t.Errorf("now %.2f, want %.2f: the price of the other cluster is not known", got, instances)
 	}
+	if p.Staying == nil || *p.Staying <= 0 || *p.Staying >= instances {
+		t.Errorf("what stays costs %v of %.2f", p.Staying, instances)
+	}
 	for _, r := range p.Rows {
 		switch r.Name {
 		case "web": // 4 tasks of 256/512

@@ -117,37 +117,47 @@ func (p *Plan) verdictBar() string {
 	return b.String() + "</svg>"
 }
 
-// costBars compare the costs of a month.
+// costBars compare the costs of a month. To those of Fargate belongs what the workloads
+// that must stay cost on their instances.
 func (p *Plan) costBars() string {
-	bars := []struct {
-		label  string
-		v      *float64
-		colour string
-	}{
-		{"Instances now", p.Total.Now, "#5b6577"}, {"Fargate x86", p.Total.X86, "#3b6fb6"}, {"Fargate ARM", p.Total.Arm, "#2f855a"},
-		{"Fargate Spot", p.Total.Spot, "#7a5ca8"}, {"Managed Instances", p.Total.Managed, "#c77d0a"},
+	type bar struct {
+		label   string
+		v, more *float64
+		colour  string
 	}
-	most := 0.0
-	for _, bar := range bars {
-		if bar.v != nil {
-			most = max(most, *bar.v)
+	bars := []bar{
+		{"Instances now", p.Total.Now, nil, grey}, {"Fargate x86", p.Total.X86, p.Staying, "#3b6fb6"}, {"Fargate ARM", p.Total.Arm, p.Staying, "#2f855a"},
+		{"Fargate Spot", p.Total.Spot, p.Staying, "#7a5ca8"}, {"Managed Instances", p.Total.Managed, nil, "#c77d0a"},
+	}
+	amount := func(v *float64) float64 {
+		if v == nil {
+			return 0
 		}
+		return *v
 	}
-	const row, label, width = 38.0, 170.0, 960.0
+	most := 1.0
+	for _, bar := range bars {
+		most = max(most, amount(bar.v)+amount(bar.more))
+	}
+	const row, left, width = 38.0, 170.0, 960.0
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg viewBox="0 0 %g %g" role="img" aria-label="Cost of a month" xmlns="http://www.w3.org/2000/svg">`, width, row*float64(len(bars)))
 	for i, bar := range bars {
 		y := row * float64(i)
-		fmt.Fprintf(&b, `<text x="%g" y="%g" fill="#1c2330" font-family="sans-serif" font-size="15" text-anchor="end">%s</text>`, label-12, y+24, bar.label)
-		length := 0.0
-		if bar.v != nil && most > 0 {
-			length = (width - label - 130) * *bar.v / most
+		text := Money(bar.v)
+		fmt.Fprintf(&b, `<text x="%g" y="%g" fill="#1c2330" font-family="sans-serif" font-size="15" text-anchor="end">%s</text>`, left-12, y+24, bar.label)
+		length, more := (width-left-220)*amount(bar.v)/most, (width-left-220)*amount(bar.more)/most
+		fmt.Fprintf(&b, `<rect x="%g" y="%g" width="%.1f" height="%g" fill="%s"/>`, left, y+6, max(2, length), row-12, bar.colour)
+		if bar.more != nil {
+			fmt.Fprintf(&b, `<rect x="%.1f" y="%g" width="%.1f" height="%g" fill="%s" opacity="0.55"/>`, left+length, y+6, more, row-12, grey)
+			text += " + " + Money(bar.more) + " that stays"
 		}
-		fmt.Fprintf(&b, `<rect x="%g" y="%g" width="%.1f" height="%g" rx="3" fill="%s"/>`, label, y+6, max(2, length), row-12, bar.colour)
-		fmt.Fprintf(&b, `<text x="%.1f" y="%g" fill="#1c2330" font-family="sans-serif" font-size="15">%s</text>`, label+length+10, y+24, Money(bar.v))
+		fmt.Fprintf(&b, `<text x="%.1f" y="%g" fill="#1c2330" font-family="sans-serif" font-size="15">%s</text>`, left+length+more+10, y+24, text)
 	}
 	return b.String() + "</svg>"
 }
+
+const grey = "#5b6577"
 
 // Money is an amount in whole units, with separators of thousands.
 func Money(v *float64) string {

@@ -44,7 +44,7 @@ func (first *converter) convert() []finding.Finding {
 	all := outcomes(first.def)
 	if len(all) == 0 {
 		first.run()
-		return first.Findings()
+		return first.wayOut(first.Findings())
 	}
 	first.beforeBranches()
 	for _, outcome := range all {
@@ -54,7 +54,7 @@ func (first *converter) convert() []finding.Finding {
 		c.run()
 		restore()
 	}
-	return first.Findings()
+	return first.wayOut(first.Findings())
 }
 
 func newConverter(def *tree.Node, shape taskdef.Shape, o Options) *converter {
@@ -69,7 +69,7 @@ func newConverter(def *tree.Node, shape taskdef.Shape, o Options) *converter {
 		byName:   map[string]*tree.Node{},
 		reported: map[*tree.Node]bool{}, rewritten: map[*tree.Node]bool{},
 	}
-	c.claim = c.claims("FARGATE")
+	c.claim = c.claims(c.compatibility())
 	if n := def.Get("networkMode"); !n.Opaque() {
 		c.was, _ = n.Text()
 	}

@@ -96,5 +96,5 @@ func ExampleCheck() {
 
 	// Output:
 	// error privileged at /containerDefinitions/0/privileged: Fargate has no privileged containers.
-	// Find out what needs it: most containers no longer do. Or allow privileged: it is dropped.
+	// Find out what needs it: most containers no longer do. Or allow privileged: it is dropped. Or use ECS Managed Instances with --target managed-instances: they run privileged containers.
 }

@@ -30,6 +30,7 @@ type Options struct {
 	Volumes       map[string]string // replacement by volume name: "ephemeral", "efs:fs-ID", "efs:fs-ID:/DIR" or "efs:fs-ID:fsap-ID"
 	Fluentd       string            // where logs of the fluentd driver go: "" or "awslogs", or "firelens"
 	Shm           string            // replacement of sharedMemorySize: "" (refused) or "tmpfs"
+	Target        string            // what the definition is for: "" or "fargate", or "managed-instances", which keeps what those support
 	Strict        bool              // if the definition claims FARGATE, report what ECS refuses as errors, even what Convert fixes
 	// AccountLogMode is the setting defaultLogDriverMode that the account has chosen,
 	// "" if none is known. Without LogMode it decides.
@@ -101,6 +102,7 @@ func (o Options) Validate() error {
 		{"RewriteLinks", o.RewriteLinks, []string{"env", "all", "none"}},
 		{"Fluentd", o.Fluentd, []string{"awslogs", "firelens"}},
 		{"Shm", o.Shm, []string{"tmpfs"}},
+		{"Target", o.Target, []string{"fargate", onManaged}},
 	} {
 		if v.value != "" && !slices.Contains(v.choice, v.value) {
 			return &finding.OptionError{Option: v.option, Value: v.value, Want: strings.Join(v.choice, " or ")}

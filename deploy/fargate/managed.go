@@ -1,5 +1,16 @@
 package fargate
 
+import (
+	"slices"
+	"strings"
+
+	"sumoship/deploy/finding"
+	"sumoship/deploy/tree"
+)
+
+// onManaged is the target ECS Managed Instances.
+const onManaged = "managed-instances"
+
 // managed is what ECS Managed Instances make of what Fargate refuses, by the ID of the
 // rule: the third column beside EC2 and Fargate. What is not in it stays impossible
 // there, or AWS's pages do not say.
@@ -24,4 +35,40 @@ var managed = map[string]string{
 func OnManagedInstances(id string) (how string, ok bool) {
 	how, ok = managed[id]
 	return how, ok
+}
+
+// compatibility is what the definition must claim.
+func (c *converter) compatibility() string {
+	if c.Target == onManaged {
+		return "MANAGED_INSTANCES"
+	}
+	return "FARGATE"
+}
+
+// supported reports whether the target supports what a rule is about, and notes it.
+func (c *converter) supported(rule finding.Rule, n *tree.Node) bool {
+	how, ok := managed[rule.ID]
+	if !ok || c.Target != onManaged {
+		return false
+	}
+	f := c.Note(rule, n, "it stays: this is for ECS Managed Instances, and %s", how)
+	f.Severity, f.Help = finding.Info, nil
+	return true
+}
+
+// Refuse is [finding.Recorder.Refuse], except for what the target supports, which
+// stays.
+func (c *converter) Refuse(rule finding.Rule, n *tree.Node, why string, args ...any) (allowed bool) {
+	return !c.supported(rule, n) && c.Recorder.Refuse(rule, n, why, args...)
+}
+
+// wayOut adds to refusals that ECS Managed Instances would support it.
+func (c *converter) wayOut(findings []finding.Finding) []finding.Finding {
+	for i, f := range findings {
+		how, ok := managed[f.ID]
+		if ok && f.Action == finding.Refuse && !strings.Contains(f.Help.String(), "Managed Instances") {
+			findings[i].Help = append(slices.Clip(f.Help), "Or use ECS Managed Instances with --target managed-instances: "+how+".")
+		}
+	}
+	return findings
 }

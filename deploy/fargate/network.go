@@ -57,7 +57,9 @@ func (c *converter) network() {
 	}
 	switch c.mode {
 	case "host":
-		c.set(networkModeHost, c.def, "networkMode", awsvpc, "")
+		if !c.supported(networkModeHost, n) {
+			c.set(networkModeHost, c.def, "networkMode", awsvpc, "")
+		}
 	case "none":
 		if c.Refuse(networkModeNone, n, "") {
 			c.set(networkModeNone, c.def, "networkMode", awsvpc, "")

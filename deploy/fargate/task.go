@@ -70,8 +70,8 @@ func (c *converter) compatibilities() {
 	n := c.def.Get("requiresCompatibilities")
 	if n.Opaque() {
 		if !c.fargate {
-			c.set(compatibilities, c.def, "requiresCompatibilities", tree.NewArray(tree.NewString("FARGATE")),
-				"the definition must claim FARGATE, and what it claimed was known only at deployment").Severity = finding.Warning
+			c.set(compatibilities, c.def, "requiresCompatibilities", tree.NewArray(tree.NewString(c.compatibility())),
+				"the definition must claim "+c.compatibility()+", and what it claimed was known only at deployment").Severity = finding.Warning
 		} else {
 			c.unknown(n)
 		}
@@ -81,11 +81,14 @@ func (c *converter) compatibilities() {
 	if c.fargate && !slices.Contains(have, "EXTERNAL") {
 		return
 	}
-	want := []*tree.Node{tree.NewString("FARGATE")}
+	want := []*tree.Node{tree.NewString(c.compatibility())}
 	if c.KeepEC2 || c.fargate && slices.Contains(have, "EC2") {
 		want = slices.Insert(want, 0, tree.NewString("EC2"))
 	}
 	why := "the definition must claim FARGATE, so that ECS checks it for Fargate"
+	if c.Target == onManaged {
+		why = "the definition must claim MANAGED_INSTANCES, so that ECS checks it for them"
+	}
 	if slices.Contains(have, "EXTERNAL") {
 		why += "; EXTERNAL is dropped, because external instances have no network mode awsvpc"
 	}

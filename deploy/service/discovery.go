@@ -11,11 +11,22 @@ var registryMany = finding.Rule{ID: "service-registries", Severity: finding.Erro
 
 var registrySRV = finding.Rule{ID: "service-registry", Severity: finding.Warning, Action: finding.Keep, Source: guideDiscovery,
 	Summary: "A registry with a container and port has SRV records. Fargate tasks have their own addresses, so A records would do.",
-	Help:    finding.Advice{"Check that the clients read SRV records, or create a new registry with A records. Allow the clients in the tasks' security group."}}
+	Help:    finding.Advice{"Check that the clients read SRV records, or create a new registry with A records. Let the clients' security groups in with --client-sg."}}
 
 var registryAddress = finding.Rule{ID: "service-registry-address", Severity: finding.Info, Action: finding.Keep, Source: guideDiscovery,
 	Summary: "The records of this registry will hold the addresses of the tasks.",
-	Help:    finding.Advice{"Allow the clients in the tasks' security group."}}
+	Help:    finding.Advice{"Let the security groups of its clients in with --client-sg."}}
+
+var connectKept = finding.Rule{ID: "service-connect", Severity: finding.Info, Action: finding.Keep, Source: `Amazon ECS Developer Guide, "Use Service Connect to connect Amazon ECS services with short names"`,
+	Summary: "Both versions offer the same names in Service Connect, and clients use both while both run.",
+	Help:    finding.Advice{"Let the security groups of its clients in with --client-sg."}}
+
+// noteConnect reports that the service offers names in Service Connect.
+func (s *Service) noteConnect() {
+	if s.taken.connect.Field("services").Len() > 0 {
+		s.serviceFindings.Note(connectKept, s.taken.connect, "")
+	}
+}
 
 func (s *Service) takeRegistries(list *tree.Node) {
 	for i, r := range list.Elements() {

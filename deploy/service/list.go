@@ -11,79 +11,12 @@ import (
 	"sumoship/deploy/tree"
 )
 
-// A list of container definitions, as Terraform takes it, has no place for what the
-// resource around it says: the roles, the volumes, and the values of ${…}.
-
-// listHasNoPlace is advice of the conversion about a list that stays one.
-const listHasNoPlace = "A list of containers has no place for it: set it in the resource around the list."
+// A list of container definitions, as Terraform takes it, leaves the values of ${…} to
+// Terraform. The rest of what it lacks, the conversion adds.
 
 var placeholderMade = finding.Rule{ID: "service-placeholder-parameter", Severity: finding.Info, Action: finding.Rewrite, Source: guideIntrinsics,
 	Summary: "Terraform fills in this placeholder; here it is a parameter.",
 	Help:    finding.Advice{"Give the parameter the value that Terraform has."}}
-
-var mountUnknown = finding.Rule{ID: "service-mount-unknown", Severity: finding.Error, Action: finding.Refuse, Source: guideEBS,
-	Summary: "A container mounts a volume that is outside of the list, and ECS refuses a definition without it.",
-	Help:    finding.Advice{"Say what it is with --volume NAME=ephemeral or NAME=efs:fs-ID."}}
-
-// complete adds to a list what its own resource would say.
-func (s *Service) complete() {
-	if s.d.Shape() != taskdef.List {
-		return
-	}
-	for _, r := range []struct{ member, role string }{
-		{"executionRoleArn", s.o.Conversion.ExecutionRole}, {"taskRoleArn", s.o.Conversion.TaskRole},
-	} {
-		if r.role != "" && s.definition.Get(r.member) == nil {
-			s.definition.SetField(r.member, tree.NewString(r.role))
-		}
-	}
-	s.addVolumes()
-}
-
-var efsVolume = regexp.MustCompile(`^efs:(fs-[0-9a-f]+)(?::(/.*|fsap-[0-9a-f]+))?$`)
-
-// addVolumes adds the volumes that the options give, and refuses mounts of others.
-func (s *Service) addVolumes() {
-	has := map[string]bool{}
-	for _, v := range s.definition.Get("volumes").Elements() {
-		has[v.Field("name").Str()] = true
-	}
-	for _, c := range s.definition.Get("containerDefinitions").Elements() {
-		for _, mount := range c.Get("mountPoints").Elements() {
-			name := mount.Get("sourceVolume").Str()
-			if name == "" || has[name] {
-				continue
-			}
-			kind, given := s.o.Conversion.Volumes[name]
-			if !given {
-				s.taskFindings.Fail(mountUnknown, mount, "container %s mounts volume %s, which is outside of the list", c.Get("name").Identity(), name)
-				continue
-			}
-			has[name] = true
-			volumes := s.definition.Get("volumes")
-			if volumes == nil {
-				volumes = s.definition.SetField("volumes", tree.NewArray())
-			}
-			volumes.Append(volume(name, kind))
-		}
-	}
-}
-
-// volume returns a volume as --volume describes it.
-func volume(name, kind string) *tree.Node {
-	efs := efsVolume.FindStringSubmatch(kind)
-	if efs == nil {
-		return cfn.Object(cfn.Prop("name", tree.NewString(name)))
-	}
-	configuration := []tree.Member{cfn.Prop("fileSystemId", tree.NewString(efs[1])), cfn.Prop("transitEncryption", tree.NewString("ENABLED"))}
-	switch {
-	case strings.HasPrefix(efs[2], "/"):
-		configuration = append(configuration, cfn.Prop("rootDirectory", tree.NewString(efs[2])))
-	case efs[2] != "":
-		configuration = append(configuration, cfn.Prop("authorizationConfig", cfn.Object(cfn.Prop("accessPointId", tree.NewString(efs[2])))))
-	}
-	return cfn.Object(cfn.Prop("name", tree.NewString(name)), cfn.Prop("efsVolumeConfiguration", cfn.Object(configuration...)))
-}
 
 var (
 	interpolation = regexp.MustCompile(`\$?\$\{([^{}]*)\}`)

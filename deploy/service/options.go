@@ -28,6 +28,7 @@ type Options struct {
 	VPC            string   // ID
 	Subnets        []string // IDs
 	SecurityGroups []string // IDs of groups that the tasks have besides their own
+	Clients        []string // IDs of groups that reach the ports of the tasks, such as those of clients by service discovery
 	PublicIP       bool     // for public subnets, without a NAT gateway
 
 	Container         string      // behind the load balancer; "" is that of the existing service, or the first essential one with a port
@@ -81,6 +82,9 @@ const ruleValues = 5
 func (o *Options) validate() error {
 	if err := o.Conversion.Validate(); err != nil {
 		return err
+	}
+	if t := o.Conversion.Target; t != "" && t != "fargate" {
+		return &finding.OptionError{Option: "Target", Value: t, Want: "fargate: the template is that of a service on Fargate"}
 	}
 	type check struct {
 		option, value string
@@ -143,6 +147,7 @@ func (o *Options) validateLists() error {
 	}{
 		{"Subnets", o.Subnets, subnetID, "a subnet, such as subnet-0a1b2c3d4e5f60718"},
 		{"SecurityGroups", o.SecurityGroups, groupID, wantGroup},
+		{"Clients", o.Clients, groupID, wantGroup},
 		{"Paths", o.Paths, pathPattern, wantPath},
 		{"Hosts", o.Hosts, hostPattern, "a host name, such as shop.example.com or *.example.com"},
 	} {

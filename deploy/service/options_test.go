@@ -56,6 +56,7 @@ func TestOptions(t *testing.T) {
 		"retention":              {"Retention", service.Options{Name: "a", Retention: 31}},
 		"count":                  {"DesiredCount", service.Options{Name: "a", DesiredCount: new(-1)}},
 		"on demand":              {"OnDemand", service.Options{Name: "a", OnDemand: 1}},
+		"target":                 {"Target", service.Options{Name: "a", Conversion: fargate.Options{Target: "managed-instances"}}},
 		"of the conversion":      {"Arch", service.Options{Name: "a", Conversion: fargate.Options{Arch: "mips"}}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -23,13 +23,13 @@ var rules = []finding.Rule{
 	// About the existing service.
 	launchType, capacityProvider, spotUsed, spotWindows, daemon, placement, roleDropped, platformVersion,
 	classicLoadBalancer, targetGroupReplaced, targetGroupMany, ruleShared, ruleAction, rulePriority, testRule, blueGreen, portUnknown, portProtocol, portChosen, hostPort,
-	healthCheckPath, healthCheckPort, healthCheckGrace, scalingTaken, scalingAlarms, registrySRV, registryAddress, registryMany,
+	healthCheckPath, healthCheckPort, healthCheckGrace, scalingTaken, scalingAlarms, registrySRV, registryAddress, registryMany, connectKept,
 	deploymentController, deploymentPercent, deploymentStrategy, circuitBreaker,
 	referenceUnknown, volumeMissing, nameTaken, familyShared, tagReserved, unknownMember, execEnabled,
 
 	// About the task definition.
 	roleKept, roleNew, logGroupExists, logGroupCreate, logRegion, logRegionOther, logNone,
-	placeholder, placeholderMade, mountUnknown, parameterMade, referenceUnsupported,
+	placeholder, placeholderMade, parameterMade, referenceUnsupported,
 }
 
 // Rules returns the rules behind the findings of [New], in the order of the

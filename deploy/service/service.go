@@ -69,14 +69,13 @@ func New(d *taskdef.Document, existing *Existing, o Options) (*Service, error) {
 	s := &Service{o: o, d: d, taskFindings: finding.NewRecorder(allow), serviceFindings: finding.NewRecorder(allow)}
 	before := d.Definition().Clone()
 	var err error
-	if s.Findings, err = fargate.Convert(d, s.conversion()); err != nil {
+	if s.Findings, err = fargate.Convert(d.Whole(), s.conversion()); err != nil {
 		return nil, err
 	}
 	if s.Refused() {
 		return s, nil
 	}
 	s.definition = d.Definition()
-	s.complete()
 	s.fillIn(s.definition, true)
 	s.fillIn(before, false)
 	if existing != nil {
@@ -146,7 +145,6 @@ func (s *Service) unsettled(findings []finding.Finding) (rest []finding.Finding)
 				f.Help = finding.Advice{"If they call AWS, say what with --task-allow."}
 			}
 		}
-		f.Help = f.Help.Without(listHasNoPlace)
 		if len(s.groups) > 0 && !s.o.ExistingLogGroups {
 			f.Help = f.Help.Without(finding.CreateLogGroup)
 		}

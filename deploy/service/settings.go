@@ -53,6 +53,9 @@ func (s *Service) settings() []setting {
 	for i := range s.securityGroups() {
 		all = append(all, s.extraGroup(i))
 	}
+	for i, id := range s.o.Clients {
+		all = append(all, setting{name: "ClientSecurityGroup" + ordinal(i), group: ofNetwork, kind: typeGroup, value: id, description: "Security group whose members reach the ports of the tasks."})
+	}
 	all = append(all, s.trafficSettings()...)
 	return append(all,
 		setting{name: "LoadBalancerDnsName", group: ofDNS, kind: "String", value: s.o.LoadBalancerDNS, pattern: dnsName.String(), description: "DNS name of the load balancer."},

@@ -92,6 +92,7 @@ func (s *Service) takeOver(e *Existing) {
 	}
 	s.takeDeployed()
 	s.takeScaling()
+	s.noteConnect()
 	s.checkReferences()
 	s.checkName()
 }
@@ -120,7 +121,7 @@ func (s *Service) takePlatformVersion(n *tree.Node) {
 
 var daemon = finding.Rule{ID: "service-daemon", Severity: finding.Error, Action: finding.Refuse, Source: apiService,
 	Summary: "A daemon service runs one task on each instance, and Fargate has no instances.",
-	Help:    finding.Advice{"Run it as a container of each task that needs it, or leave it on EC2."}}
+	Help:    finding.Advice{"Run it as a container of each task that needs it, as a daemon of ECS Managed Instances, or leave it on EC2."}}
 
 func (s *Service) takeScheduling(n *tree.Node) {
 	if n.Str() == "DAEMON" {
@@ -159,8 +160,17 @@ var deploymentController = finding.Rule{ID: "service-deployment-controller", Sev
 	Help:    finding.Advice{"Point the deployment pipeline at the new service."}}
 
 func (s *Service) takeController(n *tree.Node) {
-	if kind := n.Field("type").Str(); kind != "ECS" && kind != "" {
-		s.serviceFindings.Dropped(deploymentController, n, "%s deploys this service; the new service uses ECS rolling updates with the circuit breaker", kind)
+	const rolls = "; the new service uses ECS rolling updates with the circuit breaker"
+	switch kind := n.Field("type").Str(); kind {
+	case "ECS", "":
+	case "CODE_DEPLOY":
+		f := s.serviceFindings.Dropped(deploymentController, n, "CodeDeploy deploys this service, and moves its requests between two target groups itself"+rolls)
+		f.Help = finding.Advice{"Start no deployment of it during the cut-over: it changes the same listener.", "Delete its deployment group with the old service, or give the new one its own."}
+	case "EXTERNAL":
+		f := s.serviceFindings.Dropped(deploymentController, n, "Something of your own deploys this service as task sets"+rolls)
+		f.Help = finding.Advice{"Point it at the new service, which has no task sets: UpdateService with a new task definition deploys it."}
+	default:
+		s.serviceFindings.Dropped(deploymentController, n, "%s deploys this service"+rolls, kind)
 	}
 }
 

@@ -1,6 +1,8 @@
 package service
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
 
 	"sumoship/deploy/cfn"
@@ -157,7 +159,26 @@ func (t *template) network() {
 	if s.o.DatabaseSG != "" {
 		t.ingress(idDatabaseIngress, s.tasks(), t.setting("DatabaseSecurityGroup"), cfn.GetAtt(idGroup, "GroupId"), int64(s.o.DatabasePort))
 	}
+	t.clients()
 	t.output("TaskSecurityGroupId", "Security group of the tasks.", cfn.GetAtt(idGroup, "GroupId"))
+}
+
+// clients lets security groups reach each port of the tasks, as those do that find them
+// by service discovery or Service Connect.
+func (t *template) clients() {
+	for i := range t.service.o.Clients {
+		var opened []string
+		for _, m := range t.service.portMappings() {
+			protocol := cmp.Or(m.node.Get("protocol").Str(), "tcp")
+			id := fmt.Sprintf("ClientIngress%s%s%d", ordinal(i), pascalCase(protocol), m.port)
+			if slices.Contains(opened, id) {
+				continue
+			}
+			opened = append(opened, id)
+			t.securityGroupRule(id, "AWS::EC2::SecurityGroupIngress", "Clients", cfn.GetAtt(idGroup, "GroupId"), protocol, m.port,
+				cfn.Prop("SourceSecurityGroupId", t.setting("ClientSecurityGroup"+ordinal(i))))
+		}
+	}
 }
 
 // tasks describes the tasks, within the 255 characters of a description in a

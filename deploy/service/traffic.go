@@ -460,6 +460,6 @@ func (t *template) testListener(r *route, group, at string) {
 // isBalancer reports whether the name of a setting, parameter or resource is one of
 // those of a route, whose number follows.
 func isBalancer(name string) bool {
-	return slices.ContainsFunc([]string{"TargetGroup", "OldTargetGroup", "ListenerArn", "ListenerRule", "TestRule", "TestListener", "LoadBalancer", "ClientCidr", "TaskIngress", "OldServiceWeight", "NewServiceWeight", "TestHeader", "HasOld"},
+	return slices.ContainsFunc([]string{"TargetGroup", "OldTargetGroup", "ListenerArn", "ListenerRule", "TestRule", "TestListener", "LoadBalancer", "ClientCidr", "ClientSecurityGroup", "ClientIngress", "TaskIngress", "OldServiceWeight", "NewServiceWeight", "TestHeader", "HasOld"},
 		func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }

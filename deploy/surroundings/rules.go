@@ -37,7 +37,7 @@ var placement = finding.Rule{ID: "template-placement", Severity: finding.Warning
 
 var daemon = finding.Rule{ID: "template-daemon", Severity: finding.Warning, Action: finding.Keep, Source: cfnService,
 	Summary: "A daemon service runs one task on each instance, and Fargate has no instances.",
-	Help:    finding.Advice{"Run it as a container of each task that needs it, or leave it on EC2: --with-services cannot edit it."}}
+	Help:    finding.Advice{"Run it as a container of each task that needs it, as a daemon of ECS Managed Instances, or leave it on EC2: --with-services cannot edit it."}}
 
 var name = finding.Rule{ID: "template-name", Severity: finding.Warning, Action: finding.Rewrite, Source: cfnService,
 	Summary: "CloudFormation replaces this resource, and cannot create the new one while the old one has the same name.",

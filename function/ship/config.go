@@ -43,8 +43,8 @@ type config struct {
 	workers        int
 
 	functionName string
-	heartbeat    string   // HEARTBEAT_LOG_GROUP: its log events are counted, and no rule drops them
-	ignored      []string // variables that are set and have no effect
+	heartbeat    string // HEARTBEAT_LOG_GROUP: its log events are counted, and no rule drops them
+	describe     bool   // INCLUDE_SECURITY_GROUP_INFO: VPC-JSON records tell of their network interface
 }
 
 // patience is how long a function tries to send an event, unless its variables
@@ -151,9 +151,7 @@ func readConfig(getenv func(string) string, p patience) (config, error) {
 	if b := c.overflowBucket; b != "" && !bucketName(b) {
 		vars.Fail("OVERFLOW_BUCKET", fmt.Errorf("%q is not the name of a bucket; want 3 to 63 of a-z, 0-9, dots and hyphens", b))
 	}
-	if vars.Bool("INCLUDE_SECURITY_GROUP_INFO", false) {
-		c.ignored = append(c.ignored, "INCLUDE_SECURITY_GROUP_INFO")
-	}
+	c.describe = vars.Bool("INCLUDE_SECURITY_GROUP_INFO", false)
 	return c, vars.Err()
 }
 

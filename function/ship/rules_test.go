@@ -2,6 +2,7 @@ package ship_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -18,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sumoship/function/ship"
+	"sumoship/rules/mask"
 	"sumoship/sumo/sumotest"
 	"sumoship/transform"
 )
@@ -362,4 +364,54 @@ func TestSignedCalls(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+}
+
+// With all of the built-in masks on, a record is JSON as its message was, and a second
+// look at it finds nothing more.
+func FuzzNothingUnmaskedLeaves(f *testing.F) {
+	for _, m := range []string{
+		"ann@example.com from 10.0.0.1", `{"to":"ann@example.com","n":4111111111111111,"ann@example.com":1}`, `{"a":"4111 1111\u00201111 1111"}`,
+		`{"SecretAccessKey":"wJalrXUtnFEMI\/K7MDENG/bPxRfiCYEXAMPLEKEY"}`, `{"Authorization":["Basic dXNlcjpwYXNz"]}`, "Bearer abcdef123456\tx\n",
+		`"-----BEGIN PRIVATE KEY-----\nMII"`, `{"x":"{\"mail\":\"a@b.example.com\"}"}`, "\ud7ff\u2028é@example.com",
+	} {
+		f.Add(m)
+	}
+	document, err := json.Marshal(map[string]any{"version": 1, "default": map[string]any{"mask": mask.Names()}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	set, err := ship.ReadRules(document, nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	look := func(t *testing.T, message string) (line []byte, masked map[string]int) {
+		b, err := transform.Decode(event(message), transform.DefaultLimit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		by := &ship.Treatment{Set: set}
+		for r := range by.Apply(transform.Options{}).Records(b) {
+			line = slices.Clone(r.Line)
+		}
+		by.Count()
+		return line, by.Masked
+	}
+	f.Fuzz(func(t *testing.T, message string) {
+		line, _ := look(t, message)
+		if line == nil {
+			return // blank
+		}
+		var record struct{ Message json.RawMessage }
+		if err := json.Unmarshal(line, &record); err != nil {
+			t.Fatalf("%q: %v: %s", message, err, line)
+		}
+		again := string(record.Message)
+		var text string
+		if json.Unmarshal(record.Message, &text) == nil {
+			again = text
+		}
+		if _, masked := look(t, again); len(masked) > 0 {
+			t.Errorf("%q: %v is left in %s", message, masked, line)
+		}
+	})
 }

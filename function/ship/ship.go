@@ -29,7 +29,9 @@ type Options struct {
 	Secrets Secrets               // nil means SSM and Secrets Manager
 	Objects Objects               // nil means S3
 	Tags    Tags                  // nil means CloudWatch Logs
-	Queue   Queue                 // nil means that of TASK_QUEUE_URL; without either, Lambda retries what is not confirmed
+
+	Interfaces Describer // nil means Amazon EC2
+	Queue      Queue     // nil means that of TASK_QUEUE_URL; without either, Lambda retries what is not confirmed
 }
 
 // Queue is a queue that takes entries: the dead-letter queue, or the quarantine
@@ -58,9 +60,11 @@ type shipper struct {
 	endpoints *endpoints
 	rulebook  *rulebook
 	tags      *tagCache
-	client    *sumo.Client
-	queue     Queue
-	decoders  chan *transform.Decoder // kept for their buffers
+
+	interfaces *interfaceCache // nil if flow records do not tell of them
+	client     *sumo.Client
+	queue      Queue
+	decoders   chan *transform.Decoder // kept for their buffers
 
 	tellSources sync.Once // that an event has too many
 }
@@ -95,8 +99,10 @@ func newShipper(o Options, clientName string, p patience) (*shipper, error) {
 		MaxBody: c.maxBody, InFlight: c.inFlight, Attempts: c.attempts, InitialBackoff: c.pause, Timeout: c.timeout,
 	}
 	s.decoders = make(chan *transform.Decoder, 2*c.workers)
-	for _, name := range c.ignored {
-		s.out.Log.Warn("this variable has no effect yet: records lack what it asks for", "variable", name)
+	if c.describe {
+		s.interfaces = newInterfaceCache(s.load, o.Interfaces, func(err error) {
+			s.out.Log.Warn("network interfaces are not known: flow records go without them", "error", err)
+		})
 	}
 	return s, nil
 }
@@ -247,7 +253,7 @@ func (s *shipper) sendBatch(ctx context.Context, event []byte, batch *transform.
 			delivery.Abandon()
 		}
 	}()
-	options := s.options(batch, by)
+	options := s.withInterfaces(ctx, batch, s.options(batch, by))
 	sources := sources{limit: s.maxSources, records: options, batch: batch}
 	unread := 0
 	for rec := range options.Records(batch) {

@@ -512,8 +512,8 @@ func TestStreamWaitsWhileNothingCanBeDone(t *testing.T) {
 		"unavailable":   {sumotest.Step{Status: 503}, data(event("m")), 80},
 		"throttled":     {sumotest.Step{Status: 429}, data(event("m")), 270},
 		"no answer":     {sumotest.Step{Kind: sumotest.Hang}, data(event("m")), 80},
-		"misconfigured": {sumotest.Step{Status: 401}, data(event("m")), 241},
-		"no queue":      {sumotest.Step{Status: 200}, "junk", 241},
+		"misconfigured": {sumotest.Step{Status: 401}, data(event("m")), 250},
+		"no queue":      {sumotest.Step{Status: 200}, "junk", 250},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -258,3 +258,42 @@ func TestRolesGrantWhatServicesNeed(t *testing.T) {
 		}
 	})
 }
+
+// What ships may read the rules, their key, the tags of log groups and network
+// interfaces, if it is to; otherwise none of these.
+func TestRulesMayBeRead(t *testing.T) {
+	const object, parameter, key = "arn:aws:s3:::conf/rules.yaml", "arn:aws:ssm:us-east-1:123456789012:parameter/rules", "arn:aws:ssm:us-east-1:123456789012:parameter/key"
+	ofRules := func(s *stack, name string) (out []string) {
+		for _, st := range s.statements(name) {
+			if sid, _ := get(st, "Sid").(string); strings.HasPrefix(sid, "ReadRules") || sid == "ReadTags" || sid == "DescribeInterfaces" {
+				out = append(out, permissions(st)...)
+			}
+		}
+		return out
+	}
+	tmpl := readTemplate(t)
+	for _, place := range []string{object, parameter} {
+		s := tmpl.create(t, with(made, "RulesArn="+place, "RulesKeyArn="+key, "IncludeSecurityGroupInfo=true", "OrganizationId=o-a1b2c3d4e5"))
+		for _, name := range []string{"Forwarder", "Replay", "Stream"} {
+			want := []string{"ec2:DescribeNetworkInterfaces *", "ssm:GetParameter " + place, "s3:GetObject " + place, "logs:ListTagsForResource " + s.arn("logs", "log-group:*"),
+				"ssm:GetParameter " + key, "secretsmanager:GetSecretValue " + key}
+			if d := cmp.Diff(want, ofRules(s, name)); d != "" {
+				t.Errorf("%s, rules in %s (-want +got):\n%s", name, place, d)
+			}
+			if v := s.variables(name); v["RULES"] != place || v["RULES_KEY"] != key {
+				t.Errorf("%s has RULES %q and RULES_KEY %q", name, v["RULES"], v["RULES_KEY"])
+			}
+		}
+		for _, name := range []string{"Heartbeat"} {
+			if got := ofRules(s, name); got != nil {
+				t.Errorf("%s may %q", name, got)
+			}
+		}
+	}
+	s := tmpl.create(t, made)
+	for name := range s.of("AWS::Serverless::Function") {
+		if got := ofRules(s, name); got != nil {
+			t.Errorf("%s without rules may %q", name, got)
+		}
+	}
+}

@@ -52,6 +52,7 @@ func configurations() map[string]map[string]string {
 		"pattern":            with(made, "Subscription=pattern"),
 		"everything":         everything,
 		"subscribing":        subscribing,
+		"enterprise":         with(subscribing, enterprise...),
 		"central":            with(made, "OrganizationId=o-a1b2c3d4e5"),
 		"central, all":       with(everything, "OrganizationId=o-a1b2c3d4e5", "Subscription=none", "ExcludedLogGroups="),
 		"central in China":   with(made, "Partition=aws-cn", "OrganizationId=o-a1b2c3d4e5", "HeartbeatSchedule=", "QuietHours=2"),

@@ -109,7 +109,7 @@ func TestBackfillRefuses(t *testing.T) {
 		"two log groups":       {[]string{good, "--log-group", "a", "--log-group", "b"}, cli.ExitUsage, "--log-group: of files give one"},
 		"a time of files":      {[]string{good, "--log-group", "a", "--since", "1h"}, cli.ExitUsage, "--since: is for CloudWatch Logs"},
 		"a wrong rate":         {[]string{good, "--rate", "fast"}, cli.ExitUsage, `--rate: "fast": want a size such as 5MB`},
-		"too many workers":     {[]string{good, "--workers", "100"}, cli.ExitUsage, "--workers: 100: want 1 to 64"},
+		"too many workers":     {[]string{good, "--workers", "100"}, cli.ExitUsage, "--workers: 100: want 1 to 16"},
 		"nobody to ask":        {[]string{good, "--log-group", "g"}, cli.ExitUsage, "give --yes to go ahead"},
 		"another input":        {[]string{other, "--log-group", "g", "--yes", "--resume", checkpoint}, cli.ExitUsage, "--resume: " + checkpoint + ": this checkpoint is of another input: 1 files of"},
 		"no bucket":            {[]string{"s3://"}, cli.ExitUsage, "want s3://BUCKET/PREFIX"},
@@ -229,7 +229,7 @@ func TestBackfillFromCloudWatchLogs(t *testing.T) {
 	if status != cli.ExitOK {
 		t.Fatalf("status %d\n%s%s", status, out, errs)
 	}
-	clitest.Mentions(t, out, "CloudWatch Logs in us-east-1, 2 log groups: /ecs/api, /ecs/web\n", "(5h0m0s)", "volume", "log events read   2573\n")
+	clitest.Mentions(t, out, "CloudWatch Logs in us-east-1, 2 log groups: /ecs/api, /ecs/web\n", "(5h0m0s)", "events   about 2", "volume   about ", "log events read   2573\n")
 	found := map[string]int{}
 	for _, line := range lines(s) {
 		var r struct{ ID string }
@@ -388,20 +388,23 @@ func TestBackfillKilled(t *testing.T) {
 	slow := sumotest.New()
 	var requests atomic.Int64
 	var killed atomic.Pointer[os.Process]
+	var how atomic.Int64
+	how.Store(int64(syscall.SIGKILL))
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		time.Sleep(10 * time.Millisecond)
 		slow.ServeHTTP(w, r)
 		if requests.Add(1)%7 == 0 {
 			if p := killed.Load(); p != nil {
-				p.Kill()
+				p.Signal(syscall.Signal(how.Load()))
 			}
 		}
 	}))
 	defer srv.Close()
+	var out bytes.Buffer
 	run := func(kill bool) (rss int64, err error) {
 		cmd := exec.Command(self, "backfill", filepath.Join(dir, "in"), "--log-group", "g", "--yes", "--workers", fmt.Sprint(workers), "--resume", filepath.Join(dir, "checkpoint"))
 		cmd.Env = append(os.Environ(), asCommand+"=1", "SUMO_ENDPOINT="+srv.URL+"/receiver/v1/http/X", "LOG_FORMAT=RAW")
-		var out bytes.Buffer
+		out.Reset()
 		cmd.Stdout, cmd.Stderr = &out, &out
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
@@ -416,11 +419,17 @@ func TestBackfillKilled(t *testing.T) {
 		return cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss, err
 	}
 	kills := 0
-	for range 4 {
+	for range 3 {
 		if _, err := run(true); err != nil {
 			kills++
 		}
 	}
+	// Ctrl-C ends it with a table, and leaves the rest for the next run.
+	how.Store(int64(syscall.SIGINT))
+	if _, err := run(true); err == nil || err.Error() != "exit status 130" {
+		t.Errorf("interrupted: %v", err)
+	}
+	clitest.Mentions(t, out.String(), "log events read", "of earlier runs", "sumoship: interrupted; run the command again to go on: "+filepath.Join(dir, "checkpoint"))
 	rss, _ := run(false)
 	found := map[string]int{}
 	for _, line := range lines(slow) {

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"os"
-	"os/signal"
-	"syscall"
 	"testing"
 
 	"github.com/klauspost/compress/gzip"
@@ -25,10 +23,7 @@ const asCommand = "BACKFILL_AS_COMMAND"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		status := cli.Run(ctx, new(tree), os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv})
-		stop()
-		os.Exit(status)
+		cli.Main(func(ctx context.Context, args []string, s cli.Streams) int { return cli.Run(ctx, new(tree), args, s) })
 	}
 	os.Exit(m.Run())
 }

@@ -122,9 +122,18 @@ func (c *Cmd) cloudWatch(ctx context.Context) (*input, error) {
 		shown += ", …"
 	}
 	from, to := time.UnixMilli(span.From).UTC(), time.UnixMilli(span.To).UTC()
-	in := &input{feed: w, what: w.Input(), text: -1, plan: []cli.Row{
+	events, text, err := w.Plan(ctx)
+	if err != nil {
+		return nil, cli.Fail(cli.ExitAWS, err)
+	}
+	about := fmt.Sprintf("about %d, by a few samples", events)
+	if events == 0 {
+		about, text = "none in a few samples", -1
+	}
+	in := &input{feed: w, what: w.Input(), text: text, plan: []cli.Row{
 		{"from", fmt.Sprintf("CloudWatch Logs in %s, %s: %s", cfg.Region, cli.Count(len(groups), "log group"), shown)},
 		{"time", fmt.Sprintf("%s to %s (%s)", from.Format(time.RFC3339), to.Format(time.RFC3339), to.Sub(from).Round(time.Second))},
+		{"events", about},
 	}}
 	if time.Since(from) > history.Retention {
 		in.warn = append(in.warn, "--since is more than a year ago: Sumo Logic stamps log events that old with the time of receipt, so searches do not find them at their own time")

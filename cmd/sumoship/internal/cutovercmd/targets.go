@@ -2,7 +2,6 @@ package cutovercmd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
 	"sumoship/cmd/sumoship/internal/cli"
 )
@@ -27,13 +27,16 @@ type targetsCmd struct {
 }
 
 func (c *targetsCmd) Help() string {
-	return `Lists the targets of EventBridge rules that start a task definition of this family,
-and changes them one by one to the Fargate version: the definition, the launch type
-and the network. A target is put back by the same verb with the old definition; its
-line says which that is.
+	return `Lists the targets of EventBridge rules, and the states of Step Functions, that start
+a task definition of this family, and changes them one by one to the Fargate version:
+the definition, the launch type and the network. All else stays. Executions that run
+keep the definition they began with.
 
-Step Functions and code that call RunTask name the definition themselves: see
-docs/fargate.md for what to change there.`
+  sumoship fargate cutover targets nightly --to arn:aws:ecs:…:task-definition/nightly-fargate:1 \
+    --subnets subnet-… --security-group sg-… --dry-run
+
+Code that calls RunTask names the definition itself, as do schedules of EventBridge
+Scheduler: change these by hand.`
 }
 
 // target is a target of a rule that starts tasks of the family.
@@ -47,17 +50,26 @@ func (c *targetsCmd) Run(ctx context.Context, s cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	client := eventbridge.NewFromConfig(cfg)
+	client, machines := eventbridge.NewFromConfig(cfg), sfn.NewFromConfig(cfg)
 	found, err := c.find(ctx, client)
 	if err != nil {
-		return cli.Fail(cli.ExitAWS, cli.Plain(err))
+		return cli.Fail(cli.ExitAWS, fmt.Errorf("list the targets of rules: %w", cli.Plain(err)))
+	}
+	flows, err := c.findMachines(ctx, machines)
+	if err != nil {
+		return cli.Fail(cli.ExitAWS, fmt.Errorf("list the state machines: %w", cli.Plain(err)))
 	}
 	var rows []cli.Row
 	for _, t := range found {
 		rows = append(rows, cli.Row{t.bus + "/" + t.rule, aws.ToString(t.Id), shortDefinition(*t.EcsParameters.TaskDefinitionArn), shortDefinition(c.To)})
 	}
-	if len(found) == 0 {
-		fmt.Fprintf(s.Out, "No target of a rule starts a task definition of family %s.\n", c.Family)
+	for _, m := range flows {
+		for _, state := range m.states {
+			rows = append(rows, cli.Row{"state machine " + m.name, state.Parent().Name(), shortDefinition(state.Key("TaskDefinition").Str()), shortDefinition(c.To)})
+		}
+	}
+	if len(rows) == 0 {
+		fmt.Fprintf(s.Out, "No target of a rule, and no state machine, starts a task definition of family %s.\n", c.Family)
 		return nil
 	}
 	if err := cli.WriteTable(s.Out, cli.Row{"rule", "target", "starts", "will start"}, rows); err != nil {
@@ -66,19 +78,21 @@ func (c *targetsCmd) Run(ctx context.Context, s cli.Streams) error {
 	if c.DryRun {
 		return nil
 	}
-	if err := cli.Consent(ctx, s, c.Yes, fmt.Sprintf("Change %s?", cli.Count(len(found), "target"))); err != nil {
+	if err := cli.Consent(ctx, s, c.Yes, fmt.Sprintf("Change %s?", cli.Count(len(rows), "target"))); err != nil {
 		return err
 	}
-	var errs []error
+	// One by one: what is wrong with one is wrong with the next.
 	for _, t := range found {
 		if err := c.put(ctx, client, t); err != nil {
-			errs = append(errs, fmt.Errorf("target %s of rule %s: %w", aws.ToString(t.Id), t.rule, cli.Plain(err)))
-			break // one by one: what is wrong with one is wrong with the next
+			return cli.Fail(cli.ExitAWS, fmt.Errorf("target %s of rule %s: %w", aws.ToString(t.Id), t.rule, cli.Plain(err)))
 		}
 		fmt.Fprintf(s.Err, "%s/%s starts %s\n", t.rule, aws.ToString(t.Id), shortDefinition(c.To))
 	}
-	if len(errs) > 0 {
-		return cli.Fail(cli.ExitAWS, errors.Join(errs...))
+	for _, m := range flows {
+		if err := c.update(ctx, machines, m); err != nil {
+			return cli.Fail(cli.ExitAWS, fmt.Errorf("state machine %s: %w", m.name, cli.Plain(err)))
+		}
+		fmt.Fprintf(s.Err, "state machine %s starts %s\n", m.name, shortDefinition(c.To))
 	}
 	return nil
 }

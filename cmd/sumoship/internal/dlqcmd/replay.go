@@ -43,7 +43,8 @@ SQS cannot choose: to replay some of the messages all are received, and the othe
 held and given back in the end, which counts as a receive of each. This stops before
 they come near the maxReceiveCount of the redrive policy.
 
-The variables of the replay function work here too.
+The variables of the replay function work here too. Set RULES and RULES_KEY as it has
+them: without, nothing is masked or dropped by rules.
 
 Exit status: 0 if no visible message is left, 1 if one is, 2 if the command is
 wrong, 3 if AWS refused.`
@@ -75,6 +76,9 @@ func (c *replayCmd) Run(ctx context.Context, s cli.Streams) error {
 	env := function.Env{Out: io.Discard, Getenv: s.With(variables)}
 	if c.Logs {
 		env.Out = s.Err
+	}
+	if env.Getenv("RULES") == "" && !c.DryRun {
+		fmt.Fprintln(s.Err, "sumoship: RULES is not set: nothing is masked or dropped by rules")
 	}
 	options := ship.ReplayOptions{Options: ship.Options{Env: env, AWS: c.aws, Queue: q}, Inbox: q}
 	var inbox *chosen

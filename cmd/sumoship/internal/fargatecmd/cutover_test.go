@@ -20,6 +20,8 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	events "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/smithy-go/encoding/cbor"
 	"github.com/google/go-cmp/cmp"
 
@@ -109,6 +111,56 @@ func (x *deployed) cutover(t *testing.T) {
 		if status, _, errs := command(t, nil, append([]string{"fargate", "cutover", "run", "--cluster", "prod", "--yes"}, args...)...); status == cli.ExitOK || errs == "" {
 			t.Errorf("%q: status %d, %s", args, status, errs)
 		}
+	}
+}
+
+// The targets of schedules are listed and changed, and what else they have stays.
+func (x *deployed) targets(t *testing.T) {
+	cfg, err := awsconfig.LoadDefaultConfig(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := eventbridge.NewFromConfig(cfg)
+	const old, fresh = "arn:aws:ecs:eu-west-1:123456789012:task-definition/nightly:3", "arn:aws:ecs:eu-west-1:123456789012:task-definition/nightly-fargate:1"
+	rule := func(name, definition string) {
+		if _, err := client.PutRule(t.Context(), &eventbridge.PutRuleInput{Name: &name, ScheduleExpression: aws.String("rate(1 day)")}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.PutTargets(t.Context(), &eventbridge.PutTargetsInput{Rule: &name, Targets: []events.Target{{
+			Id: aws.String("task"), Arn: aws.String("arn:aws:ecs:eu-west-1:123456789012:cluster/prod"), RoleArn: aws.String("arn:aws:iam::123456789012:role/events"), Input: aws.String(`{"a":1}`),
+			EcsParameters: &events.EcsParameters{TaskDefinitionArn: &definition, TaskCount: aws.Int32(2), LaunchType: events.LaunchTypeEc2},
+		}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rule("night", old)
+	rule("other", "arn:aws:ecs:eu-west-1:123456789012:task-definition/nightly-report:1")
+	args := []string{"fargate", "cutover", "targets", "nightly", "--to", fresh, "--subnets", "subnet-1,subnet-2", "--security-group", "sg-1"}
+	status, out, errs := command(t, nil, append(args, "--dry-run")...)
+	if status != cli.ExitOK || strings.Contains(out, "other") {
+		t.Fatalf("status %d\n%s%s", status, out, errs)
+	}
+	clitest.Mentions(t, out, "default/night", "nightly:3", "nightly-fargate:1")
+	target := func() events.Target {
+		out, err := client.ListTargetsByRule(t.Context(), &eventbridge.ListTargetsByRuleInput{Rule: aws.String("night")})
+		if err != nil || len(out.Targets) != 1 {
+			t.Fatalf("%v, %+v", err, out)
+		}
+		return out.Targets[0]
+	}
+	if got := *target().EcsParameters.TaskDefinitionArn; got != old {
+		t.Errorf("a dry run changes the target to %s", got)
+	}
+	if status, out, errs = command(t, nil, append(args, "--yes")...); status != cli.ExitOK {
+		t.Fatalf("status %d\n%s%s", status, out, errs)
+	}
+	got := target()
+	if e := got.EcsParameters; *e.TaskDefinitionArn != fresh || e.LaunchType != events.LaunchTypeFargate || *e.TaskCount != 2 || *got.Input != `{"a":1}` ||
+		len(e.NetworkConfiguration.AwsvpcConfiguration.Subnets) != 2 {
+		t.Errorf("target %+v", e)
+	}
+	if status, out, _ = command(t, nil, append(args, "--yes")...); status != cli.ExitOK || !strings.Contains(out, "No target") {
+		t.Errorf("status %d\n%s", status, out)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/servicediscovery"
 	"golang.org/x/sync/errgroup"
 
 	"sumoship/cmd/sumoship/internal/cli"
@@ -36,6 +37,7 @@ type inventory struct {
 	mu          sync.Mutex
 	definitions map[string]*knownDefinition
 	targets     map[string][]string // ARNs of the target groups of a workload, by cluster/name
+	registries  map[string][]string // ARNs of its registries
 }
 
 // knownDefinition is a task definition, read once.
@@ -52,7 +54,7 @@ func newInventory(cfg aws.Config, s cli.Streams) *inventory {
 	return &inventory{
 		cfg: cfg, s: s, ecs: ecs.NewFromConfig(cfg), elb: elb.NewFromConfig(cfg), ec2: ec2.NewFromConfig(cfg),
 		cloudwatch: cloudwatch.NewFromConfig(cfg), events: eventbridge.NewFromConfig(cfg),
-		definitions: map[string]*knownDefinition{}, targets: map[string][]string{},
+		definitions: map[string]*knownDefinition{}, targets: map[string][]string{}, registries: map[string][]string{},
 	}
 }
 
@@ -84,7 +86,7 @@ func (r *inventory) read(ctx context.Context, clusters []string, usage bool) (in
 		what string
 		do   func(context.Context, *estate.Inventory) error
 	}{
-		{"scheduled tasks", r.schedules}, {"names of load balancers", r.balancers}, {"security groups", r.groups},
+		{"scheduled tasks", r.schedules}, {"names of load balancers", r.balancers}, {"names in AWS Cloud Map", r.discovery}, {"security groups", r.groups},
 	}
 	if usage {
 		optional = append(optional, struct {
@@ -170,8 +172,12 @@ func (r *inventory) workload(ctx context.Context, cluster string, s types.Servic
 		}
 		w.Balanced, w.Classic = w.Balanced || lb.TargetGroupArn != nil, w.Classic || lb.LoadBalancerName != nil
 	}
+	var registries []string
+	for _, registry := range s.ServiceRegistries {
+		registries = append(registries, aws.ToString(registry.RegistryArn))
+	}
 	r.mu.Lock()
-	r.targets[cluster+"/"+w.Name] = targets
+	r.targets[cluster+"/"+w.Name], r.registries[cluster+"/"+w.Name] = targets, registries
 	r.mu.Unlock()
 	if n := s.NetworkConfiguration; n != nil && n.AwsvpcConfiguration != nil {
 		w.Groups = n.AwsvpcConfiguration.SecurityGroups
@@ -330,6 +336,31 @@ func (r *inventory) balancers(ctx context.Context, in *estate.Inventory) error {
 			w.Names = append(w.Names, names[b])
 		}
 	})
+	return nil
+}
+
+// discovery adds the names that workloads have in AWS Cloud Map: NAME.NAMESPACE.
+func (r *inventory) discovery(ctx context.Context, in *estate.Inventory) error {
+	client := servicediscovery.NewFromConfig(r.cfg)
+	namespaces := map[string]string{} // names, by ID
+	for i := range in.Workloads {
+		w := &in.Workloads[i]
+		for _, registry := range r.registries[w.Cluster+"/"+w.Name] {
+			service, err := client.GetService(ctx, &servicediscovery.GetServiceInput{Id: aws.String(lastPart(registry))})
+			if err != nil {
+				return err
+			}
+			id := aws.ToString(service.Service.NamespaceId)
+			if namespaces[id] == "" {
+				namespace, err := client.GetNamespace(ctx, &servicediscovery.GetNamespaceInput{Id: &id})
+				if err != nil {
+					return err
+				}
+				namespaces[id] = aws.ToString(namespace.Namespace.Name)
+			}
+			w.Names = append(w.Names, aws.ToString(service.Service.Name)+"."+namespaces[id])
+		}
+	}
 	return nil
 }
 

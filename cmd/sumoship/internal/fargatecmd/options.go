@@ -23,6 +23,7 @@ type ruleFlags struct {
 	MemoryBasis   string            `option:"MemoryBasis" help:"Size the task's memory by the sum of its containers' limit or reservation. Default: limit." placeholder:"BASIS"`
 	RewriteLinks  string            `option:"RewriteLinks" help:"Where to replace the alias of a link with 127.0.0.1: env, all (commands too) or none. Default: env." placeholder:"WHERE"`
 	Volume        map[string]string `option:"Volumes" help:"Replace a volume of the instance, or give one that a list of containers mounts, by its name, as: ephemeral, efs:fs-ID, efs:fs-ID:/DIR or efs:fs-ID:fsap-ID. Repeatable." placeholder:"NAME=KIND" mapsep:"none"`
+	Target        string            `option:"Target" help:"What the definition is for: fargate, or managed-instances, which keeps what ECS Managed Instances support. Default: fargate." placeholder:"TARGET"`
 	Fluentd       string            `option:"Fluentd" help:"Replace the fluentd log driver with awslogs, or with firelens, which adds a log router. Default: awslogs." placeholder:"DRIVER"`
 	SHM           string            `option:"Shm" name:"shm" help:"Replace sharedMemorySize with: tmpfs. Default: refuse it." placeholder:"KIND"`
 	Allow         []string          `option:"Allow" help:"Accept a change that is refused otherwise, by the ID of its finding. Repeatable." placeholder:"ID" sep:","`

@@ -21,6 +21,13 @@ func estateOf(t *testing.T, services int) (url string) {
 	cluster := "arn:aws:ecs:eu-west-1:111122223333:cluster/prod"
 	arn := func(i int) string { return fmt.Sprintf("arn:aws:ecs:eu-west-1:111122223333:service/prod/s%03d", i) }
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, call, ok := strings.Cut(r.Header.Get("X-Amz-Target"), "Route53AutoNaming_v20170314."); ok {
+			w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+			_, _ = w.Write([]byte(map[string]string{
+				"GetService": `{"Service":{"Name":"cart","NamespaceId":"ns-1"}}`, "GetNamespace": `{"Namespace":{"Name":"shop.local"}}`,
+			}[call]))
+			return
+		}
 		_, call, ok := strings.Cut(r.Header.Get("X-Amz-Target"), "AmazonEC2ContainerServiceV20141113.")
 		if !ok {
 			w.WriteHeader(http.StatusForbidden)
@@ -56,6 +63,9 @@ func estateOf(t *testing.T, services int) (url string) {
 			for _, a := range in.Services {
 				name := a[strings.LastIndex(a, "/")+1:]
 				s := map[string]any{"serviceArn": a, "serviceName": name, "status": "ACTIVE", "desiredCount": 2, "launchType": "EC2", "taskDefinition": "arn:aws:ecs:eu-west-1:111122223333:task-definition/" + name + ":1", "schedulingStrategy": "REPLICA"}
+				if name == "s005" {
+					s["serviceRegistries"] = []any{map[string]any{"registryArn": "arn:aws:servicediscovery:eu-west-1:111122223333:service/srv-1"}}
+				}
 				if name == "s001" {
 					s["schedulingStrategy"], s["runningCount"] = "DAEMON", 2
 				}
@@ -66,6 +76,8 @@ func estateOf(t *testing.T, services int) (url string) {
 			family := strings.TrimSuffix(in.TaskDefinition[strings.LastIndex(in.TaskDefinition, "/")+1:], ":1")
 			container := map[string]any{"name": "app", "image": "app", "cpu": 128, "memory": 256}
 			switch family {
+			case "s004":
+				container["environment"] = []any{map[string]any{"name": "CART", "value": "http://cart.shop.local:8080"}}
 			case "s002":
 				container["privileged"] = true
 			case "s003":
@@ -119,6 +131,8 @@ func TestPlanOf200Services(t *testing.T) {
 	var plan struct {
 		Workloads []struct {
 			Name, Verdict string
+			Needs         []string
+			Wave          int
 			Costs         struct{ Now, Fargate *float64 }
 		}
 		Counts map[string]int
@@ -131,6 +145,11 @@ func TestPlanOf200Services(t *testing.T) {
 	}
 	if w := plan.Workloads[len(plan.Workloads)-1]; w.Costs.Now == nil || w.Costs.Fargate == nil {
 		t.Errorf("%+v", w)
+	}
+	for _, w := range plan.Workloads { // s004 calls s005 by its name in Cloud Map
+		if w.Name == "s004" && (w.Wave != 1 || len(w.Needs) != 1 || w.Needs[0] != "s005") || w.Name == "s005" && w.Wave != 2 {
+			t.Errorf("%+v", w)
+		}
 	}
 	status, out, _ = command(t, nil, "fargate", "plan", "--all", "--no-usage")
 	if status != cli.ExitOK || !strings.Contains(out, "0.25 vCPU, 0.5 GB") {

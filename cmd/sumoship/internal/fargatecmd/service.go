@@ -33,6 +33,7 @@ type serviceCmd struct {
 	VPC           string   `option:"VPC" name:"vpc" help:"VPC of the tasks." placeholder:"vpc-ID" group:"Network"`
 	Subnets       []string `option:"Subnets" help:"Subnets of the tasks." placeholder:"subnet-ID" group:"Network"`
 	SecurityGroup []string `option:"SecurityGroups" help:"Additional security group of the tasks. Repeatable." placeholder:"sg-ID" group:"Network"`
+	ClientSG      []string `option:"Clients" name:"client-sg" help:"Security group that reaches the ports of the tasks, such as that of clients by service discovery. Repeatable." placeholder:"sg-ID" group:"Network"`
 	PublicIP      bool     `option:"PublicIP" name:"public-ip" help:"Give tasks a public address, for public subnets without NAT." group:"Network"`
 	DatabaseSG    string   `option:"DatabaseSG" name:"database-sg" help:"Security group of a database that lets the tasks in." placeholder:"sg-ID" group:"Network"`
 	DatabasePort  int      `option:"DatabasePort" help:"Port of the database." placeholder:"PORT" group:"Network"`

@@ -95,6 +95,7 @@ func TestServiceOnMoto(t *testing.T) {
 	t.Run("security groups", x.securityGroups)
 	t.Run("ecspresso", x.ecspresso)
 	t.Run("cutover", x.cutover)
+	t.Run("targets", x.targets)
 }
 
 func (x *deployed) write(t *testing.T, name, text string) string {

@@ -3,12 +3,13 @@
 package localcmd
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"embed"
 	"fmt"
 	"io"
-	"math"
+	"os"
 
 	"github.com/schollz/progressbar/v3"
 
@@ -16,6 +17,7 @@ import (
 	"sumoship/dlq/dlqtest"
 	"sumoship/function"
 	"sumoship/function/ship"
+	"sumoship/history"
 	"sumoship/sumo"
 	"sumoship/sumo/sumotest"
 	"sumoship/transform"
@@ -26,11 +28,11 @@ var samples embed.FS
 
 // Cmd runs the forwarder that Lambda runs.
 type Cmd struct {
-	Events   []string `arg:"" optional:"" predictor:"file" help:"Files with Lambda events, decoded payloads or the output of aws logs filter-log-events; - means standard input. Default: sample events."`
+	Events   []string `arg:"" optional:"" predictor:"file" help:"Files in one of the formats that backfill reads, such as Lambda events or the output of aws logs filter-log-events; - means standard input. Default: sample events."`
 	Endpoint string   `help:"Send to this HTTP Source, a URL or the ARN of an SSM parameter or secret, instead of the built-in source." placeholder:"URL|ARN"`
 	Fail     string   `help:"Script of the built-in source: a status, reset (before the body is stored), lost (after), hang; xN repeats it N times, as in 503x3,429,reset. Then it answers 200." placeholder:"SCRIPT"`
 	Replay   bool     `help:"Then drain the dead-letter queue with the replay function, as long as it makes progress."`
-	LogGroup string   `help:"Log group for filter-log-events output, which does not contain it." default:"local"`
+	LogGroup string   `help:"Log group of files that do not name it, such as filter-log-events output." default:"local"`
 	Records  int      `help:"Number of records to show of each request; -1 shows all." default:"10"`
 	Logs     bool     `help:"Write the forwarder's own log lines and metrics to standard error."`
 	JSON     bool     `name:"json" help:"Write the result as JSON."`
@@ -53,10 +55,6 @@ did not accept it, 2 if the command or its input is wrong.`
 }
 
 func (c *Cmd) Run(ctx context.Context, s cli.Streams) error {
-	events, err := c.read(ctx, s)
-	if err != nil {
-		return err
-	}
 	script, err := sumotest.ParseScript(c.Fail)
 	if err != nil {
 		return cli.Usagef("--fail: %w", err)
@@ -69,11 +67,7 @@ func (c *Cmd) Run(ctx context.Context, s cli.Streams) error {
 		return err
 	}
 	defer stop()
-	view := &view{Cmd: c, out: s.Out, breakers: map[string]string{}}
-	view.bar = progressbar.DefaultSilent(int64(len(events)))
-	if len(events) >= manyEvents {
-		view.bar = cli.NewBar(len(events), "shipping", s.Err)
-	}
+	view := &view{Cmd: c, out: s.Out, breakers: map[string]string{}, bar: progressbar.DefaultSilent(-1)}
 	logs := io.Discard
 	if c.Logs {
 		logs = s.Err
@@ -94,19 +88,22 @@ func (c *Cmd) Run(ctx context.Context, s cli.Streams) error {
 	view.begin()
 	total := ship.Report{Left: -1}
 	broken, tried := false, 0
-	for _, event := range events {
+	unread := c.read(ctx, s, func(event []byte) error {
 		outage.wait(ctx)
 		if ctx.Err() != nil {
-			break
+			return ctx.Err()
 		}
-		tried++
+		if tried++; tried == manyEvents {
+			view.bar = cli.NewBar(-1, "shipping", s.Err)
+		}
 		r, err := forwarder.Ship(ctx, event)
 		outage.saw(r)
 		total.Add(r)
 		broken = broken || r.Class == ship.Undecodable
 		view.breaker("forwarder", r.Breaker)
 		view.event(r, err)
-	}
+		return nil
+	})
 	switch {
 	case c.Replay:
 		if err := replay(ctx, replayer, queue.Queue, view, &total); err != nil {
@@ -121,8 +118,10 @@ func (c *Cmd) Run(ctx context.Context, s cli.Streams) error {
 	}
 	switch {
 	case ctx.Err() != nil:
-		return cli.Interrupted(ctx, "%s not tried; %s confirmed, the others were in the dead-letter queue in memory",
-			cli.Count(len(events)-tried, "Lambda event"), cli.Count(total.Confirmed, "log event"))
+		return cli.Interrupted(ctx, "%s tried, %s confirmed; the others were in the dead-letter queue in memory, and the rest was not read",
+			cli.Count(tried, "Lambda event"), cli.Count(total.Confirmed, "log event"))
+	case unread != nil:
+		return cli.Usagef("%w", unread)
 	case total.Lost > 0:
 		return cli.Exit{Status: cli.ExitFound}
 	case broken:
@@ -178,31 +177,48 @@ func replay(ctx context.Context, r *ship.Replayer, queue *dlqtest.Queue, view *v
 	return nil
 }
 
-// read reads the events.
-func (c *Cmd) read(ctx context.Context, s cli.Streams) ([][]byte, error) {
-	var events [][]byte
+// read reads the events, as Lambda would get them, and hands them on one by one.
+func (c *Cmd) read(ctx context.Context, s cli.Streams, do func(event []byte) error) error {
+	one := func(name string, in io.Reader) error {
+		r := &history.Reader{File: name, Hints: history.Hints{LogGroup: c.LogGroup}, Size: 1 << 20} // about what a delivery holds
+		return r.Read(ctx, in, func(b history.Batch) error {
+			return do(transform.Event(b.Doc))
+		})
+	}
 	if len(c.Events) == 0 {
 		files, err := samples.ReadDir("samples")
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, f := range files {
 			b, err := samples.ReadFile("samples/" + f.Name())
 			if err != nil {
-				return nil, err
+				return err
 			}
-			events = append(events, transform.ReadInput(b, c.LogGroup)...)
+			if err := one(f.Name(), bytes.NewReader(b)); err != nil {
+				return err
+			}
 		}
-		return events, nil
+		return nil
 	}
 	for _, name := range c.Events {
-		b, err := cli.ReadFile(ctx, s, name, math.MaxInt64)
-		if err != nil {
-			return nil, err
+		if name == cli.Stdin {
+			if err := one("standard input", s.In); err != nil {
+				return err
+			}
+			continue
 		}
-		events = append(events, transform.ReadInput(b, c.LogGroup)...)
+		f, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		err = one(name, f)
+		f.Close()
+		if err != nil {
+			return err
+		}
 	}
-	return events, nil
+	return nil
 }
 
 // manyEvents is the number of events from which a progress bar is shown.

@@ -150,7 +150,11 @@ func (v *view) event(r ship.Report, err error) {
 	}
 	group := cmp.Or(r.LogGroup, "an unknown log group")
 	if r.DeadLettered > 0 {
-		fmt.Fprintf(v.out, "DEAD-LETTERED  %s of %s: %s\n", cli.Count(r.DeadLettered, "log event"), group, r.Error)
+		what := "DEAD-LETTERED"
+		if v.Endpoint != "" {
+			what = "UNDELIVERED" // the queue is gone when this ends
+		}
+		fmt.Fprintf(v.out, "%s  %s of %s: %s\n", what, cli.Count(r.DeadLettered, "log event"), group, r.Error)
 	}
 	if err != nil {
 		fmt.Fprintf(v.out, "LOST  %s: %v\n", group, err)
@@ -230,11 +234,15 @@ func (v *view) end(total ship.Report, queue *dlqtest.Queue) error {
 	if len(entries) > 0 {
 		note = fmt.Sprintf("in %s of the dead-letter queue", cli.Count(len(entries), "message"))
 	}
+	undelivered := "dead-lettered"
+	if v.Endpoint != "" {
+		undelivered, note = "undelivered", ""
+	}
 	rows := []cli.Row{
 		{"log events in", total.Events},
 		{"confirmed", total.Confirmed, fmt.Sprintf("in %s; requests: %s", bodies, cmp.Or(strings.Join(requests, ", "), "none"))},
 		{"filtered", total.FilteredTotal(), strings.Join(reasons, ", ")},
-		{"dead-lettered", total.DeadLettered, note},
+		{undelivered, total.DeadLettered, note},
 	}
 	if total.Quarantined > 0 {
 		rows = append(rows, cli.Row{"quarantined", total.Quarantined})

@@ -1,6 +1,8 @@
 package rulescmd
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -10,6 +12,7 @@ import (
 
 	"sumoship/cmd/sumoship/internal/cli"
 	"sumoship/function/ship"
+	"sumoship/history"
 	"sumoship/transform"
 )
 
@@ -52,8 +55,9 @@ func (c *testCmd) Run(ctx context.Context, s cli.Streams) error {
 		if err != nil {
 			return err
 		}
-		for _, event := range transform.ReadInput(b, c.LogGroup) {
-			err := judge(set, base, c.Tag, event, func(j judged) {
+		in := &history.Reader{File: file, Hints: history.Hints{LogGroup: c.LogGroup}}
+		err = in.Read(ctx, bytes.NewReader(b), func(b history.Batch) error {
+			err := judge(set, base, c.Tag, transform.Event(b.Doc), func(j judged) {
 				n++
 				if c.JSON {
 					failed = cli.WriteJSON(s.Out, j)
@@ -61,12 +65,10 @@ func (c *testCmd) Run(ctx context.Context, s cli.Streams) error {
 					j.write(s.Out, n)
 				}
 			})
-			if err == nil {
-				err = failed
-			}
-			if err != nil {
-				return err
-			}
+			return cmp.Or(err, failed)
+		})
+		if err != nil {
+			return err
 		}
 	}
 	if n == 0 {

@@ -1,6 +1,7 @@
 package rulescmd
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,7 @@ import (
 
 	"sumoship/cmd/sumoship/internal/cli"
 	"sumoship/function/ship"
+	"sumoship/history"
 	"sumoship/transform"
 )
 
@@ -110,12 +112,10 @@ func (c *tryCmd) Run(ctx context.Context, s cli.Streams) error {
 	t.To = time.Now().UTC().Truncate(time.Millisecond)
 	t.From = t.To.Add(-c.Since)
 	err = c.fetch(ctx, cloudwatchlogs.NewFromConfig(cfg), t, func(events []types.FilteredLogEvent) error {
-		for _, event := range transform.ReadInput(asInput(events), c.LogGroup) {
-			if err := judge(set, base, c.Tag, event, t.see); err != nil {
-				return err
-			}
-		}
-		return nil
+		in := &history.Reader{File: c.LogGroup, Hints: history.Hints{LogGroup: c.LogGroup}}
+		return in.Read(ctx, bytes.NewReader(asInput(events)), func(b history.Batch) error {
+			return judge(set, base, c.Tag, transform.Event(b.Doc), t.see)
+		})
 	})
 	if err != nil {
 		return err

@@ -1,0 +1,62 @@
+package transform
+
+import (
+	"encoding/json"
+	"testing"
+)
+
+// interfaces are network interfaces by their IDs.
+type interfaces map[string]*Interface
+
+func (m interfaces) Interface(id string) *Interface { return m[id] }
+
+func (m interfaces) SubnetOf(address string) string {
+	for _, i := range m {
+		for _, a := range i.Addresses {
+			if a == address {
+				return i.Subnet
+			}
+		}
+	}
+	return ""
+}
+
+func TestFlowRecordsGetTheirInterface(t *testing.T) {
+	known := interfaces{
+		"eni-1": {Subnet: "subnet-1", VPC: "vpc-1", SecurityGroups: []string{"sg-1", "sg-2"}, Addresses: []string{"10.0.0.1", "2001:db8::1"}},
+		"eni-2": {Subnet: "subnet-1", VPC: "vpc-1", Addresses: []string{"10.0.0.2"}},
+	}
+	const groups, rest = `,"security-group-ids":["sg-1","sg-2"]`, `,"subnet-id":"subnet-1","vpc-id":"vpc-1","aws-region":"eu-west-1"`
+	for _, tt := range []struct {
+		line    string
+		columns *[2]int
+		want    string
+	}{
+		{"2 1 eni-1 8.8.8.8 10.0.0.1 1 2 6", nil, groups + `,"direction":"inbound"` + rest},
+		{"2 1 eni-1 10.0.0.1 8.8.8.8 1 2 6", nil, groups + `,"direction":"outbound"` + rest},
+		{"2 1 eni-1 2001:db8::1 2001:db8::9 1 2 6", nil, groups + `,"direction":"outbound"` + rest},
+		{"2 1 eni-1 10.0.0.2 10.0.0.1 1 2 6", nil, groups + `,"direction":"internal"` + rest},
+		{"2 1 eni-1 8.8.8.8 9.9.9.9 1 2 6", nil, groups + rest},
+		{"10.0.0.1 8.8.8.8 eni-1", &[2]int{0, 1}, groups + `,"direction":"outbound"` + rest},
+		{"2 1 eni-2 10.0.0.2 8.8.8.8 1", nil, `,"security-group-ids":[],"direction":"outbound"` + rest},
+		{"2 1 eni-3 10.0.0.2 8.8.8.8 1", nil, ""},
+		{"2 1 - - - NODATA", nil, ""},
+		{"", nil, ""},
+	} {
+		if tt.line == "" {
+			continue
+		}
+		o := Options{Region: "eu-west-1", Format: VPCJSON, Interfaces: known}
+		if tt.columns != nil {
+			o.Rule = func(Origin) *Rule { return &Rule{Format: VPCJSON, Columns: tt.columns} }
+		}
+		got := string(records(o, documentOf(t, "s", tt.line))[0].Line)
+		if want := `{"message":"` + tt.line + `"` + tt.want + `}`; got != want || !json.Valid([]byte(got)) {
+			t.Errorf("%s:\n%s, want\n%s", tt.line, got, want)
+		}
+		o.Format, o.Rule = Others, nil
+		if got, want := string(records(o, documentOf(t, "s", tt.line))[0].Line), `{"timestamp":7,"message":"`+tt.line+`"}`; got != want {
+			t.Errorf("another format: %s, want %s", got, want)
+		}
+	}
+}
