@@ -22,7 +22,7 @@ import (
 type Scan struct {
 	Workers    int           // receives at once; 0 means 16
 	Most       int           // messages; 0 means all
-	Visibility time.Duration // of what is held, extended as long as the scan takes; 0 means 2 minutes
+	Visibility time.Duration // of what is held, extended as long as the scan takes; 0 means 2 minutes, or 10 if Most is over 1,000
 
 	// MaxReceives is that of the queue's redrive policy, 0 without one. The scan stops
 	// with [ErrNearLimit] before it is the reason that SQS moves a message away.
@@ -50,6 +50,9 @@ type Scanned struct {
 const (
 	scanWorkers    = 16
 	scanVisibility = 2 * time.Minute
+	// To extend the visibility timeout of many takes as many requests as to receive them.
+	longVisibility = 10 * time.Minute
+	many           = 1000
 	// receiving bounds a receive, which waits for a second.
 	receiving = 30 * time.Second
 	// givingBack bounds the time to give back what is held, also after an interruption.
@@ -67,7 +70,12 @@ func (q *Queue) Scan(ctx context.Context, s Scan, visit func([]Message) (done []
 	receiving, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	r := &scan{Scan: s, q: q, c: c, held: map[string]Message{}, visit: visit, all: true}
-	r.Visibility = cmp.Or(r.Visibility, scanVisibility)
+	if r.Visibility == 0 {
+		r.Visibility = scanVisibility
+		if s.Most == 0 || s.Most > many {
+			r.Visibility = longVisibility
+		}
+	}
 	keeping, kept := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(kept)

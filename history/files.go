@@ -39,9 +39,9 @@ type Files struct {
 var errGrown = errors.New("the file grew while it was read, and its last line was not complete")
 
 // FindFiles returns the files at paths. Of a directory it returns those in it, in the
-// order of their names, except hidden ones and the one by which CloudWatch Logs tests
-// an export.
-func FindFiles(paths []string) ([]Item, error) {
+// order of their names, except hidden ones, the one by which CloudWatch Logs tests an
+// export, and those in except: a checkpoint may be among what it is of.
+func FindFiles(paths []string, except ...string) ([]Item, error) {
 	var items []Item
 	var errs []error
 	for _, path := range paths {
@@ -52,7 +52,7 @@ func FindFiles(paths []string) ([]Item, error) {
 				return err
 			case d.IsDir() && name != path && strings.HasPrefix(base, "."):
 				return fs.SkipDir
-			case d.IsDir() || name != path && (strings.HasPrefix(base, ".") || Skipped(base)):
+			case d.IsDir() || name != path && (strings.HasPrefix(base, ".") || Skipped(base) || slices.ContainsFunc(except, func(e string) bool { return same(e, name) })):
 				return nil
 			}
 			item, err := file(name)
@@ -71,24 +71,35 @@ func FindFiles(paths []string) ([]Item, error) {
 	return items, errors.Join(errs...)
 }
 
+// same reports whether two names are of one file.
+func same(a, b string) bool {
+	a, errA := filepath.Abs(a)
+	b, errB := filepath.Abs(b)
+	return errA == nil && errB == nil && a == b
+}
+
 // Skipped reports whether a file or object of that name holds no log events: an export
 // begins with one that says that it may write.
 func Skipped(base string) bool { return base == "aws-logs-write-test" }
 
 // file returns a file as it is now.
 func file(name string) (Item, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return Item{}, err
+	}
+	if !info.Mode().IsRegular() { // a pipe, which can be read once
+		f, err := os.Open(name)
+		if err != nil {
+			return Item{}, err
+		}
+		return Stream(name, f), nil
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return Item{}, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return Item{}, err
-	}
-	if !info.Mode().IsRegular() {
-		return Item{Name: name, Size: -1, Open: func(context.Context) (io.ReadCloser, error) { return os.Open(name) }}, nil
-	}
 	head := make([]byte, 4096)
 	n, err := io.ReadFull(f, head)
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
@@ -141,10 +152,12 @@ func (g *growing) grew() int64 {
 	return info.Size() - at
 }
 
-// Stdin returns an input that can be read once.
-func Stdin(in io.Reader) Item {
+// Stream returns an input that can be read once. It is known by its first bytes, for
+// which it waits.
+func Stream(name string, in io.Reader) Item {
 	b := bufio.NewReaderSize(in, headSize)
-	return Item{Name: "standard input", Size: -1, Open: func(context.Context) (io.ReadCloser, error) { return peekable{b}, nil }}
+	head, _ := b.Peek(4096) // an error shows when it is read
+	return Item{Name: name, Size: -1, ID: fmt.Sprintf("%x", sha256.Sum256(head)), Open: func(context.Context) (io.ReadCloser, error) { return peekable{b}, nil }}
 }
 
 // peekable is an input whose head can be looked at before it is read.

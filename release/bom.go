@@ -6,6 +6,7 @@ import (
 	"context"
 	"debug/buildinfo"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,7 +21,7 @@ func (b *build) boms(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(temp)
+	defer func() { _ = os.RemoveAll(temp) }()
 	tool := filepath.Join(temp, "cyclonedx-gomod")
 	cmd := exec.CommandContext(ctx, "go", "build", "-modfile=.ci/tools.mod", "-o", tool, "github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod")
 	cmd.Dir = b.tree
@@ -46,7 +47,7 @@ func (b *build) boms(ctx context.Context) error {
 			return err
 		}
 		err = os.CopyFS(filepath.Join(temp, name), r)
-		r.Close()
+		err = errors.Join(err, r.Close())
 		if err != nil {
 			return err
 		}

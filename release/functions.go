@@ -32,7 +32,7 @@ func (b *build) functions(ctx context.Context) (prefix string, err error) {
 	if err != nil {
 		return "", err
 	}
-	defer os.RemoveAll(temp)
+	defer func() { _ = os.RemoveAll(temp) }()
 	type archive struct {
 		name    string
 		content []byte

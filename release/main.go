@@ -122,7 +122,7 @@ func (b *build) again(ctx context.Context, platforms []string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(temp)
+	defer func() { _ = os.RemoveAll(temp) }()
 	second := build{tree: filepath.Join(temp, "another", "tree"), out: filepath.Join(temp, "out"), tag: b.tag, version: b.version, log: io.Discard}
 	if err := copyTree(b.tree, second.tree); err != nil {
 		return err

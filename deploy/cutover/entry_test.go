@@ -15,7 +15,8 @@ var tagValue = regexp.MustCompile(`^[\pL\pZ\pN_.:/=+\-@]{0,256}$`)
 func TestEntryIsATag(t *testing.T) {
 	for _, e := range []cutover.Entry{
 		{},
-		{Phase: cutover.Forward, Step: 5, Tasks: 3, Since: time.Date(2026, 11, 27, 18, 0, 0, 0, time.UTC), Before: cutover.Sample{Requests: 1e12, Errors: 3, Latency: 120 * time.Millisecond}},
+		{Phase: cutover.Forward, Step: 5, Tasks: 3, Since: time.Date(2026, 11, 27, 18, 0, 0, 0, time.UTC),
+			Before: cutover.Sample{Requests: 1e12, Errors: 3, Latency: 120 * time.Millisecond}},
 		{Phase: cutover.Done, Step: 100, Since: time.Date(2026, 11, 27, 18, 0, 0, 0, time.UTC)},
 	} {
 		if !tagValue.MatchString(e.String()) {

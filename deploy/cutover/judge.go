@@ -87,7 +87,8 @@ func (l Limits) Worse(o Observation) string {
 			return fmt.Sprintf("%.2f %% of the answers of the %s version are errors, and %.2f %% %s", got, side, was, name)
 		}
 		if than.Latency > 0 && sample.Latency > time.Duration(l.Latency*float64(than.Latency))+l.Slack {
-			return fmt.Sprintf("the p99 latency of the %s version is %s, and %s %s", side, sample.Latency.Round(time.Millisecond), than.Latency.Round(time.Millisecond), name)
+			return fmt.Sprintf("the p99 latency of the %s version is %s, and %s %s", side,
+				sample.Latency.Round(time.Millisecond), than.Latency.Round(time.Millisecond), name)
 		}
 	}
 	if o.LogsDue {

@@ -81,7 +81,8 @@ func (c *Cutover) begin(ctx context.Context) (e Entry, err error) {
 	if e.Before, err = c.Monitor.Sample(ctx, Old, now.Add(-or(c.Bake, defaultBake)), now); err != nil {
 		return e, err
 	}
-	c.report("the old version has %d tasks, %.0f requests in %s, %.2f %% errors, p99 %s", e.Tasks, e.Before.Requests, or(c.Bake, defaultBake), e.Before.errorRate(), e.Before.Latency.Round(time.Millisecond))
+	c.report("the old version has %d tasks, %.0f requests in %s, %.2f %% errors, p99 %s", e.Tasks, e.Before.Requests, or(c.Bake,
+		defaultBake), e.Before.errorRate(), e.Before.Latency.Round(time.Millisecond))
 	return e, nil
 }
 
@@ -137,7 +138,8 @@ func (c *Cutover) prepare(ctx context.Context, side Side, tasks int) (why string
 			return "", nil
 		}
 		if !time.Now().Before(deadline) {
-			return fmt.Sprintf("after %s, %d tasks of the %s version are healthy, and %d must be", or(c.HealthWait, defaultHealthWait), h.Healthy, side, tasks), nil
+			return fmt.Sprintf("after %s, %d tasks of the %s version are healthy, and %d must be", or(c.HealthWait,
+				defaultHealthWait), h.Healthy, side, tasks), nil
 		}
 		if !said {
 			c.report("wait for %d healthy tasks of the %s version; %d are", tasks, side, h.Healthy)
@@ -332,7 +334,8 @@ func (c *Cutover) wake(ctx context.Context, e Entry) error {
 		case late && err != nil:
 			return err
 		case late:
-			return fmt.Errorf("after %s, %d tasks of the old version are healthy and %d of the new one: look at the old service, then go back again", or(c.HealthWait, defaultHealthWait), old.Healthy, current.Healthy)
+			return fmt.Errorf("after %s, %d tasks of the old version are healthy and %d of the new one: look at the old service, then go back again",
+				or(c.HealthWait, defaultHealthWait), old.Healthy, current.Healthy)
 		}
 		if err := sleep(ctx, or(c.Poll, defaultPoll)); err != nil {
 			return err

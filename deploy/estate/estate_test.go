@@ -45,11 +45,14 @@ func account(t testing.TB) estate.Inventory {
 			{Name: "odd", Instances: []estate.Instance{{"z9.huge", 4096, 8192}}},
 		},
 		Workloads: []estate.Workload{
-			{Kind: estate.Service, Cluster: "prod", Name: "web", Launch: "EC2", Tasks: 4, Balanced: true, Definition: task(t, "web", 256, 512, environment("http://api.shop.local:80/v1")), Groups: []string{"sg-web"}},
-			{Kind: estate.Service, Cluster: "prod", Name: "api", Launch: "EC2", Tasks: 2, Definition: task(t, "api", 512, 1024, environment("postgres://u@db/api")), Names: []string{"api.shop.local"}, Groups: []string{"sg-api"},
+			{Kind: estate.Service, Cluster: "prod", Name: "web", Launch: "EC2", Tasks: 4, Balanced: true, Definition: task(t,
+				"web", 256, 512, environment("http://api.shop.local:80/v1")), Groups: []string{"sg-web"}},
+			{Kind: estate.Service, Cluster: "prod", Name: "api", Launch: "EC2", Tasks: 2, Definition: task(t, "api", 512, 1024,
+				environment("postgres://u@db/api")), Names: []string{"api.shop.local"}, Groups: []string{"sg-api"},
 				Usage: &estate.Usage{CPU: []float64{10, 12, 20, 15}, Memory: []float64{30, 31, 35}}},
 			{Kind: estate.Service, Cluster: "prod", Name: "db", Launch: "EC2", Tasks: 1, Definition: definition(t, `{"family":"db","containerDefinitions":[{"name":"db","image":"postgres","cpu":512,"memory":2048}],"volumes":[{"name":"data","host":{"sourcePath":"/data"}}]}`), Names: []string{"db"}},
-			{Kind: estate.Service, Cluster: "prod", Name: "cart", Launch: "EC2", Tasks: 1, Definition: task(t, "cart", 128, 256, ""), Groups: []string{"sg-cart"}, AdmittedBy: []string{"sg-web"}, Controller: "CODE_DEPLOY"},
+			{Kind: estate.Service, Cluster: "prod", Name: "cart", Launch: "EC2", Tasks: 1, Definition: task(t, "cart", 128, 256,
+				""), Groups: []string{"sg-cart"}, AdmittedBy: []string{"sg-web"}, Controller: "CODE_DEPLOY"},
 			{Kind: estate.Service, Cluster: "prod", Name: "train", Launch: "EC2", Tasks: 1, Definition: task(t, "train", 1024, 2048, `,"resourceRequirements":[{"type":"GPU","value":"1"}]`)},
 			{Kind: estate.Daemon, Cluster: "prod", Name: "agent", Launch: "EC2", Tasks: 3, Definition: task(t, "agent", 64, 128, `,"privileged":true`)},
 			{Kind: estate.Schedule, Cluster: "odd", Name: "nightly", Launch: "EC2", Tasks: 1, Hours: 15, Definition: task(t, "nightly", 1024, 2048, "")},
@@ -184,7 +187,8 @@ func TestOrder(t *testing.T) {
 		n := 1 + r.IntN(12)
 		for i := range n {
 			calls := fmt.Sprintf(`,"environment":[{"name":"A","value":"http://s%d.local"},{"name":"B","value":"http://s%d.local"}]`, r.IntN(n), r.IntN(n))
-			in.Workloads = append(in.Workloads, estate.Workload{Kind: estate.Service, Name: fmt.Sprintf("s%d", i), Names: []string{fmt.Sprintf("s%d.local", i)}, Launch: "EC2", Tasks: 1, Definition: task(t, "a", 64, 64, calls)})
+			in.Workloads = append(in.Workloads, estate.Workload{Kind: estate.Service, Name: fmt.Sprintf("s%d", i),
+				Names: []string{fmt.Sprintf("s%d.local", i)}, Launch: "EC2", Tasks: 1, Definition: task(t, "a", 64, 64, calls)})
 		}
 		p := plan(t, in)
 		wave := map[string]int{}
@@ -260,7 +264,8 @@ func account200(t testing.TB) estate.Inventory {
 		cluster := estate.Cluster{Name: fmt.Sprintf("cluster-%d", c)}
 		for range 6 + r.IntN(8) {
 			price := estate.DefaultPrices().EC2[kinds[c%len(kinds)]]
-			cluster.Instances = append(cluster.Instances, estate.Instance{Type: kinds[c%len(kinds)], CPU: int64(price.VCPU * 1024), Memory: int64(price.GB * 970)})
+			cluster.Instances = append(cluster.Instances, estate.Instance{Type: kinds[c%len(kinds)],
+				CPU: int64(price.VCPU * 1024), Memory: int64(price.GB * 970)})
 		}
 		in.Clusters = append(in.Clusters, cluster)
 	}
@@ -274,7 +279,8 @@ func account200(t testing.TB) estate.Inventory {
 		case i > 20:
 			more = fmt.Sprintf(`,"environment":[{"name":"UPSTREAM","value":"http://svc-%03d.local"}]`, r.IntN(20))
 		}
-		w := estate.Workload{Kind: estate.Service, Cluster: fmt.Sprintf("cluster-%d", i%8), Name: fmt.Sprintf("svc-%03d", i), Names: []string{fmt.Sprintf("svc-%03d.local", i)}, Launch: "EC2", Tasks: 1 + r.IntN(4),
+		w := estate.Workload{Kind: estate.Service, Cluster: fmt.Sprintf("cluster-%d", i%8), Name: fmt.Sprintf("svc-%03d", i),
+			Names: []string{fmt.Sprintf("svc-%03d.local", i)}, Launch: "EC2", Tasks: 1 + r.IntN(4),
 			Definition: task(t, fmt.Sprintf("svc-%03d", i), 64<<r.IntN(4), 128<<r.IntN(4), more)}
 		if i%9 == 0 {
 			w.Controller = "CODE_DEPLOY"

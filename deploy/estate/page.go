@@ -183,7 +183,8 @@ func (p *Plan) Markdown() string {
 		fmt.Fprintf(&b, "%d %s", p.Counts[v], label(v))
 	}
 	fmt.Fprintf(&b, ". Prices: %s.\n\n", p.Prices)
-	fmt.Fprintf(&b, "| A month | Instances now | Fargate x86 | ARM | Spot | Managed Instances |\n|---|--:|--:|--:|--:|--:|\n| all | %s | %s | %s | %s | %s |\n\n",
+	fmt.Fprintf(&b,
+		"| A month | Instances now | Fargate x86 | ARM | Spot | Managed Instances |\n|---|--:|--:|--:|--:|--:|\n| all | %s | %s | %s | %s | %s |\n\n",
 		Money(p.Total.Now), Money(p.Total.X86), Money(p.Total.Arm), Money(p.Total.Spot), Money(p.Total.Managed))
 	b.WriteString("## Order\n\n")
 	for i, names := range p.names() {
@@ -202,7 +203,8 @@ func (p *Plan) Markdown() string {
 		if r.Wave > 0 {
 			wave = fmt.Sprint(r.Wave)
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %d | %s | %s | %s | %s | %s | %s | %s | %s |\n", cell.Replace(r.Name), r.Kind, cell.Replace(r.Cluster), r.Verdict, wave, r.Tasks, r.Limits, r.Usage,
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %d | %s | %s | %s | %s | %s | %s | %s | %s |\n", cell.Replace(r.Name),
+			r.Kind, cell.Replace(r.Cluster), r.Verdict, wave, r.Tasks, r.Limits, r.Usage,
 			Money(r.Costs.Now), Money(r.Costs.X86), Money(r.Costs.Arm), Money(r.Costs.Spot), Money(r.Costs.Managed), cell.Replace(strings.Join(why, " ")))
 	}
 	b.WriteString("\n")

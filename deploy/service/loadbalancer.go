@@ -141,7 +141,8 @@ func (s *Service) choosePort(b *balance, want target) {
 		s.taskFindings.Fail(portUnknown, s.definition, "no essential container of the task definition has a TCP port for the load balancer to send requests to")
 		return
 	case len(candidates) == 0:
-		s.taskFindings.Fail(portUnknown, s.definition, "the load balancer would send requests to %s, which is not in the portMappings of the task definition", want)
+		s.taskFindings.Fail(portUnknown, s.definition,
+			"the load balancer would send requests to %s, which is not in the portMappings of the task definition", want)
 		return
 	}
 	chosen := candidates[0].node
@@ -197,7 +198,9 @@ func (s *Service) hostPorts(before *tree.Node) {
 				port, _ = mapping.Get("containerPort").Int()
 			}
 			if port != 0 {
-				s.taskFindings.Note(hostPort, mapping, "on EC2 container %s was reached at host port %d; on Fargate nothing listens there", c.Get("name").Str(), port)
+				s.taskFindings.Note(hostPort, mapping,
+					"on EC2 container %s was reached at host port %d; on Fargate nothing listens there", c.Get("name").Str(),
+					port)
 			}
 		}
 	}
@@ -228,7 +231,8 @@ func (s *Service) takeLoadBalancers(list *tree.Node) {
 		s.taken.balances = append(s.taken.balances, b)
 		f := s.serviceFindings.Rewritten(targetGroupReplaced, lb, nil, "")
 		if b.group.Field("targetType").Str() == "ip" || s.existing.node.Get("networkConfiguration") != nil {
-			f.Severity, f.Why = finding.Info, "The tasks already had their own addresses; the template creates a target group beside the old one, which keeps all requests until the weights are changed."
+			f.Severity, f.Why = finding.Info,
+				"The tasks already had their own addresses; the template creates a target group beside the old one, which keeps all requests until the weights are changed."
 		}
 		s.takeAlternate(lb)
 	}
@@ -237,7 +241,8 @@ func (s *Service) takeLoadBalancers(list *tree.Node) {
 
 var blueGreen = finding.Rule{ID: "service-blue-green", Severity: finding.Warning, Action: finding.Drop, Source: guideLB,
 	Summary: "ECS deploys this service blue/green with a second target group. The new service uses rolling updates.",
-	Help:    finding.Advice{"Set the strategy again once the service runs on Fargate, with two groups of type ip.", "Finish a deployment that is under way before the cut-over: it changes the same rule."}}
+	Help: finding.Advice{"Set the strategy again once the service runs on Fargate, with two groups of type ip.",
+		"Finish a deployment that is under way before the cut-over: it changes the same rule."}}
 
 // takeAlternate reports the second target group of a blue/green deployment.
 func (s *Service) takeAlternate(lb *tree.Node) {
@@ -250,7 +255,8 @@ func (s *Service) takeAlternate(lb *tree.Node) {
 func (s *Service) takeClassic(lb *tree.Node) {
 	name := lb.Field("loadBalancerName").Str()
 	if s.o.balanced() {
-		f := s.serviceFindings.Rewritten(classicLoadBalancer, lb, nil, "Fargate tasks cannot be behind a Classic Load Balancer: a listener rule and a target group replace %s", name)
+		f := s.serviceFindings.Rewritten(classicLoadBalancer, lb, nil,
+			"Fargate tasks cannot be behind a Classic Load Balancer: a listener rule and a target group replace %s", name)
 		f.Severity, f.Help = finding.Warning, finding.Advice{"Point the DNS name to the other load balancer."}
 	} else if s.serviceFindings.Refuse(classicLoadBalancer, lb, "Fargate tasks cannot be behind a Classic Load Balancer, such as %s", name) {
 		s.serviceFindings.Dropped(classicLoadBalancer, lb, "Fargate tasks cannot be behind a Classic Load Balancer: %s gets none of this service", name)
@@ -352,7 +358,8 @@ func (s *Service) groupAsBefore(b *balance) []tree.Member {
 	if !s.answers(g.Field("healthCheckPort")) {
 		port = ""
 	}
-	matcher := cfn.Object(cfn.Prop("HttpCode", optional(g.Field("matcher").Field("httpCode").Str())), cfn.Prop("GrpcCode", optional(g.Field("matcher").Field("grpcCode").Str())))
+	matcher := cfn.Object(cfn.Prop("HttpCode", optional(g.Field("matcher").Field("httpCode").Str())), cfn.Prop("GrpcCode",
+		optional(g.Field("matcher").Field("grpcCode").Str())))
 	if matcher.Len() == 0 || strings.HasPrefix(g.Field("healthCheckProtocol").Str(), "TCP") {
 		matcher = nil
 	}

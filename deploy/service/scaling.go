@@ -27,7 +27,7 @@ var scalingAlarms = finding.Rule{ID: "service-scaling-alarms", Severity: finding
 
 const desiredCount = "ecs:service:DesiredCount"
 
-// scaled returns the items of a list that scale the number of tasks.
+// scaling returns the items of a list around the service that scale its tasks.
 func (e *Existing) scaling(list string) (all []*tree.Node) {
 	if e == nil {
 		return nil
@@ -50,31 +50,34 @@ func (s *Service) takeScaling() {
 	}
 	for _, p := range s.existing.scaling("scalingPolicies") {
 		if p.Field("policyType").Str() == "StepScaling" && p.Field("alarms").Len() > 0 {
-			s.serviceFindings.Note(scalingAlarms, p, "alarms start the step scaling policy %s, and they call that of the old service", p.Field("policyName").Str())
+			s.serviceFindings.Note(scalingAlarms, p,
+				"alarms start the step scaling policy %s, and they call that of the old service", p.Field("policyName").Str())
 		}
 	}
 }
 
-// scaling adds what scales the service.
+// scaling adds what scales the service: a service has one scalable target.
 func (t *template) scaling() {
-	for _, target := range t.service.scaled() {
-		number := func(member string) *tree.Node {
-			i, _ := target.Field(member).Int()
-			return tree.NewInt(i)
-		}
-		t.add(idScalable, cfn.Resource("AWS::ApplicationAutoScaling::ScalableTarget",
-			cfn.Prop("ServiceNamespace", tree.NewString("ecs")),
-			cfn.Prop("ScalableDimension", tree.NewString(desiredCount)),
-			cfn.Prop("ResourceId", serviceResource()),
-			cfn.Prop("MinCapacity", number("minCapacity")),
-			cfn.Prop("MaxCapacity", number("maxCapacity")),
-			cfn.Prop("RoleARN", cfn.Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:role/aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService")),
-			cfn.Prop("ScheduledActions", t.service.schedules()),
-		))
-		for i, p := range t.service.existing.scaling("scalingPolicies") {
-			t.policy(p, idScalingPolicy+ordinal(i))
-		}
-		return // a service has one
+	targets := t.service.scaled()
+	if len(targets) == 0 {
+		return
+	}
+	number := func(member string) *tree.Node {
+		i, _ := targets[0].Field(member).Int()
+		return tree.NewInt(i)
+	}
+	t.add(idScalable, cfn.Resource("AWS::ApplicationAutoScaling::ScalableTarget",
+		cfn.Prop("ServiceNamespace", tree.NewString("ecs")),
+		cfn.Prop("ScalableDimension", tree.NewString(desiredCount)),
+		cfn.Prop("ResourceId", serviceResource()),
+		cfn.Prop("MinCapacity", number("minCapacity")),
+		cfn.Prop("MaxCapacity", number("maxCapacity")),
+		cfn.Prop("RoleARN",
+			cfn.Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:role/aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService")),
+		cfn.Prop("ScheduledActions", t.service.schedules()),
+	))
+	for i, p := range t.service.existing.scaling("scalingPolicies") {
+		t.policy(p, idScalingPolicy+ordinal(i))
 	}
 }
 

@@ -249,7 +249,8 @@ func (s *Service) balancerOf(listener string) *tree.Node {
 
 // flagRoute is the route that the options ask for.
 func (s *Service) flagRoute(b *balance) *route {
-	v := &route{listener: s.o.Listener, conditions: s.o.listenerConditions(), priority: int64(s.o.Priority), withoutTest: len(s.o.Paths)+len(s.o.Hosts) >= ruleValues}
+	v := &route{listener: s.o.Listener, conditions: s.o.listenerConditions(), priority: int64(s.o.Priority),
+		withoutTest: len(s.o.Paths)+len(s.o.Hosts) >= ruleValues}
 	if b.old != "" && v.priority > 1 {
 		v.testPriority = v.priority - 1
 	}
@@ -292,12 +293,21 @@ func (s *Service) trafficSettings() (all []setting) {
 			at := ordinal(n)
 			n++
 			if r.network {
-				add(setting{name: "LoadBalancerArn" + at, group: ofBalance, kind: "String", value: r.balancer.Field("loadBalancerArn").Str(), pattern: balancerARN.String(), description: "ARN of the Network Load Balancer."})
-				add(setting{name: "TestListenerPort" + at, group: ofBalance, kind: "Number", value: strconv.FormatInt(r.testPort, 10), min: 1, max: 65535, description: "Port of a listener that reaches the new service before the requests do."})
+				add(setting{name: "LoadBalancerArn" + at, group: ofBalance, kind: "String",
+					value: r.balancer.Field("loadBalancerArn").Str(), pattern: balancerARN.String(),
+					description: "ARN of the Network Load Balancer."})
+				add(setting{name: "TestListenerPort" + at, group: ofBalance, kind: "Number",
+					value: strconv.FormatInt(r.testPort, 10), min: 1, max: 65535,
+					description: "Port of a listener that reaches the new service before the requests do."})
 			} else {
-				add(setting{name: "ListenerArn" + at, group: ofBalance, kind: "String", value: r.listener, pattern: listenerARN.String(), description: "ARN of the listener of the Application Load Balancer that gets the rule."})
-				add(setting{name: "ListenerRulePriority" + at, group: ofBalance, kind: "Number", value: whole(r.priority), min: 1, max: 50000, description: "Priority of the rule, unique on the listener. Lower numbers come first."})
-				add(setting{name: "TestRulePriority" + at, group: ofBalance, kind: "Number", value: whole(r.testPriority), min: 1, max: 50000, description: "Priority of the rule for requests with the header " + TestHeader + ", which must come before the other."})
+				add(setting{name: "ListenerArn" + at, group: ofBalance, kind: "String", value: r.listener,
+					pattern:     listenerARN.String(),
+					description: "ARN of the listener of the Application Load Balancer that gets the rule."})
+				add(setting{name: "ListenerRulePriority" + at, group: ofBalance, kind: "Number", value: whole(r.priority),
+					min: 1, max: 50000, description: "Priority of the rule, unique on the listener. Lower numbers come first."})
+				add(setting{name: "TestRulePriority" + at, group: ofBalance, kind: "Number", value: whole(r.testPriority),
+					min: 1, max: 50000,
+					description: "Priority of the rule for requests with the header " + TestHeader + ", which must come before the other."})
 			}
 			group := ""
 			if groups := r.balancer.Field("securityGroups").Strs(); len(groups) > 0 {
@@ -306,14 +316,18 @@ func (s *Service) trafficSettings() (all []setting) {
 			if s.o.LoadBalancerSG != "" {
 				group = s.o.LoadBalancerSG
 			}
-			add(setting{name: "LoadBalancerSecurityGroup" + at, group: ofBalance, kind: typeGroup, value: group, description: "Security group of the load balancer."})
+			add(setting{name: "LoadBalancerSecurityGroup" + at, group: ofBalance, kind: typeGroup, value: group,
+				description: "Security group of the load balancer."})
 			add(setting{name: "ClientCidr" + at, group: ofBalance, kind: "String", pattern: `^[0-9.]{7,15}/[0-9]{1,2}$`, description: "Addresses that may reach the tasks, such as 10.0.0.0/8: the load balancer has no security group, so those of its subnets, or of the clients where it keeps their addresses."})
 		}
 	}
 	if weights {
-		add(setting{name: "OldServiceWeight", group: ofBalance, kind: "Number", value: "100", max: 999, description: "Weight of the old service in the rule. sumoship fargate cutover changes it there; set the same here before the next update of the stack."})
+		add(setting{name: "OldServiceWeight", group: ofBalance, kind: "Number", value: "100", max: 999,
+			description: "Weight of the old service in the rule. sumoship fargate cutover changes it there; set the same here before the next update of the stack."})
 		add(setting{name: "NewServiceWeight", group: ofBalance, kind: "Number", value: "0", max: 999, description: "Weight of the new service in the rule."})
-		add(setting{name: "TestHeaderValue", group: ofBalance, kind: "String", value: "fargate", pattern: "^[A-Za-z0-9_-]{1,64}$", description: "Value of the header " + TestHeader + " that reaches the new service before its weight is more than 0."})
+		add(setting{name: "TestHeaderValue", group: ofBalance, kind: "String", value: "fargate",
+			pattern:     "^[A-Za-z0-9_-]{1,64}$",
+			description: "Value of the header " + TestHeader + " that reaches the new service before its weight is more than 0."})
 	}
 	return all
 }
@@ -386,11 +400,14 @@ func (t *template) admit(b *balance, r *route, at string) {
 		}
 		id := at + o.suffix
 		if r.networkAddresses {
-			t.securityGroupRule(idTaskIngress+id, "AWS::EC2::SecurityGroupIngress", "Clients of the load balancer", own, o.protocol, o.port, cfn.Prop("CidrIp", t.setting("ClientCidr"+at)))
+			t.securityGroupRule(idTaskIngress+id, "AWS::EC2::SecurityGroupIngress", "Clients of the load balancer", own,
+				o.protocol, o.port, cfn.Prop("CidrIp", t.setting("ClientCidr"+at)))
 			continue
 		}
-		t.securityGroupRule(idBalancerEgress+id, "AWS::EC2::SecurityGroupEgress", t.service.tasks(), t.value(peer), o.protocol, o.port, cfn.Prop("DestinationSecurityGroupId", own))
-		t.securityGroupRule(idTaskIngress+id, "AWS::EC2::SecurityGroupIngress", "Load balancer", own, o.protocol, o.port, cfn.Prop("SourceSecurityGroupId", t.value(peer)))
+		t.securityGroupRule(idBalancerEgress+id, "AWS::EC2::SecurityGroupEgress", t.service.tasks(), t.value(peer), o.protocol,
+			o.port, cfn.Prop("DestinationSecurityGroupId", own))
+		t.securityGroupRule(idTaskIngress+id, "AWS::EC2::SecurityGroupIngress", "Load balancer", own, o.protocol, o.port,
+			cfn.Prop("SourceSecurityGroupId", t.value(peer)))
 	}
 }
 
@@ -409,10 +426,12 @@ func (t *template) rules(b *balance, r *route, group, groupAt, at string) {
 		return
 	}
 	old := "HasOld" + groupAt
-	t.condition(old, cfn.Object(cfn.Prop("Fn::Not", tree.NewArray(cfn.Object(cfn.Prop("Fn::Equals", tree.NewArray(t.setting("OldTargetGroupArn"+groupAt), tree.NewString(""))))))))
+	t.condition(old, cfn.Object(cfn.Prop("Fn::Not", tree.NewArray(cfn.Object(cfn.Prop("Fn::Equals",
+		tree.NewArray(t.setting("OldTargetGroupArn"+groupAt), tree.NewString(""))))))))
 	weighted := cfn.Object(
 		cfn.Prop("TargetGroups", cfn.Array(
-			cfn.If(old, cfn.Object(cfn.Prop("TargetGroupArn", t.setting("OldTargetGroupArn"+groupAt)), cfn.Prop("Weight", t.setting("OldServiceWeight"))), cfn.Ref("AWS::NoValue")),
+			cfn.If(old, cfn.Object(cfn.Prop("TargetGroupArn", t.setting("OldTargetGroupArn"+groupAt)), cfn.Prop("Weight",
+				t.setting("OldServiceWeight"))), cfn.Ref("AWS::NoValue")),
 			cfn.Object(cfn.Prop("TargetGroupArn", cfn.Ref(group)), cfn.Prop("Weight", cfn.If(old, t.setting("NewServiceWeight"), tree.NewInt(1)))),
 		)),
 		cfn.Prop("TargetGroupStickinessConfig", r.stick),
@@ -460,6 +479,8 @@ func (t *template) testListener(r *route, group, at string) {
 // isBalancer reports whether the name of a setting, parameter or resource is one of
 // those of a route, whose number follows.
 func isBalancer(name string) bool {
-	return slices.ContainsFunc([]string{"TargetGroup", "OldTargetGroup", "ListenerArn", "ListenerRule", "TestRule", "TestListener", "LoadBalancer", "ClientCidr", "ClientSecurityGroup", "ClientIngress", "TaskIngress", "OldServiceWeight", "NewServiceWeight", "TestHeader", "HasOld"},
+	return slices.ContainsFunc([]string{"TargetGroup", "OldTargetGroup", "ListenerArn", "ListenerRule", "TestRule",
+		"TestListener", "LoadBalancer", "ClientCidr", "ClientSecurityGroup", "ClientIngress", "TaskIngress", "OldServiceWeight",
+		"NewServiceWeight", "TestHeader", "HasOld"},
 		func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }

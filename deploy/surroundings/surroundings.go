@@ -30,7 +30,8 @@ func Adapt(d *taskdef.Document, o Options) []finding.Finding {
 	if d.Shape() != taskdef.Template {
 		return nil
 	}
-	a := &adapter{Options: o, Recorder: finding.NewRecorder(o.Allow), root: d.Root(), definition: d.Definition(), id: d.Resource(), resources: map[string]*tree.Node{}}
+	a := &adapter{Options: o, Recorder: finding.NewRecorder(o.Allow), root: d.Root(), definition: d.Definition(),
+		id: d.Resource(), resources: map[string]*tree.Node{}}
 	a.collect(d.Root().Key("Resources"))
 	a.moving = !slices.Contains(d.Definition().Get("requiresCompatibilities").Strs(), "FARGATE")
 	a.adapt()
@@ -238,7 +239,9 @@ func (a *adapter) parameter(name, kind, description string) *tree.Node {
 func (a *adapter) network(member string) *tree.Node {
 	return cfn.Object(cfn.Prop(member, cfn.Object(
 		cfn.Prop("AssignPublicIp", tree.NewString("DISABLED")),
-		cfn.Prop("SecurityGroups", a.parameter("FargateSecurityGroups", "List<AWS::EC2::SecurityGroup::Id>", "Security groups of the tasks on Fargate. They admit the load balancer and the clients on the container ports.")),
-		cfn.Prop("Subnets", a.parameter("FargateSubnets", "List<AWS::EC2::Subnet::Id>", "Subnets of the tasks on Fargate, in at least two availability zones. They must reach ECR, CloudWatch Logs and the like, through a NAT gateway or VPC endpoints.")),
+		cfn.Prop("SecurityGroups", a.parameter("FargateSecurityGroups", "List<AWS::EC2::SecurityGroup::Id>",
+			"Security groups of the tasks on Fargate. They admit the load balancer and the clients on the container ports.")),
+		cfn.Prop("Subnets", a.parameter("FargateSubnets", "List<AWS::EC2::Subnet::Id>",
+			"Subnets of the tasks on Fargate, in at least two availability zones. They must reach ECR, CloudWatch Logs and the like, through a NAT gateway or VPC endpoints.")),
 	)))
 }

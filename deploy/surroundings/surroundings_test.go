@@ -147,7 +147,8 @@ func document(t *testing.T, src []byte) *taskdef.Document {
 func converted(t *testing.T, src []byte) []byte {
 	t.Helper()
 	d := document(t, src)
-	findings, err := fargate.Convert(d, fargate.Options{Region: "eu-west-1", ExecutionRole: "arn:aws:iam::111122223333:role/run", TaskRole: "arn:aws:iam::111122223333:role/task"})
+	findings, err := fargate.Convert(d, fargate.Options{Region: "eu-west-1",
+		ExecutionRole: "arn:aws:iam::111122223333:role/run", TaskRole: "arn:aws:iam::111122223333:role/task"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -303,7 +303,7 @@ func TestTags(t *testing.T) {
 		t.Errorf("unreadable tags: %+v", r)
 	}
 	store = &tagStore{err: errors.New("refused")}
-	w, f = newForwarder(`{"version":1,"default":{"category":"{tag:team}"}}`, store)
+	_, f = newForwarder(`{"version":1,"default":{"category":"{tag:team}"}}`, store)
 	invoke(f, owned("111122223333"))
 	if r := invoke(f, owned("111122223333")); r.Confirmed != 2 || len(store.calls) != 2 {
 		t.Errorf("tags in a name only: %+v, calls %q", r, store.calls)

@@ -48,6 +48,8 @@ var incidents = []incident{
 	{name: "Only heartbeats arrive: your log groups are not subscribed (`QuietHours` 1)", noEvents: true},
 	{name: "Sumo Logic answers 200 and drops: a warning in the body", source: status(200, `{"code":"ingest.budget","message":"dropped"}`)},
 	{name: "A rule drops everything: `LogStreamPrefix` in the wrong case", variables: map[string]string{"LOG_STREAM_PREFIX": "WEB/"}},
+	{name: "A rule of the document drops everything", variables: map[string]string{"RULES": `{"version":1,"rules":[{"rule":"noise","drop":true}]}`}},
+	{name: "The rules cannot be read: nothing leaves unmasked", variables: map[string]string{"RULES": "arn:aws:ssm:us-east-1:123456789012:parameter/rules"}, refused: "AmazonSSM"},
 	{name: "Sumo Logic answers 401", source: status(401, "")},
 	{name: "The secret cannot be read", refused: "secretsmanager"},
 	{name: "Sumo Logic answers 429", source: status(429, "")},

@@ -87,7 +87,7 @@ func BenchmarkBackfill(b *testing.B) {
 			}
 		}
 		middle := cpu()
-		files := &history.Files{Hints: history.Hints{LogGroup: "/ecs/web"}, Items: []history.Item{history.Stdin(bytes.NewReader(packed))}}
+		files := &history.Files{Hints: history.Hints{LogGroup: "/ecs/web"}, Items: []history.Item{history.Stream("export", bytes.NewReader(packed))}}
 		run := &history.Run{Workers: sumo.DefaultInFlight, Buffers: buffers, Ship: func(ctx context.Context, batch history.Batch, only []int) history.Result {
 			report, left := backfiller.Ship(ctx, batch.Doc, only, nil)
 			return resultOf(report, left)

@@ -78,12 +78,12 @@ func (c *Cmd) input(ctx context.Context, s cli.Streams) (*input, error) {
 // items returns the files or objects at an argument.
 func (c *Cmd) items(ctx context.Context, s cli.Streams, from string) ([]history.Item, error) {
 	if from == cli.Stdin {
-		return []history.Item{history.Stdin(s.In)}, nil
+		return []history.Item{history.Stream("standard input", s.In)}, nil
 	}
 	if strings.HasPrefix(from, "s3://") {
 		return c.objects(ctx, s, from)
 	}
-	items, err := history.FindFiles([]string{from})
+	items, err := history.FindFiles([]string{from}, c.Resume, c.Resume+".lock")
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, cli.Usagef("%s does not exist", from)
 	}

@@ -108,7 +108,9 @@ func (c *planCmd) Run(ctx context.Context, s cli.Streams) error {
 	if err := cli.WriteTable(s.Out, cli.Row{"step", "healthy tasks first", "watched for"}, rows); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.Out, "\nIt goes back by itself at %g percentage points of 5xx, or %g times the p99 latency, above the old service;\nat unhealthy tasks of either; and when logs do not arrive at the forwarder.\n", c.MaxErrors, c.MaxLatency)
+	fmt.Fprintf(s.Out,
+		"\nIt goes back by itself at %g percentage points of 5xx, or %g times the p99 latency, above the old service;\nat unhealthy tasks of either; and when logs do not arrive at the forwarder.\n",
+		c.MaxErrors, c.MaxLatency)
 	if len(v.missing) > 0 {
 		return cli.Fail(cli.ExitFound, errors.Join(v.missing...))
 	}

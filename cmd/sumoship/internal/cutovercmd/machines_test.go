@@ -26,7 +26,8 @@ func TestStateMachines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &targetsCmd{Family: "nightly", To: "arn:aws:ecs:eu-west-1:111122223333:task-definition/nightly-fargate:1", Subnets: []string{"subnet-1"}, SecurityGroup: []string{"sg-1"}}
+	c := &targetsCmd{Family: "nightly", To: "arn:aws:ecs:eu-west-1:111122223333:task-definition/nightly-fargate:1",
+		Subnets: []string{"subnet-1"}, SecurityGroup: []string{"sg-1"}}
 	states := runTasks(n, "nightly")
 	if len(states) != 1 {
 		t.Fatalf("%d states", len(states))

@@ -45,7 +45,9 @@ func (v *versions) Sample(ctx context.Context, side cutover.Side, from, to time.
 				MetricStat: &types.MetricStat{
 					Metric: &types.Metric{Namespace: aws.String("AWS/ApplicationELB"), MetricName: &m.name, Dimensions: []types.Dimension{
 						{Name: aws.String("TargetGroup"), Value: aws.String(group[strings.LastIndex(group, ":")+1:])},
-						{Name: aws.String("LoadBalancer"), Value: aws.String(strings.TrimPrefix(r.balancer[strings.LastIndex(r.balancer, ":")+1:], "loadbalancer/"))},
+						{Name: aws.String("LoadBalancer"),
+							Value: aws.String(strings.TrimPrefix(r.balancer[strings.LastIndex(r.balancer, ":")+1:],
+								"loadbalancer/"))},
 					}},
 					Period: aws.Int32(int32(period.Seconds())), Stat: &m.statistic,
 				},
@@ -55,7 +57,8 @@ func (v *versions) Sample(ctx context.Context, side cutover.Side, from, to time.
 	if len(queries) == 0 {
 		return s, nil
 	}
-	in := &cloudwatch.GetMetricDataInput{MetricDataQueries: queries, StartTime: aws.Time(from.Truncate(period)), EndTime: aws.Time(to.Add(period).Truncate(period))}
+	in := &cloudwatch.GetMetricDataInput{MetricDataQueries: queries, StartTime: aws.Time(from.Truncate(period)),
+		EndTime: aws.Time(to.Add(period).Truncate(period))}
 	pages := cloudwatch.NewGetMetricDataPaginator(v.cloudwatch, in)
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -190,7 +193,8 @@ func (v *versions) forwarded(ctx context.Context, group string, since time.Time)
 		}
 		queries = append(queries, types.MetricDataQuery{Id: aws.String(fmt.Sprintf("events%d", i)), MetricStat: &types.MetricStat{
 			Metric: &types.Metric{Namespace: aws.String("AWS/Logs"), MetricName: aws.String("ForwardedLogEvents"), Dimensions: []types.Dimension{
-				{Name: aws.String("LogGroupName"), Value: &group}, {Name: aws.String("DestinationType"), Value: aws.String("Lambda")}, {Name: aws.String("FilterName"), Value: f.FilterName},
+				{Name: aws.String("LogGroupName"), Value: &group}, {Name: aws.String("DestinationType"),
+					Value: aws.String("Lambda")}, {Name: aws.String("FilterName"), Value: f.FilterName},
 			}},
 			Period: aws.Int32(int32(period.Seconds())), Stat: aws.String("Sum"),
 		}})
@@ -198,7 +202,8 @@ func (v *versions) forwarded(ctx context.Context, group string, since time.Time)
 	if len(queries) == 0 {
 		return true, nil // to another destination: nothing of ours to judge
 	}
-	out, err := v.cloudwatch.GetMetricData(ctx, &cloudwatch.GetMetricDataInput{MetricDataQueries: queries, StartTime: aws.Time(since.Truncate(period)), EndTime: aws.Time(time.Now().Add(period))})
+	out, err := v.cloudwatch.GetMetricData(ctx, &cloudwatch.GetMetricDataInput{MetricDataQueries: queries,
+		StartTime: aws.Time(since.Truncate(period)), EndTime: aws.Time(time.Now().Add(period))})
 	if err != nil {
 		return false, fmt.Errorf("what log group %s forwarded: %w", group, err)
 	}

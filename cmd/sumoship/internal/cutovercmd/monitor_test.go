@@ -32,7 +32,8 @@ type measured struct {
 func (m *measured) versions(t *testing.T) *versions {
 	server := httptest.NewServer(m)
 	t.Cleanup(server.Close)
-	cfg := aws.Config{Region: "eu-west-1", BaseEndpoint: &server.URL, Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""), RetryMaxAttempts: 1}
+	cfg := aws.Config{Region: "eu-west-1", BaseEndpoint: &server.URL,
+		Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""), RetryMaxAttempts: 1}
 	v := &versions{ecs: ecs.NewFromConfig(cfg), cloudwatch: cloudwatch.NewFromConfig(cfg), logs: cloudwatchlogs.NewFromConfig(cfg)}
 	for side, name := range []string{"shop", "shop-fargate"} {
 		v.fleets[side] = &fleet{v: v, client: v.ecs, cluster: "prod", name: name, definition: name + ":1"}
@@ -56,7 +57,8 @@ func (m *measured) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "DescribeTaskDefinition":
 		out = map[string]any{"taskDefinition": map[string]any{"containerDefinitions": []any{
 			map[string]any{"name": "silent"},
-			map[string]any{"name": "web", "logConfiguration": map[string]any{"logDriver": "awslogs", "options": map[string]string{"awslogs-group": "/ecs/shop", "awslogs-stream-prefix": "app"}}},
+			map[string]any{"name": "web", "logConfiguration": map[string]any{"logDriver": "awslogs",
+				"options": map[string]string{"awslogs-group": "/ecs/shop", "awslogs-stream-prefix": "app"}}},
 		}}}
 	case "ListTasks":
 		out = map[string]any{"taskArns": []string{"arn:aws:ecs:eu-west-1:111122223333:task/prod/0123"}}

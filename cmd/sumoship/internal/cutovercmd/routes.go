@@ -60,7 +60,9 @@ func (v *versions) findRoutes(ctx context.Context) error {
 	}
 	for _, g := range v.fleets[cutover.Old].groups {
 		if !slices.ContainsFunc(pairs, func(p pair) bool { return p.old == g }) {
-			v.missing = append(v.missing, fmt.Errorf("no target group of %s gets the requests of %s: create it with sumoship fargate service --from-service, or tag it %s", v.fleets[cutover.New].name, shortGroup(g), service.ReplacesTag))
+			v.missing = append(v.missing,
+				fmt.Errorf("no target group of %s gets the requests of %s: create it with sumoship fargate service --from-service, or tag it %s",
+					v.fleets[cutover.New].name, shortGroup(g), service.ReplacesTag))
 		}
 	}
 	for _, p := range pairs {
@@ -69,7 +71,9 @@ func (v *versions) findRoutes(ctx context.Context) error {
 			return err
 		}
 		if len(found) == 0 {
-			v.missing = append(v.missing, fmt.Errorf("no rule forwards to both %s and %s: create it with sumoship fargate service --from-service", shortGroup(p.old), shortGroup(p.fresh)))
+			v.missing = append(v.missing,
+				fmt.Errorf("no rule forwards to both %s and %s: create it with sumoship fargate service --from-service",
+					shortGroup(p.old), shortGroup(p.fresh)))
 		}
 		v.routes = append(v.routes, found...)
 	}
@@ -100,7 +104,8 @@ func (v *versions) routesOf(ctx context.Context, p pair) (all []*route, err erro
 				return nil, err
 			}
 			for _, l := range page.Listeners {
-				where := fmt.Sprintf("listener %s:%d", shortGroup(strings.TrimPrefix(balancer[strings.LastIndex(balancer, ":")+1:], "loadbalancer/")), aws.ToInt32(l.Port))
+				where := fmt.Sprintf("listener %s:%d", shortGroup(strings.TrimPrefix(balancer[strings.LastIndex(balancer,
+					":")+1:], "loadbalancer/")), aws.ToInt32(l.Port))
 				if old, fresh := weights(l.DefaultActions, p); old >= 0 && (fresh >= 0 || network) {
 					all = append(all, &route{listener: aws.ToString(l.ListenerArn), old: p.old, fresh: p.fresh, balancer: balancer, what: where})
 				}
@@ -115,7 +120,8 @@ func (v *versions) routesOf(ctx context.Context, p pair) (all []*route, err erro
 					}
 					for _, r := range page.Rules {
 						if old, fresh := weights(r.Actions, p); !aws.ToBool(r.IsDefault) && old >= 0 && fresh >= 0 {
-							all = append(all, &route{rule: aws.ToString(r.RuleArn), old: p.old, fresh: p.fresh, balancer: balancer, what: where + " rule " + aws.ToString(r.Priority)})
+							all = append(all, &route{rule: aws.ToString(r.RuleArn), old: p.old, fresh: p.fresh,
+								balancer: balancer, what: where + " rule " + aws.ToString(r.Priority)})
 						}
 					}
 				}

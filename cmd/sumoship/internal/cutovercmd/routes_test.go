@@ -21,13 +21,18 @@ func TestShift(t *testing.T) {
 		}},
 	}
 	want := []types.Action{
-		{Type: types.ActionTypeEnumAuthenticateOidc, Order: aws.Int32(1), AuthenticateOidcConfig: &types.AuthenticateOidcActionConfig{Issuer: aws.String("i"), UseExistingClientSecret: aws.Bool(true)}},
-		{Type: types.ActionTypeEnumForward, Order: aws.Int32(2), ForwardConfig: &types.ForwardActionConfig{TargetGroupStickinessConfig: stick, TargetGroups: []types.TargetGroupTuple{
-			{TargetGroupArn: aws.String("old"), Weight: aws.Int32(75)}, {TargetGroupArn: aws.String("new"), Weight: aws.Int32(25)},
-		}}},
+		{Type: types.ActionTypeEnumAuthenticateOidc, Order: aws.Int32(1),
+			AuthenticateOidcConfig: &types.AuthenticateOidcActionConfig{Issuer: aws.String("i"),
+				UseExistingClientSecret: aws.Bool(true)}},
+		{Type: types.ActionTypeEnumForward, Order: aws.Int32(2),
+			ForwardConfig: &types.ForwardActionConfig{TargetGroupStickinessConfig: stick,
+				TargetGroups: []types.TargetGroupTuple{
+					{TargetGroupArn: aws.String("old"), Weight: aws.Int32(75)}, {TargetGroupArn: aws.String("new"), Weight: aws.Int32(25)},
+				}}},
 	}
 	got := shift(actions, p, 25)
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(types.Action{}, types.ForwardActionConfig{}, types.TargetGroupTuple{}, types.TargetGroupStickinessConfig{}, types.AuthenticateOidcActionConfig{})); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(types.Action{}, types.ForwardActionConfig{},
+		types.TargetGroupTuple{}, types.TargetGroupStickinessConfig{}, types.AuthenticateOidcActionConfig{})); diff != "" {
 		t.Errorf("actions (-want +got):\n%s", diff)
 	}
 	if actions[1].TargetGroupArn == nil || actions[0].AuthenticateOidcConfig.UseExistingClientSecret != nil {

@@ -65,7 +65,8 @@ func (c *targetsCmd) Run(ctx context.Context, s cli.Streams) error {
 	}
 	for _, m := range flows {
 		for _, state := range m.states {
-			rows = append(rows, cli.Row{"state machine " + m.name, state.Parent().Name(), shortDefinition(state.Key("TaskDefinition").Str()), shortDefinition(c.To)})
+			rows = append(rows, cli.Row{"state machine " + m.name, state.Parent().Name(),
+				shortDefinition(state.Key("TaskDefinition").Str()), shortDefinition(c.To)})
 		}
 	}
 	if len(rows) == 0 {
@@ -143,7 +144,8 @@ func (c *targetsCmd) put(ctx context.Context, client *eventbridge.Client, t targ
 	if c.PublicIP {
 		public = types.AssignPublicIpEnabled
 	}
-	ecs.NetworkConfiguration = &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{Subnets: c.Subnets, SecurityGroups: c.SecurityGroup, AssignPublicIp: public}}
+	ecs.NetworkConfiguration = &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{Subnets: c.Subnets,
+		SecurityGroups: c.SecurityGroup, AssignPublicIp: public}}
 	to.EcsParameters = &ecs
 	out, err := client.PutTargets(ctx, &eventbridge.PutTargetsInput{Rule: &t.rule, EventBusName: &t.bus, Targets: []types.Target{to}})
 	if err != nil {

@@ -64,7 +64,8 @@ func (f *serviceFlags) open(ctx context.Context) (*versions, error) {
 		if err != nil {
 			return nil, cli.Fail(cli.ExitAWS, err)
 		}
-		fl := &fleet{v: v, client: v.ecs, scaler: scaler, cluster: f.Cluster, name: name, arn: aws.ToString(service.ServiceArn), definition: aws.ToString(service.TaskDefinition)}
+		fl := &fleet{v: v, client: v.ecs, scaler: scaler, cluster: f.Cluster, name: name, arn: aws.ToString(service.ServiceArn),
+			definition: aws.ToString(service.TaskDefinition)}
 		for _, lb := range service.LoadBalancers {
 			if lb.TargetGroupArn != nil {
 				fl.groups = append(fl.groups, *lb.TargetGroupArn)
@@ -183,7 +184,9 @@ func (f *fleet) suspend(ctx context.Context, on bool) error {
 		resource = f.cluster[strings.LastIndex(f.cluster, "/")+1:] + "/" + f.name
 	}
 	resource = "service/" + resource
-	out, err := f.scaler.DescribeScalableTargets(ctx, &applicationautoscaling.DescribeScalableTargetsInput{ServiceNamespace: scaling.ServiceNamespaceEcs, ResourceIds: []string{resource}})
+	out, err := f.scaler.DescribeScalableTargets(ctx,
+		&applicationautoscaling.DescribeScalableTargetsInput{ServiceNamespace: scaling.ServiceNamespaceEcs,
+			ResourceIds: []string{resource}})
 	if err != nil {
 		return fmt.Errorf("look up the scaling of %s: %w", f.name, err)
 	}
@@ -263,7 +266,8 @@ func (v *versions) Load(ctx context.Context) (cutover.Entry, error) {
 
 // Save writes the entry into the tag of the new service.
 func (v *versions) Save(ctx context.Context, e cutover.Entry) error {
-	_, err := v.ecs.TagResource(ctx, &ecs.TagResourceInput{ResourceArn: &v.fleets[cutover.New].arn, Tags: []types.Tag{{Key: aws.String(cutover.TagKey), Value: aws.String(e.String())}}})
+	_, err := v.ecs.TagResource(ctx, &ecs.TagResourceInput{ResourceArn: &v.fleets[cutover.New].arn,
+		Tags: []types.Tag{{Key: aws.String(cutover.TagKey), Value: aws.String(e.String())}}})
 	if err != nil {
 		return fmt.Errorf("tag %s: %w", v.fleets[cutover.New].name, err)
 	}

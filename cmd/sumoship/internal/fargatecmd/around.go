@@ -42,7 +42,9 @@ func readAround(ctx context.Context, s cli.Streams, cfg aws.Config, doc []byte) 
 	a := around{}
 	if len(groups) > 0 {
 		if err := a.traffic(ctx, elb.NewFromConfig(cfg), groups); err != nil {
-			fmt.Fprintf(s.Err, "sumoship: the listeners of service %s are not read: %v; give --path or --host, and --listener\n", of.ServiceName, cli.Plain(err))
+			fmt.Fprintf(s.Err,
+				"sumoship: the listeners of service %s are not read: %v; give --path or --host, and --listener\n",
+				of.ServiceName, cli.Plain(err))
 		}
 	}
 	id := "service/" + of.ClusterArn[strings.LastIndex(of.ClusterArn, "/")+1:] + "/" + of.ServiceName
@@ -176,7 +178,9 @@ func (a around) listeners(ctx context.Context, client *elb.Client, lb types.Load
 
 // scaling reads what scales the service with a resource ID.
 func (a around) scaling(ctx context.Context, client *applicationautoscaling.Client, id string) error {
-	targets, err := client.DescribeScalableTargets(ctx, &applicationautoscaling.DescribeScalableTargetsInput{ServiceNamespace: scaling.ServiceNamespaceEcs, ResourceIds: []string{id}})
+	targets, err := client.DescribeScalableTargets(ctx,
+		&applicationautoscaling.DescribeScalableTargetsInput{ServiceNamespace: scaling.ServiceNamespaceEcs,
+			ResourceIds: []string{id}})
 	if err != nil || len(targets.ScalableTargets) == 0 {
 		return err
 	}
@@ -185,7 +189,8 @@ func (a around) scaling(ctx context.Context, client *applicationautoscaling.Clie
 			return err
 		}
 	}
-	policies, err := client.DescribeScalingPolicies(ctx, &applicationautoscaling.DescribeScalingPoliciesInput{ServiceNamespace: scaling.ServiceNamespaceEcs, ResourceId: &id})
+	policies, err := client.DescribeScalingPolicies(ctx,
+		&applicationautoscaling.DescribeScalingPoliciesInput{ServiceNamespace: scaling.ServiceNamespaceEcs, ResourceId: &id})
 	if err != nil {
 		return err
 	}
@@ -194,7 +199,8 @@ func (a around) scaling(ctx context.Context, client *applicationautoscaling.Clie
 			return err
 		}
 	}
-	actions, err := client.DescribeScheduledActions(ctx, &applicationautoscaling.DescribeScheduledActionsInput{ServiceNamespace: scaling.ServiceNamespaceEcs, ResourceId: &id})
+	actions, err := client.DescribeScheduledActions(ctx,
+		&applicationautoscaling.DescribeScheduledActionsInput{ServiceNamespace: scaling.ServiceNamespaceEcs, ResourceId: &id})
 	if err != nil {
 		return err
 	}

@@ -50,7 +50,8 @@ func (x *deployed) cutover(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("AWS_ENDPOINT_URL_CLOUDWATCH", noMetrics(t))
-	m := &moving{deployed: x, elb: elb.NewFromConfig(cfg), ecs: ecs.NewFromConfig(cfg), scaling: applicationautoscaling.NewFromConfig(cfg), old: map[string]string{}, fresh: map[string]string{}}
+	m := &moving{deployed: x, elb: elb.NewFromConfig(cfg), ecs: ecs.NewFromConfig(cfg),
+		scaling: applicationautoscaling.NewFromConfig(cfg), old: map[string]string{}, fresh: map[string]string{}}
 	m.onEC2(t)
 	m.toFargate(t)
 
@@ -101,14 +102,16 @@ func (x *deployed) cutover(t *testing.T) {
 			time.Sleep(20 * time.Millisecond)
 		}
 	}()
-	status, _, errs = command(t, nil, append([]string{"fargate", "cutover", "run", "moving", "moving-fargate", "--yes"}, slices.Replace(slices.Clone(pace), 3, 4, "3s")...)...)
+	status, _, errs = command(t, nil, append([]string{"fargate", "cutover", "run", "moving", "moving-fargate", "--yes"},
+		slices.Replace(slices.Clone(pace), 3, 4, "3s")...)...)
 	<-done
 	if status != cli.ExitFound || !strings.Contains(errs, "no task of the new version is healthy") {
 		t.Errorf("status %d\n%s", status, errs)
 	}
 	m.shares(t, 0)
 	for _, args := range [][]string{{"moving", "moving"}, {"moving", "nothing"}, {"moving", "moving-fargate", "--steps", "50,5"}} {
-		if status, _, errs := command(t, nil, append([]string{"fargate", "cutover", "run", "--cluster", "prod", "--yes"}, args...)...); status == cli.ExitOK || errs == "" {
+		if status, _, errs := command(t, nil, append([]string{"fargate", "cutover", "run", "--cluster", "prod", "--yes"},
+			args...)...); status == cli.ExitOK || errs == "" {
 			t.Errorf("%q: status %d, %s", args, status, errs)
 		}
 	}
@@ -183,7 +186,8 @@ func (m *moving) onEC2(t *testing.T) {
 	ctx := t.Context()
 	for _, name := range []string{"moving-web", "moving-api"} {
 		out, err := m.elb.CreateTargetGroup(ctx, &elb.CreateTargetGroupInput{
-			Name: &name, Port: aws.Int32(80), Protocol: types.ProtocolEnumHttp, VpcId: aws.String(m.has["Vpc"]), TargetType: types.TargetTypeEnumInstance, HealthCheckPath: aws.String("/live"),
+			Name: &name, Port: aws.Int32(80), Protocol: types.ProtocolEnumHttp, VpcId: aws.String(m.has["Vpc"]),
+			TargetType: types.TargetTypeEnumInstance, HealthCheckPath: aws.String("/live"),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -193,7 +197,8 @@ func (m *moving) onEC2(t *testing.T) {
 			Attributes: []types.TargetGroupAttribute{{Key: aws.String("deregistration_delay.timeout_seconds"), Value: aws.String("17")}}}); err != nil {
 			t.Fatal(err)
 		}
-		path, priority := map[string]string{"moving-web": "/moving/*", "moving-api": "/moving/api/*"}[name], map[string]int32{"moving-web": 50, "moving-api": 40}[name]
+		path, priority := map[string]string{"moving-web": "/moving/*", "moving-api": "/moving/api/*"}[name],
+			map[string]int32{"moving-web": 50, "moving-api": 40}[name]
 		if _, err := m.elb.CreateRule(ctx, &elb.CreateRuleInput{ListenerArn: aws.String(m.has["ListenerArn"]), Priority: &priority,
 			Conditions: []types.RuleCondition{{Field: aws.String("path-pattern"), Values: []string{path}}},
 			Actions:    []types.Action{{Type: types.ActionTypeEnumForward, TargetGroupArn: out.TargetGroups[0].TargetGroupArn}}}); err != nil {
@@ -204,21 +209,32 @@ func (m *moving) onEC2(t *testing.T) {
 	m.addresses(t, slices.Collect(maps.Values(m.old)), true, "10.0.1.5", "10.0.1.6")
 	definition := strings.ReplaceAll(strings.ReplaceAll(shopDefinition, `"shop"`, `"moving"`), `{"containerPort": 8080, "hostPort": 0}`, `{"containerPort": 8080, "hostPort": 0}, {"containerPort": 9090, "hostPort": 0}`)
 	m.write(t, "moving.json", definition)
-	registered, err := m.ecs.RegisterTaskDefinition(ctx, &ecs.RegisterTaskDefinitionInput{Family: aws.String("moving"), ContainerDefinitions: []ecstypes.ContainerDefinition{{Name: aws.String("web"), Image: aws.String("shop"), Memory: aws.Int32(512)}}})
+	registered, err := m.ecs.RegisterTaskDefinition(ctx, &ecs.RegisterTaskDefinitionInput{Family: aws.String("moving"),
+		ContainerDefinitions: []ecstypes.ContainerDefinition{{Name: aws.String("web"), Image: aws.String("shop"),
+			Memory: aws.Int32(512)}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	m.create(t, "moving", *registered.TaskDefinition.TaskDefinitionArn, 2, m.old["moving-web"], m.old["moving-api"])
 	id := aws.String("service/prod/moving")
-	if _, err := m.scaling.RegisterScalableTarget(ctx, &applicationautoscaling.RegisterScalableTargetInput{ServiceNamespace: scaling.ServiceNamespaceEcs, ResourceId: id, ScalableDimension: scaling.ScalableDimensionECSServiceDesiredCount, MinCapacity: aws.Int32(2), MaxCapacity: aws.Int32(9)}); err != nil {
+	if _, err := m.scaling.RegisterScalableTarget(ctx,
+		&applicationautoscaling.RegisterScalableTargetInput{ServiceNamespace: scaling.ServiceNamespaceEcs, ResourceId: id,
+			ScalableDimension: scaling.ScalableDimensionECSServiceDesiredCount, MinCapacity: aws.Int32(2),
+			MaxCapacity: aws.Int32(9)}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.scaling.PutScalingPolicy(ctx, &applicationautoscaling.PutScalingPolicyInput{PolicyName: aws.String("cpu"), PolicyType: scaling.PolicyTypeTargetTrackingScaling, ServiceNamespace: scaling.ServiceNamespaceEcs, ResourceId: id, ScalableDimension: scaling.ScalableDimensionECSServiceDesiredCount,
-		TargetTrackingScalingPolicyConfiguration: &scaling.TargetTrackingScalingPolicyConfiguration{TargetValue: aws.Float64(60), PredefinedMetricSpecification: &scaling.PredefinedMetricSpecification{PredefinedMetricType: scaling.MetricTypeECSServiceAverageCPUUtilization}}}); err != nil {
+	if _, err := m.scaling.PutScalingPolicy(ctx, &applicationautoscaling.PutScalingPolicyInput{PolicyName: aws.String("cpu"),
+		PolicyType: scaling.PolicyTypeTargetTrackingScaling, ServiceNamespace: scaling.ServiceNamespaceEcs, ResourceId: id,
+		ScalableDimension: scaling.ScalableDimensionECSServiceDesiredCount,
+		TargetTrackingScalingPolicyConfiguration: &scaling.TargetTrackingScalingPolicyConfiguration{TargetValue: aws.Float64(60),
+			PredefinedMetricSpecification: &scaling.PredefinedMetricSpecification{PredefinedMetricType: scaling.MetricTypeECSServiceAverageCPUUtilization}}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.scaling.PutScheduledAction(ctx, &applicationautoscaling.PutScheduledActionInput{ScheduledActionName: aws.String("night"), Schedule: aws.String("cron(0 22 * * ? *)"), ServiceNamespace: scaling.ServiceNamespaceEcs, ResourceId: id, ScalableDimension: scaling.ScalableDimensionECSServiceDesiredCount,
-		ScalableTargetAction: &scaling.ScalableTargetAction{MinCapacity: aws.Int32(1)}}); err != nil {
+	if _, err := m.scaling.PutScheduledAction(ctx,
+		&applicationautoscaling.PutScheduledActionInput{ScheduledActionName: aws.String("night"),
+			Schedule: aws.String("cron(0 22 * * ? *)"), ServiceNamespace: scaling.ServiceNamespaceEcs, ResourceId: id,
+			ScalableDimension:    scaling.ScalableDimensionECSServiceDesiredCount,
+			ScalableTargetAction: &scaling.ScalableTargetAction{MinCapacity: aws.Int32(1)}}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -226,9 +242,11 @@ func (m *moving) onEC2(t *testing.T) {
 // create creates a service behind target groups on ports 8080 and 9090.
 func (m *moving) create(t *testing.T, name, definition string, tasks int32, web, api string) (arn string) {
 	t.Helper()
-	out, err := m.ecs.CreateService(t.Context(), &ecs.CreateServiceInput{Cluster: aws.String("prod"), ServiceName: &name, TaskDefinition: &definition, DesiredCount: &tasks,
+	out, err := m.ecs.CreateService(t.Context(), &ecs.CreateServiceInput{Cluster: aws.String("prod"), ServiceName: &name,
+		TaskDefinition: &definition, DesiredCount: &tasks,
 		LoadBalancers: []ecstypes.LoadBalancer{
-			{TargetGroupArn: &web, ContainerName: aws.String("web"), ContainerPort: aws.Int32(8080)}, {TargetGroupArn: &api, ContainerName: aws.String("web"), ContainerPort: aws.Int32(9090)},
+			{TargetGroupArn: &web, ContainerName: aws.String("web"), ContainerPort: aws.Int32(8080)}, {TargetGroupArn: &api,
+				ContainerName: aws.String("web"), ContainerPort: aws.Int32(9090)},
 		}})
 	if err != nil {
 		t.Fatal(err)
@@ -242,7 +260,8 @@ func (m *moving) toFargate(t *testing.T) {
 	path := filepath.Join(m.dir, "moving-fargate.json")
 	arn := "arn:aws:ecs:eu-west-1:123456789012:service/prod/moving"
 	status, out, errs := command(t, nil, "fargate", "service", filepath.Join(m.dir, "moving.json"), "--from-service", arn, "--format", "json", "-o", path,
-		"--vpc", m.has["Vpc"], "--subnets", m.has["Subnets"], "--family-suffix=-fargate", "--log-group", "/ecs/moving-fargate", "--forwarder", m.has["ForwarderArn"])
+		"--vpc", m.has["Vpc"], "--subnets", m.has["Subnets"], "--family-suffix=-fargate", "--log-group", "/ecs/moving-fargate",
+		"--forwarder", m.has["ForwarderArn"])
 	if status != cli.ExitOK {
 		t.Fatalf("status %d\n%s%s", status, out, errs)
 	}
@@ -272,7 +291,8 @@ func (m *moving) toFargate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.aws(nil, "cloudformation", "create-stack", "--stack-name", "moving-fargate", "--capabilities", "CAPABILITY_IAM", "--template-body", "file://"+m.write(t, "moving-stack.json", string(b)))
+	m.aws(nil, "cloudformation", "create-stack", "--stack-name", "moving-fargate", "--capabilities", "CAPABILITY_IAM",
+		"--template-body", "file://"+m.write(t, "moving-stack.json", string(b)))
 	var made struct {
 		StackResources []struct{ LogicalResourceId, PhysicalResourceId string }
 	}
@@ -283,7 +303,8 @@ func (m *moving) toFargate(t *testing.T) {
 	}
 	m.fresh["web"], m.fresh["api"] = id["TargetGroup"], id["TargetGroup2"]
 	for group, old := range map[string]string{id["TargetGroup"]: m.old["moving-web"], id["TargetGroup2"]: m.old["moving-api"]} { // moto forgets tags of a template
-		if _, err := m.elb.AddTags(t.Context(), &elb.AddTagsInput{ResourceArns: []string{group}, Tags: []types.Tag{{Key: aws.String("sumoship:replaces"), Value: &old}}}); err != nil {
+		if _, err := m.elb.AddTags(t.Context(), &elb.AddTagsInput{ResourceArns: []string{group},
+			Tags: []types.Tag{{Key: aws.String("sumoship:replaces"), Value: &old}}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -335,7 +356,9 @@ func (m *moving) desired(t *testing.T, name string) int32 {
 
 func (m *moving) suspended(t *testing.T) bool {
 	t.Helper()
-	out, err := m.scaling.DescribeScalableTargets(t.Context(), &applicationautoscaling.DescribeScalableTargetsInput{ServiceNamespace: scaling.ServiceNamespaceEcs, ResourceIds: []string{"service/prod/moving"}})
+	out, err := m.scaling.DescribeScalableTargets(t.Context(),
+		&applicationautoscaling.DescribeScalableTargetsInput{ServiceNamespace: scaling.ServiceNamespaceEcs,
+			ResourceIds: []string{"service/prod/moving"}})
 	if err != nil || len(out.ScalableTargets) != 1 {
 		t.Fatalf("%v, %+v", err, out)
 	}

@@ -230,7 +230,8 @@ func (r *inventory) instances(ctx context.Context, cluster string) (all []estate
 		if len(page.ContainerInstanceArns) == 0 {
 			continue
 		}
-		out, err := r.ecs.DescribeContainerInstances(ctx, &ecs.DescribeContainerInstancesInput{Cluster: &cluster, ContainerInstances: page.ContainerInstanceArns})
+		out, err := r.ecs.DescribeContainerInstances(ctx, &ecs.DescribeContainerInstancesInput{Cluster: &cluster,
+			ContainerInstances: page.ContainerInstanceArns})
 		if err != nil {
 			return nil, err
 		}
@@ -273,7 +274,9 @@ func (r *inventory) schedules(ctx context.Context, in *estate.Inventory) error {
 				if t.EcsParameters == nil || !slices.ContainsFunc(in.Clusters, func(c estate.Cluster) bool { return c.Name == cluster }) {
 					continue
 				}
-				w := estate.Workload{Kind: estate.Schedule, Cluster: cluster, Name: aws.ToString(rule.Name) + "/" + aws.ToString(t.Id), Launch: string(t.EcsParameters.LaunchType), Tasks: 1, Hours: scheduleHours}
+				w := estate.Workload{Kind: estate.Schedule, Cluster: cluster,
+					Name: aws.ToString(rule.Name) + "/" + aws.ToString(t.Id), Launch: string(t.EcsParameters.LaunchType),
+					Tasks: 1, Hours: scheduleHours}
 				if w.Launch == "" {
 					w.Launch = "EC2"
 				}
@@ -427,7 +430,8 @@ func (r *inventory) usage(ctx context.Context, in *estate.Inventory) error {
 	const most = 24 // series of 4,032 points each, of the 100,800 that a call may return
 	end := time.Now().Truncate(usagePeriod)
 	for batch := range slices.Chunk(queries, most) {
-		pages := cloudwatch.NewGetMetricDataPaginator(r.cloudwatch, &cloudwatch.GetMetricDataInput{MetricDataQueries: batch, StartTime: aws.Time(end.AddDate(0, 0, -usageDays)), EndTime: &end})
+		pages := cloudwatch.NewGetMetricDataPaginator(r.cloudwatch, &cloudwatch.GetMetricDataInput{MetricDataQueries: batch,
+			StartTime: aws.Time(end.AddDate(0, 0, -usageDays)), EndTime: &end})
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
 			if err != nil {

@@ -101,10 +101,13 @@ func (c *planCmd) render(p *estate.Plan) ([]byte, error) {
 		if len(r.Why) > 1 {
 			why += fmt.Sprintf(" and %d more", len(r.Why)-1)
 		}
-		rows = append(rows, cli.Row{r.Cluster, r.Kind, r.Name, r.Tasks, r.Verdict, wave, r.Limits.String(), r.Usage.String(), estate.Money(r.Costs.Now), estate.Money(r.Costs.X86), estate.Money(r.Costs.Arm), estate.Money(r.Costs.Spot), estate.Money(r.Costs.Managed), why})
+		rows = append(rows, cli.Row{r.Cluster, r.Kind, r.Name, r.Tasks, r.Verdict, wave, r.Limits.String(), r.Usage.String(),
+			estate.Money(r.Costs.Now), estate.Money(r.Costs.X86), estate.Money(r.Costs.Arm), estate.Money(r.Costs.Spot),
+			estate.Money(r.Costs.Managed), why})
 	}
 	t := p.Total
-	rows = append(rows, cli.Row{"all", "", "", "", "", "", "", "", estate.Money(t.Now), estate.Money(t.X86), estate.Money(t.Arm), estate.Money(t.Spot), estate.Money(t.Managed), ""})
+	rows = append(rows, cli.Row{"all", "", "", "", "", "", "", "", estate.Money(t.Now), estate.Money(t.X86),
+		estate.Money(t.Arm), estate.Money(t.Spot), estate.Money(t.Managed), ""})
 	head := cli.Row{"cluster", "kind", "name", "tasks", "verdict", "wave", "by limits", "by usage", "now", "x86", "arm", "spot", "managed", "why"}
 	if err := cli.WriteTable(&b, head, rows); err != nil {
 		return nil, err

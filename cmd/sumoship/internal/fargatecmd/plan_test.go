@@ -62,7 +62,9 @@ func estateOf(t *testing.T, services int) (url string) {
 			var all []any
 			for _, a := range in.Services {
 				name := a[strings.LastIndex(a, "/")+1:]
-				s := map[string]any{"serviceArn": a, "serviceName": name, "status": "ACTIVE", "desiredCount": 2, "launchType": "EC2", "taskDefinition": "arn:aws:ecs:eu-west-1:111122223333:task-definition/" + name + ":1", "schedulingStrategy": "REPLICA"}
+				s := map[string]any{"serviceArn": a, "serviceName": name, "status": "ACTIVE", "desiredCount": 2,
+					"launchType": "EC2", "taskDefinition": "arn:aws:ecs:eu-west-1:111122223333:task-definition/" + name + ":1",
+					"schedulingStrategy": "REPLICA"}
 				if name == "s005" {
 					s["serviceRegistries"] = []any{map[string]any{"registryArn": "arn:aws:servicediscovery:eu-west-1:111122223333:service/srv-1"}}
 				}
@@ -85,7 +87,8 @@ func estateOf(t *testing.T, services int) (url string) {
 				_, _ = w.Write([]byte(`{"__type":"ClientException","message":"Unable to describe task definition."}`))
 				return
 			}
-			out = map[string]any{"taskDefinition": map[string]any{"taskDefinitionArn": in.TaskDefinition, "family": family, "revision": 1, "containerDefinitions": []any{container}}}
+			out = map[string]any{"taskDefinition": map[string]any{"taskDefinitionArn": in.TaskDefinition, "family": family,
+				"revision": 1, "containerDefinitions": []any{container}}}
 		case "ListContainerInstances":
 			out = map[string]any{"containerInstanceArns": []string{"i"}}
 		case "DescribeContainerInstances":
