@@ -70,7 +70,7 @@ var mayImport = map[string]struct {
 	"cmd/sumoship/internal/deploycmd":    {siblings: []string{"cmd/sumoship/internal/cli", "sumo"}, sdk: true},
 	"cmd/sumoship/internal/dlqcmd":       {siblings: []string{"cmd/sumoship/internal/cli", "transform", "sumo", "dlq", "function", "function/ship"}, sdk: true},
 	"cmd/sumoship/internal/cutovercmd":   {siblings: []string{"cmd/sumoship/internal/cli", "deploy/cutover", "deploy/service", "deploy/tree"}, sdk: true},
-	"cmd/sumoship/internal/fargatecmd":   {siblings: []string{"cmd/sumoship/internal/cli", "cmd/sumoship/internal/cutovercmd", "cmd/sumoship/internal/delivery", "function/subscribe", "function/subscribe/awsapi", "deploy/…"}, sdk: true},
+	"cmd/sumoship/internal/fargatecmd":   {siblings: []string{"cmd/sumoship/internal/cli", "cmd/sumoship/internal/cutovercmd", "cmd/sumoship/internal/delivery", "function/subscribe", "function/subscribe/awsapi", "deploy/…", "version"}, sdk: true},
 	"cmd/sumoship/internal/localcmd":     {siblings: []string{"cmd/sumoship/internal/cli", "history", "transform", "sumo", "sumo/sumotest", "dlq", "dlq/dlqtest", "function", "function/ship"}},
 	"cmd/sumoship/internal/rulescmd":     {siblings: []string{"cmd/sumoship/internal/cli", "history", "transform", "rules", "function/ship"}, sdk: true},
 	"cmd/sumoship/internal/doctor":       {siblings: []string{"sumo", "deploy/subscription", "function", "function/ship", "function/subscribe/awsapi", "version"}, sdk: true},

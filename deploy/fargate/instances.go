@@ -56,6 +56,7 @@ type choice struct {
 func (c *choice) add(q *query) {
 	c.queries = append(c.queries, q)
 	q.conditions(func(q *query) {
+		q.device = accelerates.MatchString(q.subject)
 		if q.subject == "ecs.instance-type" {
 			q.widen()
 			for _, s := range q.arguments {
@@ -70,13 +71,14 @@ func (c *choice) add(q *query) {
 // widen makes a pattern that no type matches whole match a part, as its author meant
 // it: t4g for t4g.small.
 func (q *query) widen() {
-	matches := func(i instance) bool { return q.pattern.MatchString(i.kind) }
+	matches := func(i instance) bool { return q.matches(i.kind) }
 	if q.pattern == nil || slices.ContainsFunc(instances, matches) {
 		return
 	}
-	whole := q.pattern
+	whole, prefix := q.pattern, q.prefix
+	q.prefix = ""
 	if q.pattern, _ = regexp.Compile(q.arguments[0]); q.pattern == nil || !slices.ContainsFunc(instances, matches) {
-		q.pattern = whole
+		q.pattern, q.prefix = whole, prefix
 	}
 }
 
@@ -88,14 +90,30 @@ func (c *choice) mention(subjects ...string) (found bool) {
 	return found
 }
 
-// possible returns the instances that the constraints do not exclude.
-func (c *choice) possible() (all []instance) {
-	for _, i := range slices.Concat(instances, c.kinds) {
-		if c.eval(func(q *query) truth { return i.condition(q) }) != no {
-			all = append(all, i)
+// sorts stand for all instances where no constraint names types.
+var sorts = []instance{instanceOf("m5.large"), instanceOf("m6g.large"), instanceOf("g4dn.xlarge"), instanceOf("g5g.xlarge")}
+
+// possible returns the instances that the constraints do not exclude, and whether
+// they exclude any.
+func (c *choice) possible() (all []instance, excludes bool) {
+	try := func(those []instance) {
+		for _, i := range those {
+			if c.eval(func(q *query) truth { return i.condition(q) }) != no {
+				all = append(all, i)
+			} else {
+				excludes = true
+			}
 		}
 	}
-	return all
+	switch {
+	case len(c.queries) == 0:
+	case c.mention("ecs.instance-type"):
+		try(instances)
+		try(c.kinds)
+	default:
+		try(sorts)
+	}
+	return all, excludes
 }
 
 // systems returns the operating systems that the constraints do not exclude.
@@ -148,7 +166,7 @@ func (i instance) condition(q *query) truth {
 			return max(q.holds(names[0]).not(), q.holds(names[1]).not()).not()
 		}
 		return max(q.holds(names[0]), q.holds(names[1]))
-	case accelerates.MatchString(q.subject) && !i.accelerated:
+	case q.device && !i.accelerated:
 		switch q.operator {
 		case "!exists", "!=", "!in", "!~":
 			return unknown

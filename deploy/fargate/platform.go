@@ -13,9 +13,6 @@ import (
 
 // What of images, paths and commands shows the platform.
 var (
-	armImage = regexp.MustCompile(`(?i)(arm64|aarch64)`)
-	x86Image = regexp.MustCompile(`(?i)(amd64|x86[_-]64)`)
-
 	// windowsImage matches images that exist for Windows only; a name with windows in
 	// it, windowsName, is not enough.
 	windowsImage = regexp.MustCompile(`(?i)(^|[/:_.-])(windowsservercore|servercore|nanoserver|iis)([/:_.-]|$)|^mcr\.microsoft\.com/windows|` +
@@ -135,10 +132,11 @@ func (c *converter) architecture(n *tree.Node, where placement) (arch string) {
 	}
 	var arm, x86 *tree.Node
 	for _, container := range c.containers {
-		switch image := container.Get("image"); {
-		case matches(armImage, image):
+		image := container.Get("image")
+		switch name := strings.ToLower(image.Str()); {
+		case strings.Contains(name, "arm64") || strings.Contains(name, "aarch64"):
 			arm = image
-		case matches(x86Image, image):
+		case strings.Contains(name, "amd64") || strings.Contains(name, "x86_64") || strings.Contains(name, "x86-64"):
 			x86 = image
 		}
 	}
@@ -240,8 +238,8 @@ func (c *converter) chosen(chosen *choice, nodes []*tree.Node, where *placement)
 			where.systems = systems
 		}
 	}
-	kinds := chosen.possible()
-	if len(kinds) == 0 || len(kinds) == len(instances)+len(chosen.kinds) {
+	kinds, excludes := chosen.possible()
+	if len(kinds) == 0 || !excludes {
 		return
 	}
 	arm := slices.ContainsFunc(kinds, func(i instance) bool { return i.arm })
@@ -309,7 +307,7 @@ func (c *converter) impliedOS(where placement) (os string, windows bool) {
 	}
 	if evidence == nil || where.linux() || c.fargate { // Fargate defaults to Linux
 		for _, container := range c.containers {
-			if image := container.Get("image"); matches(windowsName, image) && !where.linux() && !c.fargate {
+			if image := container.Get("image"); mentionsWindows(image) && matches(windowsName, image) && !where.linux() && !c.fargate {
 				c.Note(windowsPossible, image, "")
 			}
 		}
@@ -343,7 +341,7 @@ func (c *converter) impliedOS(where placement) (os string, windows bool) {
 // windowsEvidence returns what in the containers shows that they run Windows.
 func (c *converter) windowsEvidence() (n *tree.Node, what string) {
 	for _, container := range c.containers {
-		if image := container.Get("image"); matches(windowsImage, image) {
+		if image := container.Get("image"); mentionsWindows(image) && matches(windowsImage, image) {
 			return image, "the image"
 		}
 		if dir := container.Get("workingDirectory"); matches(windowsPath, dir) {
@@ -363,6 +361,12 @@ func (c *converter) windowsEvidence() (n *tree.Node, what string) {
 		}
 	}
 	return nil, ""
+}
+
+// mentionsWindows reports whether an image is worth a closer look.
+func mentionsWindows(image *tree.Node) bool {
+	name := strings.ToLower(image.Str())
+	return strings.Contains(name, "windows") || strings.Contains(name, "server") || strings.Contains(name, "iis") || strings.Contains(name, "ltsc")
 }
 
 func matches(pattern *regexp.Regexp, n *tree.Node) bool {

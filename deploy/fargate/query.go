@@ -17,6 +17,8 @@ type query struct {
 	subject   string // of a condition, without attribute:
 	arguments []string
 	pattern   *regexp.Regexp // of =~ and !~, nil if Go cannot compile it
+	prefix    string         // of a pattern such as m6g.*, which needs no regular expression
+	device    bool           // only instances with accelerators have the subject
 	of        []*query
 }
 
@@ -186,6 +188,9 @@ func (p *queryParser) condition() (*query, error) {
 	if q.operator == "=~" || q.operator == "!~" {
 		if err == nil {
 			q.pattern, _ = regexp.Compile("^(?:" + q.arguments[0] + ")$")
+			if prefix, ok := strings.CutSuffix(q.arguments[0], ".*"); ok && regexp.QuoteMeta(prefix) == prefix {
+				q.prefix = prefix
+			}
 		}
 	}
 	return q, err
@@ -294,12 +299,19 @@ func (q *query) holds(value string) truth {
 		return no
 	case "=~":
 		if q.pattern != nil {
-			return truthOf(q.pattern.MatchString(value))
+			return truthOf(q.matches(value))
 		}
 	case "!~":
 		if q.pattern != nil {
-			return truthOf(!q.pattern.MatchString(value))
+			return truthOf(!q.matches(value))
 		}
 	}
 	return unknown
+}
+
+func (q *query) matches(value string) bool {
+	if q.prefix != "" {
+		return strings.HasPrefix(value, q.prefix)
+	}
+	return q.pattern.MatchString(value)
 }

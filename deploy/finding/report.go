@@ -20,6 +20,7 @@ import (
 type Report struct {
 	Inputs  []Input
 	Skipped int      // files without a task definition
+	Known   int      // findings of a baseline, left out
 	Show    Severity // findings below it are counted but not written; "" writes all
 	Fold    bool     // text names usual infos in one line for each input
 }
@@ -48,11 +49,12 @@ type Summary struct {
 	Errors      int `json:"errors"`
 	Warnings    int `json:"warnings"`
 	Infos       int `json:"infos"`
+	Known       int `json:"known,omitempty"` // in the baseline
 }
 
 // Summary counts all findings, including those that are not written.
 func (r Report) Summary() Summary {
-	s := Summary{Skipped: r.Skipped}
+	s := Summary{Skipped: r.Skipped, Known: r.Known}
 	for _, input := range r.Inputs {
 		if input.Err != nil {
 			s.Unreadable++
@@ -76,6 +78,9 @@ func (r Report) Summary() Summary {
 // String returns one line, such as "2 definitions: 1 error, 0 warnings, 3 infos".
 func (s Summary) String() string {
 	line := fmt.Sprintf("%s: %s, %s, %s", count(s.Definitions, "definition"), count(s.Errors, "error"), count(s.Warnings, "warning"), count(s.Infos, "info"))
+	if s.Known > 0 {
+		line += fmt.Sprintf("; %s in the baseline", count(s.Known, "finding"))
+	}
 	if s.Unreadable > 0 {
 		line += fmt.Sprintf("; %s could not be read", count(s.Unreadable, "file"))
 	}
@@ -143,6 +148,32 @@ func (r Report) Text(w io.Writer, style Style) error {
 		}
 	}
 	return nil
+}
+
+// Table writes a line for each input, with its counts and the rules that it has the
+// worst and most findings of.
+func (r Report) Table(w io.Writer, style Style) error {
+	all := r.overviews()
+	if len(all) == 0 {
+		return nil
+	}
+	t := table.NewWriter()
+	t.SetStyle(table.StyleLight)
+	t.Style().Options = table.OptionsNoBordersAndSeparators
+	t.Style().Box.PaddingLeft, t.Style().Box.PaddingRight = "", "  "
+	t.Style().Format.Header = text.FormatDefault
+	t.SuppressTrailingSpaces()
+	t.AppendHeader(table.Row{"file", "errors", "warnings", "rules"})
+	widest := len("file")
+	for _, o := range all {
+		widest = max(widest, text.StringWidthWithoutEscSequences(printable(o.name)))
+	}
+	room := max(style.width()-widest-len("  errors  warnings  "), leastText)
+	for _, o := range all {
+		t.AppendRow(table.Row{printable(o.name), o.errors, o.warnings, wrap(o.top, room)})
+	}
+	_, err := fmt.Fprintln(w, t.Render())
+	return err
 }
 
 // fold takes the usual infos out of the findings, and returns a line that names

@@ -15,12 +15,13 @@ import (
 // for each finding. rules are all that a finding can have. URIs are relative to
 // the working directory, with slashes, as the report names the inputs. A finding
 // without a place points at the first line, because code scanning shows no
-// other. Inputs that cannot be read are notifications of the invocation.
+// other. Inputs that cannot be read are notifications of the invocation. version is
+// that of sumoship.
 //
 // Source: OASIS, "Static Analysis Results Interchange Format (SARIF) Version
 // 2.1.0"; GitHub Docs, "SARIF support for code scanning".
-func (r Report) SARIF(w io.Writer, rules []Rule) error {
-	driver := sarif.NewToolComponent().WithName("sumoship")
+func (r Report) SARIF(w io.Writer, rules []Rule, version string) error {
+	driver := sarif.NewToolComponent().WithName("sumoship").WithVersion(version).WithInformationURI(fargateGuide)
 	index := map[string]int{}
 	for i, rule := range rules {
 		index[rule.ID] = i
@@ -51,6 +52,7 @@ func (r Report) SARIF(w io.Writer, rules []Rule) error {
 
 func sarifRule(r Rule) *sarif.ReportingDescriptor {
 	rule := sarif.NewRule(r.ID).
+		WithHelpURI(r.URL()).
 		WithShortDescription(sarif.NewMultiformatMessageString().WithText(r.Summary)).
 		WithDefaultConfiguration(sarif.NewReportingConfiguration().WithLevel(sarifLevel(r.Severity)))
 	if help := strings.TrimSpace(r.Help.String() + "\n\n" + r.Source); help != "" {

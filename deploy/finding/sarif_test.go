@@ -49,7 +49,7 @@ func TestSARIF(t *testing.T) {
 		{Name: "broken file.json", Err: unreadable},
 	}}
 	var out bytes.Buffer
-	if err := r.SARIF(&out, []finding.Rule{linked, mode}); err != nil {
+	if err := r.SARIF(&out, []finding.Rule{linked, mode}, "v1.2.3"); err != nil {
 		t.Fatal(err)
 	}
 	valid(t, out.Bytes())
@@ -141,7 +141,7 @@ func TestSARIFPlaces(t *testing.T) {
 // Without findings the results are an empty list: the run was made.
 func TestSARIFOfNothing(t *testing.T) {
 	var out bytes.Buffer
-	if err := (finding.Report{Inputs: []finding.Input{{Name: "shop.json"}}}).SARIF(&out, nil); err != nil {
+	if err := (finding.Report{Inputs: []finding.Input{{Name: "shop.json"}}}).SARIF(&out, nil, "v1.2.3"); err != nil {
 		t.Fatal(err)
 	}
 	valid(t, out.Bytes())
@@ -155,7 +155,7 @@ func TestSARIFOfNothing(t *testing.T) {
 func readSARIF(t *testing.T, r finding.Report) (l log) {
 	t.Helper()
 	var out bytes.Buffer
-	if err := r.SARIF(&out, []finding.Rule{linked, mode}); err != nil {
+	if err := r.SARIF(&out, []finding.Rule{linked, mode}, "v1.2.3"); err != nil {
 		t.Fatal(err)
 	}
 	valid(t, out.Bytes())

@@ -84,6 +84,11 @@ func (b *builder) repositories() {
 		return
 	}
 	for _, n := range b.unknownImages {
+		if b.RoleGiven {
+			b.note("the registry of the image at %s is known only when it is deployed, so this role cannot pull it; the execution role that the definition names does, "+
+				"or name its Amazon ECR repository with --repository", n.Pointer())
+			continue
+		}
 		b.AddError(b.Errorf(n, "name its Amazon ECR repository with --repository, or use --repository none if it is in none", "the registry of the image at %s is known only when it is deployed", n.Pointer()))
 	}
 }

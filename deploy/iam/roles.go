@@ -24,6 +24,10 @@ type Options struct {
 	// in a repository of ECR.
 	Repositories []string
 
+	// RoleGiven says that the definition names its own execution role: an image whose
+	// registry is not known is then a note, because that role pulls it.
+	RoleGiven bool
+
 	// Keys are the customer-managed KMS keys, by ARN, ID or alias, that encrypt the
 	// secrets, parameters and environment files of the definition.
 	Keys []string

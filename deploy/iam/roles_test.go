@@ -246,3 +246,20 @@ func TestRepositories(t *testing.T) {
 		}
 	}
 }
+
+// An image whose registry is not known is an error, unless the definition names its
+// own execution role: then the new one is told not to pull it.
+func TestUnknownRegistryWithItsOwnRole(t *testing.T) {
+	d, err := taskdef.Read("t.json", []byte(`{"Parameters": {"Image": {"Type": "String"}}, "Resources": {"T": {"Type": "AWS::ECS::TaskDefinition", "Properties": {
+		"ContainerDefinitions": [{"Name": "web", "Image": {"Ref": "Image"}}]}}}}`), taskdef.ReadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := iam.New(d, iam.Options{}); err == nil || !strings.Contains(err.Error(), "--repository") {
+		t.Errorf("%v", err)
+	}
+	r, err := iam.New(d, iam.Options{RoleGiven: true})
+	if err != nil || !slices.ContainsFunc(r.Notes, func(n string) bool { return strings.Contains(n, "this role cannot pull it") }) {
+		t.Errorf("%v %+v", err, r)
+	}
+}

@@ -318,7 +318,12 @@ func (w *yamlWriter) addFlow(n *Node, added []part, last entry, value *Node) {
 // addLines adds members or elements to a block, below the last entry that stays
 // and its value.
 func (w *yamlWriter) addLines(n *Node, added []part, last entry, value *Node) {
-	at, indent := lineEnd(w.text, last.end), column(w.text, n.yaml.body)
+	indent := column(w.text, n.yaml.body)
+	inside := indent + 1 // where a comment is about the value
+	if value.kind == Array && value.yaml != nil && !value.yaml.flow && !value.yaml.short && column(w.text, value.yaml.body) == indent {
+		inside = indent // its dashes are below its key
+	}
+	at := w.belowComments(lineEnd(w.text, last.end), inside)
 	if at == len(w.text) {
 		w.seal(value)
 	}
@@ -331,6 +336,23 @@ func (w *yamlWriter) addLines(n *Node, added []part, last entry, value *Node) {
 		}
 		w.splice(at, at, text+w.after(p.value, indent, n.kind == Array, w.y.compact, 0, w.flat(p.value)))
 	}
+}
+
+// belowComments returns the end of the comments that follow the line that ends at an
+// offset, as far as they are indented by as many columns, or more.
+func (w *yamlWriter) belowComments(at, indent int) int {
+	for end := at; end < len(w.text); {
+		next := end + breakSize(w.text, end)
+		end = lineEnd(w.text, next)
+		switch line := strings.TrimLeft(w.text[next:end], " "); {
+		case strings.TrimSpace(line) == "" && next < len(w.text): // between comments
+		case strings.HasPrefix(line, "#") && end-next-len(line) >= indent:
+			at = end
+		default:
+			return at
+		}
+	}
+	return at
 }
 
 // deleteLines deletes the lines of an entry of a block. Comments above it stay.

@@ -286,7 +286,7 @@ func TestHostileTextIsLinear(t *testing.T) {
 		text := bytes.Repeat([]byte(unit), 1<<17/len(unit))
 		start := time.Now()
 		s.Append(nil, text, nil, nil)
-		if took := time.Since(start); took > 500*time.Millisecond {
+		if took := time.Since(start); took > 5*time.Second {
 			t.Errorf("128 kB of %q took %v", unit, took)
 		}
 	}

@@ -1,16 +1,10 @@
 package fargatecmd
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"runtime"
-	"slices"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -18,14 +12,17 @@ import (
 	"sumoship/deploy/fargate"
 	"sumoship/deploy/finding"
 	"sumoship/deploy/surroundings"
-	"sumoship/deploy/taskdef"
 )
 
 type checkCmd struct {
-	Paths       []string `arg:"" optional:"" help:"Task definitions and templates, and directories of them; - is standard input."`
-	inputFlags  `group:"Input"`
-	ruleFlags   `group:"Conversion"`
-	reportFlags `group:"Findings"`
+	Paths         []string `arg:"" optional:"" help:"Task definitions and templates, and directories of them; - is standard input."`
+	inputFlags    `group:"Input"`
+	ruleFlags     `group:"Conversion"`
+	reportFlags   `group:"Findings"`
+	SkipOthers    bool   `help:"Skip files without a task definition, also those that the command names, as a pre-commit hook does."`
+	Require       bool   `help:"Exit with status 1 if a directory holds no task definition."`
+	Baseline      string `help:"Leave out the findings of this file, which --write-baseline wrote." placeholder:"FILE"`
+	WriteBaseline string `help:"Write the findings to this file as known, and exit with status 0." placeholder:"FILE"`
 }
 
 func (c *checkCmd) Help() string {
@@ -36,17 +33,29 @@ change, and what works differently on Fargate.
 A directory is searched for *.json, *.yaml, *.yml and *.template, except in
 node_modules and in directories whose names begin with a dot. Files without a task
 definition are skipped and counted. All task definitions of a template are
-checked, unless --resource names one.
+checked, unless --resource names one. A directory without a task definition is a
+warning, with --require an error.
 
   sumoship fargate check shop.json
+  sumoship fargate check deploy/ --summary
   sumoship fargate check deploy/ --findings sarif --report findings.sarif
+  sumoship fargate check deploy/ --findings github
+
+Findings that a repository lives with go into a baseline; then only new ones count:
+
+  sumoship fargate check deploy/ --write-baseline .sumoship-baseline.json
+  sumoship fargate check deploy/ --baseline .sumoship-baseline.json
 
 Exit status: 0 no findings that count, 1 findings at or above --fail-on, 2 the command is wrong or
 an input cannot be read, 3 AWS refused.`
 }
 
 func (c *checkCmd) Run(ctx context.Context, s cli.Streams) error {
-	inputs, err := c.inputs(ctx, s)
+	baseline, err := c.readBaseline(ctx, s)
+	if err != nil {
+		return err
+	}
+	inputs, err := c.candidates(ctx, s, c.Paths, c.Region, c.SkipOthers)
 	if err != nil {
 		return err
 	}
@@ -86,6 +95,18 @@ func (c *checkCmd) Run(ctx context.Context, s cli.Streams) error {
 		}
 		report.Inputs = append(report.Inputs, o.inputs...)
 	}
+	if c.WriteBaseline != "" {
+		b, err := report.WriteBaseline()
+		if err != nil {
+			return err
+		}
+		if err := cli.WriteFile(c.WriteBaseline, b); err != nil {
+			return err
+		}
+	}
+	if baseline != nil {
+		report = report.Without(baseline)
+	}
 	if err := c.write(s, report, s.Out); err != nil {
 		return err
 	}
@@ -99,78 +120,30 @@ func (c *checkCmd) Run(ctx context.Context, s cli.Streams) error {
 	if unreadable > 0 {
 		return cli.Exit{Status: cli.ExitUsage}
 	}
+	empty := nothingIn(inputs, func(i int) bool { return len(found[i].inputs) > 0 }, c.Paths)
+	if err := warnEmpty(s, empty, c.Require); err != nil {
+		return err
+	}
+	if c.WriteBaseline != "" {
+		return nil
+	}
 	return c.status(report)
 }
 
-// candidate is an input that may not have been read yet.
-type candidate struct {
-	input
-	read  bool // input holds the document
-	maybe bool // found in a directory: it may not be a task definition
-}
-
-// inputs are those that the arguments name, each once, in order.
-func (c *checkCmd) inputs(ctx context.Context, s cli.Streams) ([]candidate, error) {
-	if len(c.Paths) == 0 && c.FromECS == "" {
-		return nil, cli.Usagef("which task definitions? Give files or directories, - for standard input, or --from-ecs")
+// readBaseline reads the file of --baseline, if it is given.
+func (c *checkCmd) readBaseline(ctx context.Context, s cli.Streams) (*finding.Baseline, error) {
+	if c.Baseline == "" {
+		return nil, nil
 	}
-	var list []candidate
-	seen := map[string]bool{}
-	add := func(name string, maybe bool) {
-		if clean := filepath.Clean(name); !seen[clean] {
-			seen[clean] = true
-			list = append(list, candidate{input: input{name: name}, maybe: maybe})
-		}
+	src, err := cli.ReadFile(ctx, s, c.Baseline, maxInput)
+	if err != nil {
+		return nil, err
 	}
-	for _, path := range c.Paths {
-		info, err := os.Stat(path)
-		switch {
-		case path == cli.Stdin && seen[cli.Stdin]:
-		case path == cli.Stdin:
-			seen[cli.Stdin] = true
-			in, err := readInput(ctx, s, cli.Stdin)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, candidate{input: in, read: true})
-		case err != nil:
-			return nil, cli.Fail(cli.ExitUsage, err)
-		case info.IsDir():
-			if err := search(path, add); err != nil {
-				return nil, cli.Fail(cli.ExitUsage, err)
-			}
-		default:
-			add(path, false)
-		}
+	b, err := finding.ReadBaseline(src)
+	if err != nil {
+		err = cli.Fail(cli.ExitUsage, fmt.Errorf("%s: %w", c.Baseline, err))
 	}
-	if c.FromECS != "" {
-		in, err := c.fromECS(ctx, c.Region)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, candidate{input: in, read: true})
-	}
-	return list, nil
-}
-
-// search adds the files below a directory that may hold task definitions, in
-// order.
-func search(root string, add func(name string, maybe bool)) error {
-	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir():
-			if path != root && (strings.HasPrefix(d.Name(), ".") || d.Name() == "node_modules") {
-				return fs.SkipDir
-			}
-		case slices.Contains([]string{".json", ".yaml", ".yml", ".template"}, strings.ToLower(filepath.Ext(path))):
-			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() { // d may be a link, to a directory or to nothing
-				add(path, true)
-			}
-		}
-		return nil
-	})
+	return b, err
 }
 
 // outcome is the result for an input.
@@ -182,25 +155,19 @@ type outcome struct {
 
 // check reads an input and checks what is in it.
 func (c *checkCmd) check(ctx context.Context, s cli.Streams, in candidate, options func(input) fargate.Options) outcome {
-	if !in.read {
-		read, err := readInput(ctx, s, in.name)
-		if err != nil {
-			return unreadable(in.name, err)
-		}
-		in.input = read
-	}
-	if in.maybe && !promising(in.doc) {
-		return outcome{skipped: true}
-	}
-	documents, err := taskdef.ReadAll(in.name, in.doc, taskdef.ReadOptions{Resource: c.Resource, Family: c.Family})
-	if err == nil && len(documents) == 0 {
-		if in.maybe {
-			return outcome{skipped: true}
-		}
-		_, err = c.document(in.input) // says why
-	}
+	worth, err := c.load(ctx, s, &in)
 	if err != nil {
 		return unreadable(in.name, err)
+	}
+	if !worth {
+		return outcome{skipped: true}
+	}
+	documents, err := c.documents(in)
+	if err != nil {
+		return unreadable(in.name, err)
+	}
+	if len(documents) == 0 {
+		return outcome{skipped: true}
 	}
 	var o outcome
 	for _, d := range documents {
@@ -216,17 +183,4 @@ func (c *checkCmd) check(ctx context.Context, s cli.Streams, in candidate, optio
 
 func unreadable(name string, err error) outcome {
 	return outcome{inputs: []finding.Input{{Name: name, Err: err}}}
-}
-
-// promising reports whether a text mentions task definitions at all. The other
-// files of a repository are not parsed, so that JSON with comments, YAML of many
-// documents or templates of templates are not reported as errors.
-func promising(doc []byte) bool {
-	for _, word := range []string{"ontainerDefinitions", "AWS::ECS::TaskDefinition", `"taskDefinition"`, "equiresCompatibilities", `"networkMode"`} {
-		if bytes.Contains(doc, []byte(word)) {
-			return true
-		}
-	}
-	list := bytes.HasPrefix(bytes.TrimSpace(doc), []byte("["))
-	return list && (bytes.Contains(doc, []byte(`"image"`)) || bytes.Contains(doc, []byte(`"Image"`)))
 }

@@ -9,7 +9,10 @@ import (
 	"sumoship/cmd/sumoship/internal/cli"
 )
 
-type diffCmd struct{ conversionFlags }
+type diffCmd struct {
+	fileArg
+	conversionFlags
+}
 
 func (c *diffCmd) Help() string {
 	return `Writes a unified diff from the task definition to what convert would write, in
@@ -21,7 +24,7 @@ input is wrong, 3 if AWS refused.`
 }
 
 func (c *diffCmd) Run(ctx context.Context, s cli.Streams) error {
-	conversion, err := c.convert(ctx, s)
+	conversion, err := c.convert(ctx, s, c.File)
 	if err != nil {
 		return err
 	}
@@ -29,7 +32,7 @@ func (c *diffCmd) Run(ctx context.Context, s cli.Streams) error {
 		return err
 	}
 	if err := conversion.refused(); err != nil {
-		if malformed(conversion.findings) {
+		if conversion.malformed() {
 			return cli.Fail(cli.ExitUsage, err)
 		}
 		fmt.Fprintf(s.Err, "sumoship: %v\n", err)

@@ -11,12 +11,14 @@ import (
 	"sumoship/deploy/finding"
 	"sumoship/deploy/service"
 	"sumoship/deploy/surroundings"
+	"sumoship/version"
 )
 
 // reportFlags say how findings are written.
 type reportFlags struct {
-	Findings string `help:"Write the findings as text, json or sarif." enum:"text,json,sarif" default:"text"`
+	Findings string `help:"Write the findings as text, json or sarif, or for a pull request as markdown (a comment) or github (annotations by workflow commands)." enum:"text,json,sarif,markdown,github" default:"text"`
 	Report   string `help:"Write the findings to this file." placeholder:"FILE"`
+	Summary  bool   `help:"Of text, write only the table of inputs and the totals."`
 	FailOn   string `help:"Exit with status 1 on findings of this severity or above: error, warning or info." enum:"error,warning,info" default:"error"`
 	Show     string `help:"Write findings of this severity or above, and only count the others: error, warning, info, or all, which also explains the infos that every definition has." enum:"error,warning,info,all" default:"info"`
 }
@@ -37,11 +39,13 @@ func (f *reportFlags) write(s cli.Streams, r finding.Report, w io.Writer) error 
 	case "json":
 		err = r.JSON(w)
 	case "sarif":
-		err = r.SARIF(w, slices.Concat(fargate.Rules(), service.Rules(), surroundings.Rules()))
+		err = r.SARIF(w, slices.Concat(fargate.Rules(), service.Rules(), surroundings.Rules()), version.Read().Version)
+	case "markdown":
+		err = r.Markdown(w)
+	case "github":
+		err = r.GitHub(w)
 	default:
-		if err = r.Text(w, style); err == nil {
-			_, err = fmt.Fprintln(w, r.Summary())
-		}
+		err = f.text(w, r, style)
 	}
 	if err != nil || f.Report == "" {
 		return err
@@ -50,6 +54,23 @@ func (f *reportFlags) write(s cli.Streams, r finding.Report, w io.Writer) error 
 		return err
 	}
 	_, err = fmt.Fprintf(s.Err, "%s; see %s\n", r.Summary(), f.Report)
+	return err
+}
+
+// text writes the table of several inputs, the findings and the totals.
+func (f *reportFlags) text(w io.Writer, r finding.Report, style finding.Style) error {
+	if len(r.Inputs) > 1 || f.Summary {
+		if err := r.Table(w, style); err != nil {
+			return err
+		}
+		fmt.Fprintln(w)
+	}
+	if !f.Summary {
+		if err := r.Text(w, style); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintln(w, r.Summary())
 	return err
 }
 

@@ -68,6 +68,7 @@ func (c *iamCmd) Run(ctx context.Context, s cli.Streams) error {
 			o.Account = d.Account()
 		}
 	}
+	o.RoleGiven = !strings.Contains(d.Definition().Get("executionRoleArn").Source(), newRole)
 	roles, err := iam.New(d, o)
 	if err != nil {
 		return cli.Fail(cli.ExitUsage, err)

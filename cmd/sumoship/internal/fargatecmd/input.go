@@ -16,7 +16,7 @@ import (
 // inputFlags say which task definition.
 type inputFlags struct {
 	FromECS  string `name:"from-ecs" help:"Read the task definition from Amazon ECS instead of a file." placeholder:"FAMILY[:REV]|ARN"`
-	Resource string `help:"Read this resource of a template with several task definitions." placeholder:"LOGICAL-ID"`
+	Resource string `help:"Read this resource of a template with several task definitions; check and convert take all, too." placeholder:"LOGICAL-ID"`
 	Family   string `help:"Family of a bare list of containers, which does not name one." placeholder:"NAME"`
 	cli.ProfileFlag
 }

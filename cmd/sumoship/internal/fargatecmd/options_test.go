@@ -2,8 +2,11 @@ package fargatecmd
 
 import (
 	"maps"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/alecthomas/kong"
@@ -20,6 +23,7 @@ var unflagged = map[string]string{
 	"fargate.Options.Strict":         "what roles, log groups and services are made for has to be accepted by ECS",
 	"fargate.Options.DefaultRegion":  "the Region of the AWS configuration",
 	"fargate.Options.AccountLogMode": "the setting of the account, with --from-ecs",
+	"iam.Options.RoleGiven":          "the definition, or --execution-role",
 	"iam.Options.Allow":              "--task-allow, read by iam.ParseGrant",
 	"service.Options.Conversion":     "ruleFlags",
 	"service.Options.Roles":          "roleFlags",
@@ -142,5 +146,30 @@ func TestOptionErrorsNameTheFlag(t *testing.T) {
 		if diff := cmp.Diff(c.want, errs); status != cli.ExitUsage || out != "" || diff != "" {
 			t.Errorf("%v: status %d (-want +got):\n%s", c.args, status, diff)
 		}
+	}
+}
+
+// The commands of the pre-commit hook and of the workflow example are right.
+func TestExamplesParse(t *testing.T) {
+	var commands int
+	for _, name := range []string{".pre-commit-hooks.yaml", "docs/examples/fargate-check.yml"} {
+		src, err := os.ReadFile(filepath.Join("../../../..", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(src)) {
+			_, command, ok := strings.Cut(line, ": sumoship ")
+			if !ok {
+				continue
+			}
+			commands++
+			command, _, _ = strings.Cut(command, " >>")
+			if _, err := kong.Must(new(tree)).Parse(strings.Fields(command)); err != nil {
+				t.Errorf("%s: %s: %v", name, line, err)
+			}
+		}
+	}
+	if commands != 4 {
+		t.Errorf("%d commands, want 4", commands)
 	}
 }
