@@ -213,7 +213,7 @@ func (r runner) run(ctx context.Context, m mutant) (outcome, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }() // a temporary directory
 	changed, overlay := filepath.Join(dir, filepath.Base(m.file)), filepath.Join(dir, "overlay.json")
 	if err := os.WriteFile(changed, m.text, 0o600); err != nil {
 		return 0, err
