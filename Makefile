@@ -8,7 +8,7 @@ FUZZTIME        ?= 10s
 VERSION ?=
 linked = $(if $(VERSION),-X sumoship/version.number=$(VERSION))
 
-.PHONY: help build test lint lint-template bucket release deploy fuzz bench bench-compare
+.PHONY: help build test lint lint-template bucket release deploy fuzz prove bench bench-compare
 
 help: ## this list
 	@awk -F ': *## *' '/^[a-z-]+:.* ## /{ printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,11 @@ fuzz: ## each fuzz target for FUZZTIME, a time or a count such as 20000x
 	  echo "fuzz $$pkg $$target"; \
 	  go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg </dev/null || exit 1; \
 	done
+
+prove: ## what docs/reliability.md says, again: kills, network faults, a soak, fleets, mutants; about half an hour
+	go test ./function/prove -count 1 -runs 2000 -soak 10m -timeout 40m -v
+	go test ./function/fleet -count 1 -seeds 100 -timeout 20m
+	go run ./function/prove/mutate -n 20 ./dlq ./sumo ./transform
 
 BENCH ?= .
 COUNT ?= 6
