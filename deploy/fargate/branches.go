@@ -27,14 +27,14 @@ func outcomes(def *tree.Node) (all []outcome) {
 	if len(used) == 0 {
 		return nil
 	}
-	e := conditionReader{root: def.Root(), domains: map[string][]string{}}
+	e := conditionReader{root: def.Root(), domains: map[string][]string{}, known: map[string]bool{}}
 	for _, name := range used {
 		e.survey(name, 0)
 	}
 	variables := slices.Sorted(maps.Keys(e.domains))
 	seen := map[string]bool{}
 	try := func(choice []int) {
-		e.values = map[string]string{}
+		e.values, e.known = map[string]string{}, map[string]bool{}
 		for i, v := range variables {
 			e.values[v] = e.domains[v][choice[i]]
 		}
@@ -93,16 +93,21 @@ type conditionReader struct {
 	root    *tree.Node
 	domains map[string][]string // values of each variable, its default first
 	values  map[string]string   // now
+	known   map[string]bool     // conditions that were surveyed, or evaluated for values: each once
 }
 
 const (
-	deepestCondition = 20
+	deepestCondition = 1000
 	other            = "\x00" // any value that no condition names
 	free             = "\x00true"
 )
 
 // survey collects the variables that a condition depends on.
 func (e *conditionReader) survey(name string, depth int) {
+	if e.known[name] {
+		return
+	}
+	e.known[name] = true
 	n := e.root.Key("Conditions").Key(name)
 	if n == nil || depth > deepestCondition {
 		e.domains[free+name] = []string{"true", "false"}
@@ -170,11 +175,16 @@ func (e *conditionReader) comparison(n *tree.Node) (parameter, literal string, o
 }
 
 func (e *conditionReader) condition(name string, depth int) bool {
+	if is, ok := e.known[name]; ok {
+		return is
+	}
 	n := e.root.Key("Conditions").Key(name)
 	if n == nil || depth > deepestCondition {
 		return e.values[free+name] == "true"
 	}
-	return e.eval(n, depth)
+	e.known[name] = false // should it depend on itself
+	e.known[name] = e.eval(n, depth)
+	return e.known[name]
 }
 
 func (e *conditionReader) eval(n *tree.Node, depth int) bool {

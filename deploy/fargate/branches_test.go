@@ -62,6 +62,20 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
+// Conditions that name others many times are evaluated once each.
+func TestOutcomesOfChainedConditions(t *testing.T) {
+	conditions := []string{`"C0": {"Fn::Equals": [{"Ref": "P"}, "1"]}`}
+	for i := 1; i < 19; i++ {
+		name := fmt.Sprintf(`{"Condition": "C%d"}`, i-1)
+		conditions = append(conditions, fmt.Sprintf(`"C%d": {"Fn::And": [%s]}`, i, strings.Join([]string{name, name, name, name, name, name, name, name}, ", ")))
+	}
+	d := read(t, "t.json", template(`{"ContainerDefinitions": [{"Name": "a"}], "x": {"Fn::If": ["C18", 1, 2]}}`,
+		fmt.Sprintf(`"Conditions": {%s}, "Parameters": {"P": {"Type": "String"}},`, strings.Join(conditions, ", "))))
+	if got := outcomes(d.Definition()); len(got) != 2 {
+		t.Errorf("%d outcomes, want 2", len(got))
+	}
+}
+
 // TestConvertGeneratedBranches puts generated values under conditions. Of what is
 // converted, each outcome of the conditions passes Check, and a second conversion
 // edits nothing.

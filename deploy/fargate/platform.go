@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"sumoship/deploy/finding"
+	"sumoship/deploy/placement"
 	"sumoship/deploy/tree"
 )
 
@@ -101,7 +102,7 @@ func (c *converter) platform() {
 
 // operatingSystem returns the operatingSystemFamily that n gives, or that the rest of
 // the definition implies; "" if it is unknown. It sets c.windows.
-func (c *converter) operatingSystem(n *tree.Node, where placement) (os string) {
+func (c *converter) operatingSystem(n *tree.Node, where instances) (os string) {
 	if n == nil {
 		os, c.windows = c.impliedOS(where)
 		return os
@@ -120,7 +121,7 @@ func (c *converter) operatingSystem(n *tree.Node, where placement) (os string) {
 
 // architecture returns the cpuArchitecture that n, the options or the placement
 // constraints give; "" if none does.
-func (c *converter) architecture(n *tree.Node, where placement) (arch string) {
+func (c *converter) architecture(n *tree.Node, where instances) (arch string) {
 	if n != nil {
 		return c.text(n)
 	}
@@ -160,8 +161,8 @@ func (c *converter) architecture(n *tree.Node, where placement) (arch string) {
 	return where.arch
 }
 
-// placement is what placement constraints show about the instances.
-type placement struct {
+// instances is what placement constraints show about the instances.
+type instances struct {
 	arch    string
 	guess   string     // what shows arch, if that is not an architecture
 	guessAt *tree.Node // where
@@ -173,8 +174,8 @@ type placement struct {
 }
 
 // windows reports whether they allow Windows only; linux, whether not at all.
-func (p placement) windows() bool { return p.systems != nil && !slices.Contains(p.systems, "LINUX") }
-func (p placement) linux() bool   { return len(p.systems) == 1 && p.systems[0] == "LINUX" }
+func (p instances) windows() bool { return p.systems != nil && !slices.Contains(p.systems, "LINUX") }
+func (p instances) linux() bool   { return len(p.systems) == 1 && p.systems[0] == "LINUX" }
 
 var placementConstraint = finding.Rule{
 	ID: "placement-constraint", Severity: finding.Warning, Action: finding.Drop, Source: guideFargate,
@@ -195,17 +196,17 @@ var accelerators = finding.Rule{
 var decisive = regexp.MustCompile(`(?i)ecs\.(cpu-architecture|os-type|os-family|instance-type)|gpu|nvidia|inferentia|neuron`)
 
 // constraints reads the placement constraints before it drops them.
-func (c *converter) constraints() (where placement) {
+func (c *converter) constraints() (where instances) {
 	all := c.def.Get("placementConstraints")
 	if all.Kind() == tree.Array && all.Len() == 0 && !all.Chosen() && (c.template || !c.fargate) {
 		c.drop(emptyDropped, all, "an empty list means no placement constraints, as on Fargate; ECS accepts it, but CloudFormation's validation does not")
 	}
 	nodes := c.items(all)
-	var chosen choice
+	var chosen placement.Choice
 	for _, n := range nodes {
 		expression := n.Get("expression")
 		text := strings.Join(slices.Collect(literals(expression)), " ")
-		q, err := parseQuery(text)
+		q, err := placement.Parse(text)
 		switch {
 		case text == "":
 		case expression.Opaque() || err != nil:
@@ -219,7 +220,7 @@ func (c *converter) constraints() (where placement) {
 				}
 			}
 		default:
-			chosen.add(q)
+			chosen.Add(q)
 		}
 	}
 	c.chosen(&chosen, nodes, &where)
@@ -232,28 +233,28 @@ func (c *converter) constraints() (where placement) {
 }
 
 // chosen sets what the constraints show all together, and refuses accelerators.
-func (c *converter) chosen(chosen *choice, nodes []*tree.Node, where *placement) {
-	if chosen.mention("ecs.os-type", "ecs.os-family") {
-		if systems := chosen.systems(); len(systems) > 0 {
+func (c *converter) chosen(chosen *placement.Choice, nodes []*tree.Node, where *instances) {
+	if chosen.Mentions("ecs.os-type", "ecs.os-family") {
+		if systems := chosen.Systems(); len(systems) > 0 {
 			where.systems = systems
 		}
 	}
-	kinds, excludes := chosen.possible()
+	kinds, excludes := chosen.Instances()
 	if len(kinds) == 0 || !excludes {
 		return
 	}
-	arm := slices.ContainsFunc(kinds, func(i instance) bool { return i.arm })
-	x86 := slices.ContainsFunc(kinds, func(i instance) bool { return !i.arm })
+	arm := slices.ContainsFunc(kinds, func(i placement.Instance) bool { return i.ARM })
+	x86 := slices.ContainsFunc(kinds, func(i placement.Instance) bool { return !i.ARM })
 	switch {
 	case arm && !x86:
 		where.arch = "ARM64"
 	case x86 && !arm:
 		where.arch = "X86_64"
 	}
-	if arm && !x86 && !chosen.mention("ecs.cpu-architecture") {
+	if arm && !x86 && !chosen.Mentions("ecs.cpu-architecture") {
 		where.guess, where.guessAt = "the placement constraints choose Graviton instances", nodes[0]
 	}
-	if c.fargate || slices.ContainsFunc(kinds, func(i instance) bool { return !i.accelerated }) {
+	if c.fargate || slices.ContainsFunc(kinds, func(i placement.Instance) bool { return !i.Accelerated }) {
 		return
 	}
 	for _, n := range nodes {
@@ -267,7 +268,7 @@ func (c *converter) chosen(chosen *choice, nodes []*tree.Node, where *placement)
 }
 
 // lost says what becomes of a constraint.
-func (c *converter) lost(n *tree.Node, where placement) string {
+func (c *converter) lost(n *tree.Node, where instances) string {
 	text := n.Get("expression").Str()
 	why := "Fargate has no instances to choose from"
 	if strings.Contains(text, "ecs.cpu-architecture") && where.arch != "" {
@@ -300,7 +301,7 @@ var windowsPossible = finding.Rule{
 
 // impliedOS returns the operating system of a definition that names none, "" if a
 // person has to decide.
-func (c *converter) impliedOS(where placement) (os string, windows bool) {
+func (c *converter) impliedOS(where instances) (os string, windows bool) {
 	evidence, what := c.windowsEvidence()
 	if where.windows() {
 		evidence, what = c.def, "a placement constraint"

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -67,9 +68,16 @@ func (c *testCmd) Run(ctx context.Context, s cli.Streams) error {
 			})
 			return cmp.Or(err, failed)
 		})
-		if err != nil {
+		if err == nil {
+			continue
+		}
+		if failed != nil || ctx.Err() != nil {
 			return err
 		}
+		if exit, ok := errors.AsType[cli.Exit](err); ok {
+			return exit
+		}
+		return cli.Fail(cli.ExitUsage, err)
 	}
 	if n == 0 {
 		return cli.Fail(cli.ExitUsage, errNoEvents)

@@ -1,6 +1,7 @@
-package fargate
+package placement
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -65,19 +66,19 @@ func TestQueries(t *testing.T) {
 		{"not(task:group == service:production)", "", false, ""},
 		{"registeredAt >= 2018-06-18T22:28:28+00:00", "", false, ""},
 	} {
-		var chosen choice
+		var chosen Choice
 		for line := range strings.SplitSeq(c.expressions, "\n") {
-			q, err := parseQuery(line)
+			q, err := Parse(line)
 			if err != nil {
 				t.Errorf("%s: %v", line, err)
 				continue
 			}
-			chosen.add(q)
+			chosen.Add(q)
 		}
 		arm, x86, accelerated := false, false, true
-		kinds, _ := chosen.possible()
+		kinds, _ := chosen.Instances()
 		for _, i := range kinds {
-			arm, x86, accelerated = arm || i.arm, x86 || !i.arm, accelerated && i.accelerated
+			arm, x86, accelerated = arm || i.ARM, x86 || !i.ARM, accelerated && i.Accelerated
 		}
 		arch := map[bool]string{true: "arm", false: "x86"}[arm]
 		if arm && x86 {
@@ -86,12 +87,12 @@ func TestQueries(t *testing.T) {
 		if arch != c.arch || accelerated != c.accelerated {
 			t.Errorf("%s: architecture %q, accelerated %v", c.expressions, arch, accelerated)
 		}
-		systems := chosen.systems()
+		systems := chosen.Systems()
 		got := ""
-		switch where := (placement{systems: systems}); {
+		switch {
 		case len(systems) == 1:
 			got = systems[0]
-		case where.windows():
+		case len(systems) > 0 && !slices.Contains(systems, "LINUX"):
 			got = "windows"
 		}
 		if got != c.systems {
@@ -117,7 +118,7 @@ func TestQueryErrors(t *testing.T) {
 		"attribute:a == b and attribute:c == ":  "want a value",
 		"attribute:a == b and or attribute:c==": "want an operator",
 	} {
-		if q, err := parseQuery(expression); err == nil || !strings.Contains(err.Error(), want) {
+		if q, err := Parse(expression); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %+v, %v, want %q", expression, q, err, want)
 		}
 	}
@@ -133,22 +134,22 @@ func FuzzQuery(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		q, err := parseQuery(s)
+		q, err := Parse(s)
 		if err != nil {
 			if q != nil {
 				t.Fatal("an expression beside an error")
 			}
 			return
 		}
-		var chosen, other choice
-		chosen.add(q)
-		other.add(&query{operator: "not", of: []*query{q}})
-		with, excludes := chosen.possible()
-		without, _ := other.possible()
+		var chosen, other Choice
+		chosen.Add(q)
+		other.Add(&Expression{operator: "not", of: []*Expression{q}})
+		with, excludes := chosen.Instances()
+		without, _ := other.Instances()
 		if n := len(sorts); len(with)+len(without) < n || !excludes && len(with) < n {
 			t.Fatalf("%q and its negation leave only %d and %d instances", s, len(with), len(without))
 		}
-		if n := len(chosen.systems()) + len(other.systems()); n < len(osFamilies) {
+		if n := len(chosen.Systems()) + len(other.Systems()); n < len(osFamilies) {
 			t.Fatalf("%q and its negation leave only %d systems", s, n)
 		}
 	})

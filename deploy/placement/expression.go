@@ -1,4 +1,7 @@
-package fargate
+// Package placement reads the placement constraints of Amazon ECS: an expression of the
+// cluster query language, and which instances and operating systems several of them
+// leave. What it cannot know stays possible.
+package placement
 
 import (
 	"fmt"
@@ -8,18 +11,18 @@ import (
 	"unicode/utf8"
 )
 
-// query is an expression of the cluster query language, as placement constraints
+// Expression is an expression of the cluster query language, as placement constraints
 // have it: a condition, or others joined by and, or, not.
 //
 // Source: Amazon ECS Developer Guide, "Cluster query language".
-type query struct {
+type Expression struct {
 	operator  string // of a condition, in its short form; or "and", "or", "not"
 	subject   string // of a condition, without attribute:
 	arguments []string
 	pattern   *regexp.Regexp // of =~ and !~, nil if Go cannot compile it
 	prefix    string         // of a pattern such as m6g.*, which needs no regular expression
 	device    bool           // only instances with accelerators have the subject
-	of        []*query
+	of        []*Expression
 }
 
 // truth is what is known of an expression.
@@ -48,10 +51,10 @@ func truthOf(b bool) truth {
 	return no
 }
 
-// parseQuery parses an expression. The error says what was expected where, the
+// Parse parses an expression. The error says what was expected where, the
 // place in bytes.
-func parseQuery(s string) (*query, error) {
-	p := &queryParser{text: s}
+func Parse(s string) (*Expression, error) {
+	p := &parser{text: s}
 	q, err := p.or(0)
 	if err != nil {
 		return nil, err
@@ -62,7 +65,7 @@ func parseQuery(s string) (*query, error) {
 	return q, nil
 }
 
-type queryParser struct {
+type parser struct {
 	text string
 	at   int
 }
@@ -70,7 +73,7 @@ type queryParser struct {
 // deepest bounds nesting, so that no expression exhausts the stack.
 const deepest = 100
 
-func (p *queryParser) want(what string) error {
+func (p *parser) want(what string) error {
 	rest := p.text[p.at:]
 	if len(rest) > 20 {
 		rest = rest[:20]
@@ -78,13 +81,13 @@ func (p *queryParser) want(what string) error {
 	return fmt.Errorf("want %s at %d, got %q", what, p.at, strings.ToValidUTF8(rest, string(utf8.RuneError)))
 }
 
-func (p *queryParser) space() {
+func (p *parser) space() {
 	p.at += len(p.text[p.at:]) - len(strings.TrimLeft(p.text[p.at:], " \t\r\n"))
 }
 
 // take reads one of the words, if one is next. A word of letters ends where a letter
 // cannot follow.
-func (p *queryParser) take(words ...string) string {
+func (p *parser) take(words ...string) string {
 	p.space()
 	rest := p.text[p.at:]
 	for _, w := range words {
@@ -104,16 +107,16 @@ func letter(b byte) bool {
 	return 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9' || b == '_'
 }
 
-func (p *queryParser) or(depth int) (*query, error) { return p.joined("or", "||", depth, p.and) }
+func (p *parser) or(depth int) (*Expression, error) { return p.joined("or", "||", depth, p.and) }
 
-func (p *queryParser) and(depth int) (*query, error) { return p.joined("and", "&&", depth, p.not) }
+func (p *parser) and(depth int) (*Expression, error) { return p.joined("and", "&&", depth, p.not) }
 
-func (p *queryParser) joined(word, sign string, depth int, operand func(int) (*query, error)) (*query, error) {
+func (p *parser) joined(word, sign string, depth int, operand func(int) (*Expression, error)) (*Expression, error) {
 	first, err := operand(depth)
 	if err != nil {
 		return nil, err
 	}
-	all := []*query{first}
+	all := []*Expression{first}
 	for p.take(word, sign) != "" {
 		next, err := operand(depth)
 		if err != nil {
@@ -124,16 +127,16 @@ func (p *queryParser) joined(word, sign string, depth int, operand func(int) (*q
 	if len(all) == 1 {
 		return first, nil
 	}
-	return &query{operator: word, of: all}, nil
+	return &Expression{operator: word, of: all}, nil
 }
 
-func (p *queryParser) not(depth int) (*query, error) {
+func (p *parser) not(depth int) (*Expression, error) {
 	if depth > deepest {
 		return nil, p.want("less nesting")
 	}
 	if p.take("not", "!") != "" {
 		q, err := p.not(depth + 1)
-		return &query{operator: "not", of: []*query{q}}, err
+		return &Expression{operator: "not", of: []*Expression{q}}, err
 	}
 	if p.take("(") != "" {
 		q, err := p.or(depth + 1)
@@ -152,7 +155,7 @@ var shortForm = []struct{ name, short string }{
 	{"not_exists", "!exists"}, {"exists", "exists"}, {"not_in", "!in"}, {"in", "in"}, {"not_matches", "!~"}, {"matches", "=~"},
 }
 
-func (p *queryParser) condition() (*query, error) {
+func (p *parser) condition() (*Expression, error) {
 	p.space()
 	rest := p.text[p.at:]
 	end := strings.IndexFunc(rest, func(r rune) bool {
@@ -164,7 +167,7 @@ func (p *queryParser) condition() (*query, error) {
 	if end == 0 {
 		return nil, p.want("an attribute")
 	}
-	q := &query{subject: strings.TrimPrefix(rest[:end], "attribute:")}
+	q := &Expression{subject: strings.TrimPrefix(rest[:end], "attribute:")}
 	p.at += end
 	for _, o := range shortForm {
 		if p.take(o.short, o.name) != "" {
@@ -196,7 +199,7 @@ func (p *queryParser) condition() (*query, error) {
 	return q, err
 }
 
-func (p *queryParser) list() (all []string, err error) {
+func (p *parser) list() (all []string, err error) {
 	if p.take("[") == "" {
 		return nil, p.want("[")
 	}
@@ -219,7 +222,7 @@ func (p *queryParser) list() (all []string, err error) {
 // argument reads a value in quotes, or without them up to white space, one of the
 // bytes in ends, a boolean operator, or a parenthesis that closes what the value did
 // not open.
-func (p *queryParser) argument(ends string) (string, error) {
+func (p *parser) argument(ends string) (string, error) {
 	p.space()
 	rest := p.text[p.at:]
 	if rest != "" && (rest[0] == '"' || rest[0] == '\'') {
@@ -253,7 +256,7 @@ func (p *queryParser) argument(ends string) (string, error) {
 }
 
 // conditions yields the conditions of an expression.
-func (q *query) conditions(yield func(*query)) {
+func (q *Expression) conditions(yield func(*Expression)) {
 	if len(q.of) == 0 {
 		yield(q)
 	}
@@ -263,7 +266,7 @@ func (q *query) conditions(yield func(*query)) {
 }
 
 // eval says what is known of an expression, given what is known of its conditions.
-func (q *query) eval(condition func(*query) truth) truth {
+func (q *Expression) eval(condition func(*Expression) truth) truth {
 	switch q.operator {
 	case "not":
 		return q.of[0].eval(condition).not()
@@ -287,7 +290,7 @@ func (q *query) eval(condition func(*query) truth) truth {
 }
 
 // holds says whether a condition holds for a value of its subject.
-func (q *query) holds(value string) truth {
+func (q *Expression) holds(value string) truth {
 	switch q.operator {
 	case "==", "in":
 		return truthOf(slices.ContainsFunc(q.arguments, func(s string) bool { return strings.EqualFold(s, value) }))
@@ -309,7 +312,7 @@ func (q *query) holds(value string) truth {
 	return unknown
 }
 
-func (q *query) matches(value string) bool {
+func (q *Expression) matches(value string) bool {
 	if q.prefix != "" {
 		return strings.HasPrefix(value, q.prefix)
 	}

@@ -1,4 +1,4 @@
-package fargate
+package placement
 
 import (
 	"regexp"
@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// instance is a kind of container instance that a placement constraint may choose.
-type instance struct {
-	kind        string // such as m6g.large
-	arm         bool
-	accelerated bool // it has GPUs or other accelerators
+// Instance is a kind of container instance that a placement constraint may choose.
+type Instance struct {
+	Kind        string // such as m6g.large
+	ARM         bool   // else x86
+	Accelerated bool   // it has GPUs or other accelerators
 }
 
 var (
@@ -22,13 +22,13 @@ var (
 	accelerates = regexp.MustCompile(`(?i)\becs\.(capability\.)?.*(gpu|nvidia|inferentia|neuron)`)
 )
 
-func instanceOf(kind string) instance {
-	return instance{kind, graviton.MatchString(kind), accelerator.MatchString(kind)}
+func instanceOf(kind string) Instance {
+	return Instance{kind, graviton.MatchString(kind), accelerator.MatchString(kind)}
 }
 
 // instances stand for all types: a few sizes of families of each sort.
 // Source: Amazon EC2 User Guide, "Instance types".
-var instances = func() (all []instance) {
+var instances = func() (all []Instance) {
 	for _, family := range strings.Fields(`t2 t3 t3a m3 m4 m5 m5a m5d m5n m6i m6a m7i m7a m8i c3 c4 c5 c5a c5d c5n c6i c6a c7i c7a c8i r4 r5 r5a r5d
 		r6i r6a r7i x1 x1e x2idn i3 i3en i4i d2 d3 h1 z1d
 		a1 t4g m6g m6gd m7g m7gd m8g c6g c6gd c6gn c7g c7gn c8g r6g r6gd r7g r8g x2gd im4gn is4gen i4g
@@ -47,15 +47,16 @@ var osFamilies = []string{
 	"WINDOWS_SERVER_20H2_CORE", "WINDOWS_SERVER_2022_FULL", "WINDOWS_SERVER_2022_CORE", "WINDOWS_SERVER_2025_FULL", "WINDOWS_SERVER_2025_CORE",
 }
 
-// choice is what placement constraints choose, all together.
-type choice struct {
-	queries []*query
-	kinds   []instance // those that they name, besides instances
+// Choice is what placement constraints choose, all together.
+type Choice struct {
+	queries []*Expression
+	kinds   []Instance // those that they name, besides instances
 }
 
-func (c *choice) add(q *query) {
+// Add adds a constraint.
+func (c *Choice) Add(q *Expression) {
 	c.queries = append(c.queries, q)
-	q.conditions(func(q *query) {
+	q.conditions(func(q *Expression) {
 		q.device = accelerates.MatchString(q.subject)
 		if q.subject == "ecs.instance-type" {
 			q.widen()
@@ -70,8 +71,8 @@ func (c *choice) add(q *query) {
 
 // widen makes a pattern that no type matches whole match a part, as its author meant
 // it: t4g for t4g.small.
-func (q *query) widen() {
-	matches := func(i instance) bool { return q.matches(i.kind) }
+func (q *Expression) widen() {
+	matches := func(i Instance) bool { return q.matches(i.Kind) }
 	if q.pattern == nil || slices.ContainsFunc(instances, matches) {
 		return
 	}
@@ -82,23 +83,23 @@ func (q *query) widen() {
 	}
 }
 
-// mention reports whether a condition is about an attribute.
-func (c *choice) mention(subjects ...string) (found bool) {
+// Mentions reports whether a condition is about an attribute.
+func (c *Choice) Mentions(subjects ...string) (found bool) {
 	for _, q := range c.queries {
-		q.conditions(func(q *query) { found = found || slices.Contains(subjects, q.subject) })
+		q.conditions(func(q *Expression) { found = found || slices.Contains(subjects, q.subject) })
 	}
 	return found
 }
 
 // sorts stand for all instances where no constraint names types.
-var sorts = []instance{instanceOf("m5.large"), instanceOf("m6g.large"), instanceOf("g4dn.xlarge"), instanceOf("g5g.xlarge")}
+var sorts = []Instance{instanceOf("m5.large"), instanceOf("m6g.large"), instanceOf("g4dn.xlarge"), instanceOf("g5g.xlarge")}
 
-// possible returns the instances that the constraints do not exclude, and whether
+// Instances returns the instances that the constraints do not exclude, and whether
 // they exclude any.
-func (c *choice) possible() (all []instance, excludes bool) {
-	try := func(those []instance) {
+func (c *Choice) Instances() (all []Instance, excludes bool) {
+	try := func(those []Instance) {
 		for _, i := range those {
-			if c.eval(func(q *query) truth { return i.condition(q) }) != no {
+			if c.eval(func(q *Expression) truth { return i.condition(q) }) != no {
 				all = append(all, i)
 			} else {
 				excludes = true
@@ -107,7 +108,7 @@ func (c *choice) possible() (all []instance, excludes bool) {
 	}
 	switch {
 	case len(c.queries) == 0:
-	case c.mention("ecs.instance-type"):
+	case c.Mentions("ecs.instance-type"):
 		try(instances)
 		try(c.kinds)
 	default:
@@ -116,14 +117,14 @@ func (c *choice) possible() (all []instance, excludes bool) {
 	return all, excludes
 }
 
-// systems returns the operating systems that the constraints do not exclude.
-func (c *choice) systems() (all []string) {
+// Systems returns the operating systems that the constraints do not exclude.
+func (c *Choice) Systems() (all []string) {
 	for _, family := range osFamilies {
 		kind := "linux"
 		if family != "LINUX" {
 			kind = "windows"
 		}
-		if c.eval(func(q *query) truth {
+		if c.eval(func(q *Expression) truth {
 			switch q.subject {
 			case "ecs.os-family":
 				return q.holds(family)
@@ -138,7 +139,7 @@ func (c *choice) systems() (all []string) {
 	return all
 }
 
-func (c *choice) eval(condition func(*query) truth) truth {
+func (c *Choice) eval(condition func(*Expression) truth) truth {
 	result := yes
 	for _, q := range c.queries {
 		switch q.eval(condition) {
@@ -152,13 +153,13 @@ func (c *choice) eval(condition func(*query) truth) truth {
 }
 
 // condition says whether a condition holds for the instance.
-func (i instance) condition(q *query) truth {
+func (i Instance) condition(q *Expression) truth {
 	switch {
 	case q.subject == "ecs.instance-type":
-		return q.holds(i.kind)
+		return q.holds(i.Kind)
 	case q.subject == "ecs.cpu-architecture":
 		names := []string{"x86_64", "amd64"}
-		if i.arm {
+		if i.ARM {
 			names = []string{"arm64", "aarch64"}
 		}
 		switch q.operator {
@@ -166,7 +167,7 @@ func (i instance) condition(q *query) truth {
 			return max(q.holds(names[0]).not(), q.holds(names[1]).not()).not()
 		}
 		return max(q.holds(names[0]), q.holds(names[1]))
-	case q.device && !i.accelerated:
+	case q.device && !i.Accelerated:
 		switch q.operator {
 		case "!exists", "!=", "!in", "!~":
 			return unknown
