@@ -59,7 +59,7 @@ fuzz: ## each fuzz target for FUZZTIME, a time or a count such as 20000x
 	@grep -ro --include='*_test.go' --exclude-dir=dist --exclude-dir=.aws-sam '^func Fuzz[A-Za-z0-9_]*' . | \
 	sed -E 's|/[^/]*:func | |' | sort | while read -r pkg target; do \
 	  echo "fuzz $$pkg $$target"; \
-	  go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg </dev/null || exit 1; \
+	  go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s $$pkg </dev/null || exit 1; \
 	done
 
 prove: ## what docs/reliability.md says, again: kills, network faults, a soak, fleets, mutants; about half an hour
