@@ -59,6 +59,7 @@ var mayImport = map[string]struct {
 	"deploy/cutover":      {},
 	"deploy/estate":       {siblings: []string{"deploy/tree", "deploy/taskdef", "deploy/finding", "deploy/fargate"}},
 	"deploy/subscription": {},
+	"deploy/explain":      {siblings: []string{"deploy/tree", "deploy/taskdef", "deploy/finding", "deploy/fargate"}},
 	"deploy/eni":          {},
 
 	"release": {},

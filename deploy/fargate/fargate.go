@@ -53,6 +53,16 @@ func Convert(d *taskdef.Document, o Options) ([]finding.Finding, error) {
 	return convert(d.Definition(), d.Shape(), o), nil
 }
 
+// Preview returns the findings of Convert, and edits nothing.
+//
+// Errors: *[finding.OptionError].
+func Preview(d *taskdef.Document, o Options) ([]finding.Finding, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	return convert(d.Definition().Clone(), d.Shape(), o), nil
+}
+
 // Check returns the findings of Convert with Options.Strict, and edits nothing.
 //
 // Errors: *[finding.OptionError].

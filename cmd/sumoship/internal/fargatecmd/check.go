@@ -15,7 +15,7 @@ import (
 )
 
 type checkCmd struct {
-	Paths         []string `arg:"" optional:"" help:"Task definitions and templates, and directories of them; - is standard input."`
+	Paths         []string `arg:"" optional:"" predictor:"file" help:"Task definitions and templates, and directories of them; - is standard input."`
 	inputFlags    `group:"Input"`
 	ruleFlags     `group:"Conversion"`
 	reportFlags   `group:"Findings"`

@@ -21,7 +21,7 @@ import (
 )
 
 type convertCmd struct {
-	Paths []string `arg:"" optional:"" help:"The task definition: output of describe-task-definition, a bare definition, a bare list of containers, or a CloudFormation or SAM template, in JSON or YAML. - is standard input. Several of them, and directories, with -o DIR, --in-place or --diff."`
+	Paths []string `arg:"" optional:"" predictor:"file" help:"The task definition: output of describe-task-definition, a bare definition, a bare list of containers, or a CloudFormation or SAM template, in JSON or YAML. - is standard input. Several of them, and directories, with -o DIR, --in-place or --diff."`
 	conversionFlags
 	reportFlags `group:"Findings"`
 	Out         string `short:"o" help:"Write to this file instead of standard output; it may be the input. For several inputs, the directory to write them to." placeholder:"FILE|DIR"`

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"sumoship/cmd/sumoship/internal/cli"
-	"sumoship/deploy/fargate"
+	"sumoship/deploy/explain"
 	"sumoship/deploy/finding"
 )
 
@@ -35,8 +35,8 @@ Exit status: 0, 2 if the command or its input is wrong, 3 if AWS refused.`
 }
 
 func (c *explainCmd) Run(ctx context.Context, s cli.Streams) error {
-	modes := fargate.NetworkModes()
-	mode := slices.IndexFunc(modes, func(m fargate.NetworkMode) bool { return m.Name == strings.ToLower(c.What) })
+	modes := explain.NetworkModes()
+	mode := slices.IndexFunc(modes, func(m explain.NetworkMode) bool { return m.Name == strings.ToLower(c.What) })
 	switch {
 	case c.What == "" && c.FromECS == "":
 		return c.modes(s, modes)
@@ -53,19 +53,19 @@ func (c *explainCmd) Run(ctx context.Context, s cli.Streams) error {
 		}
 		return err
 	}
-	move, err := fargate.NewMove(d, c.options(in.region))
+	move, err := explain.NewMove(d, c.options(in.region))
 	if err != nil {
 		return cli.Fail(cli.ExitUsage, err)
 	}
-	mode = slices.IndexFunc(modes, func(m fargate.NetworkMode) bool { return m.Name == move.Mode })
+	mode = slices.IndexFunc(modes, func(m explain.NetworkMode) bool { return m.Name == move.Mode })
 	if c.JSON {
-		var explained *fargate.NetworkMode
+		var explained *explain.NetworkMode
 		if mode >= 0 {
 			explained = &modes[mode]
 		}
 		return cli.WriteJSON(s.Out, struct {
-			*fargate.Move
-			Explained *fargate.NetworkMode `json:"explained"`
+			*explain.Move
+			Explained *explain.NetworkMode `json:"explained"`
 		}{move, explained})
 	}
 	style := cli.Style(s.Out, s.Getenv)
@@ -79,7 +79,7 @@ func (c *explainCmd) Run(ctx context.Context, s cli.Streams) error {
 	return writeMove(s, in.name, move, style)
 }
 
-func (c *explainCmd) modes(s cli.Streams, modes []fargate.NetworkMode) error {
+func (c *explainCmd) modes(s cli.Streams, modes []explain.NetworkMode) error {
 	if c.JSON {
 		return cli.WriteJSON(s.Out, map[string]any{"modes": modes})
 	}
@@ -95,7 +95,7 @@ func (c *explainCmd) modes(s cli.Streams, modes []fargate.NetworkMode) error {
 }
 
 // writeMove shows what changes in the network of a definition.
-func writeMove(s cli.Streams, name string, move *fargate.Move, style finding.Style) error {
+func writeMove(s cli.Streams, name string, move *explain.Move, style finding.Style) error {
 	how := ""
 	if move.Default {
 		how = ", the default"

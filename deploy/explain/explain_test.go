@@ -1,4 +1,4 @@
-package fargate_test
+package explain_test
 
 import (
 	"bytes"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"sumoship/deploy/explain"
 	"sumoship/deploy/fargate"
 	"sumoship/deploy/finding"
 	"sumoship/deploy/taskdef"
@@ -16,7 +17,7 @@ import (
 // Each mode that a definition can name is explained under the same topics.
 func TestNetworkModesSayTheSameThings(t *testing.T) {
 	var names []string
-	for _, m := range fargate.NetworkModes() {
+	for _, m := range explain.NetworkModes() {
 		names = append(names, m.Name)
 		var topics []string
 		for _, topic := range m.Topics {
@@ -54,10 +55,10 @@ func TestNewMove(t *testing.T) {
 		doc       string
 		mode      string
 		isDefault bool
-		ports     []fargate.PortMove
+		ports     []explain.PortMove
 		ids       []string
 	}{
-		"bridge": {`{"family": "a", ` + containers + `}`, "bridge", true, []fargate.PortMove{
+		"bridge": {`{"family": "a", ` + containers + `}`, "bridge", true, []explain.PortMove{
 			{"web", "instance address, port 80/tcp", "task address, port 8080/tcp"},
 			{"web", "instance address, a port that Docker chooses for 9090/tcp", "task address, port 9090/tcp"},
 			{"web", "instance address, a port that Docker chooses for 53/udp", "task address, port 53/udp"},
@@ -65,20 +66,20 @@ func TestNewMove(t *testing.T) {
 		}, []string{"network-mode", "link-dropped", "link-depends-on", "link-alias-unused", "host-port-changed", "host-port-dynamic"}},
 		"host": {`{"family": "a", "networkMode": "host", "containerDefinitions": [{"name": "web", "image": "web", "memory": 128,
 			"portMappings": [{"containerPort": 80}], "environment": [{"name": "AGENT", "value": "localhost:8125"}]}]}`,
-			"host", false, []fargate.PortMove{{"web", "instance address, port 80/tcp", "task address, port 80/tcp"}},
+			"host", false, []explain.PortMove{{"web", "instance address, port 80/tcp", "task address, port 80/tcp"}},
 			[]string{"network-mode-host", "localhost-in-host-mode"}},
 		"awsvpc": {`{"family": "a", "networkMode": "awsvpc", "containerDefinitions": [{"name": "web", "image": "web", "memory": 128,
 			"portMappings": [{"containerPort": 80}]}]}`,
-			"awsvpc", false, []fargate.PortMove{{"web", "task address, port 80/tcp", "task address, port 80/tcp"}}, nil},
+			"awsvpc", false, []explain.PortMove{{"web", "task address, port 80/tcp", "task address, port 80/tcp"}}, nil},
 		"none": {`{"family": "a", "networkMode": "none", "containerDefinitions": [{"name": "web", "image": "web", "memory": 128}]}`,
-			"none", false, []fargate.PortMove{}, []string{"network-mode-none"}},
+			"none", false, []explain.PortMove{}, []string{"network-mode-none"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d, err := taskdef.Read("a.json", []byte(c.doc), taskdef.ReadOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			m, err := fargate.NewMove(d, fargate.Options{})
+			m, err := explain.NewMove(d, fargate.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -113,7 +114,7 @@ func TestNewMove(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := fargate.NewMove(d, fargate.Options{Arch: "riscv"}); err == nil {
+	if _, err := explain.NewMove(d, fargate.Options{Arch: "riscv"}); err == nil {
 		t.Error("an invalid option is accepted")
 	}
 }

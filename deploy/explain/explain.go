@@ -1,4 +1,6 @@
-package fargate
+// Package explain tells in words what a network mode of Amazon ECS means, and what
+// moving a task definition to Fargate changes in its network.
+package explain
 
 import (
 	"cmp"
@@ -7,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"sumoship/deploy/fargate"
 	"sumoship/deploy/finding"
 	"sumoship/deploy/taskdef"
 	"sumoship/deploy/tree"
@@ -99,8 +102,9 @@ type PortMove struct {
 // not edit.
 //
 // Errors: *[finding.OptionError].
-func NewMove(d *taskdef.Document, o Options) (*Move, error) {
-	if err := o.Validate(); err != nil {
+func NewMove(d *taskdef.Document, o fargate.Options) (*Move, error) {
+	findings, err := fargate.Preview(d, o)
+	if err != nil {
 		return nil, err
 	}
 	def := d.Definition()
@@ -116,7 +120,7 @@ func NewMove(d *taskdef.Document, o Options) (*Move, error) {
 			}
 		}
 	}
-	for _, f := range convert(def.Clone(), d.Shape(), o) {
+	for _, f := range findings {
 		if f.Topic == finding.Network {
 			m.Findings = append(m.Findings, f)
 		} else {
