@@ -23,7 +23,8 @@ type Cause struct {
 	Message      string    // without secrets
 	FirstFailure time.Time // the same after every replay
 	LogGroup     string
-	Attempts     int // invocations that did not get the event confirmed
+	Attempts     int  // invocations that did not get the event confirmed
+	Rules        bool // rules decided what of the event may leave
 
 	// Isolated says that a process that replayed the event has died, perhaps of it,
 	// so that it is replayed alone. Deaths is how often it was certainly this event.
@@ -38,6 +39,7 @@ const (
 	attrFirstFailure = "FirstFailure"
 	attrLogGroup     = "LogGroup"
 	attrAttempts     = "Attempts"
+	attrRules        = "Rules"
 	attrDeaths       = "ReplayDeaths" // of what is isolated
 )
 
@@ -69,6 +71,9 @@ func (c Cause) attributes() map[string]string {
 	if c.Attempts > 0 {
 		set(attrAttempts, strconv.Itoa(c.Attempts), maxValue)
 	}
+	if c.Rules {
+		set(attrRules, "true", maxValue)
+	}
 	if c.Isolated {
 		set(attrDeaths, strconv.Itoa(c.Deaths), maxValue)
 	}
@@ -94,7 +99,7 @@ func (c Cause) within(room int) map[string]string {
 		return all
 	}
 	kept := map[string]string{}
-	for _, name := range []string{attrDeaths, attrFirstFailure, attrAttempts, attrClass, attrLogGroup, attrMessage} {
+	for _, name := range []string{attrRules, attrDeaths, attrFirstFailure, attrAttempts, attrClass, attrLogGroup, attrMessage} {
 		value, ok := all[name]
 		left := room - len(name) - len(attrType)
 		if name == attrMessage && left > len("…") {
@@ -125,6 +130,7 @@ func ParseEntry(body string, attributes map[string]string, sent time.Time) Entry
 	if n, err := strconv.Atoi(attributes[attrAttempts]); err == nil && n > 0 {
 		e.Cause.Attempts = n
 	}
+	e.Cause.Rules = attributes[attrRules] == "true"
 	if n, err := strconv.Atoi(attributes[attrDeaths]); err == nil && n >= 0 {
 		e.Cause.Isolated, e.Cause.Deaths = true, n
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 func TestCauseSurvivesTheQueue(t *testing.T) {
-	want := Cause{Class: "unavailable", Message: "the source answered 503", FirstFailure: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), LogGroup: "/ecs/shop", Attempts: 3, Isolated: true, Deaths: 2}
+	want := Cause{Class: "unavailable", Message: "the source answered 503", FirstFailure: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), LogGroup: "/ecs/shop", Attempts: 3, Isolated: true, Deaths: 2, Rules: true}
 	l := Entry{Event: []byte(`{"awslogs":{"data":"x"}}`), Cause: want}
 	got := ParseEntry(l.body(), want.attributes(), time.Now())
 	if d := cmp.Diff(l, got); d != "" {

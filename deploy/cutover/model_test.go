@@ -27,7 +27,7 @@ type world struct {
 	after   bool               // the killing call still does what it is asked to
 	kill    context.CancelFunc // of the process
 
-	blind     bool // nothing can be measured
+	blind     time.Time // from then on nothing can be measured; zero means never
 	log       []string
 	highest   int           // share of the new version so far
 	empty     time.Duration // longest time that a route had requests for a version without a healthy task, while the other had one
@@ -188,7 +188,7 @@ func (w *world) share() float64 {
 }
 
 func (w *world) Sample(ctx context.Context, side cutover.Side, from, to time.Time) (s cutover.Sample, err error) {
-	if w.blind {
+	if !w.blind.IsZero() && !time.Now().Before(w.blind) {
 		return s, errFault
 	}
 	err = w.call(ctx, func() {

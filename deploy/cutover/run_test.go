@@ -218,11 +218,8 @@ func TestFaultsAtRandom(t *testing.T) {
 func TestBlindnessGoesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 4, 4, 1)
-		go func() {
-			time.Sleep(7 * time.Minute)
-			w.blind = true
-		}()
 		start := time.Now()
+		w.blind = start.Add(7 * time.Minute)
 		err := w.run()
 		if _, ok := errors.AsType[*cutover.WentBackError](err); !ok || !strings.Contains(err.Error(), "cannot see") || time.Since(start) > 9*time.Minute {
 			t.Errorf("after %s: %v", time.Since(start), err)

@@ -85,7 +85,7 @@ func (b *Backfiller) Ship(ctx context.Context, doc []byte, only []int, told func
 		left, total = b.again(ctx, left)
 		numbers = translate(left.unconfirmed, only)
 	} else {
-		left, total = b.sendBatch(ctx, nil, batch, err, 0)
+		left, total = b.sendBatch(ctx, nil, batch, err, nil, 0)
 		numbers = left.unconfirmed
 	}
 	waits := backoff.NewExponentialBackOff(backoff.WithInitialInterval(firstWait), backoff.WithMaxInterval(maxWait), backoff.WithMaxElapsedTime(0))
@@ -163,7 +163,7 @@ func (b *Backfiller) again(ctx context.Context, left remainder) (remainder, Repo
 		if err != nil {
 			return remainder{unconfirmed: same, events: left.events}, Report{Class: Undecodable, Error: fmt.Sprintf("sending again: %v", err)}
 		}
-		return b.sendBatch(ctx, nil, batch, nil, 0)
+		return b.sendBatch(ctx, nil, batch, nil, nil, 0)
 	}
 	return remainder{unconfirmed: same, events: left.events}, Report{Class: string(sumo.OutOfTime), Error: "interrupted"}
 }

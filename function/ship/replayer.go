@@ -34,10 +34,11 @@ type Replayer struct {
 	room            *semaphore.Weighted // inflated bytes of the messages that are decoded and sent at this moment
 	received        *semaphore.Weighted // bytes of the messages that a drain has received and not handled
 
-	pace    pace
-	journal *journal // nil if there is none
-	archive Archive  // nil if there is none
-	runs    atomic.Int64
+	keepRules bool // of ReplayOptions
+	pace      pace
+	journal   *journal // nil if there is none
+	archive   Archive  // nil if there is none
+	runs      atomic.Int64
 
 	// Progress, if not nil, is called after each message, by several goroutines
 	// at once.
@@ -52,10 +53,18 @@ type ReplayOptions struct {
 
 	Archive Archive // nil means the bucket of OVERFLOW_BUCKET, if any
 
+	// KeepRules leaves in the queue what a function with rules has dead-lettered, if
+	// this environment has none: a person who replays by hand may not know of them.
+	KeepRules bool
+
 	// Temporary is a directory that outlives the process, so that the next one learns
 	// which messages it died with; "" means none.
 	Temporary string
 }
+
+// ErrRulesMissing says that rules decided what of a message may leave, and that there
+// are none here.
+var ErrRulesMissing = errors.New("a function with rules has dead-lettered this, and RULES is not set")
 
 // NewReplayer returns a replayer for its environment. The error names every
 // variable that is wrong.
@@ -72,7 +81,7 @@ func NewReplayer(o ReplayOptions) (*Replayer, error) {
 	// When the source throttles, live traffic goes first.
 	s.client.Yield = true
 	s.client.Breaker = &sumo.Breaker{Pause: s.breakerPause, Throttled: 2 * s.breakerPause}
-	r := &Replayer{shipper: s, inbox: o.Inbox, quarantineQueue: o.Quarantine, room: semaphore.NewWeighted(maxInWork), received: semaphore.NewWeighted(maxReceived)}
+	r := &Replayer{shipper: s, keepRules: o.KeepRules, inbox: o.Inbox, quarantineQueue: o.Quarantine, room: semaphore.NewWeighted(maxInWork), received: semaphore.NewWeighted(maxReceived)}
 	if r.inbox == nil {
 		if s.queueURL == "" {
 			return nil, errors.New("TASK_QUEUE_URL: is not set; want the URL of the dead-letter queue")
@@ -259,16 +268,22 @@ func (r *run) handle(m dlq.Message) disposition {
 // attempt sends the event of a message. mine reports whether the message was not given up
 // meanwhile, and is not any more.
 func (r *run) attempt(m dlq.Message, mine func() bool) (o outcome) {
+	var withheld error
+	if r.keepRules && m.Entry.Cause.Rules && r.rulebook.place == (rulesPlace{}) {
+		withheld = ErrRulesMissing
+	}
 	err := r.inWork(m, func(limit int64) (more bool) {
 		decoder := r.takeDecoder()
-		left, sent := r.send(r.sending, decoder, m.Entry.Event, limit)
+		left, sent := r.send(r.sending, decoder, m.Entry.Event, limit, withheld)
 		if left.tooLarge && limit < r.limit {
 			return true
 		}
 		if !mine() {
 			return false
 		}
-		o = r.settle(m, left, sent)
+		if o = r.settle(m, left, sent); withheld != nil {
+			o.stop = nil // others may go
+		}
 		if o.report.PayloadBytes <= keepDecoded {
 			r.keepDecoder(decoder)
 		}

@@ -131,6 +131,33 @@ func TestNothingLeavesWithoutRules(t *testing.T) {
 	}
 }
 
+// A person who replays by hand without the rules of the function that dead-lettered a
+// message does not send it; the function without rules, whose owner took them away, does.
+func TestReplayByHandKeepsWhatHadRules(t *testing.T) {
+	w := newFixture().withRules("s3://conf/rules.json", &document{err: errors.New("no answer")})
+	ships(t, w.forwarder(t), "mail a@example.com", "x")
+	w.put(event("never had rules"))
+	delete(w.vars, "RULES")
+	o := w.replayOptions()
+	o.KeepRules = true
+	byHand, err := ship.NewReplayer(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		replayer *ship.Replayer
+		taken    int
+	}{{byHand, 1}, {w.replayer(t, false), 3}} {
+		w.queue.Wake()
+		if _, err := c.replayer.Drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.source.Taken(); len(got) != c.taken {
+			t.Errorf("the source took %q, want %d records", got, c.taken)
+		}
+	}
+}
+
 // Rules that were read before are used while the store does not answer or has wrong
 // ones, and that is told; new ones are used within minutes.
 func TestStaleRulesAreUsedAndTold(t *testing.T) {

@@ -115,7 +115,7 @@ func (s *shipper) ship(ctx context.Context, event []byte) (Report, error) {
 	defer s.keepDecoder(decoder)
 	sending, saving, end := function.SplitDeadline(ctx, s.reserve)
 	defer end()
-	left, r := s.send(sending, decoder, event, s.limit)
+	left, r := s.send(sending, decoder, event, s.limit, nil)
 	r.Breaker = s.breaker()
 	var err error
 	if left.foreign == nil {
@@ -172,20 +172,20 @@ type remainder struct {
 }
 
 // send decodes an event, which may inflate to limit bytes, and delivers its records,
-// until ctx is done.
-func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []byte, limit int64) (remainder, Report) {
+// until ctx is done. No record leaves if withheld says why.
+func (s *shipper) send(ctx context.Context, decoder *transform.Decoder, event []byte, limit int64, withheld error) (remainder, Report) {
 	start := time.Now()
 	batch, err := decoder.Decode(event, limit)
-	return s.sendBatch(ctx, event, batch, err, time.Since(start))
+	return s.sendBatch(ctx, event, batch, err, withheld, time.Since(start))
 }
 
 // sendBatch delivers the records of a batch, or accounts for the event that could not
 // be decoded into one.
-func (s *shipper) sendBatch(ctx context.Context, event []byte, batch *transform.Batch, err error, decoding time.Duration) (remainder, Report) {
+func (s *shipper) sendBatch(ctx context.Context, event []byte, batch *transform.Batch, err, withheld error, decoding time.Duration) (remainder, Report) {
 	left, r := remainder{event: event}, Report{Left: -1}
 	fail := func(class string, err error) {
 		r.failed(class, err, left.events)
-		left.cause = dlq.Cause{Class: class, Message: err.Error(), FirstFailure: time.Now().UTC(), LogGroup: r.LogGroup, Attempts: 1}
+		left.cause = dlq.Cause{Class: class, Message: err.Error(), FirstFailure: time.Now().UTC(), LogGroup: r.LogGroup, Attempts: 1, Rules: s.rulebook.place != rulesPlace{}}
 	}
 	if err != nil {
 		left.tooLarge = errors.Is(err, transform.ErrTooLarge)
@@ -204,7 +204,7 @@ func (s *shipper) sendBatch(ctx context.Context, event []byte, batch *transform.
 		return left, r
 	}
 	set, stale, err := s.rulebook.get(ctx)
-	if err != nil {
+	if err = cmp.Or(withheld, err); err != nil {
 		// Without the rules nobody knows what to mask: nothing leaves.
 		for i := range batch.Len() {
 			left.unconfirmed = append(left.unconfirmed, i)

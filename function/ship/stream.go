@@ -201,7 +201,7 @@ func (r *streamRun) handle(record transform.StreamRecord, buffer []byte) (outcom
 	event := record.AppendEvent(buffer[:0])
 	err := inWork(r.sending, r.room, event, r.limit, func(limit int64) (more bool) {
 		decoder := r.takeDecoder()
-		left, report := r.send(r.sending, decoder, event, limit)
+		left, report := r.send(r.sending, decoder, event, limit, nil)
 		if left.tooLarge && limit < r.limit {
 			return true
 		}

@@ -26,6 +26,7 @@ type replayCmd struct {
 	All      bool   `help:"With --dry-run, count all messages, not only the first 1000."`
 	Endpoint string `help:"Send to this HTTP Source, a URL or the ARN of an SSM parameter or secret. Default: the variable SUMO_ENDPOINT." placeholder:"URL|ARN"`
 	DryRun   bool   `help:"Show what would be sent, and send nothing."`
+	NoRules  bool   `help:"Also send, without rules, what a function with rules has dead-lettered."`
 	Workers  int    `help:"Number of messages in flight." default:"4"`
 	Logs     bool   `help:"Write the function's own log lines to standard error."`
 }
@@ -44,7 +45,8 @@ held and given back in the end, which counts as a receive of each. This stops be
 they come near the maxReceiveCount of the redrive policy.
 
 The variables of the replay function work here too. Set RULES and RULES_KEY as it has
-them: without, nothing is masked or dropped by rules.
+them: without, nothing is masked or dropped by rules, and what a function with rules
+has dead-lettered stays in the queue, unless --no-rules is given.
 
 Exit status: 0 if no visible message is left, 1 if one is, 2 if the command is
 wrong, 3 if AWS refused.`
@@ -78,9 +80,9 @@ func (c *replayCmd) Run(ctx context.Context, s cli.Streams) error {
 		env.Out = s.Err
 	}
 	if env.Getenv("RULES") == "" && !c.DryRun {
-		fmt.Fprintln(s.Err, "sumoship: RULES is not set: nothing is masked or dropped by rules")
+		fmt.Fprintln(s.Err, "sumoship: RULES is not set: nothing is masked or dropped by rules; what a function with rules has dead-lettered stays, unless --no-rules is given")
 	}
-	options := ship.ReplayOptions{Options: ship.Options{Env: env, AWS: c.aws, Queue: q}, Inbox: q}
+	options := ship.ReplayOptions{Options: ship.Options{Env: env, AWS: c.aws, Queue: q}, Inbox: q, KeepRules: !c.NoRules}
 	var inbox *chosen
 	if (c.any() || c.Max > 0) && !c.DryRun {
 		held, err := q.Hold(ctx, 5*time.Minute)
