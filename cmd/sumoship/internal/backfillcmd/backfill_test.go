@@ -448,7 +448,7 @@ func TestBackfillKilled(t *testing.T) {
 	if len(found) != files*events || twice > kills*(workers+1)*events || kills < 3 {
 		t.Errorf("%d of %d log events, %d twice, after %d kills", len(found), files*events, twice, kills)
 	}
-	if rss > 200<<10 {
+	if rss > 200<<10 && !clitest.Raced() {
 		t.Errorf("%d MB of memory", rss>>10)
 	}
 	t.Logf("%d kills, %d log events of %d twice, %d MB of memory", kills, twice, files*events, rss>>10)

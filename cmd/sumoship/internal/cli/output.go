@@ -75,11 +75,15 @@ func Style(w io.Writer, getenv func(string) string) finding.Style {
 // NewBar shows progress on a terminal, and nothing elsewhere.
 func NewBar(total int, what string, w io.Writer) *progressbar.ProgressBar {
 	if total == 0 || terminal(w) == nil {
-		return progressbar.DefaultSilent(int64(total))
+		return progressbar.NewOptions(total, progressbar.OptionSetWriter(io.Discard), progressbar.OptionSetVisibility(false), unspun)
 	}
 	return progressbar.NewOptions(total, progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(what),
-		progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())
+		progressbar.OptionShowCount(), progressbar.OptionClearOnFinish(), unspun)
 }
+
+// unspun leaves out the goroutine that turns a bar without an end: it reads the bar's
+// state without its lock, and stays when the bar is dropped.
+var unspun = progressbar.OptionSetSpinnerChangeInterval(0)
 
 // Row is one of a table. A column that holds only numbers is aligned to the
 // right.

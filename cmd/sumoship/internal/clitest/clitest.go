@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 
@@ -85,4 +87,10 @@ func Contains(t *testing.T, path string, got, want any) {
 			t.Errorf("%s: %v, want %v", path, got, want)
 		}
 	}
+}
+
+// Raced reports whether the race detector watches, which takes memory of its own.
+func Raced() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }

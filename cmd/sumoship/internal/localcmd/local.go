@@ -11,8 +11,6 @@ import (
 	"io"
 	"os"
 
-	"github.com/schollz/progressbar/v3"
-
 	"sumoship/cmd/sumoship/internal/cli"
 	"sumoship/dlq/dlqtest"
 	"sumoship/function"
@@ -67,7 +65,7 @@ func (c *Cmd) Run(ctx context.Context, s cli.Streams) error {
 		return err
 	}
 	defer stop()
-	view := &view{Cmd: c, out: s.Out, breakers: map[string]string{}, bar: progressbar.DefaultSilent(-1)}
+	view := &view{Cmd: c, out: s.Out, breakers: map[string]string{}, bar: cli.NewBar(-1, "", io.Discard)}
 	logs := io.Discard
 	if c.Logs {
 		logs = s.Err
