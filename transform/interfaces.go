@@ -59,7 +59,7 @@ func (w *writer) appendInterface(dst []byte) []byte {
 		return dst
 	}
 	f := ReadFlowRecord(w.flow, w.from.rule.Columns)
-	if f.Interface == "" {
+	if f.Interface == "" || f.Source == "-" && f.Destination == "-" { // NODATA, SKIPDATA
 		return dst
 	}
 	known := w.Interfaces.Interface(f.Interface)

@@ -40,6 +40,7 @@ func TestFlowRecordsGetTheirInterface(t *testing.T) {
 		{"10.0.0.1 8.8.8.8 eni-1", &[2]int{0, 1}, groups + `,"direction":"outbound"` + rest},
 		{"2 1 eni-2 10.0.0.2 8.8.8.8 1", nil, `,"security-group-ids":[],"direction":"outbound"` + rest},
 		{"2 1 eni-3 10.0.0.2 8.8.8.8 1", nil, ""},
+		{"2 1 eni-1 - - - - - - - 1 2 - NODATA", nil, ""},
 		{"2 1 - - - NODATA", nil, ""},
 		{"", nil, ""},
 	} {
