@@ -158,6 +158,10 @@ func (e *Export) append(m Message) error {
 func (e *Export) sync() error {
 	e.mu.Lock()
 	e.pending = nil
+	if e.broken != nil { // the disk tells of a failure only once
+		defer e.mu.Unlock()
+		return e.broken
+	}
 	files := map[string]*os.File{}
 	for path := range e.dirty {
 		files[path] = e.files[path]
@@ -171,7 +175,13 @@ func (e *Export) sync() error {
 			continue
 		}
 		err = errors.Join(err, f.Sync())
-		folders[filepath.Dir(path)] = true
+		// A folder may be new too, up to that of the export.
+		for folder := filepath.Dir(path); !folders[folder]; folder = filepath.Dir(folder) {
+			folders[folder] = true
+			if folder == filepath.Clean(e.dir) {
+				break
+			}
+		}
 	}
 	for folder := range folders {
 		err = errors.Join(err, syncFolder(folder))

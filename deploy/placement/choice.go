@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Instance is a kind of container instance that a placement constraint may choose.
@@ -28,7 +29,7 @@ func instanceOf(kind string) Instance {
 
 // instances stand for all types: a few sizes of families of each sort.
 // Source: Amazon EC2 User Guide, "Instance types".
-var instances = func() (all []Instance) {
+var instances = sync.OnceValue(func() (all []Instance) {
 	for _, family := range strings.Fields(`t2 t3 t3a m3 m4 m5 m5a m5d m5n m6i m6a m7i m7a m8i c3 c4 c5 c5a c5d c5n c6i c6a c7i c7a c8i r4 r5 r5a r5d
 		r6i r6a r7i x1 x1e x2idn i3 i3en i4i d2 d3 h1 z1d
 		a1 t4g m6g m6gd m7g m7gd m8g c6g c6gd c6gn c7g c7gn c8g r6g r6gd r7g r8g x2gd im4gn is4gen i4g
@@ -38,7 +39,7 @@ var instances = func() (all []Instance) {
 		}
 	}
 	return all
-}()
+})
 
 // osFamilies are the values of ecs.os-family.
 // Source: Amazon ECS API Reference, RuntimePlatform (operatingSystemFamily).
@@ -73,12 +74,12 @@ func (c *Choice) Add(q *Expression) {
 // it: t4g for t4g.small.
 func (q *Expression) widen() {
 	matches := func(i Instance) bool { return q.matches(i.Kind) }
-	if q.pattern == nil || slices.ContainsFunc(instances, matches) {
+	if q.pattern == nil || slices.ContainsFunc(instances(), matches) {
 		return
 	}
 	whole, prefix := q.pattern, q.prefix
 	q.prefix = ""
-	if q.pattern, _ = regexp.Compile(q.arguments[0]); q.pattern == nil || !slices.ContainsFunc(instances, matches) {
+	if q.pattern, _ = regexp.Compile(q.arguments[0]); q.pattern == nil || !slices.ContainsFunc(instances(), matches) {
 		q.pattern, q.prefix = whole, prefix
 	}
 }
@@ -109,7 +110,7 @@ func (c *Choice) Instances() (all []Instance, excludes bool) {
 	switch {
 	case len(c.queries) == 0:
 	case c.Mentions("ecs.instance-type"):
-		try(instances)
+		try(instances())
 		try(c.kinds)
 	default:
 		try(sorts)

@@ -3,6 +3,7 @@ package service
 import (
 	"slices"
 	"strings"
+	"sync"
 
 	"sumoship/deploy/cfn"
 	"sumoship/deploy/finding"
@@ -183,16 +184,16 @@ func reserved(name string) bool {
 			return true
 		}
 	}
-	return isBalancer(name) || slices.Contains(ownNames, name)
+	return isBalancer(name) || slices.Contains(ownNames(), name)
 }
 
 // ownNames are the parameters and resources that the new template itself can have.
-var ownNames = func() []string {
+var ownNames = sync.OnceValue(func() []string {
 	names := []string{
-		iam.ExecutionRoleID, iam.TaskRoleID, iam.TaskPolicyID, idTask, idService, idGroup, idTarget, idRule, idTaskIngress, idBalancerEgress, idDatabaseIngress, idRecord, idPermission, idPermission,
+		iam.ExecutionRoleID, iam.TaskRoleID, iam.TaskPolicyID, idTask, idService, idGroup, idTarget, idRule, idTaskIngress, idBalancerEgress, idDatabaseIngress, idRecord, idPermission,
 	}
 	for _, v := range (&Service{}).settings() {
 		names = append(names, v.name)
 	}
 	return names
-}()
+})

@@ -17,7 +17,6 @@ import (
 // of the old one, comes right before it, and forwards by weights.
 type route struct {
 	listener   string     // ARN, "" if it was not read
-	node       *tree.Node // the rule or listener, nil if it was not read
 	conditions *tree.Node // of the rule, as CloudFormation takes them
 	before     []*tree.Node
 	stick      *tree.Node // TargetGroupStickinessConfig
@@ -138,7 +137,7 @@ func (s *Service) ruleRoute(b *balance, r *tree.Node, before []*tree.Node, forwa
 		}
 		conditions = append(conditions, c)
 	}
-	v := s.route(b, listener, r, before, forward)
+	v := s.route(b, listener, before, forward)
 	v.conditions, v.withoutTest = cfn.Array(conditions...), values >= ruleValues
 	if v.withoutTest {
 		s.serviceFindings.Note(testRule, r, "")
@@ -168,7 +167,7 @@ func freeBefore(taken []int64, below int64) int64 {
 // defaultRoute adds the route of the default action of a listener: the last rule.
 func (s *Service) defaultRoute(b *balance, l *tree.Node, before []*tree.Node, forward *tree.Node, taken map[string][]int64) {
 	listener := l.Field("listenerArn").Str()
-	v := s.route(b, listener, l, before, forward)
+	v := s.route(b, listener, before, forward)
 	v.any = true
 	v.conditions = cfn.Array(condition("path-pattern", "PathPatternConfig", "/*"))
 	last := slices.Max(append(slices.Clone(taken[listener]), 0))
@@ -177,8 +176,8 @@ func (s *Service) defaultRoute(b *balance, l *tree.Node, before []*tree.Node, fo
 }
 
 // route adds a route of an Application Load Balancer.
-func (s *Service) route(b *balance, listener string, node *tree.Node, before []*tree.Node, forward *tree.Node) *route {
-	v := &route{listener: listener, node: node, balancer: s.balancerOf(listener)}
+func (s *Service) route(b *balance, listener string, before []*tree.Node, forward *tree.Node) *route {
+	v := &route{listener: listener, balancer: s.balancerOf(listener)}
 	for i, a := range before {
 		if a.Field("authenticateOidcConfig") != nil {
 			s.serviceFindings.Refuse(ruleAction, a, "")
@@ -212,7 +211,7 @@ func (s *Service) route(b *balance, listener string, node *tree.Node, before []*
 // the new group to the balancer, and cutover changes the weights of the old one.
 func (s *Service) listenerRoute(b *balance, l *tree.Node) {
 	arn := l.Field("listenerArn").Str()
-	v := &route{listener: arn, node: l, balancer: s.balancerOf(arn), network: true, protocol: l.Field("protocol").Str(), port: intOr0(l.Field("port"))}
+	v := &route{listener: arn, balancer: s.balancerOf(arn), network: true, protocol: l.Field("protocol").Str(), port: intOr0(l.Field("port"))}
 	var certificates []*tree.Node
 	for _, c := range l.Field("certificates").Elements() {
 		if a := c.Field("certificateArn").Str(); a != "" {

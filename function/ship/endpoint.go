@@ -196,16 +196,11 @@ type held struct {
 // read returns what a secret holds. Only a store may hold an object. The caller
 // takes the member it asks for, never another.
 func (e *endpoints) read(ctx context.Context, s secret) (h held, err error) {
-	switch s.service {
-	case "":
+	if s.service == "" {
 		return held{plain: s.value}, nil
-	case "ssm":
-		h.plain, err = e.secrets.Parameter(ctx, s.region, s.value)
-	default:
-		h.plain, err = e.secrets.Secret(ctx, s.region, s.value)
 	}
-	if err != nil {
-		return held{}, fmt.Errorf("reading %s: %w", s.place(), err)
+	if h.plain, err = readStored(ctx, e.secrets, s); err != nil {
+		return held{}, err
 	}
 	if h.plain = strings.TrimSpace(h.plain); !strings.HasPrefix(h.plain, "{") {
 		return h, nil

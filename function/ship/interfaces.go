@@ -95,7 +95,7 @@ func (c *interfaceCache) of(ctx context.Context, flows []transform.FlowRecord) t
 			}
 		}
 		for values := range slices.Chunk(unknown, maxFilter) {
-			if calls++; calls > maxLookups || now.Before(c.paused) {
+			if calls++; calls > maxLookups || now.Before(c.paused) || ctx.Err() != nil {
 				return
 			}
 			found, err := c.describe.Interfaces(ctx, filter, values)

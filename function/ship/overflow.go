@@ -3,11 +3,9 @@ package ship
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -130,10 +128,7 @@ func (b *bucket) put(ctx context.Context, m dlq.Message) error {
 	}
 	answer, err := b.http.Do(r)
 	if err != nil {
-		if own, ok := errors.AsType[*url.Error](err); ok {
-			err = own.Err // without the signature
-		}
-		return err
+		return storeError(err)
 	}
 	defer answer.Body.Close()
 	text, _ := io.ReadAll(io.LimitReader(answer.Body, 4<<10)) // what is missing is missing in the error
@@ -151,9 +146,8 @@ func refused(answer *http.Response, text []byte) error {
 	if at := answer.Header.Get("X-Amz-Bucket-Region"); answer.StatusCode/100 == 3 && at != "" {
 		return fmt.Errorf("is in %.20q; want a bucket in the Region of the function", at)
 	}
-	_, rest, _ := strings.Cut(string(text), "<Code>")
-	if code, _, ok := strings.Cut(rest, "</Code>"); ok && len(code) < 64 {
-		return fmt.Errorf("PutObject: %s (%d)", code, answer.StatusCode)
+	if m := errorName().FindSubmatch(text); m != nil {
+		return fmt.Errorf("PutObject: %s%s (%d)", m[1], m[2], answer.StatusCode)
 	}
 	return fmt.Errorf("PutObject: status %d", answer.StatusCode)
 }

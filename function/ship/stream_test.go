@@ -524,7 +524,9 @@ func TestStreamWaitsWhileNothingCanBeDone(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				batch := records(append([]string{streamRecord(0, c.data)}, streamOf(1, numbered(50)...)...)...)
+				// 240 waits of 5 s, the first invocation, and one without a wait before it for each
+				// record that is done.
+				batch := records(append([]string{streamRecord(0, c.data)}, streamOf(1, numbered(9)...)...)...)
 				start, invocations := time.Now(), 0
 				for time.Since(start) < 20*time.Minute {
 					ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

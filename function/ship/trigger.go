@@ -52,10 +52,14 @@ func readMessages(event []byte) ([]dlq.Message, error) {
 	case len(event) == 0 || string(event) == "null":
 		return nil, nil
 	case event[0] == '[':
+		messages, err := readRecords(event)
+		if err == nil {
+			return messages, nil
+		}
 		if e := trigger.Of(event); e.Service != "" && e.Function != trigger.Replay {
 			return nil, notSQS(e)
 		}
-		return readRecords(event)
+		return nil, err
 	}
 	members, err := readObject(event)
 	if err != nil {

@@ -224,6 +224,9 @@ func (c *Cmd) ship(ctx context.Context, s cli.Streams, b *ship.Backfiller, in *i
 		return failed
 	}
 	again := "run the command again with --resume to send the rest"
+	if c.Resume == "" {
+		again = "without --resume a second run begins anew, and what is confirmed arrives twice"
+	}
 	switch {
 	case interrupted && c.Resume != "":
 		return cli.Interrupted(ctx, "run the command again to go on: %s knows what is confirmed", c.Resume)

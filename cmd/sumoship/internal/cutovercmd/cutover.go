@@ -54,9 +54,12 @@ func (f *paceFlags) check() error {
 	if len(f.Steps) > 0 && last != 100 {
 		return cli.Usagef("--steps %v: the last one must be 100", f.Steps)
 	}
-	for name, d := range map[string]time.Duration{"bake": f.Bake, "poll": f.Poll, "health-wait": f.HealthWait, "log-wait": f.LogWait, "drain": f.Drain} {
-		if d <= 0 {
-			return cli.Usagef("--%s %s: want more than 0", name, d)
+	for _, flag := range []struct {
+		name string
+		d    time.Duration
+	}{{"bake", f.Bake}, {"poll", f.Poll}, {"health-wait", f.HealthWait}, {"log-wait", f.LogWait}, {"drain", f.Drain}} {
+		if flag.d <= 0 {
+			return cli.Usagef("--%s %s: want more than 0", flag.name, flag.d)
 		}
 	}
 	if f.MaxErrors <= 0 || f.MaxLatency < 1 {

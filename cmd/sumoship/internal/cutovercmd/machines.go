@@ -21,6 +21,9 @@ type machine struct {
 
 // findMachines lists the state machines that start tasks of the family.
 func (c *targetsCmd) findMachines(ctx context.Context, client *sfn.Client) (found []*machine, err error) {
+	if len(c.Rule) > 0 {
+		return nil, nil // only the targets of these rules
+	}
 	pages := sfn.NewListStateMachinesPaginator(client, &sfn.ListStateMachinesInput{})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -28,9 +31,6 @@ func (c *targetsCmd) findMachines(ctx context.Context, client *sfn.Client) (foun
 			return nil, err
 		}
 		for _, m := range page.StateMachines {
-			if len(c.Rule) > 0 {
-				continue // only the targets of these rules
-			}
 			out, err := client.DescribeStateMachine(ctx, &sfn.DescribeStateMachineInput{StateMachineArn: m.StateMachineArn})
 			if err != nil {
 				return nil, err

@@ -63,6 +63,27 @@ func (f *queueFlags) open(ctx context.Context, s cli.Streams) (address string, q
 	return address, dlq.New(address, dlq.DefaultDelay, func(context.Context) (*sqs.Client, error) { return client, nil }), nil
 }
 
+// openQuarantine finds the queue's quarantine queue, and reads the status of both.
+func (f *queueFlags) openQuarantine(ctx context.Context, s cli.Streams) (status dlq.Status, quarantine *dlq.Queue, there dlq.Status, err error) {
+	_, q, err := f.open(ctx, s)
+	if err != nil {
+		return status, nil, there, err
+	}
+	if status, err = q.Status(ctx); err != nil {
+		return status, nil, there, cli.Fail(cli.ExitAWS, err)
+	}
+	if status.Quarantine == "" {
+		return status, nil, there, cli.Usagef("queue %s has no redrive policy, so it has no quarantine queue", status.Name)
+	}
+	if quarantine, err = q.Other(ctx, status.Quarantine, 0); err == nil {
+		there, err = quarantine.Status(ctx)
+	}
+	if err != nil {
+		return status, nil, there, cli.Fail(cli.ExitAWS, err)
+	}
+	return status, quarantine, there, nil
+}
+
 // regionOf is the Region in the ARN or the URL of a queue, "" of a name.
 func regionOf(queue string) string {
 	if a, err := arn.Parse(queue); err == nil {

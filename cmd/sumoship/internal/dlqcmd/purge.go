@@ -20,24 +20,9 @@ undoes a purge.`
 }
 
 func (c *purgeCmd) Run(ctx context.Context, s cli.Streams) error {
-	_, q, err := c.open(ctx, s)
+	_, quarantine, there, err := c.openQuarantine(ctx, s)
 	if err != nil {
 		return err
-	}
-	status, err := q.Status(ctx)
-	if err != nil {
-		return cli.Fail(cli.ExitAWS, err)
-	}
-	if status.Quarantine == "" {
-		return cli.Usagef("queue %s has no redrive policy, so it has no quarantine queue", status.Name)
-	}
-	quarantine, err := q.Other(ctx, status.Quarantine, 0)
-	if err != nil {
-		return cli.Fail(cli.ExitAWS, err)
-	}
-	there, err := quarantine.Status(ctx)
-	if err != nil {
-		return cli.Fail(cli.ExitAWS, err)
 	}
 	result, err := exportTo(ctx, s, quarantine, there, c.Save, 4, true, func(m message) bool { return m.class == ship.Undecodable })
 	if e := result.write(s, c.JSON, c.Save); err == nil {

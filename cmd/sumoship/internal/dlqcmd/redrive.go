@@ -16,24 +16,9 @@ type redriveCmd struct{ queueFlags }
 const redrivePoll = 2 * time.Second
 
 func (c *redriveCmd) Run(ctx context.Context, s cli.Streams) error {
-	_, q, err := c.open(ctx, s)
+	status, quarantine, before, err := c.openQuarantine(ctx, s)
 	if err != nil {
 		return err
-	}
-	status, err := q.Status(ctx)
-	if err != nil {
-		return cli.Fail(cli.ExitAWS, err)
-	}
-	if status.Quarantine == "" {
-		return cli.Usagef("queue %s has no redrive policy, so it has no quarantine queue", status.Name)
-	}
-	quarantine, err := q.Other(ctx, status.Quarantine, 0)
-	if err != nil {
-		return cli.Fail(cli.ExitAWS, err)
-	}
-	before, err := quarantine.Status(ctx)
-	if err != nil {
-		return cli.Fail(cli.ExitAWS, err)
 	}
 	move := dlq.Move{State: "COMPLETED"}
 	if before.Depth() > 0 {
