@@ -3,13 +3,10 @@ package backfillcmd
 import (
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/term"
 
 	"sumoship/cmd/sumoship/internal/cli"
 	"sumoship/function/ship"
@@ -157,8 +154,7 @@ type progress struct {
 }
 
 func newProgress(out io.Writer, text int64, before history.Counts) *progress {
-	f, ok := out.(*os.File)
-	return &progress{out: out, screen: ok && term.IsTerminal(int(f.Fd())), text: text, done: before.Bytes, start: time.Now(), told: time.Now()}
+	return &progress{out: out, screen: cli.OnTerminal(out), text: text, done: before.Bytes, start: time.Now(), told: time.Now()}
 }
 
 // saw shows the totals, a few times in a second on a terminal and every 10 seconds
