@@ -54,6 +54,12 @@ type helpCmd struct {
 	Verb []string `arg:"" optional:"" help:"The verb, such as dlq replay."`
 }
 
+// Help is shown by --help.
+func (helpCmd) Help() string {
+	return `  sumoship help dlq
+  sumoship help dlq replay`
+}
+
 // Run is not called.
 func (helpCmd) Run() error { return nil }
 

@@ -52,7 +52,10 @@ type Deploy struct {
 }
 
 func (c *Deploy) Help() string {
-	return `Uploads the functions of this release, shows what would change as a plan, asks, and
+	return `  sumoship deploy
+  sumoship deploy --set Subscription=pattern --dry-run
+
+Uploads the functions of this release, shows what would change as a plan, asks, and
 carries it out while it shows what happens. Run it again to update; parameters keep
 their values. You need no SAM, Go or clone.
 

@@ -16,7 +16,9 @@ type Rollback struct {
 }
 
 func (c *Rollback) Help() string {
-	return `Deploys the release that the stack had before the one it has, from its bucket.
+	return `  sumoship rollback --dry-run
+
+Deploys the release that the stack had before the one it has, from its bucket.
 Parameters keep their values. Run twice, it is back at the newer one. A deployment
 that fails needs none: CloudFormation has rolled it back itself.
 

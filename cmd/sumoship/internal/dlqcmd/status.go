@@ -18,7 +18,10 @@ type statusCmd struct {
 }
 
 func (c *statusCmd) Help() string {
-	return `This asks for the attributes of the queues and receives nothing, unless you give
+	return `  sumoship dlq status --queue dead-letters
+  sumoship dlq status --queue dead-letters --forecast 1m
+
+This asks for the attributes of the queues and receives nothing, unless you give
 --sample. The numbers are approximate, as SQS has them.`
 }
 
