@@ -61,12 +61,12 @@ func (c *targetsCmd) Run(ctx context.Context, s cli.Streams) error {
 	}
 	var rows []cli.Row
 	for _, t := range found {
-		rows = append(rows, cli.Row{t.bus + "/" + t.rule, aws.ToString(t.Id), shortDefinition(*t.EcsParameters.TaskDefinitionArn), shortDefinition(c.To)})
+		rows = append(rows, cli.Row{t.bus + "/" + t.rule, aws.ToString(t.Id), cli.NameOf(*t.EcsParameters.TaskDefinitionArn), cli.NameOf(c.To)})
 	}
 	for _, m := range flows {
 		for _, state := range m.states {
 			rows = append(rows, cli.Row{"state machine " + m.name, state.Parent().Name(),
-				shortDefinition(state.Key("TaskDefinition").Str()), shortDefinition(c.To)})
+				cli.NameOf(state.Key("TaskDefinition").Str()), cli.NameOf(c.To)})
 		}
 	}
 	if len(rows) == 0 {
@@ -87,13 +87,13 @@ func (c *targetsCmd) Run(ctx context.Context, s cli.Streams) error {
 		if err := c.put(ctx, client, t); err != nil {
 			return cli.Fail(cli.ExitAWS, fmt.Errorf("target %s of rule %s: %w", aws.ToString(t.Id), t.rule, cli.Plain(err)))
 		}
-		fmt.Fprintf(s.Err, "%s/%s starts %s\n", t.rule, aws.ToString(t.Id), shortDefinition(c.To))
+		fmt.Fprintf(s.Err, "%s/%s starts %s\n", t.rule, aws.ToString(t.Id), cli.NameOf(c.To))
 	}
 	for _, m := range flows {
 		if err := c.update(ctx, machines, m); err != nil {
 			return cli.Fail(cli.ExitAWS, fmt.Errorf("state machine %s: %w", m.name, cli.Plain(err)))
 		}
-		fmt.Fprintf(s.Err, "state machine %s starts %s\n", m.name, shortDefinition(c.To))
+		fmt.Fprintf(s.Err, "state machine %s starts %s\n", m.name, cli.NameOf(c.To))
 	}
 	return nil
 }
@@ -157,10 +157,8 @@ func (c *targetsCmd) put(ctx context.Context, client *eventbridge.Client, t targ
 	return nil
 }
 
-func shortDefinition(arn string) string { return arn[strings.LastIndex(arn, "/")+1:] }
-
 // familyOf is the family of a task definition.
 func familyOf(arn string) string {
-	family, _, _ := strings.Cut(shortDefinition(arn), ":")
+	family, _, _ := strings.Cut(cli.NameOf(arn), ":")
 	return family
 }
