@@ -65,6 +65,8 @@ func TestEveryEscape(t *testing.T) {
 		for _, l := range low {
 			check(fmt.Sprintf(`\u%04x\u%04X`, h, l), string((h-0xd800)<<10|(l-0xdc00)+0x10000))
 			check(fmt.Sprintf(`\u%04x\u%04X`, l, h), character(l)+character(h))
+			check(fmt.Sprintf(`\u%04x\u%04X`, l, l), character(l)+character(l))
+			check(fmt.Sprintf(`\u0041\u%04X`, l), "A"+character(l))
 			check(fmt.Sprintf(`\u%04x\n\u%04X`, h, l), character(h)+"\n"+character(l))
 		}
 		check(fmt.Sprintf(`\u%04x\udbff`, h), character(h)+character(0xdbff))
@@ -144,6 +146,18 @@ func TestLookups(t *testing.T) {
 		records(withRule(rule), decode(t, document(`{"id":"1","message":`+message+`}`)))
 		if seen != want {
 			t.Errorf("%s: the rule sees %q, want %q", message, seen, want)
+		}
+	}
+}
+
+// What an event lacks is named.
+func TestEventsAreRefusedByWhatTheyLack(t *testing.T) {
+	for event, want := range map[string]string{
+		" ": "the event is empty", "{": "not one JSON document", `{} {}`: "not one JSON document", "7": "the event is not an object", `{}`: `no "awslogs"`,
+		`{"awslogs":7}`: `"awslogs" is not an object`, `{"awslogs":{}}`: `"awslogs" has no "data"`, `{"awslogs":{"data":7}}`: `"awslogs.data" is not a string`,
+	} {
+		if _, err := Decode([]byte(event), DefaultLimit); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", event, err, want)
 		}
 	}
 }
