@@ -13,8 +13,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/schollz/progressbar/v3"
-
 	"sumoship/cmd/sumoship/internal/cli"
 	"sumoship/dlq/dlqtest"
 	"sumoship/function/ship"
@@ -71,7 +69,7 @@ func (o *observer) RoundTrip(r *http.Request) (*http.Response, error) {
 type view struct {
 	*Cmd
 	out io.Writer
-	bar *progressbar.ProgressBar
+	bar *cli.Bar
 
 	mu       sync.Mutex
 	posts    int
