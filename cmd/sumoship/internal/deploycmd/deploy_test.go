@@ -147,6 +147,7 @@ type account struct {
 	outputs    map[string]string // of the stack
 	changeSets []url.Values      // how they were asked for
 	parameters map[string]string // of the stack
+	watched    string            // the rollback configuration that CloudFormation keeps
 	asked      map[string]string // those of the last change set
 	canaries   []string          // messages
 }
@@ -170,7 +171,7 @@ func startAccount(t *testing.T) *account {
 				for name, value := range a.outputs {
 					fmt.Fprintf(&members, "<member><OutputKey>%s</OutputKey><OutputValue>%s</OutputValue></member>", name, value)
 				}
-				body = bytes.Replace(bytes.Replace(body, []byte("<Outputs/>"), nil, 1), []byte("<StackName>"), []byte("<Outputs>"+members.String()+"</Outputs><StackName>"), 1)
+				body = bytes.Replace(bytes.Replace(body, []byte("<Outputs/>"), nil, 1), []byte("<StackName>"), []byte("<Outputs>"+members.String()+"</Outputs>"+a.watched+"<StackName>"), 1)
 			}
 			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 			r.Header.Set("Content-Length", strconv.Itoa(len(body)))
@@ -196,7 +197,10 @@ func startAccount(t *testing.T) *account {
 				a.changeSets = append(a.changeSets, form)
 				body = []byte(a.previous(form).Encode())
 			case "ExecuteChangeSet":
-				a.parameters = a.asked
+				a.parameters, a.watched = a.asked, ""
+				if last := a.changeSets[len(a.changeSets)-1]; last.Has("RollbackConfiguration.RollbackTriggers.member.1.Arn") {
+					a.watched = "<RollbackConfiguration><RollbackTriggers><member><Arn>" + last.Get("RollbackConfiguration.RollbackTriggers.member.1.Arn") + "</Arn></member></RollbackTriggers></RollbackConfiguration>"
+				}
 			}
 		}
 		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
@@ -391,13 +395,14 @@ func TestReleaseOnMoto(t *testing.T) {
 	if len(a.canaries) != 1 || !strings.Contains(a.canaries[0], `"sumoship":"heartbeat"`) {
 		t.Errorf("canaries %v", a.canaries)
 	}
-	// moto ignores which alarms are watched; this is how it was asked.
+	// moto ignores which alarms are watched; this is how it was asked: for the update, and
+	// to take them off again with the next.
 	for i, form := range a.changeSets {
-		want := ""
-		if i == 2 { // dry run, create, update
-			want = "20 arn:aws:cloudwatch:eu-west-1:123456789012:alarm:logs-critical-LostAlarm AWS::CloudWatch::Alarm"
-		}
+		want := map[int]string{2: "20 arn:aws:cloudwatch:eu-west-1:123456789012:alarm:logs-critical-LostAlarm AWS::CloudWatch::Alarm", 3: "0 none"}[i]
 		got := strings.TrimSpace(form.Get("RollbackConfiguration.MonitoringTimeInMinutes") + " " + form.Get("RollbackConfiguration.RollbackTriggers.member.1.Arn") + " " + form.Get("RollbackConfiguration.RollbackTriggers.member.1.Type"))
+		if form.Has("RollbackConfiguration.RollbackTriggers") { // an empty list
+			got += " none"
+		}
 		if got != want {
 			t.Errorf("change set %d is watched by %q, want %q", i, got, want)
 		}

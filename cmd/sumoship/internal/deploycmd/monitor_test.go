@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -134,6 +135,13 @@ func TestMonitoringThatCannotBe(t *testing.T) {
 		if status != cli.ExitUsage || !strings.Contains(errs, "whole minutes") {
 			t.Errorf("%s: status %d, %s", d, status, errs)
 		}
+	}
+	// As docs/operations.md makes it the default.
+	dir := t.TempDir()
+	put(t, filepath.Join(dir, "sumoship.yaml"), []byte("deploy:\n  monitor: 200m\n"))
+	t.Chdir(dir)
+	if status, _, errs := run(t, nil, "deploy"); status != cli.ExitUsage || !strings.Contains(errs, "--monitor: 3h20m0s") {
+		t.Errorf("from sumoship.yaml: status %d, %s", status, errs)
 	}
 	gone := ready1
 	gone.Changes = []types.Change{{ResourceChange: &types.ResourceChange{Action: types.ChangeActionRemove, LogicalResourceId: aws.String("LostAlarm"), ResourceType: aws.String("AWS::CloudWatch::Alarm")}}}
