@@ -366,7 +366,7 @@ func TestSamconfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	deploy, _ := get(c, "default", "deploy", "parameters").(map[string]any)
-	if c["version"] != 0.1 || deploy["capabilities"] != "CAPABILITY_IAM" || get(c, "default", "build", "parameters", "cached") != false {
+	if c["version"] != 0.1 || deploy["capabilities"] != "CAPABILITY_NAMED_IAM" || get(c, "default", "build", "parameters", "cached") != false {
 		t.Errorf("samconfig.toml: %v", c)
 	}
 	overrides, _ := deploy["parameter_overrides"].([]any)
