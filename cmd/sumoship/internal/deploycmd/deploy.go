@@ -38,13 +38,13 @@ type target struct {
 
 type Deploy struct {
 	target
-	Parameters string            `help:"Settings in the shape of samconfig.toml: stack_name, region, s3_bucket, tags, parameter_overrides. Default: samconfig.toml, if there is one." placeholder:"FILE"`
-	Set        map[string]string `short:"p" mapsep:"none" help:"Value of a parameter of the template. Repeatable." placeholder:"NAME=VALUE"`
-	Bucket     string            `help:"Bucket for the functions, in the Region. Default: sumoship-ACCOUNT-REGION, which is made." placeholder:"NAME"`
-	From       string            `help:"Directory with the functions and the template. Default: bucket, beside the command." placeholder:"DIR"`
+	Parameters string            `group:"Settings" help:"Settings in the shape of samconfig.toml: stack_name, region, s3_bucket, tags, parameter_overrides. Default: samconfig.toml, if there is one." placeholder:"FILE"`
+	Set        map[string]string `short:"p" mapsep:"none" group:"Settings" help:"Value of a parameter of the template. Repeatable." placeholder:"NAME=VALUE"`
+	Bucket     string            `group:"Release" help:"Bucket for the functions, in the Region. Default: sumoship-ACCOUNT-REGION, which is made." placeholder:"NAME"`
+	From       string            `group:"Release" help:"Directory with the functions and the template. Default: bucket, beside the command." placeholder:"DIR"`
 	DryRun     bool              `help:"Show the plan, and change nothing but the bucket, since CloudFormation reads from it."`
 	Diff       bool              `help:"Also show how the template differs from that of the stack."`
-	Write      string            `help:"Instead of deploying, write the template and the functions into a directory." placeholder:"DIR"`
+	Write      string            `group:"Release" help:"Instead of deploying, write the template and the functions into a directory." placeholder:"DIR"`
 	Monitor    time.Duration     `help:"Watch the alarms on loss and errors for this long after an update, and go back if one goes off. 20m sees all of them." placeholder:"TIME"`
 	Yes        bool              `short:"y" help:"Do not ask."`
 	NoCanary   bool              `help:"Do not send a log event the whole way afterwards."`
