@@ -145,13 +145,7 @@ func (w *world) put(body string, attributes map[string]string) {
 }
 
 // wake makes every message visible again, as time does.
-func (w *world) wake() {
-	messages := w.queues.Messages("dead")
-	w.url = w.queues.Add(sqstest.Config{Name: "dead"})
-	for _, m := range messages {
-		w.put(m.Body, m.Attributes)
-	}
-}
+func (w *world) wake() { w.queues.Show("dead") }
 
 // drain has replay work on a batch, as an event source mapping does, and deletes
 // what it does not report as failed. It reports whether there was a message.
