@@ -70,7 +70,7 @@ func TestFates(t *testing.T) {
 // The same seed gives the same bytes, another one others.
 func TestSeedReplays(t *testing.T) {
 	of := func(seed uint64) []byte {
-		r := simulate(t, seed, "503@10m..20m, hang/2@25m..30m, lost@32m..34m", 40*time.Minute, func(r *Run) { r.Rate, r.Limit = 0.1, 0.3 })
+		r := simulate(t, seed, "503@10m..20m, hang/2@25m..30m, lost@32m..34m", 40*time.Minute, func(r *Run) { r.Rate, r.Limit, r.Account = 0.2, 0.3, 2 })
 		b, err := json.Marshal(r)
 		if err != nil {
 			t.Fatal(err)

@@ -72,7 +72,8 @@ type input struct {
 	files *history.Files // nil for CloudWatch Logs
 	what  history.Input
 	plan  []cli.Row
-	text  int64 // bytes of log, about; -1 if it is not known
+	told  planned // the same in JSON
+	text  int64   // bytes of log, about; -1 if it is not known
 	warn  []string
 }
 
@@ -103,8 +104,12 @@ func (c *Cmd) Run(ctx context.Context, s cli.Streams) error {
 		return err
 	}
 	defer func() { _ = checkpoint.Close() }() // each change is in the file already
+	p := in.planned(to, as, workers, rate, checkpoint.Done())
+	if c.JSON && c.DryRun {
+		return cli.WriteJSON(s.Out, p)
+	}
 	if !c.JSON {
-		if err := c.show(s, in, to, as, workers, rate, checkpoint); err != nil {
+		if err := p.show(s, in.plan); err != nil {
 			return err
 		}
 	}
