@@ -82,6 +82,7 @@ var mayImport = map[string]struct {
 	"cmd/sumoship/internal/doctor":       {siblings: []string{"sumo", "deploy/subscription", "function", "function/ship", "function/subscribe/awsapi", "version"}, sdk: true},
 	"cmd/sumoship/internal/stackcmd":     {siblings: []string{"cmd/sumoship/internal/cli", "cmd/sumoship/internal/doctor"}, sdk: true},
 	"cmd/sumoship/internal/simcmd":       {siblings: []string{"cmd/sumoship/internal/cli", "function/sim", "function/timeline", "sumo/sumotest"}},
+	"cmd/sumoship/internal/schemacmd":    {siblings: []string{"cmd/sumoship/internal/cli"}},
 	"cmd/sumoship/internal/shellcmd":     {siblings: []string{"cmd/sumoship/internal/cli"}},
 	"cmd/sumoship/internal/versioncmd":   {siblings: []string{"cmd/sumoship/internal/cli", "version"}},
 	"cmd/sumoship/internal/subscribecmd": {siblings: []string{"cmd/sumoship/internal/cli", "cmd/sumoship/internal/delivery", "function/subscribe", "deploy/subscription"}},

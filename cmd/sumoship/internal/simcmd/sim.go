@@ -26,6 +26,9 @@ type Cmd struct {
 	JSON  bool    `name:"json" help:"Write the result as JSON."`
 }
 
+// Outputs is for the schema of the JSON.
+func (c *Cmd) Outputs() []any { return []any{sim.Result{}} }
+
 // Help is shown by --help.
 func (c *Cmd) Help() string {
 	return `  sumoship sim --fail 503@2h..8h
