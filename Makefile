@@ -8,7 +8,7 @@ FUZZTIME        ?= 10s
 VERSION ?=
 linked = $(if $(VERSION),-X sumoship/version.number=$(VERSION))
 
-.PHONY: help build test lint lint-template bucket release deploy fuzz prove bench bench-compare
+.PHONY: help build test lint lint-template bucket release deploy fuzz prove vulnerabilities bench bench-compare
 
 help: ## this list
 	@awk -F ': *## *' '/^[a-z-]+:.* ## /{ printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ fuzz: ## each fuzz target for FUZZTIME, a time or a count such as 20000x
 
 prove: ## what docs/reliability.md says, again, part by part with a summary; half an hour, less with RUNS, SOAK, SEEDS, MUTANTS
 	RUNS=$(RUNS) SOAK=$(SOAK) SEEDS=$(SEEDS) MUTANTS=$(MUTANTS) function/prove/run
+
+vulnerabilities: ## known vulnerabilities that the code calls; needs https://vuln.go.dev
+	go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
 
 BENCH ?= .
 COUNT ?= 6
