@@ -47,6 +47,7 @@ type world struct {
 	queues    *sqstest.Server
 	url       string // of the dead-letter queue
 	client    *sqs.Client
+	api       string            // where functions reach SQS
 	bootstrap string            // of the forwarder
 	variables map[string]string // of both functions
 	forwarder *lambdatest.Function
@@ -75,6 +76,7 @@ func newWorld(t *testing.T, seed uint64, route func(address string) string) *wor
 	w.client = w.queues.Client()
 	api := httptest.NewServer(w.queues)
 	t.Cleanup(api.Close)
+	w.api = api.Listener.Addr().String()
 	w.bootstrap = lambdatest.Build(t, "sumoship/function/forwarder")
 	w.variables = map[string]string{
 		"SUMO_ENDPOINT": "https://" + route(srv.Listener.Addr().String()) + path, "SSL_CERT_FILE": certificate,
