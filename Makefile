@@ -67,10 +67,8 @@ fuzz: ## each fuzz target for FUZZTIME, a time or a count such as 20000x
 	    -test.fuzzminimizetime 10x -test.fuzzcachedir "$$corpus/$$pkg" -test.paniconexit0 </dev/null) || exit 1; \
 	done
 
-prove: ## what docs/reliability.md says, again: kills, network faults, a soak, fleets, mutants; about half an hour
-	go test ./function/prove -count 1 -runs 2000 -soak 10m -timeout 40m -v
-	go test ./function/fleet -count 1 -seeds 100 -timeout 20m
-	go run ./function/prove/mutate -n 20 ./dlq ./sumo ./transform
+prove: ## what docs/reliability.md says, again, part by part with a summary; half an hour, less with RUNS, SOAK, SEEDS, MUTANTS
+	RUNS=$(RUNS) SOAK=$(SOAK) SEEDS=$(SEEDS) MUTANTS=$(MUTANTS) function/prove/run
 
 vulnerabilities: ## known vulnerabilities that the code calls; needs https://vuln.go.dev
 	go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...

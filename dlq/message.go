@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strconv"
 	"time"
 
@@ -156,5 +155,5 @@ func (m Message) Backoff() time.Duration {
 	if !m.Sent.IsZero() {
 		d = max(d, min(time.Since(m.Sent)/8, lateBackoff))
 	}
-	return d/2 + rand.N(d/2)
+	return d/2 + time.Duration(spread(m.ID+" "+strconv.Itoa(m.Receives))*float64(d/2))
 }

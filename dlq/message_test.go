@@ -1,6 +1,7 @@
 package dlq_test
 
 import (
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -145,8 +146,8 @@ func TestReceiptOfAnotherQueue(t *testing.T) {
 func TestBackoffGrowsToItsBound(t *testing.T) {
 	for receives, most := range map[int]time.Duration{0: 30 * time.Second, 1: 30 * time.Second, 2: time.Minute, 3: 2 * time.Minute, 5: 8 * time.Minute, 6: 15 * time.Minute, 1000: 15 * time.Minute} {
 		least, seen := most, map[time.Duration]bool{}
-		for range 200 {
-			d := dlq.Message{Receives: receives}.Backoff()
+		for i := range 200 {
+			d := dlq.Message{ID: strconv.Itoa(i), Receives: receives}.Backoff()
 			if d > most || d < most/2 {
 				t.Fatalf("%d receives: %v, want %v to %v", receives, d, most/2, most)
 			}

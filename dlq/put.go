@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"math/rand/v2"
+	"hash/crc32"
 	"net/http"
 	"strconv"
 	"strings"
@@ -51,7 +51,7 @@ func (q *Queue) Put(ctx context.Context, entries []Entry) (failed []int, err err
 	}
 	for i, e := range entries {
 		request := types.SendMessageBatchRequestEntry{
-			Id: aws.String(strconv.Itoa(i)), MessageBody: aws.String(e.body()), DelaySeconds: q.delaySeconds(),
+			Id: aws.String(strconv.Itoa(i)), MessageBody: aws.String(e.body()), DelaySeconds: q.delaySeconds(e),
 			MessageAttributes: map[string]types.MessageAttributeValue{},
 		}
 		n := len(*request.MessageBody)
@@ -72,11 +72,17 @@ func (q *Queue) Put(ctx context.Context, entries []Entry) (failed []int, err err
 
 // delaySeconds returns the delay with jitter, so that the messages of an outage
 // do not all become visible at once.
-func (q *Queue) delaySeconds() int32 {
+func (q *Queue) delaySeconds(e Entry) int32 {
 	if q.delay <= 0 {
 		return 0
 	}
-	return int32(min(900, max(1, (q.delay/2+rand.N(q.delay)).Seconds())))
+	return int32(min(900, max(1, q.delay.Seconds()*(0.5+spread(e.body())))))
+}
+
+// spread returns a number from 0 to 1 that differs from text to text: jitter that is
+// the same for the same message, so that a simulation can be run again.
+func spread(text string) float64 {
+	return float64(crc32.ChecksumIEEE([]byte(text))) / (1 << 32)
 }
 
 // maxAttempts bounds how often a batch is sent, since single entries of it can

@@ -6,6 +6,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -15,8 +16,7 @@ var (
 	testName = regexp.MustCompile(`\b(?:Test|Fuzz|Benchmark)[A-Z]\w*`)
 )
 
-// docs/architecture.md names every package and every file of it, and no other;
-// the tests that it names for a promise are there.
+// docs/architecture.md names every package and every file of it, and no other.
 func TestArchitectureNamesWhatExists(t *testing.T) {
 	page, err := os.ReadFile("architecture.md")
 	if err != nil {
@@ -26,32 +26,20 @@ func TestArchitectureNamesWhatExists(t *testing.T) {
 	named := map[string][]string{} // the files by package
 	for line := range strings.Lines(string(page)) {
 		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
-		if len(cells) != 3 || !strings.HasPrefix(line, "| ") {
+		if len(cells) != 3 || !strings.HasPrefix(line, "| `") {
 			continue
 		}
-		if strings.HasPrefix(line, "| `") {
-			var files []string
-			for _, m := range quoted.FindAllStringSubmatch(cells[2], -1) {
-				if strings.HasSuffix(m[1], ".go") {
-					files = append(files, m[1])
-				}
+		var files []string
+		for _, m := range quoted.FindAllStringSubmatch(cells[2], -1) {
+			if strings.HasSuffix(m[1], ".go") {
+				files = append(files, m[1])
 			}
-			for _, m := range quoted.FindAllStringSubmatch(cells[0], -1) {
-				if _, twice := named[m[1]]; twice {
-					t.Errorf("%s has two rows", m[1])
-				}
-				named[m[1]] = files
-			}
-			continue
 		}
-		// A promise: packages in backquotes, each before its tests.
-		pkg := ""
-		for _, word := range regexp.MustCompile("`[^`]+`|"+testName.String()).FindAllString(cells[2], -1) {
-			if strings.HasPrefix(word, "`") {
-				pkg = strings.Trim(word, "`")
-			} else if !declares(t, root, pkg, word) {
-				t.Errorf("%q has no %s", pkg, word)
+		for _, m := range quoted.FindAllStringSubmatch(cells[0], -1) {
+			if _, twice := named[m[1]]; twice {
+				t.Errorf("%s has two rows", m[1])
 			}
+			named[m[1]] = files
 		}
 	}
 
@@ -87,6 +75,42 @@ func TestArchitectureNamesWhatExists(t *testing.T) {
 				t.Errorf("the row of %s names %s, which does not exist", pkg, f)
 			}
 		}
+	}
+}
+
+// docs/reliability.md names for each promise tests and a command that are there.
+func TestPromisesNameTheirTests(t *testing.T) {
+	page, err := os.ReadFile("reliability.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := os.DirFS("..")
+	promises := 0
+	for line := range strings.Lines(string(page)) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		if len(cells) != 5 || strings.TrimSpace(cells[0]) != strconv.Itoa(promises+1) {
+			continue
+		}
+		promises++
+		// Packages in backquotes, each before its tests.
+		pkg, tests := "", 0
+		for _, word := range regexp.MustCompile("`[^`]+`|"+testName.String()).FindAllString(cells[2], -1) {
+			if strings.HasPrefix(word, "`") {
+				pkg = strings.Trim(word, "`")
+			} else if tests++; !declares(t, root, pkg, word) {
+				t.Errorf("promise %d: %q has no %s", promises, pkg, word)
+			}
+		}
+		if tests == 0 || strings.TrimSpace(cells[3]) == "" {
+			t.Errorf("promise %d has no test, or no figure and does not say so", promises)
+		}
+		command := regexp.MustCompile("`go test \\./(\\S+) -run (\\w+)").FindStringSubmatch(cells[4])
+		if command == nil || !declares(t, root, command[1], command[2]) {
+			t.Errorf("promise %d: the command %s runs no test", promises, cells[4])
+		}
+	}
+	if promises != 13 {
+		t.Errorf("%d promises in order, want 13", promises)
 	}
 }
 

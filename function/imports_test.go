@@ -46,6 +46,8 @@ var mayImport = map[string]struct {
 	"function/prove/mutate":       {},
 	"function/awstest/logstest":   {siblings: []string{"function/awstest"}, sdk: true},
 	"function/awstest/moto":       {},
+	"function/timeline":           {},
+	"function/sim":                {siblings: []string{"dlq", "dlq/sqstest", "function", "function/ship", "function/timeline", "sumo/sumotest"}, sdk: true},
 
 	"deploy/tree":         {},
 	"deploy/taskdef":      {siblings: []string{"deploy/tree"}},
@@ -79,6 +81,7 @@ var mayImport = map[string]struct {
 	"cmd/sumoship/internal/rulescmd":     {siblings: []string{"cmd/sumoship/internal/cli", "history", "transform", "rules", "function/ship"}, sdk: true},
 	"cmd/sumoship/internal/doctor":       {siblings: []string{"sumo", "deploy/subscription", "function", "function/ship", "function/subscribe/awsapi", "version"}, sdk: true},
 	"cmd/sumoship/internal/stackcmd":     {siblings: []string{"cmd/sumoship/internal/cli", "cmd/sumoship/internal/doctor"}, sdk: true},
+	"cmd/sumoship/internal/simcmd":       {siblings: []string{"cmd/sumoship/internal/cli", "function/sim", "function/timeline", "sumo/sumotest"}},
 	"cmd/sumoship/internal/schemacmd":    {siblings: []string{"cmd/sumoship/internal/cli"}},
 	"cmd/sumoship/internal/shellcmd":     {siblings: []string{"cmd/sumoship/internal/cli"}},
 	"cmd/sumoship/internal/versioncmd":   {siblings: []string{"cmd/sumoship/internal/cli", "version"}},

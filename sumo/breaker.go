@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -26,6 +25,8 @@ type Breaker struct {
 	// has the Timeout of the Client, for a source that has become slow. 0 means
 	// that all have it.
 	Probe time.Duration
+	// Rand is for jitter, as that of a Client.
+	Rand func() float64
 
 	mu       sync.Mutex
 	failures int // deliveries in a row that found the source unavailable
@@ -136,10 +137,11 @@ func (b *Breaker) next(failure *SendError) time.Duration {
 	if b.failures > 1 {
 		pause *= 2
 	}
-	pause = pause/2 + rand.N(pause+1)
+	random := random(b.Rand)
+	pause = pause/2 + part(pause, random)
 	if failure.RetryAfter > 0 {
 		// A little later than asked for, so that not all come back at once.
-		pause = max(pause, failure.RetryAfter+rand.N(failure.RetryAfter/4+1))
+		pause = max(pause, failure.RetryAfter+part(failure.RetryAfter/4, random))
 	}
 	return pause
 }

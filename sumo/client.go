@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"runtime"
 	"strconv"
@@ -39,6 +40,10 @@ type Client struct {
 	Budget         time.Duration // no retry starts later than this after the first request of its body; 0 means no limit but the deadline
 	Yield          bool          // do not retry a body after a 429: others go first
 	Breaker        *Breaker      // nil means that each delivery tries anew
+
+	// Rand returns a number from 0 to 1 for jitter; nil means that of math/rand/v2. A
+	// simulation that is to run again in the same way has its own.
+	Rand func() float64
 
 	once  sync.Once
 	http  *http.Client
@@ -187,19 +192,21 @@ func unzip(zipped []byte, size int) []byte {
 // more attempt.
 type retries struct {
 	backoff.ExponentialBackOff
-	left  int // attempts
-	ctx   context.Context
-	until time.Time     // no attempt after it; zero for no limit
-	after time.Duration // Retry-After of the last response
+	random func() float64
+	left   int // attempts
+	ctx    context.Context
+	until  time.Time     // no attempt after it; zero for no limit
+	after  time.Duration // Retry-After of the last response
 }
 
 func (c *Client) retries(ctx context.Context, attempts int) *retries {
 	r := &retries{
 		ExponentialBackOff: *backoff.NewExponentialBackOff(
-			backoff.WithInitialInterval(c.InitialBackoff), backoff.WithMultiplier(2), backoff.WithRandomizationFactor(0.5),
+			backoff.WithInitialInterval(c.InitialBackoff), backoff.WithMultiplier(2), backoff.WithRandomizationFactor(0),
 			backoff.WithMaxInterval(maxBackoff*2/3), backoff.WithMaxElapsedTime(0)),
-		left: attempts,
-		ctx:  ctx,
+		random: random(c.Rand),
+		left:   attempts,
+		ctx:    ctx,
 	}
 	if c.Budget > 0 {
 		r.until = time.Now().Add(c.Budget)
@@ -211,11 +218,25 @@ func (r *retries) NextBackOff() time.Duration {
 	if r.left--; r.left <= 0 {
 		return backoff.Stop
 	}
-	d := max(min(r.ExponentialBackOff.NextBackOff(), maxBackoff), r.after)
+	d := r.ExponentialBackOff.NextBackOff()
+	d = max(min(d/2+part(d, r.random), maxBackoff), r.after)
 	if deadline, ok := r.ctx.Deadline(); ok && time.Until(deadline) <= d || !r.until.IsZero() && time.Until(r.until) < d {
 		return backoff.Stop
 	}
 	return d
+}
+
+// random is a source of jitter.
+func random(of func() float64) func() float64 {
+	if of == nil {
+		return rand.Float64
+	}
+	return of
+}
+
+// part returns a random part of d.
+func part(d time.Duration, random func() float64) time.Duration {
+	return time.Duration(random() * float64(d))
 }
 
 // MaxRetryAfter bounds what a source can ask for with Retry-After.

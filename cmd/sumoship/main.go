@@ -17,6 +17,7 @@ import (
 	"sumoship/cmd/sumoship/internal/rulescmd"
 	"sumoship/cmd/sumoship/internal/schemacmd"
 	"sumoship/cmd/sumoship/internal/shellcmd"
+	"sumoship/cmd/sumoship/internal/simcmd"
 	"sumoship/cmd/sumoship/internal/stackcmd"
 	"sumoship/cmd/sumoship/internal/subscribecmd"
 	"sumoship/cmd/sumoship/internal/versioncmd"
@@ -29,6 +30,7 @@ type verbs struct {
 	Local       localcmd.Cmd             `cmd:"" group:"Ship logs" help:"Run the forwarder here, on sample events or your own, and show what Sumo Logic would receive."`
 	DLQ         dlqcmd.Cmd               `cmd:"" group:"Ship logs" name:"dlq" help:"Inspect, replay and redrive the dead-letter queue."`
 	Backfill    backfillcmd.Cmd          `cmd:"" group:"Ship logs" help:"Ship history: exports, output of the AWS CLI, backups of Firehose, or CloudWatch Logs itself."`
+	Sim         simcmd.Cmd               `cmd:"" group:"Ship logs" help:"Simulate days of outages in seconds, with the real code, and show what became of every log event."`
 	Rules       rulescmd.Cmd             `cmd:"" group:"Ship logs" help:"Check rules, and try them on log events before they are turned on."`
 	Subscribe   subscribecmd.Subscribe   `cmd:"" group:"Subscribe log groups" help:"Subscribe log groups to the forwarder, by name and tags."`
 	Unsubscribe subscribecmd.Unsubscribe `cmd:"" group:"Subscribe log groups" help:"Remove the subscriptions of log groups."`

@@ -21,6 +21,8 @@ func TestKilledFunctionsLoseNothing(t *testing.T) {
 		t.Skip("builds functions and kills them")
 	}
 	w := newWorld(t, *seed, straight)
+	w.forwarder.Memory(128 << 20) // as Lambda would at its smallest
+	w.replay.Memory(128 << 20)
 	calls, killed := 0, 0
 	roughly := func(f *lambdatest.Function, event []byte) lambdatest.Result {
 		calls++

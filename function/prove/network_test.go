@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -93,6 +94,66 @@ func TestNetworkFaultsLoseNothing(t *testing.T) {
 			twice := w.account()
 			t.Logf("%d of 2 events went to the queue; stored again: %d log events", waiting, twice.all()-before)
 			before = twice.all()
+		})
+	}
+}
+
+// The network between the function and SQS fails while the source is down: what the
+// function cannot dead-letter, Lambda tries again and then dead-letters itself.
+func TestQueueFaultsLoseNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds functions")
+	}
+	w := newWorld(t, 11, straight)
+	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
+	proxy := toxiproxy.NewProxy(server, "sqs", "127.0.0.1:0", w.api)
+	if err := proxy.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(proxy.Stop)
+	for _, c := range []struct {
+		fault string
+		toxic string // of toxiproxy; "" means that nobody listens
+		sound bool   // the function dead-letters all the same
+	}{
+		{fault: "100 ms more", toxic: `{"type":"latency","attributes":{"latency":100}}`, sound: true},
+		{fault: "an answer that drips in", toxic: `{"type":"slicer","attributes":{"average_size":20,"size_variation":5,"delay":20}}`, sound: true},
+		{fault: "reset by peer", toxic: `{"type":"reset_peer","attributes":{"timeout":0}}`},
+		{fault: "half open: no answer comes back", toxic: `{"type":"timeout","attributes":{"timeout":0}}`},
+		{fault: "an answer cut off", toxic: `{"type":"limit_data","attributes":{"bytes":100}}`},
+		{fault: "down"},
+	} {
+		t.Run(c.fault, func(t *testing.T) {
+			w.t = t
+			variables := maps.Clone(w.variables)
+			variables["AWS_ENDPOINT_URL_SQS"] = "http://" + proxy.Listen
+			if c.toxic == "" {
+				variables["AWS_ENDPOINT_URL_SQS"] = "http://" + closedPort(t)
+			} else if _, err := proxy.Toxics.AddToxicJson(strings.NewReader(c.toxic)); err != nil {
+				t.Fatal(err)
+			}
+			w.forwarder = lambdatest.Deploy(t, w.bootstrap, variables)
+			w.source.follow(slices.Repeat([]sumotest.Step{{Status: 503}}, 20)...)
+			tries, failed := 0, 0
+			w.ship(func(f *lambdatest.Function, event []byte) lambdatest.Result {
+				w.mark(string(event)) // it can be in the queue twice, if the answer was lost
+				patience := timeout
+				if !c.sound {
+					patience = time.Second // all of it will pass
+				}
+				r := f.Invoke(event, patience)
+				if tries++; r.Failed() {
+					failed++
+				}
+				return r
+			})
+			proxy.Toxics.ResetToxics(t.Context())
+			waiting := len(w.queues.Messages("dead"))
+			if waiting == 0 || c.sound != (failed == 0) {
+				t.Errorf("%d messages in the queue after %d tries, of which %d failed\n%s", waiting, tries, failed, tail(w.forwarder.Output()))
+			}
+			w.account()
+			t.Logf("%d tries, %d failed; the event was in the queue %d times", tries, failed, waiting)
 		})
 	}
 }

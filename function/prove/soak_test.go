@@ -3,15 +3,14 @@ package prove
 import (
 	"encoding/json"
 	"flag"
-	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"sumoship/function/awstest/lambdatest"
 	"sumoship/function/ship"
+	"sumoship/function/timeline"
 	"sumoship/sumo/sumotest"
 )
 
@@ -25,28 +24,38 @@ var (
 var phases = []struct {
 	name  string
 	share float64
-	steps []sumotest.Step // again and again; none works
+	steps []sumotest.Step // again and again
 }{
-	{name: "sound", share: 0.2},
+	{name: "up", share: 0.2},
 	{name: "503", share: 0.1, steps: []sumotest.Step{{Status: 503}}},
-	{name: "sound", share: 0.15},
+	{name: "up", share: 0.15},
 	{name: "hangs", share: 0.1, steps: []sumotest.Step{{Kind: sumotest.Hang}}},
-	{name: "every other request is reset", share: 0.15, steps: []sumotest.Step{{Kind: sumotest.Reset}, {Status: 200}}},
+	{name: "every other reset", share: 0.15, steps: []sumotest.Step{{Kind: sumotest.Reset}, {Status: 200}}},
 	{name: "429", share: 0.1, steps: []sumotest.Step{{Status: 429}}},
-	{name: "sound", share: 0.2},
+	{name: "up", share: 0.2},
 }
 
 // sample is a moment of a soak.
 type sample struct {
 	at                                time.Duration
-	delivered, deadLettered, replayed int   // log events, so far
-	waiting                           int   // messages in the queue
-	resident                          int64 // bytes, of the forwarder
-	descriptors                       int   // of the forwarder
+	delivered, deadLettered, replayed int // log events, so far
+	waiting                           int // messages in the queue
+	forwarder, replay                 resources
 }
 
-// Mixed traffic with faults leaves the function as it was: memory and descriptors
-// do not grow, and every log event arrives.
+// resources are what a process has.
+type resources struct {
+	resident    int64 // bytes
+	descriptors int
+}
+
+func resourcesOf(f *lambdatest.Function) resources {
+	resident, descriptors := f.Resources()
+	return resources{resident, descriptors}
+}
+
+// Mixed traffic with faults leaves the functions as they were: memory, descriptors and
+// goroutines do not grow, and every log event arrives.
 func TestSoak(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds functions")
@@ -66,92 +75,110 @@ func TestSoak(t *testing.T) {
 		deadLettered += report.DeadLettered
 		return r
 	}
+	// Processes that have done each thing: an outage, and a batch of replay.
+	once := func() {
+		w.source.follow(slices.Repeat([]sumotest.Step{{Status: 503}}, 3)...)
+		for range 12 {
+			w.ship(counting)
+		}
+		w.source.follow()
+		w.wake()
+		for w.drain(soundly) {
+		}
+		replayed += w.source.stored()
+	}
+	once()
+	goroutines := [2]int{w.forwarder.Goroutines(), w.replay.Goroutines()}
+	once()
 	var samples []sample
+	var spans []timeline.Span
 	begin := time.Now()
 	end := 0.0
 	for _, phase := range phases {
+		from := end
 		end += phase.share
+		of := func(share float64) time.Duration { return time.Duration(share * float64(*soak)) }
+		spans = append(spans, timeline.Span{From: of(from), To: of(end), Name: phase.name, Bad: phase.steps != nil})
 		w.source.follow(slices.Repeat(phase.steps, 100_000)...)
-		for next := time.Now(); time.Since(begin).Seconds() < end*soak.Seconds(); {
+		for next := time.Now(); time.Since(begin) < of(end); {
 			for range *rate {
 				w.ship(counting)
 			}
-			w.wake()
-			stored := w.source.stored()
-			for len(phase.steps) == 0 && w.drain(soundly) {
+			if phase.steps == nil {
+				w.wake()
+				stored := w.source.stored()
+				for w.drain(soundly) {
+				}
+				replayed += w.source.stored() - stored
 			}
-			replayed += w.source.stored() - stored
-			resident, descriptors := w.forwarder.Resources()
 			samples = append(samples, sample{
-				time.Since(begin), delivered, deadLettered, replayed, len(w.queues.Messages("dead")), resident, descriptors,
+				time.Since(begin), delivered, deadLettered, replayed, len(w.queues.Messages("dead")), resourcesOf(w.forwarder), resourcesOf(w.replay),
 			})
 			next = next.Add(time.Second)
 			time.Sleep(time.Until(next))
 		}
 	}
 	w.account()
-	first, last := samples[len(samples)/5:len(samples)/2], samples[len(samples)*4/5:]
-	most := func(s []sample, of func(sample) int64) int64 {
-		return of(slices.MaxFunc(s, func(a, b sample) int { return int(of(a) - of(b)) }))
+	t.Logf("%s: %d log events, %d delivered by the forwarder, %d dead-lettered, %d stored while replay ran, 0 lost",
+		*soak, w.events, delivered, deadLettered, replayed)
+	early, late := samples[len(samples)/5:len(samples)/2], samples[len(samples)*4/5:]
+	flat := func(what string, margin func(int64) int64, of func(sample) int64) {
+		by := func(a, b sample) int { return int(of(a) - of(b)) }
+		a, b := of(slices.MaxFunc(early, by)), of(slices.MaxFunc(late, by))
+		t.Logf("%s: at most %d in the second to fourth tenth, at most %d in the last two", what, a, b)
+		if b > a+margin(a) {
+			t.Errorf("%s grew from %d to %d", what, a, b)
+		}
 	}
-	resident := func(s sample) int64 { return s.resident }
-	descriptors := func(s sample) int64 { return int64(s.descriptors) }
-	t.Logf("%s: %d log events, %d delivered, %d dead-lettered, %d replayed; memory %d to %d KB, descriptors %d to %d",
-		*soak, w.events, delivered, deadLettered, replayed, most(first, resident)>>10, most(last, resident)>>10, most(first, descriptors), most(last, descriptors))
-	if a, b := most(first, resident), most(last, resident); b > a+a/4 {
-		t.Errorf("memory grew from %d to %d KB", a>>10, b>>10)
-	}
-	if a, b := most(first, descriptors), most(last, descriptors); b > a+4 {
-		t.Errorf("open descriptors grew from %d to %d", a, b)
+	quarter := func(n int64) int64 { return n / 4 }
+	connections := func(int64) int64 { return 12 } // of which replay has ten
+	flat("memory of the forwarder, KB", quarter, func(s sample) int64 { return s.forwarder.resident >> 10 })
+	flat("memory of replay, KB", quarter, func(s sample) int64 { return s.replay.resident >> 10 })
+	flat("descriptors of the forwarder", connections, func(s sample) int64 { return int64(s.forwarder.descriptors) })
+	flat("descriptors of replay", connections, func(s sample) int64 { return int64(s.replay.descriptors) })
+	for i, f := range []*lambdatest.Function{w.forwarder, w.replay} {
+		name, n := []string{"the forwarder", "replay"}[i], f.Goroutines()
+		t.Logf("goroutines of %s: %d after its first events, %d at the end", name, goroutines[i], n)
+		// Each connection has two, and replay has ten connections.
+		if n > goroutines[i]+20 {
+			t.Errorf("goroutines of %s grew from %d to %d\n%s", name, goroutines[i], n, tail(f.Output()))
+		}
 	}
 	if *picture != "" {
-		if err := os.WriteFile(*picture, []byte(draw(samples)), 0o644); err != nil {
+		if err := os.WriteFile(*picture, draw(samples, spans), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-// draw returns a picture of a soak: log events over time, and what the source did.
-func draw(samples []sample) string {
-	const width, height, left, top = 760.0, 300.0, 70.0, 30.0
-	last := samples[len(samples)-1]
-	most := float64(max(last.delivered, last.deadLettered, last.replayed, 1))
-	x := func(at time.Duration) float64 { return left + width*at.Seconds()/last.at.Seconds() }
-	y := func(n int) float64 { return top + height*(1-float64(n)/most) }
-	var b strings.Builder
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %.0f" font-family="sans-serif" font-size="12">`+"\n", left+width+20, top+height+70)
-	fmt.Fprintf(&b, `<rect width="100%%" height="100%%" fill="white"/>`+"\n")
-	begin := 0.0
-	for _, phase := range phases {
-		at := left + width*begin
-		if len(phase.steps) > 0 {
-			fmt.Fprintf(&b, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="#fbe9e7"/>`+"\n", at, top, width*phase.share, height)
+// draw returns a picture of a soak.
+func draw(samples []sample, spans []timeline.Span) []byte {
+	p := timeline.Picture{Title: "A soak of " + soak.String() + ": what became of the log events", Spans: spans}
+	for _, s := range samples {
+		p.Moments = append(p.Moments, s.at)
+	}
+	line := func(name string, of func(sample) float64) timeline.Line {
+		l := timeline.Line{Name: name}
+		for _, s := range samples {
+			l.Values = append(l.Values, of(s))
 		}
-		fmt.Fprintf(&b, `<text x="%.1f" y="%.1f" font-size="10" fill="#555">%s</text>`+"\n", at+3, top-8, strings.ReplaceAll(phase.name, "every other request is reset", "half reset"))
-		begin += phase.share
+		return l
 	}
-	fmt.Fprintf(&b, `<path d="M%.1f %.1fV%.1fH%.1f" fill="none" stroke="#333"/>`+"\n", left, top, top+height, left+width)
-	for i := range 5 {
-		n := int(most * float64(i) / 4)
-		fmt.Fprintf(&b, `<text x="%.1f" y="%.1f" text-anchor="end">%d</text>`+"\n", left-6, y(n)+4, n)
-		at := last.at * time.Duration(i) / 4
-		fmt.Fprintf(&b, `<text x="%.1f" y="%.1f" text-anchor="middle">%s</text>`+"\n", x(at), top+height+18, at.Round(time.Second))
+	p.Panels = []timeline.Panel{
+		{Unit: "log events", Lines: []timeline.Line{
+			line("delivered by the forwarder", func(s sample) float64 { return float64(s.delivered) }),
+			line("dead-lettered", func(s sample) float64 { return float64(s.deadLettered) }),
+			line("delivered by replay", func(s sample) float64 { return float64(s.replayed) }),
+		}},
+		{Unit: "messages", Lines: []timeline.Line{line("in the queue", func(s sample) float64 { return float64(s.waiting) })}},
+		{Unit: "MB", Lines: []timeline.Line{
+			line("memory of the forwarder", func(s sample) float64 { return float64(s.forwarder.resident) / (1 << 20) }),
+			line("of replay", func(s sample) float64 { return float64(s.replay.resident) / (1 << 20) }),
+		}},
+		{Lines: []timeline.Line{
+			line("open descriptors of the forwarder", func(s sample) float64 { return float64(s.forwarder.descriptors) }),
+			line("of replay", func(s sample) float64 { return float64(s.replay.descriptors) }),
+		}},
 	}
-	for i, line := range []struct {
-		name, colour string
-		of           func(sample) int
-	}{
-		{"delivered by the forwarder", "#1565c0", func(s sample) int { return s.delivered }},
-		{"dead-lettered", "#c62828", func(s sample) int { return s.deadLettered }},
-		{"delivered by replay", "#2e7d32", func(s sample) int { return s.replayed }},
-	} {
-		points := make([]string, len(samples))
-		for i, s := range samples {
-			points[i] = fmt.Sprintf("%.1f,%.1f", x(s.at), y(line.of(s)))
-		}
-		fmt.Fprintf(&b, `<polyline points="%s" fill="none" stroke="%s" stroke-width="2"/>`+"\n", strings.Join(points, " "), line.colour)
-		fmt.Fprintf(&b, `<text x="%.1f" y="%.1f" fill="%s">%s, log events</text>`+"\n", left+float64(i)*230, top+height+44, line.colour, line.name)
-	}
-	b.WriteString("</svg>\n")
-	return b.String()
+	return p.SVG()
 }

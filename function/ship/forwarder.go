@@ -26,7 +26,7 @@ func NewForwarder(o Options) (*Forwarder, error) {
 	// A source that answers errors at once is tried again; one that does not
 	// answer has used up the budget with its first request.
 	s.client.Budget = s.timeout
-	s.client.Breaker = &sumo.Breaker{Pause: s.breakerPause, Throttled: s.breakerPause / 6, Probe: probeTimeout}
+	s.client.Breaker = &sumo.Breaker{Pause: s.breakerPause, Throttled: s.breakerPause / 6, Probe: probeTimeout, Rand: o.Rand}
 	return &Forwarder{s}, nil
 }
 

@@ -80,7 +80,7 @@ func NewReplayer(o ReplayOptions) (*Replayer, error) {
 	s.client.Budget = 4 * time.Minute
 	// When the source throttles, live traffic goes first.
 	s.client.Yield = true
-	s.client.Breaker = &sumo.Breaker{Pause: s.breakerPause, Throttled: 2 * s.breakerPause}
+	s.client.Breaker = &sumo.Breaker{Pause: s.breakerPause, Throttled: 2 * s.breakerPause, Rand: o.Rand}
 	r := &Replayer{shipper: s, keepRules: o.KeepRules, inbox: o.Inbox, quarantineQueue: o.Quarantine, room: semaphore.NewWeighted(maxInWork), received: semaphore.NewWeighted(maxReceived)}
 	if r.inbox == nil {
 		if s.queueURL == "" {

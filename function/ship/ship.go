@@ -30,8 +30,9 @@ type Options struct {
 	Objects Objects               // nil means S3
 	Tags    Tags                  // nil means CloudWatch Logs
 
-	Interfaces Describer // nil means Amazon EC2
-	Queue      Queue     // nil means that of TASK_QUEUE_URL; without either, Lambda retries what is not confirmed
+	Interfaces Describer      // nil means Amazon EC2
+	Queue      Queue          // nil means that of TASK_QUEUE_URL; without either, Lambda retries what is not confirmed
+	Rand       func() float64 // numbers from 0 to 1 for jitter; nil means those of math/rand/v2
 }
 
 // Queue is a queue that takes entries: the dead-letter queue, or the quarantine
@@ -96,7 +97,7 @@ func newShipper(o Options, clientName string, p patience) (*shipper, error) {
 	}
 	s.client = &sumo.Client{
 		HTTP: o.HTTP, Log: s.out.Log, Name: cmp.Or(c.clientName, clientName), UserAgent: version.Agent(), NoCompression: c.plain, Level: c.level,
-		MaxBody: c.maxBody, InFlight: c.inFlight, Attempts: c.attempts, InitialBackoff: c.pause, Timeout: c.timeout,
+		MaxBody: c.maxBody, InFlight: c.inFlight, Attempts: c.attempts, InitialBackoff: c.pause, Timeout: c.timeout, Rand: o.Rand,
 	}
 	s.decoders = make(chan *transform.Decoder, 2*c.workers)
 	if c.describe {

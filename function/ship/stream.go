@@ -41,7 +41,7 @@ func NewStreamForwarder(o Options) (*StreamForwarder, error) {
 	}
 	s.client.MaxRequests = max(s.inFlight, s.workers)
 	s.client.Budget = s.timeout
-	s.client.Breaker = &sumo.Breaker{Pause: s.breakerPause, Throttled: s.breakerPause / 6, Probe: probeTimeout}
+	s.client.Breaker = &sumo.Breaker{Pause: s.breakerPause, Throttled: s.breakerPause / 6, Probe: probeTimeout, Rand: o.Rand}
 	return &StreamForwarder{shipper: s, room: semaphore.NewWeighted(maxInWork), ahead: map[string]bool{}}, nil
 }
 

@@ -5,7 +5,8 @@ package sumotest
 import (
 	"bytes"
 	"compress/gzip"
-	"fmt"
+	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -33,42 +34,12 @@ const (
 	Reset  Kind = "reset" // the connection breaks before the data is stored
 	Lost   Kind = "lost"  // the data is stored, then the connection breaks
 	Hang   Kind = "hang"  // no answer until the client gives up
+	Slow   Kind = "slow"  // 200 after SlowAnswer, if the client still waits then
 	Limit  Kind = "limit" // 413 if the body exceeds Over, else 200; for all further requests
 )
 
-// ParseScript parses steps such as 503x3,429,reset,hang: statuses, reset, lost and
-// hang, each followed by x and a count if it is to happen more than once.
-func ParseScript(script string) ([]Step, error) {
-	var steps []Step
-	for word := range strings.SplitSeq(script, ",") {
-		if word = strings.TrimSpace(word); word == "" {
-			continue
-		}
-		what, times, repeated := strings.Cut(word, "x")
-		n := 1
-		if repeated {
-			var err error
-			if n, err = strconv.Atoi(times); err != nil || n < 1 || n > 1_000_000 {
-				return nil, fmt.Errorf("step %q: want a count from 1 to 1000000 after the x", word)
-			}
-		}
-		var step Step
-		switch k := Kind(what); k {
-		case Reset, Lost, Hang:
-			step.Kind = k
-		default:
-			status, err := strconv.Atoi(what)
-			if err != nil || status < 200 || status > 599 {
-				return nil, fmt.Errorf("step %q: want a status from 200 to 599, reset, lost or hang, each optionally with a count such as x3", word)
-			}
-			step.Status = status
-		}
-		for range n {
-			steps = append(steps, step)
-		}
-	}
-	return steps, nil
-}
+// SlowAnswer is how long a Slow source takes.
+const SlowAnswer = 20 * time.Second
 
 // Statuses returns steps that answer with these statuses.
 func Statuses(codes ...int) []Step {
@@ -162,6 +133,12 @@ func (s *Source) take(r *http.Request) (Step, error) {
 			step.Status = http.StatusRequestEntityTooLarge
 		}
 	}
+	if step.Kind == Slow {
+		if step = (Step{Status: http.StatusOK}); !s.wait(r.Context(), SlowAnswer) {
+			s.reqs = append(s.reqs, Request{Header: r.Header.Clone(), URI: r.URL.RequestURI(), Body: body, Wire: len(wire)})
+			return Step{}, errGone
+		}
+	}
 	s.reqs = append(s.reqs, Request{
 		Header: r.Header.Clone(), URI: r.URL.RequestURI(), Body: body, Wire: len(wire), Status: step.Status,
 		Taken: step.Kind == Lost || step.Status/100 == 2,
@@ -169,8 +146,27 @@ func (s *Source) take(r *http.Request) (Step, error) {
 	return step, nil
 }
 
+// errGone says that the client did not wait for a slow answer.
+var errGone = errors.New("the client has given up")
+
+// wait waits without the lock, and reports whether the client does too.
+func (s *Source) wait(ctx context.Context, d time.Duration) bool {
+	s.mu.Unlock()
+	defer s.mu.Lock()
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+	case <-s.done:
+	}
+	return false
+}
+
 func (s *Source) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	step, err := s.take(r)
+	if errors.Is(err, errGone) {
+		panic(http.ErrAbortHandler)
+	}
 	if err != nil {
 		http.Error(w, "the body is not readable", http.StatusBadRequest)
 		return
@@ -211,6 +207,9 @@ func reset(w http.ResponseWriter) {
 func (s *Source) RoundTrip(r *http.Request) (*http.Response, error) {
 	step, err := s.take(r)
 	r.Body.Close() // as http.RoundTripper promises
+	if err != nil && r.Context().Err() != nil {
+		return nil, r.Context().Err()
+	}
 	if err != nil {
 		return nil, err
 	}

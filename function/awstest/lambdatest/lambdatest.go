@@ -138,6 +138,20 @@ func (f *Function) Resources() (resident int64, descriptors int) {
 	return f.status("VmRSS:"), descriptors
 }
 
+// Goroutines ends the running process, which will be started anew, and returns how many
+// goroutines it had.
+func (f *Function) Goroutines() int {
+	f.t.Helper()
+	if f.cmd == nil {
+		return 0
+	}
+	before := len(f.Output())
+	_ = f.cmd.Process.Signal(syscall.SIGQUIT) // it may have ended
+	<-f.exited
+	f.cmd = nil
+	return strings.Count(f.Output()[before:], "\ngoroutine ")
+}
+
 // PeakMemory returns the most memory that the running process has had resident, in
 // bytes, or 0 if the system does not say.
 func (f *Function) PeakMemory() int64 { return f.status("VmHWM:") }
