@@ -219,7 +219,7 @@ func TestInterruptionIsTold(t *testing.T) {
 				}
 				defer time.AfterFunc(time.Second/2, interrupt).Stop()
 				o := d.Wait()
-				if sumo.ClassOf(o.Err) != sumo.OutOfTime || !strings.HasSuffix(o.Err.Error(), tt.want) || len(o.Unconfirmed) != 1 {
+				if sumo.ClassOf(o.Err) != sumo.OutOfTime || !strings.HasSuffix(o.Err.Error(), tt.want) || len(o.Unconfirmed) != 1 || o.Warnings != 0 {
 					t.Errorf("%+v, want %s", o, tt.want)
 				}
 			})
