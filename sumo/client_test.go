@@ -544,7 +544,7 @@ func TestWarningsInAnswersAreLogged(t *testing.T) {
 			var log bytes.Buffer
 			source := sumotest.New(sumotest.Step{Status: tt.status, Body: tt.body})
 			c := &sumo.Client{HTTP: over(source), Log: slog.New(slog.NewJSONHandler(&log, nil))}
-			if o := deliver(t.Context(), t, c, "a"); o.Confirmed != 1 || o.Err != nil || o.Attempts["2xx"] != 1 {
+			if o := deliver(t.Context(), t, c, "a"); o.Confirmed != 1 || o.Err != nil || o.Attempts["2xx"] != 1 || (o.Warnings == 1) != (tt.want != nil) {
 				t.Errorf("%+v", o)
 			}
 			var got *warning
