@@ -111,7 +111,7 @@ func TestBackoffOfAMessage(t *testing.T) {
 }
 
 func TestMessagesThatAreNotWhole(t *testing.T) {
-	for _, text := range []string{"", "\n", "x", "x\nbody", "{}\n", "{\"id\":\"1\",\"size\":2}\nx", "{\"id\":\"1\",\"size\":2}\nxyz", "{\"id\":\"\",\"size\":1}\nx", "{\"id\":7,\"size\":1}\nx"} {
+	for _, text := range []string{"", "\n", "x", "x\nbody", "{}\n", "{\"id\":\"1\",\"size\":2}\nx", "{\"id\":\"1\",\"size\":2}\nxyz", "{\"id\":\"\",\"size\":1}\nx", "{\"id\":7,\"size\":1}\nx", "{\"id\":\"1\",\"size\":\"x\"}\n"} {
 		var m Message
 		if err := m.UnmarshalBinary([]byte(text)); err == nil || m.ID != "" || m.Body != "" {
 			t.Errorf("%q: %+v, %v", text, m, err)
