@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/google/renameio/v2/maybe"
 )
@@ -36,6 +37,12 @@ func (o *output) missing(reported error) error {
 	}
 	return fmt.Errorf("the output is not complete: %w", o.err)
 }
+
+// Documented is a verb that writes JSON. Outputs returns a value of each type that it
+// writes, the elements of a stream as a slice: docs/output.md and the files of sumoship
+// schema are made from the types and their comments, and tests hold what verbs write
+// to them.
+type Documented interface{ Outputs() []any }
 
 // WriteJSON writes a value as JSON, on one line.
 func WriteJSON(w io.Writer, v any) error {
@@ -84,12 +91,18 @@ func Count(n int, what string) string {
 }
 
 // Size is a number of bytes.
-func Size(n int) string {
-	switch {
+func Size[N int | int64](n N) string {
+	switch n := int64(n); {
 	case n < 10_000:
 		return fmt.Sprintf("%d B", n)
 	case n < 10_000_000:
-		return fmt.Sprintf("%d kB", n/1000)
+		return fmt.Sprintf("%d kB", n/1e3)
+	case n < 10_000_000_000:
+		return fmt.Sprintf("%d MB", n/1e6)
 	}
-	return fmt.Sprintf("%d MB", n/1_000_000)
+	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
 }
+
+// NameOf returns what follows the last slash of an ARN or a URL: the name or the id of
+// a resource.
+func NameOf(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }

@@ -81,7 +81,7 @@ func (c *convertCmd) Run(ctx context.Context, s cli.Streams) error {
 	if err := c.reportFlags.write(s, report, findings); err != nil {
 		return err
 	}
-	if refused == nil && c.Findings == "text" {
+	if refused == nil && c.format() == "text" {
 		done.writeHCL(s)
 	}
 	switch {
@@ -107,11 +107,6 @@ func (c *convertCmd) several() bool {
 		return true
 	}
 	return len(c.Paths) == 1 && isDirectory(c.Paths[0])
-}
-
-func isDirectory(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
 }
 
 // convertSeveral converts each input that the arguments name. One that is refused or
@@ -186,7 +181,7 @@ func (c *convertCmd) convertSeveral(ctx context.Context, s cli.Streams, findings
 		if err := c.write(s, done, target); err != nil {
 			return err
 		}
-		if c.Findings == "text" {
+		if c.format() == "text" {
 			done.writeHCL(s)
 		}
 	}
