@@ -109,3 +109,20 @@ func TestBackoffOfAMessage(t *testing.T) {
 		}
 	}
 }
+
+func TestMessagesThatAreNotWhole(t *testing.T) {
+	for _, text := range []string{"", "\n", "x", "x\nbody", "{}\n", "{\"id\":\"1\",\"size\":2}\nx", "{\"id\":\"1\",\"size\":2}\nxyz", "{\"id\":\"\",\"size\":1}\nx", "{\"id\":7,\"size\":1}\nx", "{\"id\":\"1\",\"size\":\"x\"}\n"} {
+		var m Message
+		if err := m.UnmarshalBinary([]byte(text)); err == nil || m.ID != "" || m.Body != "" {
+			t.Errorf("%q: %+v, %v", text, m, err)
+		}
+	}
+	for _, system := range []map[string]string{nil, {"ApproximateReceiveCount": "x", "SentTimestamp": "x"}} {
+		if m := NewMessage("1", "body", system, nil); m.Receives != 1 || !m.Sent.IsZero() || m.Body != "body" || m.ID != "1" {
+			t.Errorf("%v: %+v", system, m)
+		}
+	}
+	if m := NewMessage("1", "body", map[string]string{"ApproximateReceiveCount": "3", "SentTimestamp": "1500"}, nil); m.Receives != 3 || !m.Sent.Equal(time.UnixMilli(1500)) {
+		t.Errorf("%+v", m)
+	}
+}

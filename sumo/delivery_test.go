@@ -367,10 +367,15 @@ func TestRejectedBodyDoesNotStopTheOthers(t *testing.T) {
 
 // A wrong endpoint must be reported even if a body was refused before.
 func TestErrIsTheFirstExceptForAWrongEndpoint(t *testing.T) {
-	source := sumotest.New(sumotest.Statuses(400, 403)...)
-	o := deliver(t.Context(), t, &sumo.Client{HTTP: over(source), MaxBody: 1, InFlight: 1}, "a", "b", "c")
-	if se, ok := errors.AsType[*sumo.SendError](o.Err); !ok || se.Status != 403 || len(o.Unconfirmed) != 3 {
-		t.Errorf("%+v", o)
+	for _, tt := range []struct {
+		statuses []int
+		want     int
+	}{{[]int{400, 403}, 403}, {[]int{400, 503}, 400}, {[]int{413, 400}, 413}, {[]int{403}, 403}, {[]int{503}, 503}} {
+		source := sumotest.New(sumotest.Statuses(tt.statuses...)...)
+		o := deliver(t.Context(), t, &sumo.Client{HTTP: over(source), MaxBody: 1, InFlight: 1, Attempts: 1}, "a", "b", "c")
+		if se, ok := errors.AsType[*sumo.SendError](o.Err); !ok || se.Status != tt.want || len(o.Unconfirmed)+o.Confirmed != 3 {
+			t.Errorf("%v: %+v, want %d", tt.statuses, o, tt.want)
+		}
 	}
 }
 

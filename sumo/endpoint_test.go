@@ -117,6 +117,9 @@ func TestEndpointPrintsNoSecret(t *testing.T) {
 	} {
 		checkSecret(t, name, v)
 	}
+	if got := fmt.Sprintf("%#v %v", ep, sumo.Endpoint{}); got != "sumo.Endpoint(https://collectors.example.com/…) no endpoint" {
+		t.Error(got)
+	}
 }
 
 // leaks sends a record to address and looks for the secret in the error and the log.
