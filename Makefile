@@ -65,6 +65,7 @@ fuzz: ## each fuzz target for FUZZTIME, a time or a count such as 20000x
 prove: ## what docs/reliability.md says, again: kills, network faults, a soak, fleets, mutants; about half an hour
 	go test ./function/prove -count 1 -runs 2000 -soak 10m -timeout 40m -v
 	go test ./function/fleet -count 1 -seeds 100 -timeout 20m
+	go test ./cmd/sumoship -count 1 -run Killed -killrounds 20 -timeout 30m -v
 	go run ./function/prove/mutate -n 20 ./dlq ./sumo ./transform
 
 BENCH ?= .

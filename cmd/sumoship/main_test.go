@@ -24,7 +24,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("COLUMNS", "")
 			return newAccount(e)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "dead": dead, "holds": holds, "show": show, "taken": taken, "stored": stored},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "dead": dead, "holds": holds, "show": show, "taken": taken, "stored": stored, "metrics": metrics},
 	})
 }
 
