@@ -79,6 +79,7 @@ var mayImport = map[string]struct {
 	"cmd/sumoship/internal/rulescmd":     {siblings: []string{"cmd/sumoship/internal/cli", "history", "transform", "rules", "function/ship"}, sdk: true},
 	"cmd/sumoship/internal/doctor":       {siblings: []string{"sumo", "deploy/subscription", "function", "function/ship", "function/subscribe/awsapi", "version"}, sdk: true},
 	"cmd/sumoship/internal/stackcmd":     {siblings: []string{"cmd/sumoship/internal/cli", "cmd/sumoship/internal/doctor"}, sdk: true},
+	"cmd/sumoship/internal/schemacmd":    {siblings: []string{"cmd/sumoship/internal/cli"}},
 	"cmd/sumoship/internal/shellcmd":     {siblings: []string{"cmd/sumoship/internal/cli"}},
 	"cmd/sumoship/internal/versioncmd":   {siblings: []string{"cmd/sumoship/internal/cli", "version"}},
 	"cmd/sumoship/internal/subscribecmd": {siblings: []string{"cmd/sumoship/internal/cli", "cmd/sumoship/internal/delivery", "function/subscribe", "deploy/subscription"}},

@@ -115,6 +115,9 @@ type result struct {
 	Failures    []string       `json:"failures,omitempty"`
 }
 
+// Outputs is what it writes as JSON.
+func (c *Cmd) Outputs() []any { return []any{result{}} }
+
 // write writes what became of the log events.
 func (c *Cmd) write(s cli.Streams, t history.Totals, before history.Counts, p *progress, interrupted bool) error {
 	took := time.Since(p.start)

@@ -37,6 +37,12 @@ func (o *output) missing(reported error) error {
 	return fmt.Errorf("the output is not complete: %w", o.err)
 }
 
+// Documented is a verb that writes JSON. Outputs returns a value of each type that it
+// writes, the elements of a stream as a slice: docs/output.md and the files of sumoship
+// schema are made from the types and their comments, and tests hold what verbs write
+// to them.
+type Documented interface{ Outputs() []any }
+
 // WriteJSON writes a value as JSON, on one line.
 func WriteJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)

@@ -58,25 +58,13 @@ func dispatch(ctx context.Context, tree any, args []string, s Streams) (e Exit) 
 	if err != nil {
 		return Fail(ExitUsage, err)
 	}
-	parser, err := kong.New(tree,
-		kong.Name("sumoship"),
+	parser := read(tree,
 		kong.Embed(&shared),
-		kong.Description("Ships CloudWatch Logs to Sumo Logic and loses none. Moves task definitions of Amazon ECS to Fargate."),
-		kong.UsageOnError(),
-		kong.Help(printHelp),
-		kong.ValueFormatter(func(v *kong.Value) string { return v.Help }), // without the variable of each
-		kong.PostBuild(withVariables),
 		kong.Resolvers(file),
-		kong.ConfigureHelp(kong.HelpOptions{NoExpandSubcommands: true}),
-		kong.NamedMapper("hyphenated", kong.MapperFunc(hyphenated)),
 		kong.Writers(s.Out, s.Err),
 		kong.Exit(func(code int) { panic(done{code}) }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Vars{"version": "sumoship " + version.Read().Version},
 	)
-	if err != nil {
-		panic(err) // the tags of the tree are wrong
-	}
 	if s.Getenv("COMP_LINE") != "" { // a shell asks for completions
 		kongplete.Complete(parser, kongplete.WithPredictor("file", complete.PredictFiles("*")))
 	}
@@ -94,6 +82,28 @@ func dispatch(ctx context.Context, tree any, args []string, s Streams) (e Exit) 
 	}
 	return Exit{Status: ExitOK}
 }
+
+// read reads a tree of verbs. A mistake in its tags is one of ours, and panics.
+func read(tree any, options ...kong.Option) *kong.Kong {
+	parser, err := kong.New(tree, append([]kong.Option{
+		kong.Name("sumoship"),
+		kong.Description("Ships CloudWatch Logs to Sumo Logic and loses none. Moves task definitions of Amazon ECS to Fargate."),
+		kong.UsageOnError(),
+		kong.Help(printHelp),
+		kong.ValueFormatter(func(v *kong.Value) string { return v.Help }), // without the variable of each
+		kong.PostBuild(withVariables),
+		kong.ConfigureHelp(kong.HelpOptions{NoExpandSubcommands: true}),
+		kong.NamedMapper("hyphenated", kong.MapperFunc(hyphenated)),
+		kong.Vars{"version": "sumoship " + version.Read().Version},
+	}, options...)...)
+	if err != nil {
+		panic(err)
+	}
+	return parser
+}
+
+// Verbs returns the verbs of a tree, for what is said of all of them.
+func Verbs(tree any) []*kong.Node { return read(tree, kong.Embed(new(globals))).Model.Leaves(true) }
 
 // globals are the flags of every verb.
 type globals struct {

@@ -115,6 +115,9 @@ type exported struct {
 	All      bool   `json:"all"`
 }
 
+// Outputs is what it writes as JSON.
+func (c *exportCmd) Outputs() []any { return []any{exported{}} }
+
 // exportTo saves the messages of a queue that are meant.
 func (f *queueFlags) exportTo(ctx context.Context, s cli.Streams, q *dlq.Queue, status dlq.Status, to string, workers int, remove bool, match func(message) bool) (exported, error) {
 	result := exported{Queue: status.Name}

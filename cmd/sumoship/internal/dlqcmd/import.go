@@ -25,6 +25,18 @@ them name what was put, so that the same command goes on after an interruption, 
 puts nothing twice; after a kill only what was in flight.`
 }
 
+// imported is the result in JSON.
+type imported struct {
+	Queue    string `json:"queue"`
+	Files    int    `json:"files"`
+	Messages int    `json:"messages"` // put
+	Before   int    `json:"before"`   // put by earlier runs
+	Cut      int    `json:"cutOff"`   // lines that end too early
+}
+
+// Outputs is what it writes as JSON.
+func (c *importCmd) Outputs() []any { return []any{imported{}} }
+
 func (c *importCmd) Run(ctx context.Context, s cli.Streams) error {
 	if c.Workers < 1 {
 		return cli.Usagef("--workers: want 1 or more")
@@ -50,7 +62,7 @@ func (c *importCmd) Run(ctx context.Context, s cli.Streams) error {
 	}})
 	bar.Finish()
 	if c.JSON {
-		if e := cli.WriteJSON(s.Out, map[string]any{"queue": q.Name(), "files": done.Files, "messages": done.Messages, "before": done.Before, "cutOff": done.Cut}); e != nil {
+		if e := cli.WriteJSON(s.Out, imported{q.Name(), done.Files, done.Messages, done.Before, done.Cut}); e != nil {
 			return e
 		}
 	} else if err == nil || done.Messages > 0 {

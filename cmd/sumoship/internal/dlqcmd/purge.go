@@ -19,6 +19,9 @@ can be read stays there: sumoship dlq redrive moves it back. sumoship dlq import
 undoes a purge.`
 }
 
+// Outputs is what it writes as JSON.
+func (c *purgeCmd) Outputs() []any { return []any{exported{}} }
+
 func (c *purgeCmd) Run(ctx context.Context, s cli.Streams) error {
 	_, quarantine, there, err := c.openQuarantine(ctx, s)
 	if err != nil {
