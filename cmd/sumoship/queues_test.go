@@ -169,6 +169,17 @@ func stored(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// arrived checks how many different records the source has taken.
+func arrived(ts *testscript.TestScript, neg bool, args []string) {
+	all := map[string]bool{}
+	for _, line := range ts.Value("account").(*account).source.Taken() {
+		all[line] = true
+	}
+	if strconv.Itoa(len(all)) != args[0] {
+		ts.Fatalf("the source has taken %d different records, want %s", len(all), args[0])
+	}
+}
+
 // taken checks how many records the source has taken.
 func taken(ts *testscript.TestScript, neg bool, args []string) {
 	if n := len(ts.Value("account").(*account).source.Taken()); strconv.Itoa(n) != args[0] {
