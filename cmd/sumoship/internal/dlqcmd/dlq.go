@@ -116,7 +116,7 @@ func similar(ctx context.Context, client *sqs.Client, err error) (names []string
 		return nil // the error that there is says enough
 	}
 	for _, u := range out.QueueUrls {
-		names = append(names, u[strings.LastIndexByte(u, '/')+1:])
+		names = append(names, cli.NameOf(u))
 	}
 	return names
 }
