@@ -177,13 +177,13 @@ func TestDLQWrongCalls(t *testing.T) {
 		status int
 		args   []string
 	}{
-		"which queue?":                  {cli.ExitUsage, []string{"dlq", "status"}},
-		"queue nowhere: find":           {cli.ExitAWS, []string{"dlq", "status", "--queue", "nowhere"}},
-		"queue gone: status":            {cli.ExitAWS, []string{"dlq", "status", "--queue", "http://sqs/123456789012/gone"}},
-		"has no redrive policy":         {cli.ExitUsage, []string{"dlq", "redrive", "--queue", "quarantine"}},
-		"want 1 or more":                {cli.ExitUsage, []string{"dlq", "peek", "--queue", "dead", "-n", "0"}},
-		"SUMO_ENDPOINT: scheme is http": {cli.ExitUsage, []string{"dlq", "replay", "--queue", "dead", "--endpoint", "http://example.com/SECRET"}},
-		"--workers: 0: want 1 to 64":    {cli.ExitUsage, []string{"dlq", "replay", "--queue", "dead", "--workers", "0"}},
+		"which queue?":               {cli.ExitUsage, []string{"dlq", "status"}},
+		"queue nowhere: find":        {cli.ExitAWS, []string{"dlq", "status", "--queue", "nowhere"}},
+		"queue gone: status":         {cli.ExitAWS, []string{"dlq", "status", "--queue", "http://sqs/123456789012/gone"}},
+		"has no redrive policy":      {cli.ExitUsage, []string{"dlq", "redrive", "--queue", "quarantine"}},
+		"want 1 or more":             {cli.ExitUsage, []string{"dlq", "peek", "--queue", "dead", "-n", "0"}},
+		"--endpoint: scheme is http": {cli.ExitUsage, []string{"dlq", "replay", "--queue", "dead", "--endpoint", "http://example.com/SECRET"}},
+		"--workers: 0: want 1 to 64": {cli.ExitUsage, []string{"dlq", "replay", "--queue", "dead", "--workers", "0"}},
 	} {
 		status, out, errs := command(t, nil, c.args...)
 		if status != c.status || !strings.Contains(errs, want) || out != "" || strings.Contains(errs, "SECRET") {
