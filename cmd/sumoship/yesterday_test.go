@@ -149,10 +149,10 @@ func onSource(t *testing.T, source http.Handler) {
 func yesterdaysQueue(t *testing.T) {
 	onSource(t, &distantSource{})
 	var endpoint, url, arn string
+	queues := sqstest.New()
 	if *yesterdayMoto {
 		endpoint = moto.Start(t)
 	} else {
-		queues := sqstest.New()
 		queues.OnRequest(func(sqstest.Call) sqstest.Fault { // as in newAccount
 			time.Sleep(5 * time.Millisecond)
 			return sqstest.Fault{}
@@ -217,6 +217,13 @@ func yesterdaysQueue(t *testing.T) {
 	}
 
 	run := func(job string, args ...string) string { t.Helper(); return runs(t, job, args...) }
+	visible := func() { // what was imported is delayed
+		if *yesterdayMoto {
+			time.Sleep(dlq.DefaultDelay * 3 / 2)
+			return
+		}
+		queues.Show("dead")
+	}
 	queue := []string{"--queue", "dead"}
 	with := func(args ...string) []string { return append(args, queue...) }
 
@@ -239,8 +246,10 @@ func yesterdaysQueue(t *testing.T) {
 	run("one log group, one class", with("dlq", "replay", "--log-group", "/ecs/shop", "--class", "rejected", "--since", "1d")...)
 	run("export", with("dlq", "export", "saved", "--delete")...)
 	run("import", with("dlq", "import", "saved")...)
+	visible()
 	run("export to S3", with("dlq", "export", "s3://saved/dead", "--delete")...)
 	run("import from S3", with("dlq", "import", "s3://saved/dead")...)
+	visible()
 	run("replay", with("dlq", "replay")...)
 	run("purge", with("dlq", "purge", "--undecodable", "--save", "purged")...)
 	run("status at the end", with("dlq", "status")...)
