@@ -54,6 +54,12 @@ type helpCmd struct {
 	Verb []string `arg:"" optional:"" help:"The verb, such as dlq replay."`
 }
 
+// Help is shown by --help.
+func (helpCmd) Help() string {
+	return `  sumoship help dlq
+  sumoship help dlq replay`
+}
+
 // Run is not called.
 func (helpCmd) Run() error { return nil }
 
@@ -64,7 +70,11 @@ func main() {
 
 // run runs the verb that args name, and returns the exit status.
 func run(ctx context.Context, args []string, s cli.Streams) int {
+	return cli.Run(ctx, newVerbs(), args, s)
+}
+
+func newVerbs() *verbs {
 	tree := new(verbs)
 	tree.Deploy.Canary = stackcmd.SendCanary
-	return cli.Run(ctx, tree, args, s)
+	return tree
 }

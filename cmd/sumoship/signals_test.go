@@ -7,7 +7,10 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -16,6 +19,7 @@ import (
 
 	"github.com/creack/pty"
 
+	"sumoship/cmd/sumoship/internal/cli"
 	"sumoship/cmd/sumoship/internal/clitest"
 	"sumoship/function/awstest/logstest"
 )
@@ -87,12 +91,49 @@ func ended(t *testing.T, signal syscall.Signal, status int, took time.Duration, 
 
 var signals = []syscall.Signal{syscall.SIGINT, syscall.SIGTERM}
 
-// A verb that waits for its standard input ends.
-func TestSignalsEndReading(t *testing.T) {
-	for _, args := range []string{
+// Calls of the command that wait: for standard input, for AWS or Sumo Logic, for an
+// answer on a terminal. Every verb is in one of them, or in atOnce.
+var (
+	reads = []string{
 		"local -", "fargate check -", "fargate convert -", "fargate diff -", "fargate explain -", "fargate iam -", "fargate logs -",
 		"fargate register -", "fargate service - --service shop", "fargate service shop.json --service shop --from-service -",
-	} {
+		"rules validate -", "rules test -",
+	}
+	calls = []string{
+		"local --yes --endpoint URL/receiver",
+		"local --yes --replay --endpoint URL/receiver",
+		"dlq status --queue dead", "dlq stats --queue dead", "dlq peek --queue dead", "dlq replay --queue dead --endpoint https://example.com/x", "dlq redrive --queue dead",
+		"dlq export DIR/new --queue dead", "dlq import DIR --queue dead", "dlq purge --queue dead --undecodable --save DIR/new",
+		"backfill --log-group g --since 1h --yes --endpoint https://example.com/x", "rules try DIR/rules.yaml --log-group g --yes",
+		"subscribe --yes --destination FORWARDER", "unsubscribe --yes --destination FORWARDER", "subscribe --yes --account --destination FORWARDER",
+		"deploy --yes --from DIR", "rollback --yes", "destroy --yes",
+		"doctor", "doctor --canary", "status", "status --watch", "tail",
+		"fargate check --from-ecs shop:1", "fargate eni --cluster shop", "fargate eni --instance-type zz9.large", "fargate plan --all",
+		"fargate logs shop.json --yes", "fargate service shop.json --from-service arn:aws:ecs:eu-west-1:123456789012:service/c/shop",
+		"fargate cutover plan a b", "fargate cutover run a b --yes", "fargate cutover status a b", "fargate cutover back a b --yes",
+		"fargate cutover targets nightly --yes --to arn:aws:ecs:eu-west-1:123456789012:task-definition/nightly:1 --subnets subnet-1 --security-group sg-1",
+	}
+	questions = []string{
+		"local --endpoint https://example.com/receiver",
+		"subscribe --destination FORWARDER", "subscribe --account --destination FORWARDER", "fargate logs ../../testdata/taskdefs/shop.json --retention 30 --region us-east-1",
+	}
+	atOnce = []string{"rules schema", "schema", "version", "completion", "man", "help", "fargate rules"} // they wait for nothing
+)
+
+// Every verb has a row.
+func TestSignalsOfEveryVerb(t *testing.T) {
+	for _, verb := range cli.Verbs(new(verbs)) {
+		path := verb.Path()
+		row := func(args string) bool { return args == path || strings.HasPrefix(args, path+" ") }
+		if waits := slices.ContainsFunc(slices.Concat(reads, calls, questions), row); waits == slices.Contains(atOnce, path) {
+			t.Errorf("%s: has a row %v, waits for nothing %v", path, waits, !waits)
+		}
+	}
+}
+
+// A verb that waits for its standard input ends.
+func TestSignalsEndReading(t *testing.T) {
+	for _, args := range reads {
 		for _, signal := range signals {
 			t.Run(fmt.Sprint(args, " ", signal), func(t *testing.T) {
 				args := strings.ReplaceAll(args, "shop.json", "../../testdata/taskdefs/shop.json")
@@ -124,21 +165,23 @@ func hangs(t *testing.T) (url string, asked chan struct{}) {
 
 // A verb that waits for AWS or Sumo Logic ends.
 func TestSignalsEndCalls(t *testing.T) {
-	const forwarder = "arn:aws:lambda:eu-west-1:123456789012:function:forwarder"
-	for _, args := range []string{
-		"local --endpoint URL/receiver",
-		"local --replay --endpoint URL/receiver",
-		"dlq status --queue dead", "dlq peek --queue dead", "dlq replay --queue dead --endpoint https://example.com/x", "dlq redrive --queue dead",
-		"subscribe --yes --destination " + forwarder, "unsubscribe --yes --destination " + forwarder, "subscribe --yes --account --destination " + forwarder,
-		"doctor", "doctor --canary", "status", "status --watch", "tail",
-		"fargate check --from-ecs shop:1", "fargate eni --cluster shop", "fargate eni --instance-type zz9.large",
-		"fargate logs shop.json --yes", "fargate service shop.json --from-service arn:aws:ecs:eu-west-1:123456789012:service/c/shop",
+	dir := t.TempDir()
+	for name, content := range map[string]string{
+		"rules.yaml":                "version: 1\nrules:\n  - rule: a\n    category: b\n",
+		"sumoship/v1/template.json": `{"Parameters":{"CodePrefix":{"Default":"sumoship/v1/"}},"Resources":{"Topic":{"Type":"AWS::SNS::Topic"}}}`,
+		"event.json":                `{"awslogs":{"data":""}}`,
 	} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755), os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range calls {
 		for _, signal := range signals {
 			t.Run(fmt.Sprint(args, " ", signal), func(t *testing.T) {
 				url, asked := hangs(t)
 				clitest.SetAWS(t, url)
-				args := strings.ReplaceAll(strings.ReplaceAll(args, "shop.json", "../../testdata/taskdefs/shop.json"), "URL", url)
+				args := strings.NewReplacer("shop.json", "../../testdata/taskdefs/shop.json", "URL", url, "DIR", dir,
+					"FORWARDER", "arn:aws:lambda:eu-west-1:123456789012:function:forwarder").Replace(args)
 				p := start(t, strings.Fields(args)...)
 				go io.Copy(io.Discard, p.out)
 				select {
@@ -157,9 +200,7 @@ func TestSignalsEndCalls(t *testing.T) {
 func TestSignalsEndQuestions(t *testing.T) {
 	server, forwarder := clitest.Region(t)
 	server.Add(logstest.Group{Name: "/ecs/shop"})
-	for _, args := range []string{
-		"subscribe --destination " + forwarder, "subscribe --account --destination " + forwarder, "fargate logs ../../testdata/taskdefs/shop.json --retention 30 --region us-east-1",
-	} {
+	for _, args := range questions {
 		for _, signal := range signals {
 			t.Run(fmt.Sprint(args, " ", signal), func(t *testing.T) {
 				master, terminal, err := pty.Open()
@@ -167,7 +208,7 @@ func TestSignalsEndQuestions(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer master.Close()
-				p := &process{Cmd: exec.Command("sumoship", strings.Fields(args)...)}
+				p := &process{Cmd: exec.Command("sumoship", strings.Fields(strings.ReplaceAll(args, "FORWARDER", forwarder))...)}
 				p.Stdin, p.Stdout, p.Stderr = terminal, terminal, terminal
 				p.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 				if err := p.Start(); err != nil {

@@ -27,20 +27,20 @@ type Cmd struct {
 	cli.AWSFlags
 	From []string `arg:"" optional:"" help:"Files, directories or s3://BUCKET/PREFIX; - means standard input. Default: CloudWatch Logs itself, the log groups of --log-group."`
 
-	LogGroup        []string `sep:"none" help:"Log group to read from CloudWatch Logs, repeatable; or that of the files, which many formats do not name." placeholder:"NAME"`
-	LogGroupPattern string   `help:"Also read the log groups whose name this regular expression (RE2) matches." placeholder:"PATTERN"`
-	LogStream       string   `help:"Log stream of files that do not name it." placeholder:"NAME"`
-	Since           string   `help:"Read CloudWatch Logs from here: 2026-01-02, 2026-01-02T15:04:05Z, or 36h or 7d ago." placeholder:"TIME"`
-	Until           string   `help:"Read CloudWatch Logs to before here. Default: now." placeholder:"TIME"`
-	FilterPattern   string   `help:"Read only log events that match this filter pattern of CloudWatch Logs." placeholder:"PATTERN"`
+	LogGroup        []string `sep:"none" group:"What to read" help:"Log group to read from CloudWatch Logs, repeatable; or that of the files, which many formats do not name." placeholder:"NAME"`
+	LogGroupPattern string   `group:"What to read" help:"Also read the log groups whose name this regular expression (RE2) matches." placeholder:"PATTERN"`
+	LogStream       string   `group:"What to read" help:"Log stream of files that do not name it." placeholder:"NAME"`
+	Since           string   `group:"What to read" help:"Read CloudWatch Logs from here: 2026-01-02, 2026-01-02T15:04:05Z, or 36h or 7d ago." placeholder:"TIME"`
+	Until           string   `group:"What to read" help:"Read CloudWatch Logs to before here. Default: now." placeholder:"TIME"`
+	FilterPattern   string   `group:"What to read" help:"Read only log events that match this filter pattern of CloudWatch Logs." placeholder:"PATTERN"`
 
 	Endpoint string `sets:"SUMO_ENDPOINT" help:"Send to this HTTP Source, a URL or the ARN of an SSM parameter or secret. Default: the variable SUMO_ENDPOINT." placeholder:"URL|ARN"`
 	Like     string `help:"Ship as this deployed forwarder does: its variables count, and not those of the shell." placeholder:"FUNCTION"`
 	EventID  bool   `negatable:"" default:"true" help:"Records have the id of their log event, so that a search can tell what arrived twice."`
 
-	Resume  string `help:"Remember in this file what is confirmed. A later run with it sends only the rest." placeholder:"FILE"`
-	Workers int    `sets:"MAX_IN_FLIGHT" help:"Bodies in flight, at most 16. Default: the variable MAX_IN_FLIGHT, or 4." placeholder:"N"`
-	Rate    string `help:"At most so much in a second, such as 5MB or 500kB of log." placeholder:"SIZE"`
+	Resume  string `group:"How to ship" help:"Remember in this file what is confirmed. A later run with it sends only the rest." placeholder:"FILE"`
+	Workers int    `sets:"MAX_IN_FLIGHT" group:"How to ship" help:"Bodies in flight, at most 16. Default: the variable MAX_IN_FLIGHT, or 4." placeholder:"N"`
+	Rate    string `group:"How to ship" help:"At most so much in a second, such as 5MB or 500kB of log." placeholder:"SIZE"`
 	DryRun  bool   `help:"Show the plan, and send nothing."`
 	Yes     bool   `short:"y" help:"Do not ask."`
 	Logs    bool   `help:"Write the log lines of shipping to standard error."`
@@ -48,7 +48,11 @@ type Cmd struct {
 }
 
 func (c *Cmd) Help() string {
-	return `Reads gzip, zstd or plain text of: exports of CloudWatch Logs to S3; output of aws
+	return `  sumoship backfill export/ --log-group /ecs/shop --resume shop.done
+  sumoship backfill --log-group /ecs/shop --since 7d --like sumoship-Forwarder
+  sumoship backfill s3://exports/shop --log-group /ecs/shop --dry-run
+
+Reads gzip, zstd or plain text of: exports of CloudWatch Logs to S3; output of aws
 logs filter-log-events, get-log-events and get-query-results as JSON, with --query
 'events[]' or without; output of aws logs tail; payloads or Lambda events of a
 subscription, one after the other; and what Firehose keeps in its bucket, delivered

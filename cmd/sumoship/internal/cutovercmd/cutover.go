@@ -82,7 +82,13 @@ func (f *paceFlags) cutover(s cli.Streams, v *versions) *cutover.Cutover {
 
 type planCmd struct {
 	serviceFlags
-	paceFlags
+	paceFlags `group:"Steps"`
+}
+
+func (c *planCmd) Help() string {
+	return `  sumoship fargate cutover plan shop shop-fargate --cluster prod
+
+Exit status: 0 it can begin, 1 something is missing, 2 the command is wrong, 3 AWS refused.`
 }
 
 func (c *planCmd) Run(ctx context.Context, s cli.Streams) error {
@@ -138,8 +144,8 @@ func (c *planCmd) Run(ctx context.Context, s cli.Streams) error {
 
 type runCmd struct {
 	serviceFlags
-	paceFlags
-	Yes bool `short:"y" help:"Do not ask."`
+	paceFlags `group:"Steps"`
+	Yes       bool `short:"y" help:"Do not ask."`
 }
 
 func (c *runCmd) Help() string {
@@ -184,6 +190,12 @@ type statusCmd struct {
 	serviceFlags
 }
 
+func (c *statusCmd) Help() string {
+	return `  sumoship fargate cutover status shop shop-fargate --cluster prod
+
+Exit status: 0, 2 the command is wrong, 3 AWS refused.`
+}
+
 func (c *statusCmd) Run(ctx context.Context, s cli.Streams) error {
 	v, err := c.open(ctx)
 	if err != nil {
@@ -223,6 +235,15 @@ func (c *statusCmd) Run(ctx context.Context, s cli.Streams) error {
 type backCmd struct {
 	serviceFlags
 	Yes bool `short:"y" help:"Do not ask."`
+}
+
+func (c *backCmd) Help() string {
+	return `  sumoship fargate cutover back shop shop-fargate --cluster prod
+
+Works at any time, also after a run was interrupted. The new service keeps its tasks.
+
+Exit status: 0 the old service has all requests, 1 you said no, 2 the command is wrong,
+3 AWS refused.`
 }
 
 func (c *backCmd) Run(ctx context.Context, s cli.Streams) error {

@@ -26,7 +26,9 @@ type Destroy struct {
 }
 
 func (c *Destroy) Help() string {
-	return `Deletes the stack. What holds log events stays: the queues, and the stream and the
+	return `  sumoship destroy --dry-run
+
+Deletes the stack. What holds log events stays: the queues, and the stream and the
 bucket of a central account. It shows what is in the queues, and how to drain them
 first; and how to remove the subscriptions that would deliver to nothing.`
 }

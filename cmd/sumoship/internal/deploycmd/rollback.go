@@ -16,7 +16,9 @@ type Rollback struct {
 }
 
 func (c *Rollback) Help() string {
-	return `Deploys the release that the stack had before the one it has, from its bucket.
+	return `  sumoship rollback --dry-run
+
+Deploys the release that the stack had before the one it has, from its bucket.
 Parameters keep their values. Run twice, it is back at the newer one. A deployment
 that fails needs none: CloudFormation has rolled it back itself.
 
@@ -55,7 +57,7 @@ func (c *Rollback) Run(ctx context.Context, s cli.Streams) error {
 	}
 	_, err = at.apply(ctx, s, change{
 		stack: stack, name: c.Stack, template: t, body: body, url: at.bucket.templateURL(bucket, before+templateName),
-		parameters: map[string]string{codeBucket: bucket, codePrefix: before, previousCode: now}, diff: c.Diff, dryRun: c.DryRun, yes: c.Yes,
+		parameters: map[string]string{codeBucket: bucket, codePrefix: before, previousCode: now}, watch: unmonitored(stack), diff: c.Diff, dryRun: c.DryRun, yes: c.Yes,
 	})
 	return err
 }

@@ -32,7 +32,7 @@ type Cmd struct {
 
 // queueFlags select a queue, as those of the AWS CLI do.
 type queueFlags struct {
-	Queue string `help:"The dead-letter queue: its name, URL or ARN. Default: the variable TASK_QUEUE_URL." placeholder:"NAME|URL|ARN"`
+	Queue string `help:"The dead-letter queue: its name, URL or ARN, which the output DeadLetterQueueUrl of the stack has. Default: the variable TASK_QUEUE_URL." placeholder:"NAME|URL|ARN"`
 	cli.AWSFlags
 	JSON bool `name:"json" help:"Write the result as JSON."`
 }

@@ -100,7 +100,7 @@ func TestDLQReplayDeliversAndQuarantines(t *testing.T) {
 	}
 	clitest.Send(t, server, "dead", "garbage", nil)
 	status, out, errs := command(t, nil, "dlq", "replay", "--queue", "dead", "--endpoint", url)
-	if status != 0 || !strings.Contains(out, "31 done") || !strings.Contains(out, "30 confirmed") {
+	if status != 0 || !strings.Contains(out, "  done           31  deleted from the queue\n") || !strings.Contains(out, "  confirmed      30  by Sumo Logic\n") || !strings.Contains(out, "left              0  ") {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
 	if len(source.Taken()) != 30 || len(server.Messages("dead")) != 0 || len(server.Messages("quarantine")) != 1 {

@@ -17,13 +17,16 @@ import (
 type exportCmd struct {
 	Dir string `arg:"" help:"A directory, which is created, or s3://BUCKET/PREFIX." placeholder:"DIR|s3://BUCKET/PREFIX"`
 	queueFlags
-	selectFlags
-	Delete  bool `help:"Delete the messages that are on the disk, or in the bucket, from the queue."`
-	Workers int  `help:"Number of batches in flight." default:"16"`
+	selectFlags `group:"Which messages"`
+	Delete      bool `help:"Delete the messages that are on the disk, or in the bucket, from the queue."`
+	Workers     int  `help:"Number of batches in flight." default:"16"`
 }
 
 func (c *exportCmd) Help() string {
-	return `One file for each log group and hour of the first failure, GROUP/HOUR.ndjson: a
+	return `  sumoship dlq export saved --queue dead-letters
+  sumoship dlq export saved --queue dead-letters --delete
+
+One file for each log group and hour of the first failure, GROUP/HOUR.ndjson: a
 message a line, with its checksum. SHA256SUMS has those of the files. Import puts
 them back, with 14 more days.
 

@@ -19,7 +19,9 @@ type importCmd struct {
 }
 
 func (c *importCmd) Help() string {
-	return `The messages are new ones for SQS, which keeps them for 14 more days; when and why
+	return `  sumoship dlq import saved --queue dead-letters
+
+The messages are new ones for SQS, which keeps them for 14 more days; when and why
 they failed first stays. All files are checked before anything is put. Files imported.log beside
 them name what was put, so that the same command goes on after an interruption, and
 puts nothing twice; after a kill only what was in flight.`

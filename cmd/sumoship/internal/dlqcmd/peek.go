@@ -14,13 +14,16 @@ import (
 
 type peekCmd struct {
 	queueFlags
-	selectFlags
-	N     int  `short:"n" help:"Number of messages to show." default:"10"`
-	JSONL bool `name:"jsonl" help:"Write a JSON object for each message, one a line."`
+	selectFlags `group:"Which messages"`
+	N           int  `short:"n" help:"Number of messages to show." default:"10"`
+	JSONL       bool `name:"jsonl" help:"Write a JSON object for each message, one a line."`
 }
 
 func (c *peekCmd) Help() string {
-	return `Each message is shown once, as it comes, and visible again in the end. SQS counts
+	return `  sumoship dlq peek --queue dead-letters -n 3
+  sumoship dlq peek --queue dead-letters --log-group /ecs/shop --jsonl
+
+Each message is shown once, as it comes, and visible again in the end. SQS counts
 that as a receive.`
 }
 
@@ -64,6 +67,7 @@ func (c *peekCmd) Run(ctx context.Context, s cli.Streams) error {
 	if !c.any() {
 		scan.Most = c.N
 	}
+	bar := cli.NewBar(-1, "looking at messages", s.Err)
 	shown := 0
 	looking, enough := context.WithCancel(ctx)
 	defer enough()
@@ -73,6 +77,7 @@ func (c *peekCmd) Run(ctx context.Context, s cli.Streams) error {
 			if shown == c.N || !match(looked) {
 				continue
 			}
+			bar.Clear()
 			if err := c.show(s, looked, shown == 0); err != nil {
 				return nil, err
 			}
@@ -80,8 +85,10 @@ func (c *peekCmd) Run(ctx context.Context, s cli.Streams) error {
 				enough()
 			}
 		}
+		bar.Add(len(messages))
 		return nil, nil
 	})
+	bar.Finish()
 	if shown == c.N && ctx.Err() == nil {
 		scanErr = nil
 	}

@@ -14,7 +14,9 @@ type purgeCmd struct {
 }
 
 func (c *purgeCmd) Help() string {
-	return `--queue is the dead-letter queue; its redrive policy names the quarantine queue. What
+	return `  sumoship dlq purge --queue dead-letters --undecodable --save purged
+
+--queue is the dead-letter queue; its redrive policy names the quarantine queue. What
 can be read stays there: sumoship dlq redrive moves it back. sumoship dlq import DIR
 undoes a purge.`
 }

@@ -26,6 +26,16 @@ func (c *redriveCmd) Outputs() []any { return []any{redriven{}} }
 // redrivePoll is how often SQS is asked for its progress.
 const redrivePoll = 2 * time.Second
 
+func (c *redriveCmd) Help() string {
+	return `  sumoship dlq redrive --queue dead-letters
+
+--queue is the dead-letter queue; its redrive policy names the quarantine queue. SQS
+moves the messages. Mend first what kept them from being read or replayed, or they come
+back.
+
+Exit status: 0 if all were moved, 2 if the command is wrong, 3 if AWS refused.`
+}
+
 func (c *redriveCmd) Run(ctx context.Context, s cli.Streams) error {
 	status, quarantine, before, err := c.openQuarantine(ctx, s)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,14 +21,14 @@ import (
 
 type replayCmd struct {
 	queueFlags
-	selectFlags
-	Max      int    `help:"At most so many messages." placeholder:"N"`
-	All      bool   `help:"With --dry-run, count all messages, not only the first 1000."`
-	Endpoint string `sets:"SUMO_ENDPOINT" help:"Send to this HTTP Source, a URL or the ARN of an SSM parameter or secret. Default: the variable SUMO_ENDPOINT." placeholder:"URL|ARN"`
-	DryRun   bool   `help:"Show what would be sent, and send nothing."`
-	NoRules  bool   `help:"Also send, without rules, what a function with rules has dead-lettered."`
-	Workers  int    `sets:"NUM_OF_WORKERS" help:"Number of messages in flight." default:"4"`
-	Logs     bool   `help:"Write the function's own log lines to standard error."`
+	selectFlags `group:"Which messages"`
+	Max         int    `help:"At most so many messages." placeholder:"N"`
+	All         bool   `help:"With --dry-run, count all messages, not only the first 1000."`
+	Endpoint    string `sets:"SUMO_ENDPOINT" help:"Send to this HTTP Source, a URL or the ARN of an SSM parameter or secret. Default: the variable SUMO_ENDPOINT." placeholder:"URL|ARN"`
+	DryRun      bool   `help:"Show what would be sent, and send nothing."`
+	NoRules     bool   `help:"Also send, without rules, what a function with rules has dead-lettered."`
+	Workers     int    `sets:"NUM_OF_WORKERS" help:"Number of messages in flight." default:"4"`
+	Logs        bool   `help:"Write the function's own log lines to standard error."`
 }
 
 func (c *replayCmd) Help() string {
@@ -55,7 +55,8 @@ wrong, 3 if AWS refused.`
 // replayed is the result in JSON.
 type replayed struct {
 	ship.Report
-	Others int `json:"others,omitempty"` // messages that were not meant
+	Others int  `json:"others,omitempty"` // messages that were not meant
+	Depth  *int `json:"depth,omitempty"`  // messages in the queue afterwards, about
 }
 
 // previewed is the result of a dry run in JSON.
@@ -154,7 +155,11 @@ func (c *replayCmd) Run(ctx context.Context, s cli.Streams) error {
 	if ctx.Err() != nil && report.Class == string(sumo.OutOfTime) {
 		report.Class, report.Error = "", "" // that is the interruption
 	}
-	if err := c.write(s, report, others); err != nil {
+	var after *dlq.Status
+	if status, err := q.Status(ctx); err == nil { // what was done is done: this only says what is left
+		after = &status
+	}
+	if err := c.write(s, report, others, after); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
@@ -170,24 +175,39 @@ func (c *replayCmd) Run(ctx context.Context, s cli.Streams) error {
 }
 
 // write writes what became of the messages.
-func (c *replayCmd) write(s cli.Streams, report ship.Report, others int) error {
+func (c *replayCmd) write(s cli.Streams, report ship.Report, others int, after *dlq.Status) error {
 	if c.JSON {
-		return cli.WriteJSON(s.Out, replayed{report, others})
+		r := replayed{report, others, nil}
+		if after != nil {
+			depth := after.Depth()
+			r.Depth = &depth
+		}
+		return cli.WriteJSON(s.Out, r)
 	}
 	m := report.Messages
-	rows := []cli.Row{
-		{"messages", strconv.Itoa(m.Received), fmt.Sprintf("%d done, of these %d put back in part and %d quarantined; %d kept, %d untried",
-			m.Done, m.PutBack, m.Quarantined, m.Kept, m.Untried)},
-		{"log events", strconv.Itoa(report.Events), fmt.Sprintf("%d confirmed, %d filtered, %d still dead-lettered, %d quarantined",
-			report.Confirmed, report.FilteredTotal(), report.DeadLettered, report.Quarantined)},
+	rows := []cli.Row{{"messages", m.Received, "received"}, {"  done", m.Done, "deleted from the queue"}}
+	add := func(what string, n int, means string) {
+		if n > 0 {
+			rows = append(rows, cli.Row{what, n, means})
+		}
 	}
-	if others > 0 {
-		rows = append(rows, cli.Row{"others", strconv.Itoa(others), "not meant: received once each, and given back"})
+	add("    in part", m.PutBack, "of the done: what Sumo Logic did not confirm is in new messages of the queue")
+	add("    quarantined", m.Quarantined, "of the done: they cannot be read, and are in the quarantine queue")
+	add("  kept", m.Kept, "not confirmed: visible again when their backoff ends")
+	add("  untried", m.Untried, "not sent: Sumo Logic could not be reached a moment before, or time was short")
+	add("others", others, "not meant: received once each, and given back")
+	rows = append(rows, cli.Row{"log events", report.Events, "in these messages"}, cli.Row{"  confirmed", report.Confirmed, "by Sumo Logic"})
+	add("  filtered", report.FilteredTotal(), "dropped by rules or variables, as on the first way")
+	add("  dead-lettered", report.DeadLettered, "still in the queue")
+	add("  quarantined", report.Quarantined, "in the quarantine queue")
+	if after != nil {
+		rows = append(rows, cli.Row{"left", after.Depth(), fmt.Sprintf("messages in the queue, about: %d visible, %d in flight or in backoff, %d delayed", after.Visible, after.InFlight, after.Delayed)})
 	}
-	if report.Error != "" {
-		rows = append(rows, cli.Row{"first error", report.Class, report.Error})
+	if err := cli.WriteTable(s.Out, nil, rows); err != nil || report.Error == "" {
+		return err
 	}
-	return cli.WriteTable(s.Out, nil, rows)
+	_, err := fmt.Fprintf(s.Out, "first error: %s: %s\n", report.Class, strings.TrimPrefix(report.Error, report.Class+": "))
+	return err
 }
 
 // maxPreview bounds the messages of a dry run, unless all are asked for.
@@ -202,6 +222,7 @@ func (c *replayCmd) preview(ctx context.Context, s cli.Streams, q *dlq.Queue, st
 	if c.All {
 		scan.Most = 0
 	}
+	bar := cli.NewBar(-1, "looking at messages", s.Err)
 	found, scanErr := q.Scan(ctx, scan, func(batch []dlq.Message) ([]dlq.Message, error) {
 		for _, m := range batch {
 			looked := look(m)
@@ -228,8 +249,10 @@ func (c *replayCmd) preview(ctx context.Context, s cli.Streams, q *dlq.Queue, st
 			}
 			mu.Unlock()
 		}
+		bar.Add(len(batch))
 		return nil, nil
 	})
+	bar.Finish()
 	if c.JSON {
 		if err := cli.WriteJSON(s.Out, previewed{messages, broken, others, total, found.Messages, found.All, status.Depth()}); err != nil {
 			return err

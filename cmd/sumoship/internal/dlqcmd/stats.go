@@ -21,7 +21,10 @@ type statsCmd struct {
 }
 
 func (c *statsCmd) Help() string {
-	return `SQS shows a message only to whoever receives it, and each receive counts toward
+	return `  sumoship dlq stats --queue dead-letters
+  sumoship dlq stats --queue dead-letters --all
+
+SQS shows a message only to whoever receives it, and each receive counts toward
 the maxReceiveCount of the queue's redrive policy. So this looks at a sample, until
 you ask for all; what it has received is visible again at once. It stops before
 messages come near maxReceiveCount.`

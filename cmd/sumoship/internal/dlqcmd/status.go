@@ -18,7 +18,10 @@ type statusCmd struct {
 }
 
 func (c *statusCmd) Help() string {
-	return `This asks for the attributes of the queues and for their metrics, and receives nothing,
+	return `  sumoship dlq status --queue dead-letters
+  sumoship dlq status --queue dead-letters --forecast 1m
+
+This asks for the attributes of the queues and for their metrics, and receives nothing,
 unless you give --sample. The numbers are approximate, as SQS has them; the metrics are
 minutes old, and it goes without where it may not read them
 (cloudwatch:GetMetricData).`

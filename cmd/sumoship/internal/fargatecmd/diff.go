@@ -15,7 +15,9 @@ type diffCmd struct {
 }
 
 func (c *diffCmd) Help() string {
-	return `Writes a unified diff from the task definition to what convert would write, in
+	return `  sumoship fargate diff shop.json
+
+Writes a unified diff from the task definition to what convert would write, in
 colour on a terminal. A definition on one line is indented first. Changes that
 convert would refuse are in the diff too, and named on standard error.
 

@@ -30,7 +30,10 @@ type eniCmd struct {
 }
 
 func (c *eniCmd) Help() string {
-	return `A task in network mode awsvpc takes an elastic network interface of its own. The
+	return `  sumoship fargate eni --instance-type c5.large --tasks 20
+  sumoship fargate eni --cluster prod
+
+A task in network mode awsvpc takes an elastic network interface of its own. The
 figures are those of ENIs alone: CPU and memory may set a lower limit. They come
 from a built-in table of AWS's, which needs no account. A type that is not in it
 is looked up in EC2, if there are credentials; EC2 does not say what it holds with
@@ -59,7 +62,7 @@ func (c *eniCmd) Run(ctx context.Context, s cli.Streams) error {
 	}
 	var err error
 	if c.Cluster != "" {
-		if q.Cluster, err = c.survey(ctx); err != nil {
+		if q.Cluster, err = c.survey(ctx, s); err != nil {
 			return err
 		}
 	}
@@ -177,12 +180,14 @@ func figure(n *int) string {
 
 // survey counts the active container instances of the cluster: draining ones take
 // no more tasks.
-func (c *eniCmd) survey(ctx context.Context) (*eni.Cluster, error) {
+func (c *eniCmd) survey(ctx context.Context, s cli.Streams) (*eni.Cluster, error) {
 	cfg, err := c.LoadRegion(ctx)
 	if err != nil {
 		return nil, err
 	}
-	instances, err := containerInstances(ctx, ecs.NewFromConfig(cfg), c.Cluster)
+	bar := cli.NewBar(-1, "looking at instances", s.Err)
+	instances, err := containerInstances(ctx, ecs.NewFromConfig(cfg), c.Cluster, bar.Add)
+	bar.Finish()
 	if err != nil {
 		return nil, cli.Fail(cli.ExitAWS, fmt.Errorf("cluster %s: %w", c.Cluster, err))
 	}
@@ -192,7 +197,7 @@ func (c *eniCmd) survey(ctx context.Context) (*eni.Cluster, error) {
 // containerInstances goes from page to page by hand, as askEC2 does: the SDK's
 // paginators take their client as an interface, and then the linker keeps all of
 // its methods, 30 MB of them in the case of EC2.
-func containerInstances(ctx context.Context, client *ecs.Client, cluster string) ([]ecstypes.ContainerInstance, error) {
+func containerInstances(ctx context.Context, client *ecs.Client, cluster string, looked func(n int)) ([]ecstypes.ContainerInstance, error) {
 	var all []ecstypes.ContainerInstance
 	for in := (&ecs.ListContainerInstancesInput{Cluster: &cluster, Status: ecstypes.ContainerInstanceStatusActive}); ; {
 		page, err := client.ListContainerInstances(ctx, in)
@@ -212,6 +217,7 @@ func containerInstances(ctx context.Context, client *ecs.Client, cluster string)
 				}
 			}
 			all = append(all, described.ContainerInstances...)
+			looked(len(described.ContainerInstances))
 		}
 		if in.NextToken = page.NextToken; aws.ToString(in.NextToken) == "" {
 			return all, nil

@@ -211,7 +211,14 @@ func (c *logsCmd) rule() (*subscription.Rule, error) {
 func writeLogsPlan(out io.Writer, steps []*logsStep) error {
 	var rows []cli.Row
 	for _, s := range steps {
-		rows = append(rows, cli.Row{s.Action, s.of(), s.Why})
+		action := s.Action
+		switch {
+		case s.step.Reason.Refusal():
+			action = cli.Paint(out, cli.Bad, action)
+		case s.changes():
+			action = cli.Paint(out, cli.Good, action)
+		}
+		rows = append(rows, cli.Row{action, s.of(), s.Why})
 	}
 	return cli.WriteTable(out, cli.Row{"ACTION", "OF", "WHAT"}, rows)
 }

@@ -57,10 +57,13 @@ func (c *rulesCmd) Run(s cli.Streams) error {
 	}
 	var rows []cli.Row
 	for _, r := range rules() {
-		rows = append(rows, cli.Row{r.ID, r.Severity, r.Summary})
+		rows = append(rows, cli.Row{r.ID, cli.Paint(s.Out, meanings[r.Severity], string(r.Severity)), r.Summary})
 	}
 	return cli.WriteTable(s.Out, cli.Row{"ID", "SEVERITY", "WHAT IT SAYS"}, rows)
 }
+
+// meanings are those of severities.
+var meanings = map[finding.Severity]cli.Meaning{finding.Error: cli.Bad, finding.Warning: cli.Doubt}
 
 // explainRule shows a rule.
 func explainRule(s cli.Streams, r finding.Rule, asJSON bool) error {

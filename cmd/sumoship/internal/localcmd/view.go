@@ -122,7 +122,11 @@ func (v *view) post(p post) {
 		_ = v.json.Encode(p) // the output keeps the error
 		return
 	}
-	answer := cmp.Or(p.Error, fmt.Sprintf("%d %s", p.Status, http.StatusText(p.Status)))
+	meaning := cli.Bad
+	if p.Status/100 == 2 {
+		meaning = cli.Good
+	}
+	answer := cli.Paint(v.out, meaning, cmp.Or(p.Error, fmt.Sprintf("%d %s", p.Status, http.StatusText(p.Status))))
 	packed := ""
 	if p.Headers["Content-Encoding"] != "" {
 		packed = fmt.Sprintf(", %s %s", cli.Size(p.SentBytes), p.Headers["Content-Encoding"])
@@ -171,10 +175,10 @@ func (v *view) event(r ship.Report, err error) {
 		if v.Endpoint != "" {
 			what = "UNDELIVERED" // the queue is gone when this ends
 		}
-		fmt.Fprintf(v.out, "%s  %s of %s: %s\n", what, cli.Count(r.DeadLettered, "log event"), group, r.Error)
+		fmt.Fprintf(v.out, "%s  %s of %s: %s\n", cli.Paint(v.out, cli.Doubt, what), cli.Count(r.DeadLettered, "log event"), group, r.Error)
 	}
 	if err != nil {
-		fmt.Fprintf(v.out, "LOST  %s: %v\n", group, err)
+		fmt.Fprintf(v.out, "%s  %s: %v\n", cli.Paint(v.out, cli.Bad, "LOST"), group, err)
 	}
 }
 

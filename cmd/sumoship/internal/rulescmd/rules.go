@@ -53,6 +53,12 @@ func (d *document) open(ctx context.Context, s cli.Streams) (*rules.Set, error) 
 
 type schemaCmd struct{}
 
+func (c *schemaCmd) Help() string {
+	return `  sumoship rules schema > rules.schema.json
+
+An editor completes and checks a document of rules by it. Exit status: 0.`
+}
+
 func (schemaCmd) Run(s cli.Streams) error {
 	_, err := s.Out.Write(rules.Schema())
 	return err
@@ -64,7 +70,9 @@ type validateCmd struct {
 }
 
 func (validateCmd) Help() string {
-	return `Exit status: 0 if the rules are right, 1 if they have mistakes, 2 if the file cannot
+	return `  sumoship rules validate rules.yaml
+
+Exit status: 0 if the rules are right, 1 if they have mistakes, 2 if the file cannot
 be read.`
 }
 

@@ -27,7 +27,10 @@ type testCmd struct {
 }
 
 func (testCmd) Help() string {
-	return `Without a key in RULES_KEY, masks that replace by HMAC have one of this run. The
+	return `  sumoship rules test rules.yaml events.json
+  aws logs filter-log-events --log-group-name G | sumoship rules test rules.yaml - --log-group G
+
+Without a key in RULES_KEY, masks that replace by HMAC have one of this run. The
 variables of the function, such as LOG_FORMAT, work here too.
 
 Exit status: 0 if the rules are right, 1 if they have mistakes, 2 if an input cannot be

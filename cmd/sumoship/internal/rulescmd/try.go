@@ -34,7 +34,9 @@ type tryCmd struct {
 }
 
 func (tryCmd) Help() string {
-	return `Reads log events with FilterLogEvents, page by page, and applies the rules to them.
+	return `  sumoship rules try rules.yaml --log-group /ecs/shop --since 1h
+
+Reads log events with FilterLogEvents, page by page, and applies the rules to them.
 Nothing is sent. The variables of the function, such as LOG_FORMAT, work here too.
 
 Exit status: 0 if the rules are right, 1 if they have mistakes or you say no, 2 if the

@@ -47,8 +47,13 @@ func (x *subscribing) table(out io.Writer, plan []subscribe.Outcome) error {
 		if o.Detail != "" {
 			why += ": " + o.Detail
 		}
-		if o.Err != nil {
-			action, why = "failed", cli.Plain(o.Err).Error()
+		switch {
+		case o.Err != nil:
+			action, why = cli.Paint(out, cli.Bad, "failed"), cli.Plain(o.Err).Error()
+		case o.Reason.Warning():
+			action = cli.Paint(out, cli.Doubt, action)
+		case o.Action == subscription.Put:
+			action = cli.Paint(out, cli.Good, action)
 		}
 		rows = append(rows, cli.Row{action, o.Group, why})
 	}

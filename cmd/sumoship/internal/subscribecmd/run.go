@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 
 	"sumoship/cmd/sumoship/internal/cli"
@@ -18,11 +19,12 @@ import (
 type flags struct {
 	cli.AWSFlags
 	Destination string   `required:"" help:"Where the log groups deliver to: ARN of a function, of a Kinesis or Firehose stream, or of a logical destination." placeholder:"ARN"`
-	Include     []string `sep:"none" help:"Choose log groups whose name this matches. Repeatable. Default: all, unless there is a --tag." placeholder:"PATTERN"`
-	Exclude     []string `sep:"none" help:"Leave out log groups whose name this matches. Repeatable." placeholder:"PATTERN"`
-	Tag         []string `sep:"none" help:"Also choose log groups with this tag. Repeatable." placeholder:"KEY=VALUE"`
+	Include     []string `sep:"none" group:"Which log groups" help:"Choose log groups whose name this matches. Repeatable. Default: all, unless there is a --tag." placeholder:"PATTERN"`
+	Exclude     []string `sep:"none" group:"Which log groups" help:"Leave out log groups whose name this matches. Repeatable." placeholder:"PATTERN"`
+	Tag         []string `sep:"none" group:"Which log groups" help:"Also choose log groups with this tag. Repeatable." placeholder:"KEY=VALUE"`
 	FilterName  string   `help:"Name of our filters. Filters of other names, or with other destinations, are never touched." default:"sumoship" placeholder:"NAME"`
 	Account     bool     `help:"Use one policy for all log groups of the account, present and future, instead of a filter for each."`
+	Require     bool     `group:"Which log groups" help:"Change nothing, and exit with status 1, if a pattern or the tags match no log group."`
 	DryRun      bool     `help:"Show the plan, and change nothing."`
 	Yes         bool     `short:"y" help:"Do not ask."`
 	All         bool     `help:"Also show the log groups that need no change."`
@@ -114,6 +116,11 @@ func (x *subscribing) run(ctx context.Context, s cli.Streams) error {
 	if err != nil {
 		return cli.Fail(cli.ExitAWS, err)
 	}
+	if idle := x.idle(plan); len(idle) > 0 && x.Require {
+		return cli.Fail(cli.ExitFound, fmt.Errorf("%s: no log group matches; nothing was changed", strings.Join(idle, ", ")))
+	} else if len(idle) > 0 {
+		fmt.Fprintf(s.Err, "%s %s: no log group matches\n", cli.Paint(s.Err, cli.Doubt, "sumoship:"), strings.Join(idle, ", "))
+	}
 	todo := slices.DeleteFunc(slices.Clone(plan), done)
 	x.result.WayBack = x.wayBack(plan)
 	if !x.JSON {
@@ -150,6 +157,27 @@ func (x *subscribing) run(ctx context.Context, s cli.Streams) error {
 		}
 	}
 	return x.finish(s, outcomes, 0)
+}
+
+// idle are the flags that match no log group.
+func (x *subscribing) idle(plan []subscribe.Outcome) (flags []string) {
+	for _, of := range []struct {
+		flag     string
+		texts    []string
+		patterns []*regexp.Regexp
+	}{{"--include", x.Include, x.rule.Include}, {"--exclude", x.Exclude, x.rule.Exclude}} {
+		for i, p := range of.patterns {
+			if !slices.ContainsFunc(plan, func(o subscribe.Outcome) bool { return p.MatchString(o.Group) }) {
+				flags = append(flags, of.flag+" "+of.texts[i])
+			}
+		}
+	}
+	unchosen := []subscription.Reason{subscription.NotChosen, subscription.Excluded, subscription.Own, subscription.OtherRegion, subscription.Class, subscription.Gone}
+	chosen := slices.ContainsFunc(plan, func(o subscribe.Outcome) bool { return !slices.Contains(unchosen, o.Reason) })
+	if len(x.Tag) > 0 && len(x.Include) == 0 && !chosen {
+		flags = append(flags, "--tag "+strings.Join(x.Tag, ", "))
+	}
+	return flags
 }
 
 // done reports whether a plan leaves nothing to do for an outcome.

@@ -14,19 +14,23 @@ import (
 
 type Subscribe struct {
 	flags
-	Own           []string `sep:"none" help:"Log group that is never subscribed, such as that of another function on the way of its events. Repeatable." placeholder:"NAME"`
-	FilterPattern string   `help:"Deliver only log events that match this filter pattern of CloudWatch Logs." placeholder:"PATTERN"`
+	Own           []string `sep:"none" group:"Which log groups" help:"Log group that is never subscribed, such as that of another function on the way of its events. Repeatable." placeholder:"NAME"`
+	FilterPattern string   `group:"What is delivered" help:"Deliver only log events that match this filter pattern of CloudWatch Logs." placeholder:"PATTERN"`
 	Role          string   `help:"Role by which CloudWatch Logs delivers to a stream." placeholder:"ARN"`
-	Prune         bool     `help:"Also remove our filters from log groups that are not chosen."`
+	Prune         bool     `group:"Which log groups" help:"Also remove our filters from log groups that are not chosen."`
 	TakeOver      string   `help:"Take the place of this destination: filters of the chosen log groups that deliver there get --destination, and keep name, pattern and options." placeholder:"OLD-ARN"`
 
-	EmitSystemFields       []string `help:"System fields to deliver with events of centralised log groups, some of @aws.account,@aws.region,@source.log; none takes them away. Default: as a filter has them." placeholder:"FIELDS"`
-	FieldSelectionCriteria *string  `help:"Which accounts and Regions of centralised log groups to deliver; none delivers all. Default: as a filter has it." placeholder:"EXPRESSION"`
-	ApplyOnTransformedLogs *bool    `negatable:"" help:"Deliver what the transformer of a log group made of its events. Default: as a filter has it."`
+	EmitSystemFields       []string `group:"What is delivered" help:"System fields to deliver with events of centralised log groups, some of @aws.account,@aws.region,@source.log; none takes them away. Default: as a filter has them." placeholder:"FIELDS"`
+	FieldSelectionCriteria *string  `group:"What is delivered" help:"Which accounts and Regions of centralised log groups to deliver; none delivers all. Default: as a filter has it." placeholder:"EXPRESSION"`
+	ApplyOnTransformedLogs *bool    `group:"What is delivered" negatable:"" help:"Deliver what the transformer of a log group made of its events. Default: as a filter has it."`
 }
 
 func (c *Subscribe) Help() string {
-	return `Shows a plan, asks, and carries it out. It changes only what is missing, so you
+	return `  sumoship subscribe --destination $FORWARDER --include ^/ecs/ --dry-run
+  sumoship subscribe --destination $FORWARDER --tag team=shop
+  sumoship subscribe --destination $FORWARDER --account
+
+Shows a plan, asks, and carries it out. It changes only what is missing, so you
 can run it again at any time, for example after a failure.
 
 Log groups that an exclude pattern matches lose our filter. The log group that

@@ -66,6 +66,15 @@ Nothing was changed.
 	if status != cli.ExitOK || !strings.Contains(out, "11 log groups: 4 already subscribed,") || !strings.Contains(out, "call the function: there already.") {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
+	// A pattern that matches nothing is told, and with --require is the end.
+	status, _, errs = command(t, nil, "subscribe", "--destination", forwarder, "--include", "web", "--include", "nosuchgroup", "--exclude", "nor[0-9]", "--dry-run")
+	if status != cli.ExitOK || !strings.Contains(errs, "sumoship: --include nosuchgroup, --exclude nor[0-9]: no log group matches\n") {
+		t.Errorf("status %d\n%s", status, errs)
+	}
+	status, out, errs = command(t, nil, "subscribe", "--destination", forwarder, "--tag", "team=nobody", "--require", "--yes")
+	if status != cli.ExitFound || out != "" || !strings.Contains(errs, "--tag team=nobody: no log group matches; nothing was changed") {
+		t.Errorf("status %d\n%s%s", status, out, errs)
+	}
 	// What is excluded goes; what is just not chosen stays, but for --prune.
 	status, out, errs = command(t, nil, "subscribe", "--destination", forwarder, "--include", "web", "--exclude", "api", "--yes")
 	if status != cli.ExitOK || !strings.Contains(out, "delete  /ecs/api   excluded") || !strings.Contains(out, "1 unsubscribed, 1 already subscribed") {

@@ -10,7 +10,9 @@ import (
 type Unsubscribe struct{ flags }
 
 func (c *Unsubscribe) Help() string {
-	return `The reverse of subscribe: shows which log groups would lose our filter, asks,
+	return `  sumoship unsubscribe --destination $FORWARDER --include ^/ecs/shop
+
+The reverse of subscribe: shows which log groups would lose our filter, asks,
 and removes it. When no filter delivers to the function any more, the permission
 that subscribe gave it goes too.
 ` + patternHelp + `

@@ -16,7 +16,10 @@ type Cmd struct {
 
 // Help is shown by --help.
 func (c *Cmd) Help() string {
-	return `The functions of a stack write their version into each line of their log, and
+	return `  sumoship version
+  sumoship version --json
+
+The functions of a stack write their version into each line of their log, and
 name it to Sumo Logic as User-Agent.
 
 Exit status: 0.`
