@@ -70,7 +70,7 @@ fuzz: ## each fuzz target for FUZZTIME, a time or a count such as 20000x
 prove: ## what docs/reliability.md says, again, part by part with a summary; half an hour, less with RUNS, SOAK, SEEDS, MUTANTS
 	RUNS=$(RUNS) SOAK=$(SOAK) SEEDS=$(SEEDS) MUTANTS=$(MUTANTS) function/prove/run
 
-vulnerabilities: ## known vulnerabilities that the code calls; needs https://vuln.go.dev
+vulnerabilities: ## known vulnerabilities that the code calls; needs access to the Go vulnerability database
 	go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
 
 BENCH ?= .

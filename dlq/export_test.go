@@ -2,9 +2,7 @@ package dlq_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,8 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/google/go-cmp/cmp"
 
@@ -197,85 +193,4 @@ func TestImportOfEvents(t *testing.T) {
 			t.Error("an object that is not an event is imported")
 		}
 	})
-}
-
-// TestChild is not a test: it is what the next test kills.
-func TestChild(t *testing.T) {
-	dir, what := os.Getenv("DLQ_DIR"), os.Getenv("DLQ_CHILD")
-	if what == "" {
-		t.Skip("for TestKilledExportsAndImports")
-	}
-	q := dlq.New(os.Getenv("DLQ_URL"), 0, func(context.Context) (*sqs.Client, error) {
-		return sqs.New(sqs.Options{Region: "us-east-1", BaseEndpoint: aws.String(os.Getenv("DLQ_API")), Credentials: credentials.NewStaticCredentialsProvider("a", "b", "")}), nil
-	})
-	var err error
-	if what == "export" {
-		_, err = export(t.Context(), q, dir, 4)
-	} else {
-		_, err = q.Import(t.Context(), dlq.Dir(dir), dlq.Import{Workers: 4})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// kill -9 in the middle of an export and of an import loses nothing, and an import
-// repeats at most what was in flight.
-func TestKilledExportsAndImports(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts processes")
-	}
-	const n, inFlight = 500, 4 * 2 * 10 // a batch that is put, and one that is noted
-	server, dir := sqstest.New(), t.TempDir()
-	url := server.Add(sqstest.Config{Name: "q", Visibility: time.Second})
-	copyURL := server.Add(sqstest.Config{Name: "copy"})
-	api := httptest.NewServer(server)
-	defer api.Close()
-	q := dlq.New(url, 0, func(context.Context) (*sqs.Client, error) { return server.Client(), nil })
-	fill(t, q, n)
-	want := contents(server, "q")
-	run := func(what, url string, after time.Duration) (killed bool) {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestChild$")
-		cmd.Env = append(os.Environ(), "DLQ_CHILD="+what, "DLQ_DIR="+dir, "DLQ_URL="+url, "DLQ_API="+api.URL)
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		timer := time.AfterFunc(after, func() { _ = cmd.Process.Kill() })
-		defer timer.Stop()
-		err := cmd.Wait()
-		exit, ok := errors.AsType[*exec.ExitError](err)
-		if ok && exit.ExitCode() > 0 {
-			t.Fatalf("%s failed: %v", what, err)
-		}
-		return ok
-	}
-	kills := 0
-	for after := 60 * time.Millisecond; run("export", url, after); after = after * 8 / 5 {
-		kills++
-		// What a dead process holds is visible again after a while.
-		for _, m := range server.Messages("q") {
-			if m.VisibleAt.After(time.Now()) {
-				server.Show("q")
-				break
-			}
-		}
-	}
-	if left := len(server.Messages("q")); left != 0 {
-		t.Fatalf("%d messages are left", left)
-	}
-	imports := 0
-	for after := 60 * time.Millisecond; run("import", copyURL, after); after = after * 8 / 5 {
-		imports++
-	}
-	got := contents(server, "copy")
-	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("-want +got:\n%.2000s", d)
-	}
-	if repeated := len(server.Messages("copy")) - len(got); repeated > imports*inFlight {
-		t.Errorf("%d messages are there twice after %d kills", repeated, imports)
-	}
-	t.Logf("export was killed %d times, import %d times; %d messages twice", kills, imports, len(server.Messages("copy"))-len(got))
-	if kills == 0 || imports == 0 {
-		t.Error("nothing was killed in its middle")
-	}
 }

@@ -3,7 +3,6 @@ package dlq
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"io"
 	"regexp"
@@ -11,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -78,7 +78,7 @@ func (q *Queue) Import(ctx context.Context, from Store, o Import) (out Imported,
 	for range workers {
 		wg.Go(func() {
 			// While a batch is put, the one before it is noted.
-			noted := make(chan error, 1)
+			own, noted := &notes{log: log}, make(chan error, 1)
 			noted <- nil
 			for batch := range batches {
 				if putting.Err() != nil {
@@ -88,7 +88,7 @@ func (q *Queue) Import(ctx context.Context, from Store, o Import) (out Imported,
 				if e := <-noted; err == nil {
 					err = e
 				}
-				go func() { noted <- log.add(context.WithoutCancel(ctx), put) }()
+				go func() { noted <- own.add(context.WithoutCancel(ctx), put) }()
 				mu.Lock()
 				out.Messages += len(put)
 				mu.Unlock()
@@ -239,22 +239,15 @@ func readEvent(ctx context.Context, from Store, file File) (Saved, error) {
 type importLog struct {
 	in   Store
 	done map[string]bool // before this import
-
-	mu      sync.Mutex
-	pending *noting
-	part    int
-	text    strings.Builder // of the part
-	lines   int
-
-	writing sync.Mutex
+	next atomic.Int64    // number of a part that there is not
 }
 
-// noting is what is noted together.
-type noting struct {
-	text  strings.Builder
+// notes are the part that a worker writes, whole each time.
+type notes struct {
+	log   *importLog
+	part  int64
 	lines int
-	done  bool
-	err   error
+	text  strings.Builder
 }
 
 // maxLines is how many lines a part has, about.
@@ -262,7 +255,7 @@ const maxLines = 1000
 
 var logName = regexp.MustCompile(`^imported(?:-([0-9]{1,9}))?\.log$`)
 
-func logPart(n int) string {
+func logPart(n int64) string {
 	if n == 1 {
 		return "imported.log"
 	}
@@ -271,14 +264,15 @@ func logPart(n int) string {
 
 // openImportLog reads the parts among files, and begins another.
 func openImportLog(ctx context.Context, in Store, files []File) (*importLog, error) {
-	l := &importLog{in: in, done: map[string]bool{}, part: 1}
+	l := &importLog{in: in, done: map[string]bool{}}
+	l.next.Store(1)
 	for _, file := range files {
 		m := logName.FindStringSubmatch(file.Name)
 		if m == nil {
 			continue
 		}
-		n, _ := strconv.Atoi(cmp.Or(m[1], "1")) // it is digits
-		l.part = max(l.part, n+1)
+		n, _ := strconv.ParseInt(cmp.Or(m[1], "1"), 10, 64) // it is digits
+		l.next.Store(max(l.next.Load(), n+1))
 		f, err := in.Open(ctx, file.Name)
 		if err != nil {
 			return nil, err
@@ -299,42 +293,21 @@ func openImportLog(ctx context.Context, in Store, files []File) (*importLog, err
 
 func (l *importLog) has(id string) bool { return l.done[id] }
 
-// add notes messages. Those that come while others are noted go together.
-func (l *importLog) add(ctx context.Context, put []Saved) error {
+// add notes messages.
+func (n *notes) add(ctx context.Context, put []Saved) error {
 	if len(put) == 0 {
 		return nil
 	}
-	l.mu.Lock()
-	if l.pending == nil {
-		l.pending = new(noting)
+	if n.part == 0 || n.lines >= maxLines {
+		n.part, n.lines = n.log.next.Add(1)-1, 0
+		n.text.Reset()
 	}
-	n := l.pending
 	for _, s := range put {
 		n.text.WriteString(s.ID + "\n")
 	}
 	n.lines += len(put)
-	l.mu.Unlock()
-
-	l.writing.Lock()
-	defer l.writing.Unlock()
-	if n.done {
-		return n.err
-	}
-	l.mu.Lock()
-	l.pending = nil
-	l.mu.Unlock()
-	n.done = true
-	l.text.WriteString(n.text.String())
-	l.lines += n.lines
-	text := l.text.String()
-	if n.err = l.in.Put(ctx, logPart(l.part), strings.NewReader(text), int64(len(text)), sha256.Sum256([]byte(text))); n.err != nil {
-		n.err = fmt.Errorf("note what was put: %w", n.err)
-		return n.err
-	}
-	if l.lines >= maxLines {
-		l.part++
-		l.lines = 0
-		l.text.Reset()
+	if err := putText(ctx, n.log.in, logPart(n.part), n.text.String()); err != nil {
+		return fmt.Errorf("note what was put: %w", err)
 	}
 	return nil
 }

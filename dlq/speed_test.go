@@ -19,7 +19,7 @@ var messages = flag.Int("messages", 3000, "of TestSpeed; docs/operations.md has 
 // scan, export and import take at most a tenth longer than their calls do.
 func TestSpeed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const latency, workers = 50 * time.Millisecond, 16
+		const latency, workers, uploads = 50 * time.Millisecond, 16, 16
 		n, dir := *messages, t.TempDir()
 		server := sqstest.New()
 		url := server.Add(sqstest.Config{Name: "q", Visibility: time.Hour, Retention: 14 * 24 * time.Hour})
@@ -62,5 +62,20 @@ func TestSpeed(t *testing.T) {
 			t.Fatal(in, err)
 		}
 		within("import", time.Since(start), calls(0.1)+latency) // a batch of ten
+
+		// Into a bucket: the same calls, and its own.
+		b := &bucket{latency: latency, files: map[string]string{}}
+		start = time.Now()
+		if got, err = upload(t.Context(), far, b, workers); err != nil || got.Deleted != n {
+			t.Fatal(got, err)
+		}
+		own := time.Duration(2+(len(b.files)+uploads-1)/uploads+1) * latency // two lists, the puts, SHA256SUMS
+		within("export into a bucket", time.Since(start)-last, calls(0.2)+own)
+
+		start = time.Now()
+		if in, err = far.Import(t.Context(), b, dlq.Import{Workers: workers}); err != nil || in.Messages != n {
+			t.Fatal(in, err)
+		}
+		within("import from a bucket", time.Since(start), calls(0.1)+4*latency) // a list, to check, to open, to note the last
 	})
 }

@@ -35,7 +35,7 @@ type Upload struct {
 	dir  string // of the temporary files
 	bounds
 
-	mu      sync.Mutex
+	turn    chan struct{}                // has an element while a call goes on
 	there   map[string]int64             // sizes of the store's files, by name
 	sums    map[string][sha256.Size]byte // of those that were put
 	last    map[string]int               // number of the piece that more goes to, by name without a suffix
@@ -62,7 +62,7 @@ func OpenUpload(ctx context.Context, to Store, name func(Message) string) (*Uplo
 	if err != nil {
 		return nil, err
 	}
-	u := &Upload{to: to, name: name, bounds: usual, there: map[string]int64{}, sums: map[string][sha256.Size]byte{}, last: map[string]int{}, known: map[string]bool{}, waiting: map[string]*spooled{}}
+	u := &Upload{to: to, name: name, bounds: usual, turn: make(chan struct{}, 1), there: map[string]int64{}, sums: map[string][sha256.Size]byte{}, last: map[string]int{}, known: map[string]bool{}, waiting: map[string]*spooled{}}
 	for _, f := range files {
 		u.there[f.Name] = f.Size
 	}
@@ -78,10 +78,16 @@ func piece(name string, n int) string {
 	return name + exportSuffix
 }
 
+// lock waits for other calls to end, and returns what ends this one. It is not a mutex:
+// a call waits for the store.
+func (u *Upload) lock() (unlock func()) {
+	u.turn <- struct{}{}
+	return func() { <-u.turn }
+}
+
 // Written returns how many messages were added.
 func (u *Upload) Written() int {
-	u.mu.Lock()
-	defer u.mu.Unlock()
+	defer u.lock()()
 	return u.written
 }
 
@@ -89,8 +95,7 @@ func (u *Upload) Written() int {
 // has now, so that they can be deleted from the queue; of these only the ID is set.
 // After an error it takes no more.
 func (u *Upload) Write(ctx context.Context, messages []Message) (stored []Message, err error) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
+	defer u.lock()()
 	if u.broken != nil {
 		return nil, u.broken
 	}
@@ -109,15 +114,14 @@ func (u *Upload) Write(ctx context.Context, messages []Message) (stored []Messag
 // Flush puts what waits, and returns what the store has now, as Write does, also beside
 // an error.
 func (u *Upload) Flush(ctx context.Context) (stored []Message, err error) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
+	defer u.lock()()
 	if u.broken != nil {
 		return nil, u.broken
 	}
 	return u.flush(ctx)
 }
 
-// add has a message wait. The lock is held.
+// add has a message wait. It is this call's turn.
 func (u *Upload) add(ctx context.Context, m Message) error {
 	name := u.name(m)
 	s := u.waiting[name]
@@ -208,7 +212,7 @@ func (u *Upload) read(ctx context.Context, s *spooled) error {
 	return err
 }
 
-// flush puts what waits. The lock is held.
+// flush puts what waits. It is this call's turn.
 func (u *Upload) flush(ctx context.Context) (stored []Message, err error) {
 	var group errgroup.Group
 	group.SetLimit(uploads)
@@ -256,8 +260,7 @@ func (u *Upload) put(ctx context.Context, s *spooled) error {
 // Close puts SHA256SUMS, and removes what waits. It returns how many files the store has,
 // and their size in bytes.
 func (u *Upload) Close(ctx context.Context) (files int, bytes int64, err error) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
+	defer u.lock()()
 	for _, s := range u.waiting {
 		err = errors.Join(err, s.Close())
 	}

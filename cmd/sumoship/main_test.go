@@ -29,7 +29,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv(checkedDir, checked)
 			return newAccount(e)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "dead": dead, "holds": holds, "show": show, "taken": taken, "stored": stored},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "dead": dead, "holds": holds, "show": show, "taken": taken, "arrived": arrived, "stored": stored, "metrics": metrics},
 	})
 }
 

@@ -3,12 +3,17 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/smithy-go/encoding/cbor"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"sumoship/cmd/sumoship/internal/objects/s3test"
@@ -24,6 +29,53 @@ type account struct {
 	url    string // of the dead-letter queue
 	source *sumotest.Source
 	s3     *s3test.Server // with a bucket
+
+	metrics atomic.Pointer[map[string]float64] // a value of each; nil is denied
+}
+
+// ServeHTTP is CloudWatch.
+func (a *account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	in, decodeErr := cbor.Decode(body)
+	if err != nil || decodeErr != nil || !strings.HasSuffix(r.URL.Path, "/GetMetricData") {
+		w.WriteHeader(http.StatusNotImplemented)
+		return
+	}
+	w.Header().Set("Smithy-Protocol", "rpc-v2-cbor")
+	w.Header().Set("Content-Type", "application/cbor")
+	values := a.metrics.Load()
+	if values == nil {
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = w.Write(cbor.Encode(cbor.Map{"__type": cbor.String("AccessDenied"), "message": cbor.String("not authorized")}))
+		return
+	}
+	results := cbor.List{}
+	for _, q := range in.(cbor.Map)["MetricDataQueries"].(cbor.List) {
+		name := q.(cbor.Map)["MetricStat"].(cbor.Map)["Metric"].(cbor.Map)["MetricName"].(cbor.String)
+		list := cbor.List{}
+		if v, ok := (*values)[string(name)]; ok {
+			list = append(list, cbor.Float64(v))
+		}
+		results = append(results, cbor.Map{"Id": q.(cbor.Map)["Id"], "Values": list})
+	}
+	_, _ = w.Write(cbor.Encode(cbor.Map{"MetricDataResults": results}))
+}
+
+// metrics sets what CloudWatch says: metrics NAME=VALUE …, or metrics denied.
+func metrics(ts *testscript.TestScript, neg bool, args []string) {
+	a := ts.Value("account").(*account)
+	if slices.Equal(args, []string{"denied"}) {
+		a.metrics.Store(nil)
+		return
+	}
+	all := map[string]float64{}
+	for _, arg := range args {
+		name, text, _ := strings.Cut(arg, "=")
+		v, err := strconv.ParseFloat(text, 64)
+		ts.Check(err)
+		all[name] = v
+	}
+	a.metrics.Store(&all)
 }
 
 // newAccount sets the variables of a script to a dead-letter queue with
@@ -42,12 +94,15 @@ func newAccount(e *testscript.Env) error {
 	e.Defer(api.Close)
 	objects := httptest.NewServer(a.s3)
 	e.Defer(objects.Close)
+	a.metrics.Store(&map[string]float64{})
+	cloudWatch := httptest.NewServer(a)
+	e.Defer(cloudWatch.Close)
 	endpoint, stop, err := a.source.Serve()
 	if err != nil {
 		return err
 	}
 	e.Defer(stop)
-	for name, value := range map[string]string{"AWS_ENDPOINT_URL_SQS": api.URL, "AWS_ENDPOINT_URL_S3": objects.URL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "id",
+	for name, value := range map[string]string{"AWS_ENDPOINT_URL_SQS": api.URL, "AWS_ENDPOINT_URL_S3": objects.URL, "AWS_ENDPOINT_URL_CLOUDWATCH": cloudWatch.URL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "id",
 		"AWS_SECRET_ACCESS_KEY": "secret", "AWS_CONFIG_FILE": "/nowhere", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere", "SOURCE": endpoint} {
 		e.Setenv(name, value)
 	}
@@ -111,6 +166,17 @@ func stored(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if strconv.Itoa(n) != args[0] {
 		ts.Fatalf("the bucket has %d objects *%s, want %s", n, args[1], args[0])
+	}
+}
+
+// arrived checks how many different records the source has taken.
+func arrived(ts *testscript.TestScript, neg bool, args []string) {
+	all := map[string]bool{}
+	for _, line := range ts.Value("account").(*account).source.Taken() {
+		all[line] = true
+	}
+	if strconv.Itoa(len(all)) != args[0] {
+		ts.Fatalf("the source has taken %d different records, want %s", len(all), args[0])
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/gofrs/flock"
 
 	"sumoship/cmd/sumoship/internal/cli"
 	"sumoship/cmd/sumoship/internal/clitest"
@@ -118,7 +119,7 @@ func TestBackfillRefuses(t *testing.T) {
 		"the wrong order":      {[]string{"--log-group", "g", "--since", "2026-01-02", "--until", "2026-01-01"}, cli.ExitUsage, "is not before --until"},
 		"a time that moves":    {[]string{"--log-group", "g", "--since", "7d", "--resume", checkpoint}, cli.ExitUsage, "--resume: give --since and --until as times"},
 		"a wrong variable":     {[]string{good, "--log-group", "g", "--endpoint", "ftp://x"}, cli.ExitUsage, "invalid configuration (the variables of this shell)"},
-		"an endpoint of stdin": {[]string{"-", "--log-group", "g", "--endpoint", "http://[::1"}, cli.ExitUsage, "SUMO_ENDPOINT"},
+		"an endpoint of stdin": {[]string{"-", "--log-group", "g", "--endpoint", "http://[::1"}, cli.ExitUsage, "--endpoint: not a URL"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, variables := source(t)
@@ -127,6 +128,39 @@ func TestBackfillRefuses(t *testing.T) {
 				t.Errorf("status %d, %d requests\n%s\nwant %s", status, len(s.Requests()), errs, c.want)
 			}
 		})
+	}
+}
+
+// A gzip that is cut off is told with its place after what is before the cut was sent, and
+// a checkpoint that another run uses is left alone.
+func TestBackfillOfBrokenInput(t *testing.T) {
+	dir := t.TempDir()
+	whole := zipped(t, fmt.Appendf(nil, "%s2026-10-02T03:04:06.000Z last\n", strings.Repeat("2026-10-02T03:04:05.000Z one\n", 1000)))
+	write(t, dir, "in/0.gz", whole[:len(whole)-10])
+	write(t, dir, "in/1.gz", whole)
+	checkpoint := filepath.Join(dir, "checkpoint")
+	s, variables := source(t)
+	args := []string{filepath.Join(dir, "in"), "--log-group", "g", "--yes", "--resume", checkpoint}
+	status, out, errs := command(t, variables, args...)
+	if status != cli.ExitUsage || !strings.Contains(errs, "in/0.gz") || !strings.Contains(errs, "1 input could not be read whole") || len(lines(s)) < 1001 {
+		t.Errorf("status %d, %d lines\n%s%s", status, len(lines(s)), out, errs)
+	}
+	// When it is whole it is another input: which of it is confirmed is not known.
+	write(t, dir, "in/0.gz", whole)
+	status, _, errs = command(t, variables, args...)
+	if status != cli.ExitUsage || !strings.Contains(errs, "this checkpoint is of another input") {
+		t.Errorf("status %d: %s", status, errs)
+	}
+
+	held := flock.New(checkpoint + ".lock")
+	if ok, err := held.TryLock(); !ok || err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	sent := len(s.Requests())
+	status, _, errs = command(t, variables, args...)
+	if status != cli.ExitUsage || !strings.Contains(errs, "--resume: "+checkpoint+": another run uses this checkpoint") || len(s.Requests()) != sent {
+		t.Errorf("status %d: %s", status, errs)
 	}
 }
 

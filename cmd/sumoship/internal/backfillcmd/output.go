@@ -102,8 +102,8 @@ type result struct {
 	Failures    []string       `json:"failures,omitempty"`
 }
 
-// Outputs is what it writes as JSON.
-func (c *Cmd) Outputs() []any { return []any{result{}} }
+// Outputs is what it writes as JSON: what became of the input, or with --dry-run the plan.
+func (c *Cmd) Outputs() []any { return []any{result{}, planned{}} }
 
 // write writes what became of the log events.
 func (c *Cmd) write(s cli.Streams, t history.Totals, before history.Counts, p *progress, interrupted bool) error {

@@ -43,13 +43,21 @@ func (f *queueFlags) aws(ctx context.Context, region string) (aws.Config, error)
 	return f.ProfileFlag.Load(ctx, cmp.Or(region, f.Region))
 }
 
+// queue is the name, URL or ARN of the queue.
+func (f *queueFlags) queue(s cli.Streams) string { return cmp.Or(f.Queue, s.Getenv("TASK_QUEUE_URL")) }
+
+// config is the AWS configuration for the Region of the queue.
+func (f *queueFlags) config(ctx context.Context, s cli.Streams) (aws.Config, error) {
+	return f.ProfileFlag.LoadRegion(ctx, cmp.Or(regionOf(f.queue(s)), f.Region))
+}
+
 // open finds the queue.
 func (f *queueFlags) open(ctx context.Context, s cli.Streams) (address string, q *dlq.Queue, err error) {
-	name := cmp.Or(f.Queue, s.Getenv("TASK_QUEUE_URL"))
+	name := f.queue(s)
 	if name == "" {
 		return "", nil, cli.Usagef("which queue? Give --queue or set TASK_QUEUE_URL")
 	}
-	cfg, err := f.ProfileFlag.LoadRegion(ctx, cmp.Or(regionOf(name), f.Region))
+	cfg, err := f.config(ctx, s)
 	if err != nil {
 		return "", nil, err
 	}
@@ -113,8 +121,10 @@ func similar(ctx context.Context, client *sqs.Client, err error) (names []string
 	return names
 }
 
-func age(t time.Time) string {
-	d := time.Since(t).Round(time.Second)
+func age(t time.Time) string { return span(time.Since(t)) }
+
+func span(d time.Duration) string {
+	d = d.Round(time.Second)
 	if d >= 48*time.Hour {
 		return days(d)
 	}

@@ -21,8 +21,10 @@ func (c *statusCmd) Help() string {
 	return `  sumoship dlq status --queue dead-letters
   sumoship dlq status --queue dead-letters --forecast 1m
 
-This asks for the attributes of the queues and receives nothing, unless you give
---sample. The numbers are approximate, as SQS has them.`
+This asks for the attributes of the queues and for their metrics, and receives nothing,
+unless you give --sample. The numbers are approximate, as SQS has them; the metrics are
+minutes old, and it goes without where it may not read them
+(cloudwatch:GetMetricData).`
 }
 
 // queueReport is the status of a queue in JSON.
@@ -36,6 +38,9 @@ type queueReport struct {
 	MaxReceives     int    `json:"maxReceiveCount,omitempty"`
 	Quarantine      string `json:"quarantineQueue,omitempty"`
 	QuarantineDepth *int   `json:"quarantineDepth,omitempty"`
+
+	Metrics   metrics `json:"metrics"`
+	NearLimit bool    `json:"nearMaxReceiveCount,omitempty"` // by the metrics, or in the sample
 
 	Sample       int        `json:"sample,omitempty"`       // messages received
 	Oldest       *time.Time `json:"oldest,omitempty"`       // sent, of the sample
@@ -88,10 +93,15 @@ func (c *statusCmd) Run(ctx context.Context, s cli.Streams) error {
 		depth := p.Depth()
 		r.Quarantine, r.QuarantineDepth = p.Name, &depth
 	}
+	r.Metrics = c.metrics(ctx, s, status.Name, status.MaxReceives, time.Now())
+	if ctx.Err() != nil {
+		return cli.Interrupted(ctx, "nothing was changed")
+	}
 	var scanErr error
 	if c.Sample > 0 {
 		scanErr = r.sample(ctx, q, status, c.Sample)
 	}
+	r.NearLimit = r.Metrics.near(status.MaxReceives) || dlq.NearLimit(r.MostReceives, status.MaxReceives)
 	if c.JSON {
 		if err := cli.WriteJSON(s.Out, r); err != nil {
 			return err
@@ -102,18 +112,19 @@ func (c *statusCmd) Run(ctx context.Context, s cli.Streams) error {
 		{"queue", r.Queue},
 		{"depth", strconv.Itoa(r.Depth), fmt.Sprintf("%d visible, %d in flight or in backoff after a failure, %d delayed", r.Visible, r.InFlight, r.Delayed)},
 	}
+	rows = append(rows, r.Metrics.rows(status.MaxReceives, status.Retention)...)
 	if r.Oldest != nil {
 		rows = append(rows,
-			cli.Row{"oldest", age(*r.Oldest), fmt.Sprintf("in the queue, of %s received; the retention is %s", cli.Count(r.Sample, "message"), days(status.Retention))},
-			cli.Row{"failed first", age(*r.FirstFailure) + " ago", "of the same"})
+			cli.Row{"sample", age(*r.Oldest), fmt.Sprintf("in the queue, the oldest of %s received; the retention is %s", cli.Count(r.Sample, "message"), days(status.Retention))},
+			cli.Row{"failed first", age(*r.FirstFailure) + " ago", "of the sample"})
 		receives := fmt.Sprintf("of %d, at most", status.MaxReceives)
 		if status.MaxReceives == 0 {
 			receives = "at most; without a redrive policy there is no limit"
 		}
 		if dlq.NearLimit(r.MostReceives, status.MaxReceives) {
-			receives += ": near the end, after which SQS moves messages to the quarantine queue"
+			receives += nearLimit
 		}
-		rows = append(rows, cli.Row{"receives", strconv.Itoa(r.MostReceives), receives})
+		rows = append(rows, cli.Row{"received", strconv.Itoa(r.MostReceives), receives})
 	}
 	if forecast != "" {
 		rows = append(rows, cli.Row{"forecast", forecast})
@@ -128,6 +139,9 @@ func (c *statusCmd) Run(ctx context.Context, s cli.Streams) error {
 	}
 	return scanError(ctx, scanErr, cli.Count(r.Sample, "message")+" received")
 }
+
+// nearLimit is said of messages with few receives left.
+const nearLimit = ": near the end, after which SQS moves messages to the quarantine queue"
 
 // sample receives messages for what their attributes say.
 func (r *queueReport) sample(ctx context.Context, q *dlq.Queue, status dlq.Status, n int) error {

@@ -1,0 +1,178 @@
+package dlqcmd
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+
+	"sumoship/cmd/sumoship/internal/cli"
+	"sumoship/dlq"
+)
+
+// metrics are what CloudWatch says of a queue, without a receive.
+type metrics struct {
+	Oldest   *float64 `json:"oldestSeconds,omitempty"` // of messages received up to three times
+	Received *float64 `json:"received,omitempty"`      // in the last hour
+	Deleted  *float64 `json:"deleted,omitempty"`       // likewise
+	Visible  *float64 `json:"visible,omitempty"`
+	Receives *float64 `json:"receivesEstimated,omitempty"` // of a message that is as old as the oldest
+	Missing  string   `json:"missing,omitempty"`           // why there are none
+}
+
+// metricsWait bounds the time for what the status can do without.
+const metricsWait = 10 * time.Second
+
+// metrics asks CloudWatch. That it does not answer is no error: the attributes are there.
+func (f *queueFlags) metrics(ctx context.Context, s cli.Streams, queue string, maxReceives int, now time.Time) metrics {
+	cfg, err := f.config(ctx, s)
+	var m metrics
+	if err == nil {
+		ctx, end := context.WithTimeout(ctx, metricsWait)
+		defer end()
+		w := watch{cloudwatch.NewFromConfig(cfg, func(o *cloudwatch.Options) { o.RetryMaxAttempts = 2 }), queue}
+		m, err = w.read(ctx, maxReceives, now)
+	}
+	if err != nil {
+		plain := cli.Plain(err)
+		switch cli.Code(err) {
+		case "AccessDenied", "AccessDeniedException":
+			m.Missing = "access denied: cloudwatch:GetMetricData"
+		case "":
+			m.Missing = "no answer"
+			if errors.Is(err, context.DeadlineExceeded) {
+				m.Missing = fmt.Sprintf("no answer in %s", metricsWait)
+			}
+		default:
+			m.Missing = cmp.Or(cli.Code(plain), cli.Code(err))
+		}
+	}
+	return m
+}
+
+// watch is CloudWatch, for a queue.
+type watch struct {
+	api   *cloudwatch.Client
+	queue string
+}
+
+// statistic is one of a metric of SQS.
+type statistic struct{ metric, stat string }
+
+// values returns those of statistics since a time, one for each period that has one, the
+// newest first.
+func (w watch) values(ctx context.Context, since, until time.Time, period time.Duration, statistics ...statistic) ([][]float64, error) {
+	in := &cloudwatch.GetMetricDataInput{StartTime: aws.Time(since.Truncate(period)), EndTime: &until, ScanBy: types.ScanByTimestampDescending}
+	for i, s := range statistics {
+		in.MetricDataQueries = append(in.MetricDataQueries, types.MetricDataQuery{Id: aws.String(fmt.Sprint("m", i)), MetricStat: &types.MetricStat{
+			Metric: &types.Metric{Namespace: aws.String("AWS/SQS"), MetricName: &s.metric, Dimensions: []types.Dimension{{Name: aws.String("QueueName"), Value: &w.queue}}},
+			Period: aws.Int32(int32(period.Seconds())), Stat: &s.stat}})
+	}
+	values := make([][]float64, len(statistics))
+	pages := cloudwatch.NewGetMetricDataPaginator(w.api, in)
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range page.MetricDataResults {
+			var i int
+			if _, err := fmt.Sscanf(aws.ToString(r.Id), "m%d", &i); err == nil && i < len(values) {
+				values[i] = append(values[i], r.Values...)
+			}
+		}
+	}
+	return values, nil
+}
+
+// read reads the metrics, and estimates how often messages were received if that is
+// limited: of each hour since the oldest came, the receives by the messages there were.
+//
+// Source: Amazon SQS Developer Guide, "Available CloudWatch metrics for Amazon SQS".
+func (w watch) read(ctx context.Context, maxReceives int, now time.Time) (m metrics, err error) {
+	hour, err := w.values(ctx, now.Add(-time.Hour), now, 5*time.Minute, statistic{"ApproximateAgeOfOldestMessage", "Maximum"},
+		statistic{"NumberOfMessagesReceived", "Sum"}, statistic{"NumberOfMessagesDeleted", "Sum"}, statistic{"ApproximateNumberOfMessagesVisible", "Maximum"})
+	if err != nil {
+		return m, err
+	}
+	m.Oldest, m.Received, m.Deleted, m.Visible = first(hour[0]), sum(hour[1]), sum(hour[2]), first(hour[3])
+	if m.Oldest == nil && m.Visible == nil {
+		m.Missing = "none yet" // SQS sends none of a queue that is not used
+		return m, nil
+	}
+	if maxReceives == 0 || m.Oldest == nil {
+		return m, nil
+	}
+	since := now.Add(-time.Duration(*m.Oldest) * time.Second)
+	hours, err := w.values(ctx, since, now, time.Hour, statistic{"NumberOfMessagesReceived", "Sum"},
+		statistic{"ApproximateNumberOfMessagesVisible", "Average"}, statistic{"ApproximateNumberOfMessagesNotVisible", "Average"})
+	if err != nil {
+		return m, err
+	}
+	var receives float64
+	for i, received := range hours[0] {
+		there := 1.0 // at least
+		if i < len(hours[1]) && i < len(hours[2]) {
+			there = max(there, hours[1][i]+hours[2][i])
+		}
+		receives += received / there
+	}
+	m.Receives = &receives
+	return m, nil
+}
+
+func first(values []float64) *float64 {
+	if len(values) == 0 {
+		return nil
+	}
+	return &values[0]
+}
+
+func sum(values []float64) *float64 {
+	if len(values) == 0 {
+		return nil
+	}
+	var all float64
+	for _, v := range values {
+		all += v
+	}
+	return &all
+}
+
+// near reports whether messages may have few receives left.
+func (m metrics) near(maxReceives int) bool {
+	return m.Receives != nil && dlq.NearLimit(int(*m.Receives), maxReceives)
+}
+
+// rows show the metrics.
+func (m metrics) rows(maxReceives int, retention time.Duration) (rows []cli.Row) {
+	if m.Missing != "" {
+		return []cli.Row{{"metrics", "-", m.Missing}}
+	}
+	if m.Oldest != nil {
+		rows = append(rows, cli.Row{"oldest", span(time.Duration(*m.Oldest) * time.Second), fmt.Sprintf("in the queue, of what was received up to 3 times, says CloudWatch; the retention is %s", days(retention))})
+	}
+	if m.Received != nil || m.Deleted != nil {
+		rows = append(rows, cli.Row{"last hour", fmt.Sprintf("%.0f", value(m.Received)), fmt.Sprintf("received, %.0f deleted, says CloudWatch", value(m.Deleted))})
+	}
+	if m.Receives != nil {
+		text := fmt.Sprintf("of %d, by the metrics, for a message as old as the oldest", maxReceives)
+		if m.near(maxReceives) {
+			text += nearLimit
+		}
+		rows = append(rows, cli.Row{"receives", fmt.Sprintf("%.0f", *m.Receives), text})
+	}
+	return rows
+}
+
+func value(v *float64) float64 {
+	if v == nil {
+		return 0
+	}
+	return *v
+}
