@@ -66,7 +66,7 @@ func dispatch(ctx context.Context, tree any, args []string, s Streams) (e Exit) 
 		kong.Exit(func(code int) { panic(done{code}) }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(s),
-		kong.Vars{"version": "sumoship " + version.Read().Version},
+		kong.Vars{"version": "sumoship " + version.Read().String()},
 	)
 	if err != nil {
 		panic(err) // the tags of the tree are wrong

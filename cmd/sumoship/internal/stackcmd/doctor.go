@@ -11,6 +11,7 @@ import (
 
 	"sumoship/cmd/sumoship/internal/cli"
 	"sumoship/cmd/sumoship/internal/doctor"
+	"sumoship/version"
 )
 
 // Doctor is the verb.
@@ -46,6 +47,9 @@ Exit status: 0 nothing is broken, 1 something is, 2 the command is wrong, 3 AWS 
 
 // Run looks at the stack.
 func (c *Doctor) Run(ctx context.Context, s cli.Streams) error {
+	if err := c.Named("--log-group", &c.LogGroup); err != nil {
+		return err
+	}
 	if c.Canary {
 		return c.canary(ctx, s)
 	}
@@ -54,7 +58,8 @@ func (c *Doctor) Run(ctx context.Context, s cli.Streams) error {
 		return err
 	}
 	bar := cli.NewBar(-1, "looking", s.Err)
-	report, err := doctor.Examine(ctx, clients, doctor.Options{Stack: c.Stack, Region: cfg.Region, LogGroup: c.LogGroup, NoProbe: c.NoProbe, Explain: cli.Plain,
+	report, err := doctor.Examine(ctx, clients, doctor.Options{Stack: c.Stack, Region: cfg.Region, LogGroup: c.LogGroup, NoProbe: c.NoProbe, Command: version.Read().String(), Explain: cli.Plain,
+		Near:     func(kind, name string) string { return cli.DidYouMean(ctx, cfg, cli.Missing{Kind: kind, Name: name}) },
 		Progress: func(check string) { bar.Describe("looking at " + check) }})
 	bar.Finish()
 	if err != nil {
@@ -105,7 +110,6 @@ func write(s cli.Streams, r *doctor.Report) error {
 	return err
 }
 
-// canary follows a log event.
 // SendCanary is doctor --canary, for a stack that was just deployed.
 func SendCanary(ctx context.Context, s cli.Streams, at cli.AWSFlags, stack string) error {
 	c := Doctor{Canary: true, Wait: time.Minute}
@@ -113,6 +117,7 @@ func SendCanary(ctx context.Context, s cli.Streams, at cli.AWSFlags, stack strin
 	return c.canary(ctx, s)
 }
 
+// canary follows a log event.
 func (c *Doctor) canary(ctx context.Context, s cli.Streams) error {
 	o := doctor.CanaryOptions{Patience: c.Wait}
 	if c.SumoAPI != "" {
@@ -126,7 +131,7 @@ func (c *Doctor) canary(ctx context.Context, s cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	stack, err := c.stack(ctx, clients, cfg.Region)
+	stack, err := c.stack(ctx, clients)
 	if err != nil {
 		return err
 	}
