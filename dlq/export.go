@@ -2,18 +2,20 @@ package dlq
 
 import (
 	"bufio"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/gofrs/flock"
 )
 
 // Saved is a message in a file of NDJSON.
@@ -32,12 +34,21 @@ const (
 	maxOpen      = 128 // files of an export
 )
 
+// line is a message in a file.
+func line(m Message) ([]byte, error) {
+	sum := sha256.Sum256([]byte(m.Body))
+	b, err := json.Marshal(Saved{m.ID, m.Sent, m.Receives, m.Entry.Cause.attributes(), hex.EncodeToString(sum[:]), m.Body})
+	return append(b, '\n'), err
+}
+
 // Export saves messages in files of a directory. It can go on where another one
 // was killed: a message that is there is not written again, and a line that was not
 // written to its end is cut off. It is safe for concurrent use.
 type Export struct {
-	dir  string
-	name func(Message) string
+	dir   Dir
+	name  func(Message) string
+	lock  *flock.Flock
+	flush func(*os.File) error // to the disk
 
 	mu      sync.Mutex
 	known   map[string]bool     // IDs that are in a file
@@ -56,54 +67,98 @@ type commit struct {
 	err  error
 }
 
-// OpenExport opens a directory, which it creates. name returns the path of the file
-// of a message, with slashes, relative to the directory and without a suffix.
-func OpenExport(dir string, name func(Message) string) (*Export, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+// OpenExport opens a directory, which it creates, and locks it. name returns the path of
+// the file of a message, with slashes, relative to the directory and without a suffix.
+//
+// Errors: [ErrInUse], *FileError.
+func OpenExport(ctx context.Context, dir string, name func(Message) string) (*Export, error) {
+	return openExport(ctx, Dir(dir), name, (*os.File).Sync)
+}
+
+func openExport(ctx context.Context, dir Dir, name func(Message) string, flush func(*os.File) error) (*Export, error) {
+	if err := os.MkdirAll(string(dir), 0o700); err != nil {
 		return nil, err
 	}
-	e := &Export{dir: dir, name: name, known: map[string]bool{}, files: map[string]*os.File{}, dirty: map[string]bool{}}
-	paths, err := exportFiles(dir)
+	held, err := dir.lock()
 	if err != nil {
 		return nil, err
 	}
-	for _, path := range paths {
-		end, err := readSaved(path, func(_ int, s Saved) error {
-			e.known[s.ID] = true
-			return nil
-		})
-		if err == nil {
-			err = cutTo(path, end)
-		}
-		if err != nil {
-			return nil, err
-		}
+	e := &Export{dir: dir, name: name, lock: held, flush: flush, known: map[string]bool{}, files: map[string]*os.File{}, dirty: map[string]bool{}}
+	if err := e.read(ctx); err != nil {
+		return nil, errors.Join(err, held.Close())
 	}
 	return e, nil
 }
 
-// cutTo shortens a regular file to a size.
-func cutTo(path string, size int64) error {
-	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() || info.Size() == size {
+// read reads what is there, and has the disk store it: whoever wrote it may have been
+// killed before.
+func (e *Export) read(ctx context.Context) error {
+	files, err := exportFiles(ctx, e.dir)
+	if err != nil {
 		return err
 	}
-	return os.Truncate(path, size)
+	folders := map[string]bool{}
+	for _, file := range files {
+		end, err := readSaved(ctx, e.dir, file.Name, func(_ int, s Saved) error {
+			e.known[s.ID] = true
+			return nil
+		})
+		if err == nil {
+			err = e.settle(e.dir.Path(file.Name), end)
+		}
+		if err != nil {
+			return err
+		}
+		e.above(e.dir.Path(file.Name), folders)
+	}
+	for folder := range folders {
+		if err := syncFolder(folder); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// Known returns how many messages were there, and how many were added.
-func (e *Export) Known() (before, added int) {
+// settle cuts a file to a size, and has the disk store it.
+func (e *Export) settle(path string, size int64) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err == nil && info.Size() != size {
+		err = f.Truncate(size)
+	}
+	if err == nil {
+		err = e.flush(f)
+	}
+	return errors.Join(err, f.Close())
+}
+
+// above adds the folders of a file, up to that of the export: they may be new too.
+func (e *Export) above(path string, folders map[string]bool) {
+	for folder := filepath.Dir(path); !folders[folder]; folder = filepath.Dir(folder) {
+		folders[folder] = true
+		if folder == filepath.Clean(string(e.dir)) {
+			return
+		}
+	}
+}
+
+// Written returns how many messages were added.
+func (e *Export) Written() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return len(e.known) - e.written, e.written
+	return e.written
 }
 
-// Write saves messages. When it returns without an error they are on the disk, so
+// Write saves messages. When it returns them without an error they are on the disk, so
 // that they can be deleted from the queue. After an error it takes no more.
-func (e *Export) Write(messages []Message) error {
+func (e *Export) Write(_ context.Context, messages []Message) (stored []Message, err error) {
 	e.mu.Lock()
 	if e.broken != nil {
 		defer e.mu.Unlock()
-		return e.broken
+		return nil, e.broken
 	}
 	for _, m := range messages {
 		if e.known[m.ID] {
@@ -112,7 +167,7 @@ func (e *Export) Write(messages []Message) error {
 		if err := e.append(m); err != nil {
 			e.broken = err
 			e.mu.Unlock()
-			return err
+			return nil, err
 		}
 		e.known[m.ID] = true
 		e.written++
@@ -128,17 +183,22 @@ func (e *Export) Write(messages []Message) error {
 	if !c.done {
 		c.done, c.err = true, e.sync()
 	}
-	return c.err
+	if c.err != nil {
+		return nil, c.err
+	}
+	return messages, nil
 }
+
+// Flush has nothing left to do: Write stores at once.
+func (e *Export) Flush(context.Context) (stored []Message, err error) { return nil, nil }
 
 // append writes the line of a message with one call. The lock is held.
 func (e *Export) append(m Message) error {
-	sum := sha256.Sum256([]byte(m.Body))
-	line, err := json.Marshal(Saved{m.ID, m.Sent, m.Receives, m.Entry.Cause.attributes(), hex.EncodeToString(sum[:]), m.Body})
+	text, err := line(m)
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(e.dir, filepath.FromSlash(e.name(m))+exportSuffix)
+	path := e.dir.Path(e.name(m) + exportSuffix)
 	f := e.files[path]
 	if f == nil {
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -150,7 +210,7 @@ func (e *Export) append(m Message) error {
 		e.files[path] = f
 	}
 	e.dirty[path] = true
-	_, err = f.Write(append(line, '\n')) // a part of a line is cut off by the next export
+	_, err = f.Write(text) // a part of a line is cut off by the next export
 	return err
 }
 
@@ -174,14 +234,8 @@ func (e *Export) sync() error {
 		if info, e := f.Stat(); e == nil && !info.Mode().IsRegular() {
 			continue
 		}
-		err = errors.Join(err, f.Sync())
-		// A folder may be new too, up to that of the export.
-		for folder := filepath.Dir(path); !folders[folder]; folder = filepath.Dir(folder) {
-			folders[folder] = true
-			if folder == filepath.Clean(e.dir) {
-				break
-			}
-		}
+		err = errors.Join(err, e.flush(f))
+		e.above(path, folders)
 	}
 	for folder := range folders {
 		err = errors.Join(err, syncFolder(folder))
@@ -202,24 +256,13 @@ func (e *Export) sync() error {
 	return err
 }
 
-// syncFolder has the disk store that a file is in a folder.
-func syncFolder(folder string) error {
-	f, err := os.Open(folder)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if err := f.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, fs.ErrInvalid) {
-		return err
-	}
-	return nil
-}
-
-// Close closes the files and writes their checksums to SHA256SUMS, as sha256sum -c
-// reads it. It returns how many files there are, and their size in bytes.
-func (e *Export) Close() (files int, bytes int64, err error) {
+// Close closes the files, writes their checksums to SHA256SUMS, as sha256sum -c reads
+// it, and unlocks the directory. It returns how many files there are, and their size in
+// bytes.
+func (e *Export) Close(ctx context.Context) (files int, bytes int64, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	defer func() { err = errors.Join(err, e.lock.Close()) }()
 	for path, f := range e.files {
 		err = errors.Join(err, f.Close())
 		delete(e.files, path)
@@ -230,47 +273,37 @@ func (e *Export) Close() (files int, bytes int64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	paths, err := exportFiles(e.dir)
-	if err != nil || len(paths) == 0 {
+	list, err := exportFiles(ctx, e.dir)
+	if err != nil || len(list) == 0 {
 		return 0, 0, err
 	}
-	var sums strings.Builder
-	for _, path := range paths {
-		f, err := os.Open(path)
+	var all sums
+	for _, file := range list {
+		sum, err := e.dir.Sum(ctx, file.Name)
 		if err != nil {
 			return 0, 0, err
 		}
-		h := sha256.New()
-		n, err := io.Copy(h, f)
-		f.Close()
-		if err != nil {
-			return 0, 0, err
-		}
-		bytes += n
-		rel, err := filepath.Rel(e.dir, path)
-		if err != nil {
-			return 0, 0, err
-		}
-		fmt.Fprintf(&sums, "%x  %s\n", h.Sum(nil), filepath.ToSlash(rel))
+		bytes += file.Size
+		all.add(file.Name, sum)
 	}
-	temporary := filepath.Join(e.dir, "."+sumsFile)
-	if err := os.WriteFile(temporary, []byte(sums.String()), 0o600); err != nil {
-		return 0, 0, err
-	}
-	return len(paths), bytes, os.Rename(temporary, filepath.Join(e.dir, sumsFile))
+	return len(list), bytes, putText(ctx, e.dir, sumsFile, all.String())
+}
+
+// putText puts a text into a store.
+func putText(ctx context.Context, to Store, name, text string) error {
+	return to.Put(ctx, name, strings.NewReader(text), int64(len(text)), sha256.Sum256([]byte(text)))
 }
 
 // exportFiles returns the files of an export, in order.
-func exportFiles(dir string) (paths []string, err error) {
-	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && strings.HasSuffix(path, exportSuffix) {
-			if info, e := os.Stat(path); e == nil && info.Mode().IsRegular() {
-				paths = append(paths, path)
-			}
+func exportFiles(ctx context.Context, in Store) ([]File, error) {
+	all, err := in.List(ctx)
+	var files []File
+	for _, f := range all {
+		if strings.HasSuffix(f.Name, exportSuffix) {
+			files = append(files, f)
 		}
-		return err
-	})
-	return paths, err
+	}
+	return files, err
 }
 
 // FileError says where a file is not what an export has written.
@@ -286,23 +319,34 @@ func (e *FileError) Unwrap() error { return e.Err }
 
 // readSaved calls yield for each line of a file. A last line without its end was not
 // written whole: it is left out, and end is where it begins.
-func readSaved(path string, yield func(line int, s Saved) error) (end int64, err error) {
-	f, err := os.Open(path)
+func readSaved(ctx context.Context, in Store, name string, yield func(line int, s Saved) error) (end int64, err error) {
+	f, err := in.Open(ctx, name)
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
-	r := bufio.NewReaderSize(f, 256<<10)
+	return readLines(f, in.Path(name), yield)
+}
+
+// maxLine bounds a line: a message of 1 MiB, whose characters may all be escaped.
+const maxLine = 8 << 20
+
+// readLines is readSaved of what is open.
+func readLines(in io.Reader, path string, yield func(line int, s Saved) error) (end int64, err error) {
+	r := bufio.NewReaderSize(in, 256<<10)
 	for n := 1; ; n++ {
-		line, err := r.ReadBytes('\n')
+		line, err := readLine(r)
 		if err == io.EOF {
 			return end, nil
+		}
+		if errors.Is(err, errLong) {
+			return end, &FileError{path, n, err}
 		}
 		if err != nil {
 			return end, err
 		}
 		var s Saved
-		if err := json.Unmarshal(line, &s); err != nil || s.ID == "" {
+		if err := json.Unmarshal(line, &s); err != nil || s.ID == "" || strings.ContainsAny(s.ID, "\r\n") {
 			return end, &FileError{path, n, errors.New("not a message as sumoship dlq export writes it")}
 		}
 		if sum := sha256.Sum256([]byte(s.Body)); s.SHA256 != hex.EncodeToString(sum[:]) {
@@ -312,5 +356,21 @@ func readSaved(path string, yield func(line int, s Saved) error) (end int64, err
 			return end, err
 		}
 		end += int64(len(line))
+	}
+}
+
+var errLong = fmt.Errorf("not a message as sumoship dlq export writes it: the line is longer than %d bytes", maxLine)
+
+// readLine reads a line with its end. A last one without it is io.EOF.
+func readLine(r *bufio.Reader) (line []byte, err error) {
+	for {
+		part, err := r.ReadSlice('\n')
+		line = append(line, part...)
+		if len(line) > maxLine {
+			return nil, errLong
+		}
+		if err != bufio.ErrBufferFull {
+			return line, err
+		}
 	}
 }

@@ -30,14 +30,26 @@ func byGroup(m dlq.Message) string {
 
 // export exports a queue, and deletes what is on the disk.
 func export(ctx context.Context, q *dlq.Queue, dir string, workers int) (dlq.Scanned, error) {
-	e, err := dlq.OpenExport(dir, byGroup)
+	e, err := dlq.OpenExport(ctx, dir, byGroup)
 	if err != nil {
 		return dlq.Scanned{}, err
 	}
-	got, err := q.Scan(ctx, dlq.Scan{Workers: workers}, func(messages []dlq.Message) ([]dlq.Message, error) {
-		return messages, e.Write(messages)
-	})
-	if _, _, e := e.Close(); err == nil {
+	return drain(ctx, q, e, workers)
+}
+
+// archive is where an export goes.
+type archive interface {
+	Write(context.Context, []dlq.Message) ([]dlq.Message, error)
+	Flush(context.Context) ([]dlq.Message, error)
+	Close(context.Context) (files int, bytes int64, err error)
+	Written() int
+}
+
+// drain exports a queue to an archive, and deletes what that has.
+func drain(ctx context.Context, q *dlq.Queue, to archive, workers int) (dlq.Scanned, error) {
+	scan := dlq.Scan{Workers: workers, Last: func() ([]dlq.Message, error) { return to.Flush(ctx) }}
+	got, err := q.Scan(ctx, scan, func(messages []dlq.Message) ([]dlq.Message, error) { return to.Write(ctx, messages) })
+	if _, _, e := to.Close(ctx); err == nil {
 		err = e
 	}
 	return got, err
@@ -74,7 +86,7 @@ func TestExportAndImport(t *testing.T) {
 			t.Errorf("%s %v", out, err)
 		}
 		progress := 0
-		in, err := q.Import(t.Context(), dir, dlq.Import{Workers: 1, Progress: func(n int) { progress += n }})
+		in, err := q.Import(t.Context(), dlq.Dir(dir), dlq.Import{Workers: 1, Progress: func(n int) { progress += n }})
 		if err != nil || in.Messages != n || in.Files != 3 || progress != n {
 			t.Fatalf("%+v, %v", in, err)
 		}
@@ -82,7 +94,7 @@ func TestExportAndImport(t *testing.T) {
 			t.Errorf("-want +got:\n%s", d)
 		}
 		// Again, nothing is put twice.
-		if in, err = q.Import(t.Context(), dir, dlq.Import{}); err != nil || in.Messages != 0 || in.Before != n || len(server.Messages("q")) != n {
+		if in, err = q.Import(t.Context(), dlq.Dir(dir), dlq.Import{}); err != nil || in.Messages != 0 || in.Before != n || len(server.Messages("q")) != n {
 			t.Errorf("%+v, %v", in, err)
 		}
 		// Nor written twice.
@@ -99,7 +111,7 @@ func TestExportAndImportOfBrokenFiles(t *testing.T) {
 	onQueue(t, sqstest.Config{}, 0, func(b *bench) {
 		fill(t, b.queue, 25)
 		full := t.TempDir()
-		e, err := dlq.OpenExport(full, func(dlq.Message) string { return "full" })
+		e, err := dlq.OpenExport(b.Context(), full, func(dlq.Message) string { return "full" })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,11 +119,7 @@ func TestExportAndImportOfBrokenFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := b.queue.Scan(b.Context(), dlq.Scan{Workers: 2}, func(messages []dlq.Message) ([]dlq.Message, error) {
-			err := e.Write(messages)
-			if err != nil {
-				return nil, err
-			}
-			return messages, nil
+			return e.Write(b.Context(), messages)
 		})
 		if err == nil || got.Deleted != 0 {
 			t.Errorf("%+v, %v", got, err)
@@ -119,15 +127,15 @@ func TestExportAndImportOfBrokenFiles(t *testing.T) {
 		b.visible(25)
 
 		dir := t.TempDir()
-		if e, err = dlq.OpenExport(dir, func(dlq.Message) string { return "x" }); err != nil {
+		if e, err = dlq.OpenExport(b.Context(), dir, func(dlq.Message) string { return "x" }); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := b.queue.Scan(b.Context(), dlq.Scan{Workers: 2}, func(messages []dlq.Message) ([]dlq.Message, error) {
-			return messages, e.Write(messages)
+			return e.Write(b.Context(), messages)
 		}); err != nil {
 			t.Fatal(err)
 		}
-		if files, size, err := e.Close(); err != nil || files != 1 || size == 0 {
+		if files, size, err := e.Close(b.Context()); err != nil || files != 1 || size == 0 {
 			t.Fatal(files, size, err)
 		}
 		path := filepath.Join(dir, "x.ndjson")
@@ -149,7 +157,7 @@ func TestExportAndImportOfBrokenFiles(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			in, err := b.queue.Import(b.Context(), dir, dlq.Import{})
+			in, err := b.queue.Import(b.Context(), dlq.Dir(dir), dlq.Import{})
 			if err == nil || !strings.Contains(err.Error(), c.want) || in.Messages != 0 {
 				t.Errorf("%s: %+v, %v", name, in, err)
 			}
@@ -158,7 +166,7 @@ func TestExportAndImportOfBrokenFiles(t *testing.T) {
 		if err := os.WriteFile(path, whole[:len(whole)-5], 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if in, err := b.queue.Import(b.Context(), dir, dlq.Import{}); err != nil || in.Messages != 24 || in.Cut != 1 {
+		if in, err := b.queue.Import(b.Context(), dlq.Dir(dir), dlq.Import{}); err != nil || in.Messages != 24 || in.Cut != 1 {
 			t.Errorf("%+v, %v", in, err)
 		}
 	})
@@ -175,7 +183,7 @@ func TestImportOfEvents(t *testing.T) {
 		if err := os.WriteFile(path, []byte(`{"awslogs":{"data":"x"}}`), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if in, err := b.queue.Import(b.Context(), dir, dlq.Import{}); err != nil || in.Messages != 1 {
+		if in, err := b.queue.Import(b.Context(), dlq.Dir(dir), dlq.Import{}); err != nil || in.Messages != 1 {
 			t.Errorf("%+v, %v", in, err)
 		}
 		b.equal(b.server.Messages("q")[0].Body, `{"awslogs":{"data":"x"}}`)
@@ -185,7 +193,7 @@ func TestImportOfEvents(t *testing.T) {
 		if err := os.Remove(filepath.Join(dir, "imported.log")); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.queue.Import(b.Context(), dir, dlq.Import{}); err == nil {
+		if _, err := b.queue.Import(b.Context(), dlq.Dir(dir), dlq.Import{}); err == nil {
 			t.Error("an object that is not an event is imported")
 		}
 	})
@@ -204,7 +212,7 @@ func TestChild(t *testing.T) {
 	if what == "export" {
 		_, err = export(t.Context(), q, dir, 4)
 	} else {
-		_, err = q.Import(t.Context(), dir, dlq.Import{Workers: 4})
+		_, err = q.Import(t.Context(), dlq.Dir(dir), dlq.Import{Workers: 4})
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -217,7 +225,7 @@ func TestKilledExportsAndImports(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts processes")
 	}
-	const n, inFlight = 500, 4 * 10
+	const n, inFlight = 500, 4 * 2 * 10 // a batch that is put, and one that is noted
 	server, dir := sqstest.New(), t.TempDir()
 	url := server.Add(sqstest.Config{Name: "q", Visibility: time.Second})
 	copyURL := server.Add(sqstest.Config{Name: "copy"})

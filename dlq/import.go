@@ -1,20 +1,22 @@
 package dlq
 
 import (
-	"bufio"
 	"cmp"
 	"context"
-	"errors"
+	"crypto/sha256"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"io"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Import puts the messages of files into the queue. It can go on where another one
-// was killed, by a file in the directory that names what was put.
+// was killed, by files beside them that name what was put.
 type Import struct {
 	Workers int // batches at once; 0 means 16
 
@@ -30,55 +32,63 @@ type Imported struct {
 	Cut      int // lines that an export was not able to write to their end
 }
 
-// importLog has the ID of each message that was put, one a line.
-const importLog = "imported.log"
-
 // eventSuffix is that of a file with one native event, as replay saves it in a bucket.
 const eventSuffix = ".json"
 
-// Import imports a directory: the NDJSON that an Export has written, and files that end
-// in .json and hold one event. It reads everything once before it puts anything, so that
-// a broken file is found in time.
-func (q *Queue) Import(ctx context.Context, dir string, o Import) (out Imported, err error) {
-	paths, events, err := importFiles(dir)
-	if err != nil {
-		return out, err
-	}
-	if len(paths)+len(events) == 0 {
-		return out, fmt.Errorf("%s: no *.ndjson of an export, and no *.json of an event", dir)
-	}
-	out.Files = len(paths) + len(events)
-	for _, path := range paths {
-		end, err := readSaved(path, func(int, Saved) error { return nil })
+// readers is how many files an import reads at once.
+const readers = 4
+
+// Import imports a store: the NDJSON that an export has written, and files that end in
+// .json and hold one event. It reads all once before it puts anything, so that a broken
+// file is found in time.
+//
+// Errors: *FileError, *Error, [ErrInUse], those of the store.
+func (q *Queue) Import(ctx context.Context, from Store, o Import) (out Imported, err error) {
+	if d, ok := from.(Dir); ok {
+		held, err := d.lock()
 		if err != nil {
 			return out, err
 		}
-		if info, err := os.Stat(path); err == nil && info.Size() > end {
-			out.Cut++
-		}
+		defer func() { _ = held.Close() }() // the end of the process unlocks it too
 	}
-	log, err := openImportLog(filepath.Join(dir, importLog))
+	list, err := from.List(ctx)
 	if err != nil {
 		return out, err
 	}
-	defer func() { err = errors.Join(err, log.file.Close()) }()
-
+	files := slices.DeleteFunc(slices.Clone(list), func(f File) bool {
+		return !strings.HasSuffix(f.Name, exportSuffix) && !strings.HasSuffix(f.Name, eventSuffix)
+	})
+	if len(files) == 0 {
+		return out, fmt.Errorf("%s: no *.ndjson of an export, and no *.json of an event", from.Path(""))
+	}
+	out.Files = len(files)
+	workers := cmp.Or(o.Workers, scanWorkers)
+	if out.Cut, err = check(ctx, from, files, workers); err != nil {
+		return out, err
+	}
+	log, err := openImportLog(ctx, from, list)
+	if err != nil {
+		return out, err
+	}
 	putting, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	workers := cmp.Or(o.Workers, scanWorkers)
 	batches := make(chan []Saved, workers)
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for range workers {
 		wg.Go(func() {
+			// While a batch is put, the one before it is noted.
+			noted := make(chan error, 1)
+			noted <- nil
 			for batch := range batches {
 				if putting.Err() != nil {
 					continue
 				}
 				put, err := q.putSaved(putting, batch)
-				if e := log.add(put); err == nil {
+				if e := <-noted; err == nil {
 					err = e
 				}
+				go func() { noted <- log.add(context.WithoutCancel(ctx), put) }()
 				mu.Lock()
 				out.Messages += len(put)
 				mu.Unlock()
@@ -89,56 +99,97 @@ func (q *Queue) Import(ctx context.Context, dir string, o Import) (out Imported,
 					stop(err)
 				}
 			}
+			if err := <-noted; err != nil {
+				stop(err)
+			}
 		})
 	}
-	var batch []Saved
-	size := 0
-	flush := func() error {
-		if len(batch) == 0 {
-			return nil
-		}
-		select {
-		case batches <- batch:
-		case <-putting.Done():
-			return context.Cause(putting)
-		}
-		batch, size = nil, 0
-		return nil
-	}
-	add := func(_ int, s Saved) error {
-		if log.has(s.ID) {
-			out.Before++
-			return nil
-		}
-		n := len(s.Body) + attributeRoom
-		if len(batch) == maxBatchEntries || size+n > maxBatchBytes {
-			if err := flush(); err != nil {
-				return err
+	var reading errgroup.Group
+	reading.SetLimit(readers)
+	for _, file := range files {
+		reading.Go(func() error {
+			var batch []Saved
+			size, before := 0, 0
+			flush := func() error {
+				if len(batch) == 0 {
+					return nil
+				}
+				select {
+				case batches <- batch:
+				case <-putting.Done():
+					return context.Cause(putting)
+				}
+				batch, size = nil, 0
+				return nil
 			}
-		}
-		batch, size = append(batch, s), size+n
-		return nil
-	}
-	err = func() error {
-		for _, path := range paths {
-			if _, err := readSaved(path, add); err != nil {
-				return err
-			}
-		}
-		for _, path := range events {
-			s, err := readEvent(dir, path)
+			err := each(putting, from, file, func(s Saved) error {
+				if log.has(s.ID) {
+					before++
+					return nil
+				}
+				n := len(s.Body) + attributeRoom
+				if len(batch) == maxBatchEntries || size+n > maxBatchBytes {
+					if err := flush(); err != nil {
+						return err
+					}
+				}
+				batch, size = append(batch, s), size+n
+				return nil
+			})
 			if err == nil {
-				err = add(1, s)
+				err = flush()
 			}
+			mu.Lock()
+			out.Before += before
+			mu.Unlock()
 			if err != nil {
-				return err
+				stop(err)
 			}
-		}
-		return flush()
-	}()
+			return err
+		})
+	}
+	err = reading.Wait()
 	close(batches)
 	wg.Wait()
 	return out, cmp.Or(context.Cause(putting), err)
+}
+
+// check reads the files, and returns how many last lines are not whole.
+func check(ctx context.Context, from Store, files []File, workers int) (cut int, err error) {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(workers)
+	ends := make([]int64, len(files))
+	for i, file := range files {
+		group.Go(func() (err error) {
+			if strings.HasSuffix(file.Name, eventSuffix) {
+				ends[i] = file.Size
+				_, err = readEvent(ctx, from, file)
+				return err
+			}
+			ends[i], err = readSaved(ctx, from, file.Name, func(int, Saved) error { return ctx.Err() })
+			return err
+		})
+	}
+	err = group.Wait()
+	for i, file := range files {
+		if file.Size > ends[i] {
+			cut++
+		}
+	}
+	return cut, err
+}
+
+// each yields the messages of a file.
+func each(ctx context.Context, from Store, file File, yield func(Saved) error) error {
+	if strings.HasSuffix(file.Name, eventSuffix) {
+		s, err := readEvent(ctx, from, file)
+		if err != nil {
+			return err
+		}
+		return yield(s)
+	}
+	_, err := readSaved(ctx, from, file.Name, func(_ int, s Saved) error { return yield(s) })
+	return err
 }
 
 // putSaved puts messages, and returns those that the queue accepted.
@@ -160,82 +211,130 @@ func (q *Queue) putSaved(ctx context.Context, batch []Saved) (put []Saved, err e
 	return put, err
 }
 
-// importFiles returns the files of a directory that can be imported.
-func importFiles(dir string) (paths, events []string, err error) {
-	if paths, err = exportFiles(dir); err != nil {
-		return nil, nil, err
-	}
-	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() && strings.HasSuffix(path, eventSuffix) {
-			events = append(events, path)
-		}
-		return err
-	})
-	return paths, events, err
-}
-
 // readEvent reads a file with one event. Its time is the message's.
-func readEvent(dir, path string) (Saved, error) {
-	info, err := os.Stat(path)
+func readEvent(ctx context.Context, from Store, file File) (Saved, error) {
+	wrong := func(format string, args ...any) error {
+		return &FileError{from.Path(file.Name), 1, fmt.Errorf(format, args...)}
+	}
+	if file.Size > maxBatchBytes {
+		return Saved{}, wrong("an event of %d bytes does not fit a message, which may have %d", file.Size, maxBatchBytes)
+	}
+	f, err := from.Open(ctx, file.Name)
 	if err != nil {
 		return Saved{}, err
 	}
-	if info.Size() > maxBatchBytes {
-		return Saved{}, &FileError{path, 1, fmt.Errorf("an event of %d bytes does not fit a message, which may have %d", info.Size(), maxBatchBytes)}
-	}
-	b, err := os.ReadFile(path)
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxBatchBytes))
 	if err != nil {
 		return Saved{}, err
 	}
-	if !strings.Contains(string(b), `"awslogs"`) {
-		return Saved{}, &FileError{path, 1, errors.New(`not an event of CloudWatch Logs, {"awslogs":{"data":"…"}}`)}
+	if !strings.Contains(string(b), `"awslogs"`) || strings.ContainsAny(file.Name, "\r\n") {
+		return Saved{}, wrong(`not an event of CloudWatch Logs, {"awslogs":{"data":"…"}}`)
 	}
-	rel, err := filepath.Rel(dir, path)
-	return Saved{ID: filepath.ToSlash(rel), Sent: info.ModTime().UTC(), Body: string(b)}, err
+	return Saved{ID: file.Name, Sent: file.Modified.UTC(), Body: string(b)}, nil
 }
 
-// importProgress is the file that names what was put.
-type importProgress struct {
-	file *os.File
+// importLog notes what was put: the ID of each message, one a line. A store cannot add
+// to a file, so that it is in parts: imported.log, imported-2.log and so on.
+type importLog struct {
+	in   Store
 	done map[string]bool // before this import
 
-	mu sync.Mutex
+	mu      sync.Mutex
+	pending *noting
+	part    int
+	text    strings.Builder // of the part
+	lines   int
+
+	writing sync.Mutex
 }
 
-func openImportLog(path string) (*importProgress, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
+// noting is what is noted together.
+type noting struct {
+	text  strings.Builder
+	lines int
+	done  bool
+	err   error
+}
+
+// maxLines is how many lines a part has, about.
+const maxLines = 1000
+
+var logName = regexp.MustCompile(`^imported(?:-([0-9]{1,9}))?\.log$`)
+
+func logPart(n int) string {
+	if n == 1 {
+		return "imported.log"
 	}
-	p := &importProgress{file: f, done: map[string]bool{}}
-	for s := bufio.NewScanner(f); s.Scan(); {
-		p.done[s.Text()] = true // a line that was not written to its end names nothing
-	}
-	// After a line that was not written to its end, the next begins anew.
-	if info, err := f.Stat(); err == nil && info.Size() > 0 {
-		last := make([]byte, 1)
-		if _, err := f.ReadAt(last, info.Size()-1); err == nil && last[0] != '\n' {
-			if _, err := f.WriteString("\n"); err != nil {
-				return nil, errors.Join(err, f.Close())
+	return fmt.Sprintf("imported-%d.log", n)
+}
+
+// openImportLog reads the parts among files, and begins another.
+func openImportLog(ctx context.Context, in Store, files []File) (*importLog, error) {
+	l := &importLog{in: in, done: map[string]bool{}, part: 1}
+	for _, file := range files {
+		m := logName.FindStringSubmatch(file.Name)
+		if m == nil {
+			continue
+		}
+		n, _ := strconv.Atoi(cmp.Or(m[1], "1")) // it is digits
+		l.part = max(l.part, n+1)
+		f, err := in.Open(ctx, file.Name)
+		if err != nil {
+			return nil, err
+		}
+		b, err := io.ReadAll(f)
+		f.Close()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", in.Path(file.Name), err)
+		}
+		for id := range strings.Lines(string(b)) {
+			if id, whole := strings.CutSuffix(id, "\n"); whole { // half a line names nothing
+				l.done[id] = true
 			}
 		}
 	}
-	return p, nil
+	return l, nil
 }
 
-func (p *importProgress) has(id string) bool { return p.done[id] }
+func (l *importLog) has(id string) bool { return l.done[id] }
 
-// add notes messages with one call.
-func (p *importProgress) add(put []Saved) error {
+// add notes messages. Those that come while others are noted go together.
+func (l *importLog) add(ctx context.Context, put []Saved) error {
 	if len(put) == 0 {
 		return nil
 	}
-	var b strings.Builder
-	for _, s := range put {
-		b.WriteString(s.ID + "\n")
+	l.mu.Lock()
+	if l.pending == nil {
+		l.pending = new(noting)
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	_, err := p.file.WriteString(b.String())
-	return err
+	n := l.pending
+	for _, s := range put {
+		n.text.WriteString(s.ID + "\n")
+	}
+	n.lines += len(put)
+	l.mu.Unlock()
+
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	if n.done {
+		return n.err
+	}
+	l.mu.Lock()
+	l.pending = nil
+	l.mu.Unlock()
+	n.done = true
+	l.text.WriteString(n.text.String())
+	l.lines += n.lines
+	text := l.text.String()
+	if n.err = l.in.Put(ctx, logPart(l.part), strings.NewReader(text), int64(len(text)), sha256.Sum256([]byte(text))); n.err != nil {
+		n.err = fmt.Errorf("note what was put: %w", n.err)
+		return n.err
+	}
+	if l.lines >= maxLines {
+		l.part++
+		l.lines = 0
+		l.text.Reset()
+	}
+	return nil
 }

@@ -27,6 +27,10 @@ type Scan struct {
 	// MaxReceives is that of the queue's redrive policy, 0 without one. The scan stops
 	// with [ErrNearLimit] before it is the reason that SQS moves a message away.
 	MaxReceives int
+
+	// Last, if not nil, is called when nothing more is received, unless the scan was
+	// interrupted. What it returns is deleted too.
+	Last func() (done []Message, err error)
 }
 
 // ErrNearLimit ends a scan that has met a message with few receives left.
@@ -60,7 +64,7 @@ const (
 )
 
 // Scan calls visit with the messages of each receive, several at a time, and deletes
-// those that visit returns. It ends when no message is visible that it does not
+// those that visit returns: of these messages, or of those that it got before. It ends when no message is visible that it does not
 // know, with the first error, or when ctx is done, and gives back what it holds.
 func (q *Queue) Scan(ctx context.Context, s Scan, visit func([]Message) (done []Message, err error)) (Scanned, error) {
 	c, err := q.open(ctx)
@@ -90,12 +94,16 @@ func (q *Queue) Scan(ctx context.Context, s Scan, visit func([]Message) (done []
 		})
 	}
 	wg.Wait()
+	var last error
+	if s.Last != nil && ctx.Err() == nil {
+		last = r.deleteAfter(context.WithoutCancel(ctx), s.Last)
+	}
 	close(keeping)
 	<-kept
 	saving, end := context.WithTimeout(context.WithoutCancel(ctx), givingBack)
 	defer end()
 	back := r.changeAll(saving, slices.Collect(maps.Values(r.held)), 0)
-	err = context.Cause(receiving)
+	err = cmp.Or(context.Cause(receiving), last)
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
@@ -206,7 +214,12 @@ func (r *scan) receive(ctx context.Context, n int) ([]Message, error) {
 }
 
 func (r *scan) visitAndDelete(ctx context.Context, messages []Message) error {
-	done, err := r.visit(messages)
+	return r.deleteAfter(ctx, func() ([]Message, error) { return r.visit(messages) })
+}
+
+// deleteAfter deletes what visit returns, also beside an error.
+func (r *scan) deleteAfter(ctx context.Context, visit func() ([]Message, error)) error {
+	done, err := visit()
 	if e := r.delete(ctx, done); err == nil {
 		err = e
 	}
@@ -230,10 +243,10 @@ func (r *scan) keep(ctx context.Context, ended <-chan struct{}) {
 
 // delete deletes messages, and holds them no more.
 func (r *scan) delete(ctx context.Context, messages []Message) error {
-	for chunk := range slices.Chunk(messages, maxBatchEntries) {
-		entries := make([]types.DeleteMessageBatchRequestEntry, len(chunk))
+	return r.batches(messages, func(batch []Message) error {
+		entries := make([]types.DeleteMessageBatchRequestEntry, len(batch))
 		r.mu.Lock()
-		for i, m := range chunk {
+		for i, m := range batch {
 			handle := r.held[m.ID].handle
 			entries[i] = types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: &handle}
 		}
@@ -245,22 +258,31 @@ func (r *scan) delete(ctx context.Context, messages []Message) error {
 		r.mu.Lock()
 		for _, ok := range out.Successful {
 			i, _ := strconv.Atoi(aws.ToString(ok.Id)) // our own number
-			m := r.held[chunk[i].ID]
+			m := r.held[batch[i].ID]
 			m.handle = "" // known, but not held
 			r.held[m.ID] = m
 			r.out.Deleted++
 		}
 		r.mu.Unlock()
-		if err := refused(r.q, "delete", out.Failed); err != nil {
-			return err
-		}
-	}
-	return nil
+		return refused(r.q, "delete", out.Failed)
+	})
 }
 
-// changeAll changes the visibility timeout of messages, several batches at a time.
+// changeAll changes the visibility timeout of messages.
 func (r *scan) changeAll(ctx context.Context, messages []Message, timeout time.Duration) error {
 	messages = slices.DeleteFunc(messages, func(m Message) bool { return m.handle == "" })
+	return r.batches(messages, func(batch []Message) error { return r.q.changeBatch(ctx, r.c, batch, timeout) })
+}
+
+// batches calls do with ten messages each, several at a time. It returns one of the
+// errors.
+func (r *scan) batches(messages []Message, do func(batch []Message) error) error {
+	if len(messages) <= maxBatchEntries {
+		if len(messages) == 0 {
+			return nil
+		}
+		return do(messages)
+	}
 	batches := make(chan []Message)
 	workers := cmp.Or(r.Workers, scanWorkers)
 	errs := make([]error, workers)
@@ -268,7 +290,7 @@ func (r *scan) changeAll(ctx context.Context, messages []Message, timeout time.D
 	for w := range workers {
 		wg.Go(func() {
 			for batch := range batches {
-				if err := r.q.changeBatch(ctx, r.c, batch, timeout); err != nil && errs[w] == nil {
+				if err := do(batch); err != nil && errs[w] == nil {
 					errs[w] = err
 				}
 			}

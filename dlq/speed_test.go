@@ -57,7 +57,7 @@ func TestSpeed(t *testing.T) {
 		within("export", time.Since(start)-last, calls(0.2)) // a receive, and a delete, for ten
 
 		start = time.Now()
-		in, err := far.Import(t.Context(), dir, dlq.Import{Workers: workers})
+		in, err := far.Import(t.Context(), dlq.Dir(dir), dlq.Import{Workers: workers})
 		if err != nil || in.Messages != n {
 			t.Fatal(in, err)
 		}

@@ -18,9 +18,22 @@ type Vars struct {
 // NewVars returns a reader of the variables that getenv returns.
 func NewVars(getenv func(string) string) *Vars { return &Vars{getenv: getenv} }
 
+// VarError is what is wrong with a variable.
+type VarError struct {
+	Name string
+	Err  error
+}
+
+func (e *VarError) Error() string { return e.Name + ": " + e.Err.Error() }
+
+func (e *VarError) Unwrap() error { return e.Err }
+
+// Variable returns its name, for whoever knows it by another.
+func (e *VarError) Variable() string { return e.Name }
+
 // Fail adds an error about a variable.
 func (v *Vars) Fail(name string, err error) {
-	v.errs = append(v.errs, fmt.Errorf("%s: %w", name, err))
+	v.errs = append(v.errs, &VarError{name, err})
 }
 
 // Err joins the errors. Each names its variable.

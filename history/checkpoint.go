@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/gofrs/flock"
 	"github.com/google/renameio/v2/maybe"
 )
 
@@ -40,7 +41,7 @@ type Span struct{ From, To int64 }
 // checkpoint remembers nothing.
 type Checkpoint struct {
 	path string
-	lock *os.File
+	lock *flock.Flock
 
 	mu      sync.Mutex
 	written sync.Cond // a write has ended
@@ -86,13 +87,16 @@ var (
 //
 // Errors: [ErrInUse], [ErrOtherInput].
 func OpenCheckpoint(path string, in Input) (c *Checkpoint, err error) {
-	held, err := lock(path + ".lock")
-	if err != nil {
+	held := flock.New(path+".lock", flock.SetPermissions(0o600))
+	switch ok, err := held.TryLock(); {
+	case err != nil:
 		return nil, fmt.Errorf("%s: %w", path, err)
+	case !ok:
+		return nil, fmt.Errorf("%s: %w", path, ErrInUse)
 	}
 	defer func() {
 		if err != nil {
-			held.Close()
+			_ = held.Close() // err matters
 		}
 	}()
 	c = &Checkpoint{path: path, lock: held, state: state{Version: version, Input: in.Fingerprint, What: in.What}}

@@ -83,6 +83,15 @@ type shipment struct {
 	unit *Unit
 }
 
+// bytes are those of the document. What an earlier run left of a batch has none: that
+// run counted them.
+func (s shipment) bytes() int64 {
+	if s.only != nil {
+		return 0
+	}
+	return int64(len(s.Doc))
+}
+
 // Do ships what the feed reads. When read is done it takes nothing more, and what is
 // in flight goes on until ship is done.
 //
@@ -175,7 +184,7 @@ func (r *Run) Fail(where string, err error) {
 // one ships a batch.
 func (r *Run) one(ctx context.Context, s shipment) error {
 	result := r.Ship(ctx, s.Batch, s.only)
-	n := Counts{Confirmed: result.Confirmed, Filtered: result.Filtered, Bytes: int64(len(s.Doc))}
+	n := Counts{Confirmed: result.Confirmed, Filtered: result.Filtered, Bytes: s.bytes()}
 	var err error
 	if s.unit.shipped != nil && (len(result.Left) == 0 || n.Confirmed+n.Filtered > 0) {
 		err = s.unit.shipped(s.Seq, n, result.Left)
@@ -212,7 +221,7 @@ func (r *Run) count(s shipment, result Result) {
 	t.Filtered += result.Filtered
 	t.Rejected += result.Rejected
 	t.Unsent += result.Unsent
-	t.Bytes += int64(len(s.Doc))
+	t.Bytes += s.bytes()
 	t.Sent += result.Sent
 	if !s.First.IsZero() && time.Since(s.First) > Retention {
 		t.Old++

@@ -151,7 +151,8 @@ func TestOnlyWhatIsLeftIsSentAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "checkpoint")
 	s := &source{refuse: func(m string) bool { return m == "1-3" || m == "1-7" }}
 	var failed []string
-	for _, left := range []int{2, 2, 0} {
+	var size int64
+	for i, left := range []int{2, 2, 0} {
 		f := files(t, dir)
 		c := open(t, path, f.Input())
 		totals, err := (&Run{Ship: s.ship, Checkpoint: c, Failed: func(where string, err error) { failed = append(failed, where) }}).Do(t.Context(), t.Context(), f)
@@ -160,6 +161,12 @@ func TestOnlyWhatIsLeftIsSentAgain(t *testing.T) {
 		}
 		if c.Complete(1) != (left == 0) || !c.Complete(0) || !c.Complete(2) {
 			t.Error("the wrong files are complete")
+		}
+		if i == 0 {
+			size = totals.Bytes
+		}
+		if done := c.Done(); done.Bytes != size || done.Confirmed != 30-left || i > 0 && totals.Bytes != 0 {
+			t.Errorf("run %d: %+v of %d bytes, %d of this run", i, done, size, totals.Bytes)
 		}
 		c.Close()
 		if len(failed) == 2 {

@@ -265,6 +265,11 @@ func TestOneProbe(t *testing.T) {
 				}
 			})
 		}
+		synctest.Wait()
+		_, err := c.Begin(t.Context(), endpoint(t, address, ""))
+		if sumo.ClassOf(err) != sumo.Unavailable || !errors.Is(err, sumo.ErrOpen) || !strings.Contains(err.Error(), "another delivery is trying") {
+			t.Errorf("beside the probe: %v", err)
+		}
 		wg.Wait()
 		if tries != 1 {
 			t.Errorf("%d deliveries tried, want 1", tries)

@@ -151,11 +151,37 @@ func TestPermanentFailuresAreNotRetried(t *testing.T) {
 				if !ok || se.Class != class || se.Status != status || sumo.ClassOf(fmt.Errorf("x: %w", o.Err)) != class {
 					t.Errorf("Err is %#v, want class %s and status %d", o.Err, class, status)
 				}
-				if d := cmp.Diff([]int{0}, o.Unconfirmed); d != "" || o.Confirmed != 0 {
+				if d := cmp.Diff([]int{0}, o.Unconfirmed); d != "" || o.Confirmed != 0 || o.Warnings != 0 {
 					t.Errorf("%+v", o)
 				}
 			})
 		})
+	}
+}
+
+// A probe of the endpoint sends no data, and what a delivery would be refused for.
+func TestProbe(t *testing.T) {
+	source := sumotest.New(sumotest.Statuses(200, 401)...)
+	c := &sumo.Client{HTTP: over(source)}
+	ep := endpoint(t, address, "T0KEN")
+	if err := c.Probe(t.Context(), ep); err != nil {
+		t.Error(err)
+	}
+	if err := c.Probe(t.Context(), ep); sumo.ClassOf(err) != sumo.Misconfigured {
+		t.Errorf("after a 401: %v", err)
+	}
+	for _, r := range source.Requests() {
+		if len(r.Body) != 0 || r.Header.Get("X-Sumo-Token") != "T0KEN" || r.Header.Get("User-Agent") != "sumoship" {
+			t.Errorf("request with %d bytes, %v", len(r.Body), r.Header)
+		}
+	}
+	source = sumotest.New()
+	c = &sumo.Client{HTTP: over(source), UserAgent: "other"}
+	if err := c.Probe(t.Context(), endpoint(t, address, "")); err != nil {
+		t.Error(err)
+	}
+	if h := source.Requests()[0].Header; h.Get("User-Agent") != "other" || len(h["X-Sumo-Token"]) != 0 {
+		t.Errorf("without a token: %v", h)
 	}
 }
 

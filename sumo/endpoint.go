@@ -46,7 +46,6 @@ func ParseEndpoint(raw, token string) (Endpoint, error) {
 			return Endpoint{}, errors.New("token contains a character that is not allowed in an HTTP header")
 		}
 	}
-	u.Fragment = ""
 	return Endpoint{func() address { return address{u, token} }}, nil
 }
 

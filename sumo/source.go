@@ -86,9 +86,6 @@ func clip(s string, limit int) (string, bool) {
 }
 
 func clipFields(s string) (string, bool) {
-	if s == "" {
-		return s, false
-	}
 	var kept []string
 	clipped := false
 	for pair := range strings.SplitSeq(s, ",") {

@@ -71,11 +71,11 @@ func namesPlaceholder(s string) bool {
 //
 // Source: AWS Lambda Developer Guide, "Viewing CloudWatch logs".
 func lambdaNames(group, stream string) (function, version string) {
-	_, bracket, found := strings.Cut(stream, "[")
-	version, _, closed := strings.Cut(bracket, "]")
-	if !found || !closed || !byLambda("", stream) {
+	if !byLambda("", stream) {
 		return "", ""
 	}
+	_, bracket, _ := strings.Cut(stream, "[")
+	version, _, _ = strings.Cut(bracket, "]")
 	if name, ok := strings.CutPrefix(group, "/aws/lambda/"); ok {
 		function = name
 	}

@@ -58,8 +58,8 @@ func TestPlaceholdersInFieldsStayInTheirValue(t *testing.T) {
 		{"/ecs/shop", "p/web/" + task, "a={container}=x,{container}=b", "a=web=x,web=b"},
 	} {
 		b := decode(t, fmt.Sprintf(`{"logGroup":%q,"logStream":%q,"logEvents":[{"message":"x"}]}`, tt.group, tt.stream))
-		o := Options{Source: Source{Fields: tt.fields, Category: "{logStream}"}}
-		if got := records(o, b)[0].Source; got.Fields != tt.want || got.Category != tt.stream {
+		o := Options{Source: Source{Fields: tt.fields, Category: "{logStream}", Name: "{logStream}", Host: "{logStream}"}}
+		if got := records(o, b)[0].Source; got.Fields != tt.want || got.Category != tt.stream || got.Name != tt.stream || got.Host != tt.stream {
 			t.Errorf("stream %s, fields %s: %+v, want %s", tt.stream, tt.fields, got, tt.want)
 		}
 	}

@@ -162,6 +162,33 @@ func TestRuleDecides(t *testing.T) {
 	}
 }
 
+// The field of a sample stands behind those that the rule takes from the message.
+func TestRuleNamesSampledRecords(t *testing.T) {
+	for _, tt := range []struct {
+		source            Source
+		message, category string
+		fields            string
+	}{
+		{Source{Category: "{json:a}"}, `{"a":"x"}`, "x", "sample_rate=0.1"},
+		{Source{Category: "{json:a}", Fields: "env=prod"}, `{"a":"x"}`, "x", "env=prod,sample_rate=0.1"},
+		{Source{Fields: "env=prod,a={json:a}"}, `{"a":"x"}`, "", "env=prod,a=x,sample_rate=0.1"},
+		{Source{Fields: "a={json:a}"}, `{"b":"x"}`, "", "sample_rate=0.1"},
+		{Source{Category: "{json:a}", Fields: "env=prod"}, `{"a":"x","_sumo_metadata":{"category":"c"}}`, "c", "env=prod,sample_rate=0.1"},
+	} {
+		for _, sampled := range []bool{true, false} {
+			rule := Rule{Source: tt.source, Decide: func(_, _ []byte) (drop, fields string) { return "", map[bool]string{true: "sample_rate=0.1"}[sampled] }}
+			want := tt.fields
+			if !sampled {
+				want = strings.TrimSuffix(strings.TrimSuffix(want, "sample_rate=0.1"), ",")
+			}
+			got := records(withRule(rule), documentOf(t, "s", tt.message))[0].Source
+			if got.Category != tt.category || got.Fields != want {
+				t.Errorf("%+v, %s, sampled %t: %+v, want %q and %q", tt.source, tt.message, sampled, got, tt.category, want)
+			}
+		}
+	}
+}
+
 // With masks on, a record is JSON whenever it is without, and a value that is masked
 // is in no string of it.
 func FuzzMasks(f *testing.F) {

@@ -15,6 +15,7 @@ import (
 	"sumoship/cmd/sumoship/internal/fargatecmd"
 	"sumoship/cmd/sumoship/internal/localcmd"
 	"sumoship/cmd/sumoship/internal/rulescmd"
+	"sumoship/cmd/sumoship/internal/schemacmd"
 	"sumoship/cmd/sumoship/internal/shellcmd"
 	"sumoship/cmd/sumoship/internal/stackcmd"
 	"sumoship/cmd/sumoship/internal/subscribecmd"
@@ -40,6 +41,7 @@ type verbs struct {
 	Tail        stackcmd.Tail            `cmd:"" group:"Run the stack" help:"Show the reports of a stack's functions as they come."`
 	Version     versioncmd.Cmd           `cmd:"" group:"This command" help:"Show which build this is."`
 
+	Schema     schemacmd.Cmd       `cmd:"" group:"This command" help:"Write the JSON Schema of what a verb writes with --json."`
 	Completion shellcmd.Completion `cmd:"" group:"This command" help:"Write what bash, zsh or fish needs to complete verbs and flags."`
 	Man        shellcmd.Man        `cmd:"" group:"This command" help:"Write the man page."`
 	Help       helpCmd             `cmd:"" group:"This command" help:"Show the help of a verb."`

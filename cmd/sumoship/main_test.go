@@ -13,18 +13,23 @@ import (
 var update = flag.Bool("update", false, "rewrite the expected output in the scripts")
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"sumoship": main})
+	testscript.Main(m, map[string]func(){"sumoship": checksJSON})
 }
 
 func TestScripts(t *testing.T) {
+	checked := t.TempDir()
+	if flag.Lookup("test.run").Value.String() == "" || flag.Lookup("test.run").Value.String() == "TestScripts" { // all of them
+		t.Cleanup(func() { everyVerbWasChecked(t, checked) })
+	}
 	testscript.Run(t, testscript.Params{Dir: "testdata/script", UpdateScripts: *update, RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			// The variables of whoever runs the tests are not ours.
 			e.Setenv("LOG_FORMAT", "")
 			e.Setenv("COLUMNS", "")
+			e.Setenv(checkedDir, checked)
 			return newAccount(e)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "dead": dead, "holds": holds, "show": show, "taken": taken},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "dead": dead, "holds": holds, "show": show, "taken": taken, "stored": stored},
 	})
 }
 

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"sumoship/cmd/sumoship/internal/objects/s3test"
 	"sumoship/dlq"
 	"sumoship/dlq/sqstest"
 	"sumoship/sumo/sumotest"
@@ -21,12 +23,13 @@ type account struct {
 	sqs    *sqstest.Server
 	url    string // of the dead-letter queue
 	source *sumotest.Source
+	s3     *s3test.Server // with a bucket
 }
 
 // newAccount sets the variables of a script to a dead-letter queue with
 // maxReceiveCount 10, its quarantine queue, and a source.
 func newAccount(e *testscript.Env) error {
-	a := &account{sqs: sqstest.New(), source: sumotest.New()}
+	a := &account{sqs: sqstest.New(), source: sumotest.New(), s3: s3test.New("bucket")}
 	// No response comes as fast as from this process: on a busy machine the SDK takes
 	// it for one that came before its request was sent, and breaks the connection.
 	a.sqs.OnRequest(func(sqstest.Call) sqstest.Fault {
@@ -37,12 +40,14 @@ func newAccount(e *testscript.Env) error {
 	a.url = a.sqs.Add(sqstest.Config{Name: "dead", DeadLetter: "quarantine", MaxReceives: 10})
 	api := httptest.NewServer(a.sqs)
 	e.Defer(api.Close)
+	objects := httptest.NewServer(a.s3)
+	e.Defer(objects.Close)
 	endpoint, stop, err := a.source.Serve()
 	if err != nil {
 		return err
 	}
 	e.Defer(stop)
-	for name, value := range map[string]string{"AWS_ENDPOINT_URL_SQS": api.URL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "id",
+	for name, value := range map[string]string{"AWS_ENDPOINT_URL_SQS": api.URL, "AWS_ENDPOINT_URL_S3": objects.URL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "id",
 		"AWS_SECRET_ACCESS_KEY": "secret", "AWS_CONFIG_FILE": "/nowhere", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere", "SOURCE": endpoint} {
 		e.Setenv(name, value)
 	}
@@ -94,6 +99,19 @@ func holds(ts *testscript.TestScript, neg bool, args []string) {
 // show makes all messages of a queue visible, as time would.
 func show(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Value("account").(*account).sqs.Show(args[0])
+}
+
+// stored checks how many objects of a bucket have a key with that end: stored 2 .ndjson.
+func stored(ts *testscript.TestScript, neg bool, args []string) {
+	n := 0
+	for key := range ts.Value("account").(*account).s3.Objects("bucket") {
+		if strings.HasSuffix(key, args[1]) {
+			n++
+		}
+	}
+	if strconv.Itoa(n) != args[0] {
+		ts.Fatalf("the bucket has %d objects *%s, want %s", n, args[1], args[0])
+	}
 }
 
 // taken checks how many records the source has taken.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/agnivade/levenshtein"
 	"github.com/aws/amazon-vpc-resource-controller-k8s/pkg/aws/vpc"
@@ -19,19 +20,24 @@ func nearest(name string) []string {
 		kin      int
 	}
 	_, size, _ := strings.Cut(name, ".")
+	length := utf8.RuneCountInString(name)
 	var all []candidate
 	for known := range maps.Keys(vpc.Limits) {
+		// A name that is half wrong is another name, but any size of the same family
+		// is worth a mention. What differs that much in length alone needs no look.
+		kin, half := family(known) == family(name), len(name)/2
+		if !kin && max(length-len(known), len(known)-length) > half {
+			continue
+		}
 		c := candidate{name: known, distance: levenshtein.ComputeDistance(name, known)}
+		if !kin && c.distance > half {
+			continue
+		}
 		if _, s, _ := strings.Cut(known, "."); s != size {
 			c.kin++
 		}
-		if family(known) != family(name) {
+		if !kin {
 			c.kin++
-			// A name that is half wrong is another name, but any size of
-			// the same family is worth a mention.
-			if c.distance > len(name)/2 {
-				continue
-			}
 		}
 		all = append(all, c)
 	}

@@ -64,8 +64,8 @@ var runtimePlatformWindows = finding.Rule{
 func (c *converter) platform() {
 	where := c.constraints()
 	runtime := c.def.Get("runtimePlatform")
-	if c.unknown(runtime) {
-		return
+	if c.unknown(runtime) || runtime != nil && runtime.Kind() != tree.Object {
+		return // of a wrong type: validate reports it
 	}
 	osNode, archNode := runtime.Get("operatingSystemFamily"), runtime.Get("cpuArchitecture")
 	os := c.operatingSystem(osNode, where)

@@ -338,18 +338,20 @@ func (s Style) paint(with, what string) string {
 	return with + what + reset
 }
 
-// The JSON of a report. docs/fargate.md documents its shape, which only grows.
+// Document is the JSON of a report. docs/fargate.md documents its shape, which only
+// grows.
+type Document struct {
+	Version int         `json:"version"`
+	Inputs  []jsonInput `json:"inputs"`
+	Summary Summary     `json:"summary"`
+}
+
 type (
-	jsonReport struct {
-		Version int         `json:"version"`
-		Inputs  []jsonInput `json:"inputs"`
-		Summary Summary     `json:"summary"`
-	}
 	jsonInput struct {
 		Name     string     `json:"name"`
-		Resource string     `json:"resource,omitempty"`
+		Resource string     `json:"resource,omitempty"` // logical ID in a template
 		Findings []Finding  `json:"findings"`
-		Error    *jsonError `json:"error,omitempty"`
+		Error    *jsonError `json:"error,omitempty"` // why it could not be read
 	}
 	jsonError struct {
 		Message string `json:"message"`
@@ -360,7 +362,7 @@ type (
 
 // JSON writes the report as one JSON document.
 func (r Report) JSON(w io.Writer) error {
-	doc := jsonReport{Version: 1, Inputs: []jsonInput{}, Summary: r.Summary()}
+	doc := Document{Version: 1, Inputs: []jsonInput{}, Summary: r.Summary()}
 	for _, input := range r.Inputs {
 		i := jsonInput{input.Name, input.Resource, r.shown(input), nil}
 		if input.Err != nil {

@@ -144,6 +144,7 @@ func TestReadErrors(t *testing.T) {
 		"YAML":           {file: "f.yml", src: "a:\n  - b\n c: d\n", want: "f.yml:2:3: did not find expected key"},
 		"YAML twice":     {file: "f.yml", src: "a: 1\nb: 1\na: 2\n", want: `f.yml:3:1: duplicate member "a", first in line 1`},
 		"YAML documents": {file: "f.yml", src: "a: 1\n---\nb: 1\n", want: "f.yml:2:1: a second document begins here"},
+		"YAML tag":       {file: "f.yml", src: "!Foo\n- name: a\n", want: "f.yml:1:1: the whole document has the tag !Foo, which"},
 		"YAML merge": {
 			file: "f.yml", src: "containerDefinitions:\n- &a {name: a}\n- {<<: *a, name: b}\n",
 			want: "f.yml:3:8: members are merged into this object with <<",

@@ -83,6 +83,9 @@ func ParseYAML(src []byte, names *Names) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	if root.tag != "" {
+		return nil, p.fail(p.offset(document.Content[0]), "the whole document has the tag %s, which CloudFormation does not know: take it away", root.tag)
+	}
 	if root.kind == Null && root.start == root.end {
 		return nil, p.fail(p.base, "the document is empty")
 	}

@@ -25,6 +25,7 @@ func TestBootstrapShipsOverTLS(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a binary")
 	}
+	t.Parallel()
 	source := sumotest.New(sumotest.Statuses(503, 429)...)
 	srv := httptest.NewTLSServer(source)
 	defer srv.Close()
@@ -80,6 +81,7 @@ func TestBootstrapKeepsItsDeadline(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a binary")
 	}
+	t.Parallel()
 	source := sumotest.New(sumotest.Step{Kind: sumotest.Hang}, sumotest.Step{Kind: sumotest.Hang}, sumotest.Step{Kind: sumotest.Hang})
 	srv := httptest.NewServer(source)
 	defer srv.Close()
@@ -98,6 +100,7 @@ func TestBootstrapSavesTheLargestEvent(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a binary and takes half a minute")
 	}
+	t.Parallel()
 	server := sqstest.New()
 	url := server.Add(sqstest.Config{Name: "dead"})
 	api := httptest.NewServer(server)
@@ -144,6 +147,7 @@ func TestBootstrapRefusesWrongVariables(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a binary")
 	}
+	t.Parallel()
 	f := lambdatest.Deploy(t, lambdatest.Build(t, "sumoship/function/forwarder"), map[string]string{
 		"SUMO_ENDPOINT": "http://collectors.example.com/receiver/v1/http/SECRETPATH", "COMPRESS_DATA": "yes", "MAX_IN_FLIGHT": "many",
 	})

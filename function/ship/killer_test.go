@@ -100,6 +100,7 @@ func TestKillersAreIsolated(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds binaries")
 	}
+	t.Parallel()
 	replay := lambdatest.Build(t, "sumoship/function/replay")
 	slowToDecode := transform.Pack([]byte(`{"messageType":"DATA_MESSAGE","logEvents":[` +
 		strings.Repeat(`{"id":"1","timestamp":1,"message":""},`, 3_000_000) + `{"id":"1","timestamp":1,"message":""}]}`))
@@ -111,7 +112,7 @@ func TestKillersAreIsolated(t *testing.T) {
 		share     float64
 		timeout   time.Duration
 	}{
-		"out of memory": {bootstrap: replay, killer: event(strings.Repeat("a", 300<<20)), memory: 160 << 20, timeout: 20 * time.Second,
+		"out of memory": {bootstrap: replay, killer: event(strings.Repeat("a", 200<<20)), memory: 160 << 20, timeout: 20 * time.Second,
 			variables: map[string]string{"MAX_PAYLOAD_BYTES": strconv.Itoa(1 << 30)}},
 		"out of time": {bootstrap: replay, killer: slowToDecode, share: 0.08, timeout: 5 * time.Second,
 			variables: map[string]string{"DEADLINE_RESERVE": "3000", "GOMAXPROCS": "1", "MAX_PAYLOAD_BYTES": strconv.Itoa(1 << 30), "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024"}},
@@ -119,6 +120,7 @@ func TestKillersAreIsolated(t *testing.T) {
 			variables: map[string]string{"COMPRESS_DATA": "false"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			server := sqstest.New()
 			quarantine := server.Add(sqstest.Config{Name: "quarantine"})
 			url := server.Add(sqstest.Config{Name: "dead", DeadLetter: "quarantine", MaxReceives: 1000})

@@ -3,8 +3,8 @@ package ship
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -47,20 +47,14 @@ func (r *run) overflow(m dlq.Message, o outcome) outcome {
 	return o
 }
 
-// bucket is an archive in Amazon S3. It knows one call, which it signs with what the
-// SDK's other clients have linked anyway: the SDK's client of S3 would add 1.2 MB to a
-// function that may never call it.
+// bucket is an archive in Amazon S3.
 type bucket struct {
+	signed
 	name string
-	load function.ConfigLoader
-	http *http.Client
 }
 
 func newBucket(name string, load function.ConfigLoader) *bucket {
-	return &bucket{name, load, &http.Client{
-		Timeout:       30 * time.Second,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	return &bucket{newSigned(load, 30*time.Second), name}
 }
 
 // overflowPrefix is that of the keys, which the role of replay may write.
@@ -123,16 +117,13 @@ func (b *bucket) put(ctx context.Context, m dlq.Message) error {
 			r.Header.Set("X-Amz-Meta-"+name, value)
 		}
 	}
-	if err := sign(ctx, cfg, "s3", r, body); err != nil {
-		return backoff.Permanent(err)
-	}
-	answer, err := b.http.Do(r)
-	if err != nil {
-		return storeError(err)
-	}
-	defer answer.Body.Close()
-	text, _ := io.ReadAll(io.LimitReader(answer.Body, 4<<10)) // what is missing is missing in the error
+	answer, text, err := b.do(ctx, cfg, "s3", r, body, 4<<10)
 	switch {
+	case answer == nil:
+		if _, own := errors.AsType[ownError](err); own {
+			return backoff.Permanent(storeError(err))
+		}
+		return storeError(err)
 	case answer.StatusCode == http.StatusOK:
 		return nil
 	case answer.StatusCode >= 500 || answer.StatusCode == http.StatusTooManyRequests:

@@ -311,6 +311,7 @@ func TestBootstrapReplays(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a binary")
 	}
+	t.Parallel()
 	server := sqstest.New()
 	url := server.Add(sqstest.Config{Name: "dead", Visibility: 6 * time.Minute})
 	api := httptest.NewServer(server)

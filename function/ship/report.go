@@ -51,6 +51,8 @@ type Report struct {
 	Masked     map[string]int `json:"masked,omitempty"`     // replacements in records, by mask
 	StaleRules bool           `json:"staleRules,omitempty"` // the rules could not be read again; those read before were used
 
+	UnknownTags int `json:"unknownTags,omitempty"` // origins of log events whose log group's tags could not be read
+
 	Messages *Messages     `json:"messages,omitempty"` // of a replay
 	Stream   *StreamCounts `json:"stream,omitempty"`   // of a stream forwarder
 
@@ -125,6 +127,7 @@ func (r *Report) Add(o Report) {
 		add(&r.Masked, mask, n)
 	}
 	r.StaleRules = r.StaleRules || o.StaleRules
+	r.UnknownTags += o.UnknownTags
 	r.Millis += o.Millis
 }
 
@@ -212,6 +215,9 @@ func writeReport(ctx context.Context, out *function.Reporter, r *Report, more ..
 	}
 	if r.StaleRules {
 		attrs = append(attrs, slog.Bool("staleRules", true))
+	}
+	if r.UnknownTags > 0 {
+		attrs = append(attrs, slog.Int("unknownTags", r.UnknownTags))
 	}
 	if r.Messages != nil {
 		attrs = append(attrs, slog.Any("messages", r.Messages))
@@ -372,5 +378,8 @@ func (r *Report) countRules(count func(string, int)) {
 	}
 	if r.StaleRules {
 		count("StaleRules", 1)
+	}
+	if r.UnknownTags > 0 {
+		count("UnknownTags", r.UnknownTags)
 	}
 }

@@ -221,6 +221,7 @@ type Treatment struct {
 	// Tags returns the tags of a log group, nil if they are unknown; nil is no tags.
 	Tags   func(account, region, group string) (map[string]string, error)
 	Masked map[string]int // replacements by mask; what redact replaces is not counted
+	NoTags int            // origins whose tags could not be read
 
 	FilterOnly bool // records are not to be sent: what they hold needs no masks
 
@@ -239,9 +240,12 @@ func (t *Treatment) Apply(base transform.Options) transform.Options {
 		origin := rules.Origin{LogGroup: from.LogGroup, LogStream: from.LogStream, Account: from.Account, Region: from.Region}
 		if t.Tags != nil && (t.Set.NeedsTags() || t.Set.NamesTags()) {
 			var err error
-			if origin.Tags, err = t.Tags(from.Account, from.Region, from.LogGroup); err != nil && t.Set.NeedsTags() {
-				t.unknown = err
-				return &transform.Rule{Decide: func(_, _ []byte) (string, string) { return unknownTags, "" }}
+			if origin.Tags, err = t.Tags(from.Account, from.Region, from.LogGroup); err != nil {
+				t.NoTags++
+				if t.Set.NeedsTags() {
+					t.unknown = err
+					return &transform.Rule{Decide: func(_, _ []byte) (string, string) { return unknownTags, "" }}
+				}
 			}
 		}
 		chosen := t.Set.Match(origin)
@@ -351,17 +355,22 @@ func (s *shipper) tagsFor(ctx context.Context) func(account, region, group strin
 	}
 }
 
-// tagCache caches the tags of log groups; errors are not cached.
+// tagCache caches the tags of log groups. That they could not be read is kept for a
+// while too: each event would wait for it anew.
 type tagCache struct {
 	tags Tags
+	log  *slog.Logger
 
+	tell  sync.Once
 	mu    sync.Mutex
 	known map[string]cachedTags
 }
 
 type cachedTags struct {
-	tags map[string]string
-	at   time.Time
+	tags  map[string]string
+	err   error
+	at    time.Time
+	until time.Time
 }
 
 // maxTagged bounds the log groups whose tags are kept.
@@ -372,20 +381,28 @@ func (c *tagCache) get(ctx context.Context, account, group string) (map[string]s
 	c.mu.Lock()
 	known, ok := c.known[account+":"+group]
 	c.mu.Unlock()
-	if ok && now.Before(known.at.Add(rulesTTL)) && !now.Before(known.at) {
-		return known.tags, nil
+	if ok && now.Before(known.until) && !now.Before(known.at) {
+		return known.tags, known.err
 	}
-	ctx, cancel := context.WithTimeout(ctx, readLimit)
+	reading, cancel := context.WithTimeout(ctx, readLimit)
 	defer cancel()
-	tags, err := c.tags.Tags(ctx, account, group)
+	tags, err := c.tags.Tags(reading, account, group)
+	until := now.Add(rulesTTL)
 	if err != nil {
-		return nil, fmt.Errorf("tags of log group %s: %w", group, err)
+		tags, err = nil, fmt.Errorf("tags of log group %s: %w", group, err)
+		if ctx.Err() != nil {
+			return nil, err // for want of time, which says nothing of the tags
+		}
+		until = time.Now().Round(0).Add(rereadAfter())
+		c.tell.Do(func() {
+			c.log.Warn("the tags of a log group cannot be read: a name that holds one goes without it, and where a rule depends on one, nothing is sent", "logGroup", group, "error", err)
+		})
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.known == nil || len(c.known) >= maxTagged {
 		c.known = map[string]cachedTags{}
 	}
-	c.known[account+":"+group] = cachedTags{tags, now}
-	return tags, nil
+	c.known[account+":"+group] = cachedTags{tags, err, now, until}
+	return tags, err
 }

@@ -329,12 +329,27 @@ func TestTags(t *testing.T) {
 	if r := invoke(f, owned("111122223333")); r.DeadLettered != 2 || len(w.source.Requests()) != 0 || r.Filtered != nil || r.Class != "misconfigured" || !strings.Contains(r.Error, "refused") {
 		t.Errorf("unreadable tags: %+v", r)
 	}
-	store = &tagStore{err: errors.New("refused")}
-	_, f = newForwarder(`{"version":1,"default":{"category":"{tag:team}"}}`, store)
-	invoke(f, owned("111122223333"))
-	if r := invoke(f, owned("111122223333")); r.Confirmed != 2 || len(store.calls) != 2 {
-		t.Errorf("tags in a name only: %+v, calls %q", r, store.calls)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		store := &tagStore{err: errors.New("refused")}
+		w, f := newForwarder(`{"version":1,"default":{"category":"{tag:team}"}}`, store)
+		for range 3 {
+			if r := invoke(f, owned("111122223333")); r.Confirmed != 2 || r.UnknownTags != 1 || len(store.calls) != 1 {
+				t.Errorf("tags in a name only: %+v, calls %q", r, store.calls)
+			}
+		}
+		out := w.log.String()
+		if strings.Count(out, "cannot be read") != 1 || strings.Count(out, `"unknownTags":1`) != 3 || strings.Count(out, `"UnknownTags":1`) != 3 {
+			t.Errorf("not told once, and counted each time:\n%s", out)
+		}
+		store.err, store.tags = nil, map[string]string{"team": "pay"}
+		time.Sleep(40 * time.Second) // the failure is remembered for 20 to 40 s
+		if r := invoke(f, owned("111122223333")); r.UnknownTags != 0 || len(store.calls) != 2 {
+			t.Errorf("afterwards: %+v, calls %q", r, store.calls)
+		}
+		if r := w.source.Requests()[3]; r.Header.Get("X-Sumo-Category") != "pay" {
+			t.Errorf("afterwards the category is %q", r.Header.Get("X-Sumo-Category"))
+		}
+	})
 	store = &tagStore{}
 	_, f = newForwarder(`{"version":1,"default":{"category":"x"}}`, store)
 	if invoke(f, owned("111122223333")); len(store.calls) != 0 {

@@ -91,7 +91,7 @@ func newShipper(o Options, clientName string, p patience) (*shipper, error) {
 	if s.rulebook.objects == nil {
 		s.rulebook.objects = calls
 	}
-	if s.tags = (&tagCache{tags: o.Tags}); s.tags.tags == nil {
+	if s.tags = (&tagCache{tags: o.Tags, log: s.out.Log}); s.tags.tags == nil {
 		s.tags.tags = calls
 	}
 	s.client = &sumo.Client{
@@ -238,7 +238,7 @@ func (s *shipper) sendBatch(ctx context.Context, event []byte, batch *transform.
 			left.unconfirmed = append(left.unconfirmed, unread)
 		}
 		left.events = len(left.unconfirmed)
-		r.Records = left.events
+		r.Records, r.UnknownTags = left.events, by.NoTags
 		if errors.Is(err, sumo.ErrOpen) {
 			r.Untried = left.events
 		}
@@ -280,7 +280,7 @@ func (s *shipper) sendBatch(ctx context.Context, event []byte, batch *transform.
 	ended = true
 	r.delivered(outcome)
 	by.Count()
-	r.Masked = by.Masked
+	r.Masked, r.UnknownTags = by.Masked, by.NoTags
 	if r.OverMaxSources = sources.refused; r.OverMaxSources > 0 {
 		s.tellSources.Do(func() {
 			s.out.Log.Warn("an event has more sources than MAX_SOURCES; records of the others go with the source of their payload", "logGroup", r.LogGroup, "maxSources", s.maxSources)

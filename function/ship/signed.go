@@ -23,7 +23,7 @@ import (
 )
 
 // signed calls AWS with requests that it signs itself. The clients of S3 and
-// CloudWatch Logs in the SDK would cost every cold start their tables, for two calls.
+// CloudWatch Logs in the SDK would cost every cold start their tables, for three calls.
 type signed struct {
 	load function.ConfigLoader
 	http *http.Client
@@ -81,7 +81,8 @@ func sign(ctx context.Context, cfg aws.Config, service string, r *http.Request, 
 	})
 }
 
-// do signs and sends a request. It returns at most limit bytes of the response.
+// do signs and sends a request. It returns at most limit bytes of the response, and
+// with an error those that came before it.
 func (s signed) do(ctx context.Context, cfg aws.Config, service string, r *http.Request, body []byte, limit int) (*http.Response, []byte, error) {
 	if err := sign(ctx, cfg, service, r, body); err != nil {
 		return nil, nil, err

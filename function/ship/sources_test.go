@@ -183,6 +183,7 @@ func TestBootstrapSurvivesManySources(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds binaries")
 	}
+	t.Parallel()
 	var many []byte
 	for n := 60_000; ; n += 5_000 {
 		e := event(choosing(0, n)...)

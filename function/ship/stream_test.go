@@ -595,6 +595,7 @@ func TestBootstrapOfTheStream(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a binary")
 	}
+	t.Parallel()
 	bootstrap := lambdatest.Build(t, "sumoship/function/stream")
 	deploy := func(t *testing.T, variables map[string]string, steps ...sumotest.Step) (*lambdatest.Function, *sumotest.Source, *sqstest.Server) {
 		queues := sqstest.New()

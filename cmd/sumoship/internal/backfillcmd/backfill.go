@@ -34,12 +34,12 @@ type Cmd struct {
 	Until           string   `help:"Read CloudWatch Logs to before here. Default: now." placeholder:"TIME"`
 	FilterPattern   string   `help:"Read only log events that match this filter pattern of CloudWatch Logs." placeholder:"PATTERN"`
 
-	Endpoint string `help:"Send to this HTTP Source, a URL or the ARN of an SSM parameter or secret. Default: the variable SUMO_ENDPOINT." placeholder:"URL|ARN"`
+	Endpoint string `sets:"SUMO_ENDPOINT" help:"Send to this HTTP Source, a URL or the ARN of an SSM parameter or secret. Default: the variable SUMO_ENDPOINT." placeholder:"URL|ARN"`
 	Like     string `help:"Ship as this deployed forwarder does: its variables count, and not those of the shell." placeholder:"FUNCTION"`
 	EventID  bool   `negatable:"" default:"true" help:"Records have the id of their log event, so that a search can tell what arrived twice."`
 
 	Resume  string `help:"Remember in this file what is confirmed. A later run with it sends only the rest." placeholder:"FILE"`
-	Workers int    `help:"Bodies in flight, at most 16. Default: the variable MAX_IN_FLIGHT, or 4." placeholder:"N"`
+	Workers int    `sets:"MAX_IN_FLIGHT" help:"Bodies in flight, at most 16. Default: the variable MAX_IN_FLIGHT, or 4." placeholder:"N"`
 	Rate    string `help:"At most so much in a second, such as 5MB or 500kB of log." placeholder:"SIZE"`
 	DryRun  bool   `help:"Show the plan, and send nothing."`
 	Yes     bool   `short:"y" help:"Do not ask."`
@@ -72,7 +72,8 @@ type input struct {
 	files *history.Files // nil for CloudWatch Logs
 	what  history.Input
 	plan  []cli.Row
-	text  int64 // bytes of log, about; -1 if it is not known
+	told  planned // the same in JSON
+	text  int64   // bytes of log, about; -1 if it is not known
 	warn  []string
 }
 
@@ -103,8 +104,12 @@ func (c *Cmd) Run(ctx context.Context, s cli.Streams) error {
 		return err
 	}
 	defer func() { _ = checkpoint.Close() }() // each change is in the file already
+	p := in.planned(to, as, workers, rate, checkpoint.Done())
+	if c.JSON && c.DryRun {
+		return cli.WriteJSON(s.Out, p)
+	}
 	if !c.JSON {
-		if err := c.show(s, in, to, as, workers, rate, checkpoint); err != nil {
+		if err := p.show(s, in.plan); err != nil {
 			return err
 		}
 	}

@@ -329,7 +329,7 @@ func TestBackfillFromS3ThatFails(t *testing.T) {
 		lines  int
 	}{
 		"no permission": {func(w http.ResponseWriter, r *http.Request) { refuse(w, 403, "AccessDenied") }, cli.ExitAWS,
-			"read s3://x/a: access denied: s3:GetObject (no); it needs s3:ListBucket of the bucket and s3:GetObject", 0},
+			"read s3://x/a: access denied: s3:GetObject (no); it needs s3:ListBucket of the bucket, s3:GetObject", 0},
 		"an object that vanishes": {func(w http.ResponseWriter, r *http.Request) {
 			if opens[r.URL.Path]++; r.URL.Path == "/x/a" && opens[r.URL.Path] > 1 {
 				refuse(w, 404, "NoSuchKey")
@@ -343,7 +343,7 @@ func TestBackfillFromS3ThatFails(t *testing.T) {
 				return
 			}
 			fmt.Fprint(w, line)
-		}, cli.ExitUsage, "read s3://x/b: the object was changed after the listing", 1},
+		}, cli.ExitUsage, "read s3://x/b: the object was changed meanwhile", 1},
 		"a connection that breaks": {func(w http.ResponseWriter, r *http.Request) {
 			if r.Header.Get("Range") == "bytes=10-" {
 				w.WriteHeader(http.StatusPartialContent)

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 
 	"sumoship/cmd/sumoship/internal/cli"
+	"sumoship/cmd/sumoship/internal/objects"
 	"sumoship/deploy/subscription"
 	"sumoship/function/subscribe/awsapi"
 	"sumoship/history"
@@ -56,16 +56,17 @@ func (c *Cmd) input(ctx context.Context, s cli.Streams) (*input, error) {
 	}
 	plan, err := files.Plan(ctx)
 	if err != nil {
-		if _, aws := errors.AsType[*objectError](err); aws {
+		if _, aws := errors.AsType[*objects.Error](err); aws {
 			return nil, cli.Fail(cli.ExitAWS, err)
 		}
 		return nil, cli.Usagef("%w", err)
 	}
-	in := &input{feed: files, files: files, what: files.Input(), text: plan.Text}
 	var formats []string
 	for _, f := range slices.Sorted(maps.Keys(plan.Formats)) {
 		formats = append(formats, string(f))
 	}
+	in := &input{feed: files, files: files, what: files.Input(), text: plan.Text,
+		told: planned{Files: plan.Items, Size: plan.Size, Formats: formats}}
 	what := cli.Count(plan.Items, "file")
 	if plan.Size >= 0 {
 		what += " of " + size(plan.Size)
@@ -73,6 +74,7 @@ func (c *Cmd) input(ctx context.Context, s cli.Streams) (*input, error) {
 	in.plan = append(in.plan, cli.Row{"from", what + ": " + strings.Join(formats, ", ")})
 	if !plan.Oldest.IsZero() {
 		in.plan = append(in.plan, cli.Row{"beginning", plan.Oldest.UTC().Format(time.RFC3339)})
+		in.told.Since = plan.Oldest.UTC().Format(time.RFC3339)
 	}
 	if plan.Old > 0 {
 		in.warn = append(in.warn, fmt.Sprintf("%s of %d begin with log events older than a year: Sumo Logic stamps those with the time of receipt, so searches do not find them at their own time",
@@ -87,9 +89,9 @@ func (c *Cmd) items(ctx context.Context, s cli.Streams, from string) ([]history.
 		return []history.Item{history.Stream("standard input", s.In)}, nil
 	}
 	if a, err := arn.Parse(from); err == nil && a.Service == "s3" {
-		from = "s3://" + a.Resource
+		from = objects.Scheme + a.Resource
 	}
-	if strings.HasPrefix(from, "s3://") {
+	if strings.HasPrefix(from, objects.Scheme) {
 		return c.objects(ctx, s, from)
 	}
 	items, err := history.FindFiles([]string{from}, c.Resume, c.Resume+".lock")
@@ -139,7 +141,8 @@ func (c *Cmd) cloudWatch(ctx context.Context) (*input, error) {
 	if events == 0 {
 		about, text = "none in a few samples", -1
 	}
-	in := &input{feed: w, what: w.Input(), text: text, plan: []cli.Row{
+	told := planned{LogGroups: names, Region: cfg.Region, Since: from.Format(time.RFC3339), Until: to.Format(time.RFC3339), Events: events}
+	in := &input{feed: w, what: w.Input(), text: text, told: told, plan: []cli.Row{
 		{"from", fmt.Sprintf("CloudWatch Logs in %s, %s: %s", cfg.Region, cli.Count(len(groups), "log group"), shown)},
 		{"time", fmt.Sprintf("%s to %s (%s)", from.Format(time.RFC3339), to.Format(time.RFC3339), to.Sub(from).Round(time.Second))},
 		{"events", about},
@@ -222,14 +225,14 @@ func (c *Cmd) span(now time.Time) (span history.Span, err error) {
 	if c.Since == "" {
 		return span, cli.Usagef("--since: since when? Give a time such as 2026-01-02T15:04:05Z, or 36h or 7d ago")
 	}
-	from, fixed, err := parseTime(c.Since, now)
+	from, fixed, err := cli.Moment("--since", c.Since, now)
 	if err != nil {
-		return span, cli.Usagef("--since: %w", err)
+		return span, err
 	}
 	to, fixedTo := now, false
 	if c.Until != "" {
-		if to, fixedTo, err = parseTime(c.Until, now); err != nil {
-			return span, cli.Usagef("--until: %w", err)
+		if to, fixedTo, err = cli.Moment("--until", c.Until, now); err != nil {
+			return span, err
 		}
 	}
 	switch {
@@ -239,23 +242,4 @@ func (c *Cmd) span(now time.Time) (span history.Span, err error) {
 		return span, cli.Usagef("--resume: give --since and --until as times such as 2026-01-02T15:04:05Z: a later run has to read the same")
 	}
 	return history.Span{From: from.UnixMilli(), To: to.UnixMilli()}, nil
-}
-
-// parseTime reads a time, or how long it is ago. fixed reports whether it means the
-// same at any time.
-func parseTime(text string, now time.Time) (t time.Time, fixed bool, err error) {
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", time.DateOnly} {
-		if t, err := time.Parse(layout, text); err == nil {
-			return t, true, nil
-		}
-	}
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		if n, err := strconv.ParseFloat(days, 64); err == nil && n > 0 {
-			return now.Add(-time.Duration(n * 24 * float64(time.Hour))), false, nil
-		}
-	}
-	if ago, err := time.ParseDuration(text); err == nil && ago > 0 {
-		return now.Add(-ago), false, nil
-	}
-	return t, false, fmt.Errorf("%q: want a time such as 2026-01-02 or 2026-01-02T15:04:05Z, or 36h or 7d ago", text)
 }

@@ -3,12 +3,10 @@ package backfillcmd
 import (
 	"fmt"
 	"io"
-	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/term"
 
 	"sumoship/cmd/sumoship/internal/cli"
 	"sumoship/function/ship"
@@ -23,31 +21,64 @@ const (
 	billed = 1e9
 )
 
-// show writes the plan.
-func (c *Cmd) show(s cli.Streams, in *input, to, as string, workers int, rate int64, checkpoint *history.Checkpoint) error {
-	rows := append([]cli.Row{}, in.plan...)
-	rows = append(rows, cli.Row{"to", to + ", by " + as})
-	flight := cli.Count(workers, "body")
-	if workers != 1 {
-		flight = fmt.Sprintf("%d bodies", workers)
-	}
-	if flight += " in flight"; rate > 0 {
-		flight += fmt.Sprintf(", at most %s/s", size(rate))
-	}
-	rows = append(rows, cli.Row{"at once", flight})
-	if done := checkpoint.Done(); done.Confirmed > 0 {
-		rows = append(rows, cli.Row{"done", fmt.Sprintf("%s confirmed by earlier runs", cli.Count(done.Confirmed, "log event"))})
-	}
+// planned is a plan in JSON. What is not known is left out.
+type planned struct {
+	Files     int      `json:"files,omitempty"`
+	Size      int64    `json:"size,omitempty"` // of the files as they are stored; -1 if it is not known
+	Formats   []string `json:"formats,omitempty"`
+	LogGroups []string `json:"logGroups,omitempty"`
+	Region    string   `json:"region,omitempty"`
+	Since     string   `json:"since,omitempty"`
+	Until     string   `json:"until,omitempty"`
+	Events    int64    `json:"events,omitempty"` // about
+
+	To      string         `json:"to"`
+	By      string         `json:"by"`
+	Workers int            `json:"workers"`
+	Rate    int64          `json:"bytesPerSecond,omitempty"`
+	Earlier history.Counts `json:"earlier"` // of the checkpoint
+
+	Bytes    *int64   `json:"bytes,omitempty"` // of log, about
+	Seconds  *float64 `json:"seconds,omitempty"`
+	Dollars  *float64 `json:"dollars,omitempty"` // for data out of AWS
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// planned is the plan of an input.
+func (in *input) planned(to, by string, workers int, rate int64, earlier history.Counts) planned {
+	p := in.told
+	p.To, p.By, p.Workers, p.Rate, p.Earlier, p.Warnings = to, by, workers, rate, earlier, in.warn
 	if in.text >= 0 {
 		per := float64(workers) * speed
 		if rate > 0 {
 			per = min(per, float64(rate))
 		}
-		took := time.Duration(float64(in.text) / per * float64(time.Second)).Round(time.Second)
+		seconds, dollars := float64(in.text)/per, float64(in.text)/ratio/billed*outGB
+		p.Bytes, p.Seconds, p.Dollars = &in.text, &seconds, &dollars
+	}
+	return p
+}
+
+// show writes the plan, after rows that say what is read.
+func (p planned) show(s cli.Streams, rows []cli.Row) error {
+	rows = append(slices.Clone(rows), cli.Row{"to", p.To + ", by " + p.By})
+	flight := cli.Count(p.Workers, "body")
+	if p.Workers != 1 {
+		flight = fmt.Sprintf("%d bodies", p.Workers)
+	}
+	if flight += " in flight"; p.Rate > 0 {
+		flight += fmt.Sprintf(", at most %s/s", size(p.Rate))
+	}
+	rows = append(rows, cli.Row{"at once", flight})
+	if p.Earlier.Confirmed > 0 {
+		rows = append(rows, cli.Row{"done", fmt.Sprintf("%s confirmed by earlier runs", cli.Count(p.Earlier.Confirmed, "log event"))})
+	}
+	if p.Bytes != nil {
+		took := time.Duration(*p.Seconds * float64(time.Second)).Round(time.Second)
 		rows = append(rows,
-			cli.Row{"volume", fmt.Sprintf("about %s of log, which Sumo Logic bills as ingested", size(in.text))},
+			cli.Row{"volume", fmt.Sprintf("about %s of log, which Sumo Logic bills as ingested", size(*p.Bytes))},
 			cli.Row{"takes", fmt.Sprintf("about %s, if Sumo Logic keeps up", max(took, time.Second))},
-			cli.Row{"costs", fmt.Sprintf("about $%.2f for data out of AWS (gzip, $%.2f for a GB)", float64(in.text)/ratio/billed*outGB, outGB)})
+			cli.Row{"costs", fmt.Sprintf("about $%.2f for data out of AWS (gzip, $%.2f for a GB)", *p.Dollars, outGB)})
 	} else {
 		rows = append(rows, cli.Row{"volume", "not known before it is read"},
 			cli.Row{"costs", fmt.Sprintf("$%.3f for data out of AWS, for each GB of log", outGB/ratio)})
@@ -83,6 +114,9 @@ type result struct {
 	Interrupted bool           `json:"interrupted,omitempty"`
 	Failures    []string       `json:"failures,omitempty"`
 }
+
+// Outputs is what it writes as JSON.
+func (c *Cmd) Outputs() []any { return []any{result{}} }
 
 // write writes what became of the log events.
 func (c *Cmd) write(s cli.Streams, t history.Totals, before history.Counts, p *progress, interrupted bool) error {
@@ -123,8 +157,7 @@ type progress struct {
 }
 
 func newProgress(out io.Writer, text int64, before history.Counts) *progress {
-	f, ok := out.(*os.File)
-	return &progress{out: out, screen: ok && term.IsTerminal(int(f.Fd())), text: text, done: before.Bytes, start: time.Now(), told: time.Now()}
+	return &progress{out: out, screen: cli.OnTerminal(out), text: text, done: before.Bytes, start: time.Now(), told: time.Now()}
 }
 
 // saw shows the totals, a few times in a second on a terminal and every 10 seconds

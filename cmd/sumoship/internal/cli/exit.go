@@ -3,6 +3,8 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -46,13 +48,16 @@ func asExit(err error, flags []*kong.Flag) Exit {
 	if !ok {
 		e = Fail(ExitFound, err)
 	}
-	e.Err = byFlag(e.Err, flags)
+	e.Err = byFlag(byVariable(e.Err, flags), flags)
 	return e
 }
 
 // byFlag words the errors of options by their flags, each of several that are
 // joined.
 func byFlag(err error, flags []*kong.Flag) error {
+	if errors.Is(err, errNoTerminal) && slices.ContainsFunc(flags, func(f *kong.Flag) bool { return f.Name == "dry-run" }) {
+		return fmt.Errorf("%w, or --dry-run to only see the plan", err)
+	}
 	if o, ok := err.(*finding.OptionError); ok {
 		flag := flagOf(flags, o.Option)
 		if o.Value == "" {
@@ -72,6 +77,50 @@ func byFlag(err error, flags []*kong.Flag) error {
 		errs = append(errs, byFlag(err, flags))
 	}
 	return errors.Join(errs...)
+}
+
+// variableTag is the tag of a flag that sets a variable of the functions: its name.
+const variableTag = "sets"
+
+// byVariable words the errors of variables that flags have set, wherever they are in
+// err: who gave a flag looks for it, and who set a variable for that.
+func byVariable(err error, flags []*kong.Flag) error {
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	for _, v := range variablesIn(err) {
+		for _, f := range flags {
+			if f.Set && f.Tag.Get(variableTag) == v.Variable() {
+				text = strings.Replace(text, v.Error(), "--"+f.Name+strings.TrimPrefix(v.Error(), v.Variable()), 1)
+			}
+		}
+	}
+	if text == err.Error() {
+		return err
+	}
+	return &explained{text, err}
+}
+
+// variableError is an error about a variable, whose text begins with its name.
+type variableError interface {
+	error
+	Variable() string
+}
+
+func variablesIn(err error) (found []variableError) {
+	if v, ok := err.(variableError); ok {
+		return []variableError{v}
+	}
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		return variablesIn(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, err := range e.Unwrap() {
+			found = append(found, variablesIn(err)...)
+		}
+	}
+	return found
 }
 
 // flagOf is the flag that sets an option, or the option if none does.

@@ -35,13 +35,16 @@ func ReadFile(ctx context.Context, s Streams, name string, limit int64) ([]byte,
 	})
 }
 
+// errNoTerminal is worded by the flags that the verb has.
+var errNoTerminal = errors.New("no terminal to ask on: give --yes to go ahead")
+
 // Consent asks on a terminal, unless it was given.
 func Consent(ctx context.Context, s Streams, given bool, question string) error {
 	if given {
 		return nil
 	}
 	if f, ok := s.In.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
-		return Usagef("no terminal to ask on: give --yes to go ahead, or --dry-run to only see the plan")
+		return Fail(ExitUsage, errNoTerminal)
 	}
 	fmt.Fprintf(s.Err, "%s [y/N] ", question)
 	answer, err := await(ctx, func() (string, error) {

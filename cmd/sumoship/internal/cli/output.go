@@ -7,22 +7,17 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"github.com/google/renameio/v2/maybe"
-	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
-	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
-
-	"sumoship/deploy/finding"
 )
 
-// output keeps the first error of a writer, and writes nothing after it. So verbs
-// can print line by line without checking each error: run reports it.
+// output is a stream of a verb. It keeps the first error, and writes nothing after
+// it. So verbs can print line by line without checking each error: Run reports it. It
+// also knows the variables, which say how text is set.
 type output struct {
 	io.Writer
-	err error
+	getenv func(string) string
+	err    error
 }
 
 func (o *output) Write(b []byte) (n int, err error) {
@@ -42,74 +37,13 @@ func (o *output) missing(reported error) error {
 	return fmt.Errorf("the output is not complete: %w", o.err)
 }
 
-// terminal returns w as a terminal, nil if it is not one.
-func terminal(w io.Writer) *os.File {
-	if o, ok := w.(*output); ok {
-		w = o.Writer
-	}
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return f
-	}
-	return nil
-}
+// Documented is a verb that writes JSON. Outputs returns a value of each type that it
+// writes, the elements of a stream as a slice: docs/output.md and the files of sumoship
+// schema are made from the types and their comments, and tests hold what verbs write
+// to them.
+type Documented interface{ Outputs() []any }
 
-// Style is how text is set on w: as wide as the terminal, and in colour
-// unless NO_COLOR says otherwise. Anything but a terminal gets no colour, and is
-// as wide as COLUMNS says.
-func Style(w io.Writer, getenv func(string) string) finding.Style {
-	f := terminal(w)
-	if f == nil {
-		width, err := strconv.Atoi(getenv("COLUMNS"))
-		if err != nil || width < 0 {
-			width = 0
-		}
-		return finding.Style{Width: width}
-	}
-	style := finding.Style{Colour: getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"}
-	if width, _, err := term.GetSize(int(f.Fd())); err == nil {
-		style.Width = width
-	}
-	return style
-}
-
-// NewBar shows progress on a terminal, and nothing elsewhere.
-func NewBar(total int, what string, w io.Writer) *progressbar.ProgressBar {
-	if total == 0 || terminal(w) == nil {
-		return progressbar.NewOptions(total, progressbar.OptionSetWriter(io.Discard), progressbar.OptionSetVisibility(false), unspun)
-	}
-	return progressbar.NewOptions(total, progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(what),
-		progressbar.OptionShowCount(), progressbar.OptionClearOnFinish(), unspun)
-}
-
-// unspun leaves out the goroutine that turns a bar without an end: it reads the bar's
-// state without its lock, and stays when the bar is dropped.
-var unspun = progressbar.OptionSetSpinnerChangeInterval(0)
-
-// Row is one of a table. A column that holds only numbers is aligned to the
-// right.
-type Row = table.Row
-
-// WriteTable writes rows in columns, two spaces apart, below a head if there is
-// one.
-func WriteTable(w io.Writer, head Row, rows []Row) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	t := table.NewWriter()
-	style := table.StyleLight
-	style.Options = table.OptionsNoBordersAndSeparators
-	style.Box.PaddingLeft, style.Box.PaddingRight = "", "  "
-	style.Format.Header = text.FormatDefault
-	t.SetStyle(style)
-	t.SuppressTrailingSpaces()
-	if head != nil {
-		t.AppendHeader(head)
-	}
-	t.AppendRows(rows)
-	_, err := fmt.Fprintln(w, t.Render())
-	return err
-}
-
+// WriteJSON writes a value as JSON, on one line.
 func WriteJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 
 	"github.com/alecthomas/kong"
@@ -19,15 +20,19 @@ import (
 // Run runs the verb of the tree that args name, and returns the exit status. tree is
 // a pointer to a struct of kong's, not used before.
 func Run(ctx context.Context, tree any, args []string, s Streams) int {
-	out := &output{Writer: s.Out}
-	s.Out = out
+	out := &output{Writer: s.Out, getenv: s.Getenv}
+	s.Out, s.Err = out, &output{Writer: s.Err, getenv: s.Getenv}
 	ctx = context.WithValue(ctx, whereKey{}, new(where))
 	e := dispatch(ctx, tree, args, s)
 	if e.Err != nil && ctx.Err() != nil && e.Status < signalStatus {
 		e = Interrupted(ctx, "") // what it says of AWS, Sumo Logic or time is not their fault
 	}
 	if e.Err != nil {
-		fmt.Fprintf(s.Err, "sumoship: %v%s\n", Plain(e.Err), place(ctx, e.Err))
+		who := "sumoship:"
+		if e.Status < signalStatus {
+			who = Paint(s.Err, Bad, who)
+		}
+		fmt.Fprintf(s.Err, "%s %v%s\n", who, Plain(e.Err), place(ctx, e.Err))
 	}
 	if err := out.missing(e.Err); err != nil {
 		fmt.Fprintf(s.Err, "sumoship: %v\n", err)
@@ -48,29 +53,18 @@ func dispatch(ctx context.Context, tree any, args []string, s Streams) (e Exit) 
 			e = Exit{Status: d.status}
 		}
 	}()
+	var shared globals
 	file, err := readProject()
 	if err != nil {
 		return Fail(ExitUsage, err)
 	}
-	parser, err := kong.New(tree,
-		kong.Name("sumoship"),
-		kong.Description("Ships CloudWatch Logs to Sumo Logic and loses none. Moves task definitions of Amazon ECS to Fargate."),
-		kong.UsageOnError(),
-		kong.Help(printHelp),
-		kong.ValueFormatter(func(v *kong.Value) string { return v.Help }), // without the variable of each
-		kong.PostBuild(withVariables),
+	parser := read(tree,
+		kong.Embed(&shared),
 		kong.Resolvers(file),
-		kong.ConfigureHelp(kong.HelpOptions{NoExpandSubcommands: true}),
-		kong.NamedMapper("hyphenated", kong.MapperFunc(hyphenated)),
 		kong.Writers(s.Out, s.Err),
 		kong.Exit(func(code int) { panic(done{code}) }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(s),
-		kong.Vars{"version": "sumoship " + version.Read().String()},
 	)
-	if err != nil {
-		panic(err) // the tags of the tree are wrong
-	}
 	if s.Getenv("COMP_LINE") != "" { // a shell asks for completions
 		kongplete.Complete(parser, kongplete.WithPredictor("file", complete.PredictFiles("*")))
 	}
@@ -82,10 +76,48 @@ func dispatch(ctx context.Context, tree any, args []string, s Streams) (e Exit) 
 	if err != nil {
 		return Fail(ExitUsage, fmt.Errorf("%w\nsumoship: see %s --help", err, verbOf(err)))
 	}
-	if err := command.Run(); err != nil {
+	s = shared.apply(s)
+	if err := command.Run(s); err != nil {
 		return asExit(err, command.Flags())
 	}
 	return Exit{Status: ExitOK}
+}
+
+// read reads a tree of verbs. A mistake in its tags is one of ours, and panics.
+func read(tree any, options ...kong.Option) *kong.Kong {
+	parser, err := kong.New(tree, append([]kong.Option{
+		kong.Name("sumoship"),
+		kong.Description("Ships CloudWatch Logs to Sumo Logic and loses none. Moves task definitions of Amazon ECS to Fargate."),
+		kong.UsageOnError(),
+		kong.Help(printHelp),
+		kong.ValueFormatter(func(v *kong.Value) string { return v.Help }), // without the variable of each
+		kong.PostBuild(withVariables),
+		kong.ConfigureHelp(kong.HelpOptions{NoExpandSubcommands: true}),
+		kong.NamedMapper("hyphenated", kong.MapperFunc(hyphenated)),
+		kong.Vars{"version": "sumoship " + version.Read().String()},
+	}, options...)...)
+	if err != nil {
+		panic(err)
+	}
+	return parser
+}
+
+// Verbs returns the verbs of a tree, for what is said of all of them.
+func Verbs(tree any) []*kong.Node { return read(tree, kong.Embed(new(globals))).Model.Leaves(true) }
+
+// globals are the flags of every verb.
+type globals struct {
+	Color string `help:"Colours: always, never, or auto, which is on a terminal." enum:"auto,always,never" default:"auto" placeholder:"WHEN"`
+}
+
+// apply returns the streams as the flags want them. What a flag says is in its
+// variable, so that it is decided in one place.
+func (g globals) apply(s Streams) Streams {
+	s.Getenv = s.With(map[string]string{colourVariable: g.Color})
+	for _, w := range []io.Writer{s.Out, s.Err} {
+		w.(*output).getenv = s.Getenv
+	}
+	return s
 }
 
 // hyphenated reads the value of a flag that may begin with a hyphen, as in

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ func Run(t *testing.T, tree any, variables map[string]string, args ...string) (s
 	t.Helper()
 	var o, e bytes.Buffer
 	status = cli.Run(t.Context(), tree, args, cli.Streams{In: strings.NewReader(""), Out: &o, Err: &e, Getenv: func(name string) string { return variables[name] }})
+	checked(t, reflect.New(reflect.TypeOf(tree).Elem()).Interface(), args, status, o.Bytes())
 	return status, o.String(), e.String()
 }
 

@@ -27,6 +27,7 @@ type serviceFlags struct {
 	Old     string `arg:"" help:"Name of the service that has the requests."`
 	New     string `arg:"" help:"Name of its Fargate version, in the same cluster."`
 	Cluster string `help:"Cluster of both." default:"default" placeholder:"NAME|ARN"`
+	JSON    bool   `name:"json" help:"Write the result as JSON."`
 	cli.AWSFlags
 }
 
@@ -92,7 +93,8 @@ func (c *planCmd) Run(ctx context.Context, s cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	if err := v.write(ctx, s); err != nil {
+	d, err := v.look(ctx)
+	if err != nil {
 		return err
 	}
 	steps := c.Steps
@@ -103,9 +105,23 @@ func (c *planCmd) Run(ctx context.Context, s cli.Streams) error {
 	if err != nil {
 		return v.fail(ctx, err)
 	}
+	watched := max(c.Bake, c.LogWait)
 	var rows []cli.Row
 	for _, step := range steps {
-		rows = append(rows, cli.Row{fmt.Sprintf("%d %%", step), cutover.Need(tasks, step), max(c.Bake, c.LogWait).String()})
+		d.Steps = append(d.Steps, planned{step, cutover.Need(tasks, step), watched.Milliseconds()})
+		rows = append(rows, cli.Row{fmt.Sprintf("%d %%", step), cutover.Need(tasks, step), watched.String()})
+	}
+	for _, missing := range v.missing {
+		d.Missing = append(d.Missing, missing.Error())
+	}
+	if c.JSON {
+		if err := cli.WriteJSON(s.Out, d); err != nil || len(v.missing) == 0 {
+			return err
+		}
+		return cli.Exit{Status: cli.ExitFound}
+	}
+	if err := d.write(s.Out); err != nil {
+		return err
 	}
 	fmt.Fprintln(s.Out)
 	if err := cli.WriteTable(s.Out, cli.Row{"step", "healthy tasks first", "watched for"}, rows); err != nil {
@@ -161,8 +177,7 @@ func (c *runCmd) Run(ctx context.Context, s cli.Streams) error {
 	if err := c.paceFlags.cutover(s, v).Run(ctx); err != nil {
 		return v.fail(ctx, err)
 	}
-	fmt.Fprintf(s.Out, "%s has all requests, and %s has no tasks. %s\n", c.New, c.Old, v.removal())
-	return nil
+	return c.end(ctx, s, v, fmt.Sprintf("%s has all requests, and %s has no tasks. %s", c.New, c.Old, v.removal()))
 }
 
 type statusCmd struct {
@@ -174,7 +189,8 @@ func (c *statusCmd) Run(ctx context.Context, s cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	if err := v.write(ctx, s); err != nil {
+	d, err := v.look(ctx)
+	if err != nil {
 		return err
 	}
 	e, err := v.Load(ctx)
@@ -191,7 +207,14 @@ func (c *statusCmd) Run(ctx context.Context, s cli.Streams) error {
 		if err != nil {
 			return v.fail(ctx, err)
 		}
+		d.Measured = append(d.Measured, comparison{fmt.Sprint(side), sample.Requests, sample.Errors, sample.Latency.Milliseconds()})
 		rows = append(rows, cli.Row{side, fmt.Sprintf("%.0f", sample.Requests), fmt.Sprintf("%.0f", sample.Errors), sample.Latency.Round(time.Millisecond)})
+	}
+	if d.Since = &since; c.JSON {
+		return cli.WriteJSON(s.Out, d)
+	}
+	if err := d.write(s.Out); err != nil {
+		return err
 	}
 	fmt.Fprintf(s.Out, "\nSince %s:\n", since.UTC().Format(time.RFC3339))
 	return cli.WriteTable(s.Out, cli.Row{"version", "requests", "5xx", "p99"}, rows)
@@ -214,6 +237,5 @@ func (c *backCmd) Run(ctx context.Context, s cli.Streams) error {
 	if err := pace.cutover(s, v).Back(ctx); err != nil {
 		return v.fail(ctx, err)
 	}
-	fmt.Fprintf(s.Out, "%s has all requests. %s still runs; it can be tried again with sumoship fargate cutover run.\n", c.Old, c.New)
-	return nil
+	return c.end(ctx, s, v, fmt.Sprintf("%s has all requests. %s still runs; it can be tried again with sumoship fargate cutover run.", c.Old, c.New))
 }

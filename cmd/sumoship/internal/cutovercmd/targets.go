@@ -23,6 +23,7 @@ type targetsCmd struct {
 	Rule          []string `help:"Only the targets of this rule. Repeatable." placeholder:"NAME"`
 	DryRun        bool     `help:"Only list the targets."`
 	Yes           bool     `short:"y" help:"Do not ask."`
+	JSON          bool     `name:"json" help:"Write the result as JSON."`
 	cli.AWSFlags
 }
 
@@ -38,6 +39,24 @@ keep the definition they began with.
 Code that calls RunTask names the definition itself, as do schedules of EventBridge
 Scheduler: change these by hand.`
 }
+
+// pointed are the targets in JSON.
+type pointed struct {
+	Family  string    `json:"family"`
+	To      string    `json:"to"`
+	Targets []pointer `json:"targets"`
+}
+
+// pointer is what starts a task definition.
+type pointer struct {
+	Rule    string `json:"rule"`   // with its bus, or a state machine
+	Target  string `json:"target"` // of the rule, or a state
+	Starts  string `json:"starts"` // before
+	Changed bool   `json:"changed"`
+}
+
+// Outputs is what it writes as JSON.
+func (c *targetsCmd) Outputs() []any { return []any{pointed{}} }
 
 // target is a target of a rule that starts tasks of the family.
 type target struct {
@@ -59,22 +78,61 @@ func (c *targetsCmd) Run(ctx context.Context, s cli.Streams) error {
 	if err != nil {
 		return cli.Fail(cli.ExitAWS, fmt.Errorf("list the state machines: %w", cli.Plain(err)))
 	}
-	var rows []cli.Row
+	all := pointed{c.Family, c.To, []pointer{}}
 	for _, t := range found {
-		rows = append(rows, cli.Row{t.bus + "/" + t.rule, aws.ToString(t.Id), shortDefinition(*t.EcsParameters.TaskDefinitionArn), shortDefinition(c.To)})
+		all.Targets = append(all.Targets, pointer{Rule: t.bus + "/" + t.rule, Target: aws.ToString(t.Id), Starts: *t.EcsParameters.TaskDefinitionArn})
 	}
 	for _, m := range flows {
 		for _, state := range m.states {
-			rows = append(rows, cli.Row{"state machine " + m.name, state.Parent().Name(),
-				shortDefinition(state.Key("TaskDefinition").Str()), shortDefinition(c.To)})
+			all.Targets = append(all.Targets, pointer{Rule: "state machine " + m.name, Target: state.Parent().Name(), Starts: state.Key("TaskDefinition").Str()})
 		}
+	}
+	err = c.change(ctx, s, all, func(done func()) error {
+		// One by one: what is wrong with one is wrong with the next.
+		for _, t := range found {
+			if err := c.put(ctx, client, t); err != nil {
+				return cli.Fail(cli.ExitAWS, fmt.Errorf("target %s of rule %s: %w", aws.ToString(t.Id), t.rule, cli.Plain(err)))
+			}
+			done()
+			fmt.Fprintf(s.Err, "%s/%s starts %s\n", t.rule, aws.ToString(t.Id), shortDefinition(c.To))
+		}
+		for _, m := range flows {
+			if err := c.update(ctx, machines, m); err != nil {
+				return cli.Fail(cli.ExitAWS, fmt.Errorf("state machine %s: %w", m.name, cli.Plain(err)))
+			}
+			for range m.states {
+				done()
+			}
+			fmt.Fprintf(s.Err, "state machine %s starts %s\n", m.name, shortDefinition(c.To))
+		}
+		return nil
+	})
+	if c.JSON {
+		if e := cli.WriteJSON(s.Out, all); err == nil {
+			err = e
+		}
+	}
+	return err
+}
+
+// change shows the targets, asks, and changes them. apply says of each in turn that it
+// is done.
+func (c *targetsCmd) change(ctx context.Context, s cli.Streams, all pointed, apply func(done func()) error) error {
+	var rows []cli.Row
+	for _, t := range all.Targets {
+		rows = append(rows, cli.Row{t.Rule, t.Target, shortDefinition(t.Starts), shortDefinition(c.To)})
+	}
+	if c.JSON && (len(rows) == 0 || c.DryRun) {
+		return nil
 	}
 	if len(rows) == 0 {
 		fmt.Fprintf(s.Out, "No target of a rule, and no state machine, starts a task definition of family %s.\n", c.Family)
 		return nil
 	}
-	if err := cli.WriteTable(s.Out, cli.Row{"rule", "target", "starts", "will start"}, rows); err != nil {
-		return err
+	if !c.JSON {
+		if err := cli.WriteTable(s.Out, cli.Row{"rule", "target", "starts", "will start"}, rows); err != nil {
+			return err
+		}
 	}
 	if c.DryRun {
 		return nil
@@ -82,20 +140,11 @@ func (c *targetsCmd) Run(ctx context.Context, s cli.Streams) error {
 	if err := cli.Consent(ctx, s, c.Yes, fmt.Sprintf("Change %s?", cli.Count(len(rows), "target"))); err != nil {
 		return err
 	}
-	// One by one: what is wrong with one is wrong with the next.
-	for _, t := range found {
-		if err := c.put(ctx, client, t); err != nil {
-			return cli.Fail(cli.ExitAWS, fmt.Errorf("target %s of rule %s: %w", aws.ToString(t.Id), t.rule, cli.Plain(err)))
-		}
-		fmt.Fprintf(s.Err, "%s/%s starts %s\n", t.rule, aws.ToString(t.Id), shortDefinition(c.To))
-	}
-	for _, m := range flows {
-		if err := c.update(ctx, machines, m); err != nil {
-			return cli.Fail(cli.ExitAWS, fmt.Errorf("state machine %s: %w", m.name, cli.Plain(err)))
-		}
-		fmt.Fprintf(s.Err, "state machine %s starts %s\n", m.name, shortDefinition(c.To))
-	}
-	return nil
+	n := 0
+	return apply(func() {
+		all.Targets[n].Changed = true
+		n++
+	})
 }
 
 // find lists the targets, in the order of their rules.

@@ -282,47 +282,6 @@ func (v *versions) Save(ctx context.Context, e cutover.Entry) error {
 	return nil
 }
 
-// write shows both versions and what shares the requests.
-func (v *versions) write(ctx context.Context, s cli.Streams) error {
-	e, err := v.Load(ctx)
-	if err != nil {
-		return v.fail(ctx, err)
-	}
-	shares, err := v.cutover(true).Router.Shares(ctx)
-	if err != nil {
-		return v.fail(ctx, err)
-	}
-	state := map[cutover.Phase]string{
-		cutover.Idle: "not begun", cutover.Forward: "under way", cutover.Back: "going back", cutover.Stopped: "went back", cutover.Done: "done",
-	}[e.Phase]
-	fmt.Fprintf(s.Out, "Cut-over of %s to %s: %s.\n\n", v.fleets[cutover.Old].name, v.fleets[cutover.New].name, state)
-	var rows []cli.Row
-	for side, f := range v.fleets {
-		h, err := f.Health(ctx)
-		if err != nil {
-			return v.fail(ctx, err)
-		}
-		desired, err := f.Desired(ctx)
-		if err != nil {
-			return v.fail(ctx, err)
-		}
-		rows = append(rows, cli.Row{cutover.Side(side), f.name, desired, h.Healthy, h.Unhealthy})
-	}
-	if err := cli.WriteTable(s.Out, cli.Row{"version", "service", "tasks", "healthy", "unhealthy"}, rows); err != nil {
-		return err
-	}
-	rows = nil
-	for i, share := range shares {
-		what := "number of tasks"
-		if len(v.routes) > 0 {
-			what = v.routes[i].String()
-		}
-		rows = append(rows, cli.Row{what, 100 - share, share})
-	}
-	fmt.Fprintln(s.Out)
-	return cli.WriteTable(s.Out, cli.Row{"requests by", "old %", "new %"}, rows)
-}
-
 // removal says how to remove the old version.
 func (v *versions) removal() string {
 	old := v.fleets[cutover.Old]

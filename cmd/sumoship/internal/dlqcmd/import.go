@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 
@@ -12,39 +13,56 @@ import (
 )
 
 type importCmd struct {
-	Dir string `arg:"" help:"A directory of sumoship dlq export, or of events that replay has saved in a bucket (*.json)."`
+	Dir string `arg:"" help:"A directory or s3://BUCKET/PREFIX of sumoship dlq export, or of events that replay has saved in a bucket (*.json)." placeholder:"DIR|s3://BUCKET/PREFIX"`
 	queueFlags
 	Workers int `help:"Number of batches in flight." default:"16"`
 }
 
 func (c *importCmd) Help() string {
 	return `The messages are new ones for SQS, which keeps them for 14 more days; when and why
-they failed first stays. All files are checked before anything is put. The file
-imported.log in the directory names what was put, so that the same command goes on
-after an interruption, and puts nothing twice.`
+they failed first stays. All files are checked before anything is put. Files imported.log beside
+them name what was put, so that the same command goes on after an interruption, and
+puts nothing twice; after a kill only what was in flight.`
 }
+
+// imported is the result in JSON.
+type imported struct {
+	Queue    string `json:"queue"`
+	Files    int    `json:"files"`
+	Messages int    `json:"messages"` // put
+	Before   int    `json:"before"`   // put by earlier runs
+	Cut      int    `json:"cutOff"`   // lines that end too early
+}
+
+// Outputs is what it writes as JSON.
+func (c *importCmd) Outputs() []any { return []any{imported{}} }
 
 func (c *importCmd) Run(ctx context.Context, s cli.Streams) error {
 	if c.Workers < 1 {
 		return cli.Usagef("--workers: want 1 or more")
 	}
-	if strings.Contains(c.Dir, "://") {
-		return cli.Usagef("%s is not a directory; run aws s3 sync %s DIR, and import DIR", c.Dir, c.Dir)
-	}
 	_, q, err := c.open(ctx, s)
 	if err != nil {
 		return err
 	}
+	var from dlq.Store = dlq.Dir(c.Dir)
+	if strings.Contains(c.Dir, "://") {
+		if from, err = c.bucket(ctx, s, c.Dir); err != nil {
+			return err
+		}
+	} else if _, err := os.Stat(c.Dir); err != nil {
+		return cli.Fail(cli.ExitUsage, err)
+	}
 	bar := cli.NewBar(-1, "importing", s.Err)
 	var mu sync.Mutex
-	done, err := q.Import(ctx, c.Dir, dlq.Import{Workers: c.Workers, Progress: func(n int) {
+	done, err := q.Import(ctx, from, dlq.Import{Workers: c.Workers, Progress: func(n int) {
 		mu.Lock()
 		defer mu.Unlock()
 		bar.Add(n)
 	}})
 	bar.Finish()
 	if c.JSON {
-		if e := cli.WriteJSON(s.Out, map[string]any{"queue": q.Name(), "files": done.Files, "messages": done.Messages, "before": done.Before, "cutOff": done.Cut}); e != nil {
+		if e := cli.WriteJSON(s.Out, imported{q.Name(), done.Files, done.Messages, done.Before, done.Cut}); e != nil {
 			return e
 		}
 	} else if err == nil || done.Messages > 0 {
@@ -67,5 +85,5 @@ func (c *importCmd) Run(ctx context.Context, s cli.Streams) error {
 	case aws:
 		return cli.Fail(cli.ExitAWS, fmt.Errorf("%w; %s put. Run the command again to go on", queue, cli.Count(done.Messages, "message")))
 	}
-	return cli.Fail(cli.ExitUsage, err)
+	return cli.Fail(exitOf(err), err)
 }

@@ -15,7 +15,8 @@ import (
 type peekCmd struct {
 	queueFlags
 	selectFlags
-	N int `short:"n" help:"Number of messages to show." default:"10"`
+	N     int  `short:"n" help:"Number of messages to show." default:"10"`
+	JSONL bool `name:"jsonl" help:"Write a JSON object for each message, one a line."`
 }
 
 func (c *peekCmd) Help() string {
@@ -27,7 +28,7 @@ that as a receive.`
 type peeked struct {
 	ID           string    `json:"id"`
 	LogGroup     string    `json:"logGroup,omitempty"`
-	Events       *int      `json:"events,omitempty"` // nil if the message cannot be read
+	Events       *int      `json:"events,omitempty"` // null if the message cannot be read
 	FirstFailure time.Time `json:"firstFailure"`
 	Class        string    `json:"class,omitempty"`
 	Why          string    `json:"why,omitempty"`
@@ -35,6 +36,9 @@ type peeked struct {
 	Receives     int       `json:"receives"`
 	Bytes        int       `json:"bytes"`
 }
+
+// Outputs is what it writes as JSON.
+func (c *peekCmd) Outputs() []any { return []any{[]peeked{}} }
 
 // peekRow is the form of a line: what comes next is not known, so that the columns
 // have a width of their own.
@@ -82,6 +86,7 @@ func (c *peekCmd) Run(ctx context.Context, s cli.Streams) error {
 		scanErr = nil
 	}
 	switch {
+	case c.JSONL:
 	case c.JSON && shown == 0:
 		_, err = fmt.Fprintln(s.Out, "[]")
 	case c.JSON:
@@ -100,13 +105,15 @@ func (c *peekCmd) Run(ctx context.Context, s cli.Streams) error {
 // show writes a message.
 func (c *peekCmd) show(s cli.Streams, m message, first bool) error {
 	cause := m.Entry.Cause
-	if c.JSON {
+	if c.JSON || c.JSONL {
 		p := peeked{m.ID, m.group, nil, cause.FirstFailure, m.class, m.why, cause.Attempts, m.Receives, len(m.Body)}
 		if m.events >= 0 {
 			p.Events = &m.events
 		}
 		b, err := json.Marshal(p)
-		if err == nil {
+		if err == nil && c.JSONL {
+			_, err = fmt.Fprintf(s.Out, "%s\n", b)
+		} else if err == nil {
 			_, err = fmt.Fprintf(s.Out, "%s%s", map[bool]string{true: "[", false: ",\n"}[first], b)
 		}
 		return err

@@ -12,6 +12,17 @@ import (
 
 type redriveCmd struct{ queueFlags }
 
+// redriven is the result in JSON.
+type redriven struct {
+	From  string `json:"from"`
+	To    string `json:"to"`
+	Moved int    `json:"moved"` // messages
+	State string `json:"state"` // of the move, as SQS has it
+}
+
+// Outputs is what it writes as JSON.
+func (c *redriveCmd) Outputs() []any { return []any{redriven{}} }
+
 // redrivePoll is how often SQS is asked for its progress.
 const redrivePoll = 2 * time.Second
 
@@ -46,7 +57,7 @@ func (c *redriveCmd) Run(ctx context.Context, s cli.Streams) error {
 		bar.Finish()
 	}
 	if c.JSON {
-		err = cli.WriteJSON(s.Out, map[string]any{"from": before.Name, "to": status.Name, "moved": move.Moved, "state": move.State})
+		err = cli.WriteJSON(s.Out, redriven{before.Name, status.Name, move.Moved, move.State})
 	} else {
 		_, err = fmt.Fprintf(s.Out, "%s from %s to %s.\n", cli.Count(move.Moved, "message"), before.Name, status.Name)
 	}

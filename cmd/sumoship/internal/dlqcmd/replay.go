@@ -24,10 +24,10 @@ type replayCmd struct {
 	selectFlags
 	Max      int    `help:"At most so many messages." placeholder:"N"`
 	All      bool   `help:"With --dry-run, count all messages, not only the first 1000."`
-	Endpoint string `help:"Send to this HTTP Source, a URL or the ARN of an SSM parameter or secret. Default: the variable SUMO_ENDPOINT." placeholder:"URL|ARN"`
+	Endpoint string `sets:"SUMO_ENDPOINT" help:"Send to this HTTP Source, a URL or the ARN of an SSM parameter or secret. Default: the variable SUMO_ENDPOINT." placeholder:"URL|ARN"`
 	DryRun   bool   `help:"Show what would be sent, and send nothing."`
 	NoRules  bool   `help:"Also send, without rules, what a function with rules has dead-lettered."`
-	Workers  int    `help:"Number of messages in flight." default:"4"`
+	Workers  int    `sets:"NUM_OF_WORKERS" help:"Number of messages in flight." default:"4"`
 	Logs     bool   `help:"Write the function's own log lines to standard error."`
 }
 
@@ -51,6 +51,26 @@ has dead-lettered stays in the queue, unless --no-rules is given.
 Exit status: 0 if no visible message is left, 1 if one is, 2 if the command is
 wrong, 3 if AWS refused.`
 }
+
+// replayed is the result in JSON.
+type replayed struct {
+	ship.Report
+	Others int `json:"others,omitempty"` // messages that were not meant
+}
+
+// previewed is the result of a dry run in JSON.
+type previewed struct {
+	Messages   int         `json:"messages"`   // meant
+	Unreadable int         `json:"unreadable"` // of these
+	Others     int         `json:"others"`     // messages that were not meant
+	Total      ship.Report `json:"total"`      // what would be sent
+	Looked     int         `json:"looked"`     // messages looked at
+	All        bool        `json:"all"`        // false if the queue has more
+	Depth      int         `json:"depth"`      // messages in the queue, about
+}
+
+// Outputs is what it writes as JSON.
+func (c *replayCmd) Outputs() []any { return []any{replayed{}, previewed{}} }
 
 func (c *replayCmd) Run(ctx context.Context, s cli.Streams) error {
 	if c.Workers < 1 || c.Workers > 64 {
@@ -152,10 +172,7 @@ func (c *replayCmd) Run(ctx context.Context, s cli.Streams) error {
 // write writes what became of the messages.
 func (c *replayCmd) write(s cli.Streams, report ship.Report, others int) error {
 	if c.JSON {
-		return cli.WriteJSON(s.Out, struct {
-			ship.Report
-			Others int `json:"others,omitempty"` // messages that were not meant
-		}{report, others})
+		return cli.WriteJSON(s.Out, replayed{report, others})
 	}
 	m := report.Messages
 	rows := []cli.Row{
@@ -214,7 +231,7 @@ func (c *replayCmd) preview(ctx context.Context, s cli.Streams, q *dlq.Queue, st
 		return nil, nil
 	})
 	if c.JSON {
-		if err := cli.WriteJSON(s.Out, map[string]any{"messages": messages, "unreadable": broken, "others": others, "total": total, "looked": found.Messages, "all": found.All, "depth": status.Depth()}); err != nil {
+		if err := cli.WriteJSON(s.Out, previewed{messages, broken, others, total, found.Messages, found.All, status.Depth()}); err != nil {
 			return err
 		}
 		return scanError(ctx, scanErr, cli.Count(found.Messages, "message")+" looked at")

@@ -40,7 +40,7 @@ func look(m dlq.Message) message {
 type selectFlags struct {
 	LogGroup []string `help:"Only messages of this log group; * stands for any characters. Can be given several times." placeholder:"NAME" sep:"none"`
 	Class    []string `help:"Only messages of this class: unavailable, throttled, misconfigured, rejected, out_of_time, undecodable, unknown." placeholder:"CLASS"`
-	Since    string   `help:"Only messages that failed first at or after a time: 2026-11-27T18:00:00Z, 2026-11-27, or 6h for six hours ago." placeholder:"TIME"`
+	Since    string   `help:"Only messages that failed first at or after a time: 2026-01-02, 2026-01-02T15:04:05Z, or 36h or 7d ago." placeholder:"TIME"`
 	Until    string   `help:"Only messages that failed first before a time." placeholder:"TIME"`
 	ID       []string `name:"id" help:"Only the message with this ID." placeholder:"ID"`
 }
@@ -52,13 +52,18 @@ func (f selectFlags) any() bool {
 
 // matcher returns what reports whether a message is meant.
 func (f selectFlags) matcher(now time.Time) (func(message) bool, error) {
-	since, err := instant("--since", f.Since, now)
-	if err != nil {
-		return nil, err
-	}
-	until, err := instant("--until", f.Until, now)
-	if err != nil {
-		return nil, err
+	var since, until time.Time
+	for _, f := range []struct {
+		flag, text string
+		t          *time.Time
+	}{{"--since", f.Since, &since}, {"--until", f.Until, &until}} {
+		if f.text == "" {
+			continue
+		}
+		var err error
+		if *f.t, _, err = cli.Moment(f.flag, f.text, now); err != nil {
+			return nil, err
+		}
 	}
 	if !since.IsZero() && !until.IsZero() && !since.Before(until) {
 		return nil, cli.Usagef("--since is not before --until, so no message is meant")
@@ -88,22 +93,6 @@ func matches(pattern, name string) bool {
 		}
 	}
 	return false
-}
-
-// instant reads a time, or how long ago it was; zero if text is "".
-func instant(flag, text string, now time.Time) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	for _, form := range []string{time.RFC3339, "2006-01-02T15:04", time.DateOnly} {
-		if t, err := time.Parse(form, text); err == nil {
-			return t, nil
-		}
-	}
-	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
-		return now.Add(-d), nil
-	}
-	return time.Time{}, cli.Usagef("%s: invalid time %q: want 2026-11-27T18:00:00Z, 2026-11-27, or 6h for six hours ago", flag, text)
 }
 
 // chosen is an inbox of the messages that are meant. It holds the others, so that they

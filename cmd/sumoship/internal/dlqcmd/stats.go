@@ -38,6 +38,19 @@ type tally struct {
 	Last     time.Time `json:"lastFirstFailure"` // of the newest
 }
 
+// tallies are the messages of a queue in JSON.
+type tallies struct {
+	Queue    string   `json:"queue"`
+	Depth    int      `json:"depth"`    // messages in it, about
+	Messages int      `json:"messages"` // counted
+	All      bool     `json:"all"`      // false if it has more
+	Receives int      `json:"receives"` // that the count took
+	Groups   []*tally `json:"groups"`   // by log group and class
+}
+
+// Outputs is what it writes as JSON.
+func (c *statsCmd) Outputs() []any { return []any{tallies{}} }
+
 // add counts a message.
 func (t *tally) add(m message) {
 	first := m.Entry.Cause.FirstFailure
@@ -102,8 +115,7 @@ func (c *statsCmd) Run(ctx context.Context, s cli.Streams) error {
 
 func (c *statsCmd) write(s cli.Streams, status dlq.Status, found dlq.Scanned, list []*tally) error {
 	if c.JSON {
-		return cli.WriteJSON(s.Out, map[string]any{"queue": status.Name, "depth": status.Depth(), "messages": found.Messages, "all": found.All,
-			"receives": found.Receives, "groups": append([]*tally{}, list...)})
+		return cli.WriteJSON(s.Out, tallies{status.Name, status.Depth(), found.Messages, found.All, found.Receives, append([]*tally{}, list...)})
 	}
 	var rows []cli.Row
 	for _, t := range list {

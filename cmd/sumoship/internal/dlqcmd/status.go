@@ -43,6 +43,9 @@ type queueReport struct {
 	EmptyIn   *float64 `json:"emptyInMinutes,omitempty"`
 }
 
+// Outputs is what it writes as JSON.
+func (c *statusCmd) Outputs() []any { return []any{queueReport{}} }
+
 func (c *statusCmd) Run(ctx context.Context, s cli.Streams) error {
 	if c.Sample < 0 || c.Forecast < 0 {
 		return cli.Usagef("--sample and --forecast: want more than 0")

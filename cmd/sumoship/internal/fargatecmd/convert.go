@@ -81,7 +81,7 @@ func (c *convertCmd) Run(ctx context.Context, s cli.Streams) error {
 	if err := c.reportFlags.write(s, report, findings); err != nil {
 		return err
 	}
-	if refused == nil && c.Findings == "text" {
+	if refused == nil && c.format() == "text" {
 		done.writeHCL(s)
 	}
 	switch {
@@ -186,7 +186,7 @@ func (c *convertCmd) convertSeveral(ctx context.Context, s cli.Streams, findings
 		if err := c.write(s, done, target); err != nil {
 			return err
 		}
-		if c.Findings == "text" {
+		if c.format() == "text" {
 			done.writeHCL(s)
 		}
 	}

@@ -81,10 +81,15 @@ func (x *deployed) cutover(t *testing.T) {
 	}
 	_, out, _ = command(t, nil, "fargate", "cutover", "status", "moving", "moving-fargate", "--cluster", "prod")
 	clitest.Mentions(t, out, "to moving-fargate: done.")
+	_, out, _ = command(t, nil, "fargate", "cutover", "status", "moving", "moving-fargate", "--cluster", "prod", "--json")
+	clitest.Mentions(t, out, `"state":"done"`, `"measured":[`)
 
-	if status, _, errs = command(t, nil, "fargate", "cutover", "back", "moving", "moving-fargate", "--cluster", "prod", "--yes"); status != cli.ExitOK {
+	if status, out, errs = command(t, nil, "fargate", "cutover", "back", "moving", "moving-fargate", "--cluster", "prod", "--yes", "--json"); status != cli.ExitOK {
 		t.Fatalf("status %d\n%s", status, errs)
 	}
+	clitest.Mentions(t, out, `"new":0`)
+	_, out, _ = command(t, nil, append([]string{"fargate", "cutover", "plan", "moving", "moving-fargate", "--json"}, pace...)...)
+	clitest.Mentions(t, out, `"steps":[{"new":5,`)
 	m.shares(t, 0)
 	if n, suspended := m.desired(t, "moving"), m.suspended(t); n != 2 || suspended {
 		t.Errorf("the old service has %d tasks, its scaling is suspended: %t", n, suspended)
@@ -144,6 +149,8 @@ func (x *deployed) targets(t *testing.T) {
 		t.Fatalf("status %d\n%s%s", status, out, errs)
 	}
 	clitest.Mentions(t, out, "default/night", "nightly:3", "nightly-fargate:1")
+	_, out, _ = command(t, nil, append(args, "--dry-run", "--json")...)
+	clitest.Mentions(t, out, `"starts":"arn:aws:ecs:eu-west-1:123456789012:task-definition/nightly:3","changed":false`)
 	target := func() events.Target {
 		out, err := client.ListTargetsByRule(t.Context(), &eventbridge.ListTargetsByRuleInput{Rule: aws.String("night")})
 		if err != nil || len(out.Targets) != 1 {

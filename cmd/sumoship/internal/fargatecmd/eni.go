@@ -42,6 +42,9 @@ Exit status: 0 the tasks fit, 1 the cluster or a type does not hold that many, 2
 the command is wrong or a type is unknown, 3 AWS refused.`
 }
 
+// Outputs is what it writes as JSON.
+func (c *eniCmd) Outputs() []any { return []any{eni.Report{}} }
+
 func (c *eniCmd) Run(ctx context.Context, s cli.Streams) error {
 	names := slices.DeleteFunc(slices.Clone(c.InstanceType), func(name string) bool { return strings.TrimSpace(name) == "" })
 	switch {

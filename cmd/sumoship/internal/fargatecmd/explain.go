@@ -63,10 +63,7 @@ func (c *explainCmd) Run(ctx context.Context, s cli.Streams) error {
 		if mode >= 0 {
 			explained = &modes[mode]
 		}
-		return cli.WriteJSON(s.Out, struct {
-			*explain.Move
-			Explained *explain.NetworkMode `json:"explained"`
-		}{move, explained})
+		return cli.WriteJSON(s.Out, explainedMove{move, explained})
 	}
 	style := cli.Style(s.Out, s.Getenv)
 	if mode >= 0 {
@@ -81,7 +78,7 @@ func (c *explainCmd) Run(ctx context.Context, s cli.Streams) error {
 
 func (c *explainCmd) modes(s cli.Streams, modes []explain.NetworkMode) error {
 	if c.JSON {
-		return cli.WriteJSON(s.Out, map[string]any{"modes": modes})
+		return cli.WriteJSON(s.Out, explainedModes{modes})
 	}
 	for i, m := range modes {
 		if i > 0 {
@@ -93,6 +90,20 @@ func (c *explainCmd) modes(s cli.Streams, modes []explain.NetworkMode) error {
 	}
 	return nil
 }
+
+// explainedMove is what the move of a definition changes, in JSON.
+type explainedMove struct {
+	*explain.Move
+	Explained *explain.NetworkMode `json:"explained"` // null if it is known only at deployment
+}
+
+// explainedModes are network modes in JSON.
+type explainedModes struct {
+	Modes []explain.NetworkMode `json:"modes"`
+}
+
+// Outputs is what it writes as JSON: of a definition, of modes, of the ID of a finding.
+func (c *explainCmd) Outputs() []any { return []any{explainedMove{}, explainedModes{}, shownRule{}} }
 
 // writeMove shows what changes in the network of a definition.
 func writeMove(s cli.Streams, name string, move *explain.Move, style finding.Style) error {

@@ -17,11 +17,23 @@ import (
 // reportFlags say how findings are written.
 type reportFlags struct {
 	Findings string `help:"Write the findings as text, json or sarif, or for a pull request as markdown (a comment) or github (annotations by workflow commands)." enum:"text,json,sarif,markdown,github" default:"text"`
+	JSON     bool   `name:"json" help:"The same as --findings json."`
 	Report   string `help:"Write the findings to this file." placeholder:"FILE"`
 	Summary  bool   `help:"Of text, write only the table of inputs and the totals."`
 	FailOn   string `help:"Exit with status 1 on findings of this severity or above: error, warning or info." enum:"error,warning,info" default:"error"`
 	Show     string `help:"Write findings of this severity or above, and only count the others: error, warning, info, or all, which also explains the infos that every definition has." enum:"error,warning,info,all" default:"info"`
 }
+
+// format is that of the findings.
+func (f *reportFlags) format() string {
+	if f.JSON {
+		return "json"
+	}
+	return f.Findings
+}
+
+// Outputs is what it writes as JSON.
+func (f *reportFlags) Outputs() []any { return []any{finding.Document{}} }
 
 // write writes the findings to w, or to --report and their summary to standard
 // error.
@@ -35,7 +47,7 @@ func (f *reportFlags) write(s cli.Streams, r finding.Report, w io.Writer) error 
 		w, style = &file, finding.Style{}
 	}
 	var err error
-	switch f.Findings {
+	switch f.format() {
 	case "json":
 		err = r.JSON(w)
 	case "sarif":
@@ -78,10 +90,10 @@ func (f *reportFlags) text(w io.Writer, r finding.Report, style finding.Style) e
 // out or, if that is "", to standard output.
 func (f *reportFlags) place(s cli.Streams, what, out string) (io.Writer, error) {
 	switch {
-	case f.Findings == "text" || f.Report != "":
+	case f.format() == "text" || f.Report != "":
 		return s.Err, nil
 	case out == "":
-		return nil, cli.Usagef("--findings %s: standard output is for the %s; give --report FILE too, or -o FILE for the %s", f.Findings, what, what)
+		return nil, cli.Usagef("--findings %s: standard output is for the %s; give --report FILE too, or -o FILE for the %s", f.format(), what, what)
 	}
 	return s.Out, nil
 }

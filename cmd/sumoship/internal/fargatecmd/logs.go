@@ -58,6 +58,15 @@ type logsStep struct {
 	err  error
 }
 
+// logsResult is the result in JSON.
+type logsResult struct {
+	DryRun bool        `json:"dryRun"`
+	Steps  []*logsStep `json:"steps"`
+}
+
+// Outputs is what it writes as JSON.
+func (c *logsCmd) Outputs() []any { return []any{logsResult{}} }
+
 // permits reports whether the step is the one that is not about a log group.
 func (s *logsStep) permits() bool { return s.Function != "" }
 
@@ -230,7 +239,7 @@ func (c *logsCmd) finish(ctx context.Context, s cli.Streams, steps []*logsStep, 
 		if steps == nil {
 			steps = []*logsStep{}
 		}
-		err = cli.WriteJSON(s.Out, map[string]any{"dryRun": c.DryRun, "steps": steps})
+		err = cli.WriteJSON(s.Out, logsResult{c.DryRun, steps})
 	case groups == 0:
 		_, err = fmt.Fprintln(s.Out, "No container logs to awslogs.")
 	case c.DryRun && todo > 0:

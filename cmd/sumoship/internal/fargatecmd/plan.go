@@ -21,6 +21,7 @@ type planCmd struct {
 	Size     string   `help:"Size tasks by what their definitions say (limits) or by what was used (usage), where it was measured." enum:"limits,usage" default:"limits"`
 	Arm      bool     `help:"The images run on ARM too."`
 	As       string   `help:"Write a table, json, markdown, or a page (html)." enum:"table,json,markdown,html" default:"table"`
+	JSON     bool     `name:"json" help:"The same as --as json."`
 	Out      string   `short:"o" help:"Write to this file instead of standard output." placeholder:"FILE"`
 	cli.AWSFlags
 }
@@ -40,6 +41,9 @@ deploy/estate/prices.json. Figures are of its Region and date.
 
 Exit status: 0 planned, 2 the command is wrong, 3 AWS refused.`
 }
+
+// Outputs is what it writes as JSON.
+func (c *planCmd) Outputs() []any { return []any{estate.Plan{}} }
 
 func (c *planCmd) Run(ctx context.Context, s cli.Streams) error {
 	switch {
@@ -84,7 +88,11 @@ func (c *planCmd) Run(ctx context.Context, s cli.Streams) error {
 
 func (c *planCmd) render(p *estate.Plan) ([]byte, error) {
 	var b bytes.Buffer
-	switch c.As {
+	as := c.As
+	if c.JSON {
+		as = "json"
+	}
+	switch as {
 	case "json":
 		err := cli.WriteJSON(&b, p)
 		return b.Bytes(), err

@@ -127,7 +127,7 @@ func TestPlanOf200Services(t *testing.T) {
 	}
 	clitest.Mentions(t, string(b), "<svg", "s199", "Account 111122223333", "a way out")
 
-	status, out, errs := command(t, nil, "fargate", "plan", "--cluster", "prod", "--no-usage", "--as", "json")
+	status, out, errs := command(t, nil, "fargate", "plan", "--cluster", "prod", "--no-usage", "--json")
 	if status != cli.ExitOK {
 		t.Fatalf("status %d\n%s", status, errs)
 	}

@@ -30,6 +30,9 @@ Exit status: 0 registered, 1 there are errors or it is not for Fargate, 2 the
 command or its input is wrong, 3 AWS refused.`
 }
 
+// Outputs is what it writes as JSON.
+func (c *registerCmd) Outputs() []any { return []any{registered{}} }
+
 func (c *registerCmd) Run(ctx context.Context, s cli.Streams) error {
 	d, in, err := c.one(ctx, s, c.File, c.Region)
 	if err != nil {

@@ -44,6 +44,9 @@ func show(r finding.Rule) shownRule {
 	return shownRule{r.ID, r.Severity, r.Action, r.Summary, r.Help.String(), r.Allow, r.Refusal, r.Source}
 }
 
+// Outputs is what it writes as JSON.
+func (c *rulesCmd) Outputs() []any { return []any{[]shownRule{}} }
+
 func (c *rulesCmd) Run(s cli.Streams) error {
 	if c.JSON {
 		list := []shownRule{}

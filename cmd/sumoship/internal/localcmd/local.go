@@ -9,6 +9,8 @@ import (
 	"embed"
 	"fmt"
 	"io"
+	"net/netip"
+	"net/url"
 	"os"
 
 	"sumoship/cmd/sumoship/internal/cli"
@@ -27,12 +29,13 @@ var samples embed.FS
 // Cmd runs the forwarder that Lambda runs.
 type Cmd struct {
 	Events   []string `arg:"" optional:"" predictor:"file" help:"Files in one of the formats that backfill reads, such as Lambda events or the output of aws logs filter-log-events; - means standard input. Default: sample events."`
-	Endpoint string   `help:"Send to this HTTP Source, a URL or the ARN of an SSM parameter or secret, instead of the built-in source." placeholder:"URL|ARN"`
+	Endpoint string   `sets:"SUMO_ENDPOINT" help:"Send to this HTTP Source, a URL or the ARN of an SSM parameter or secret, instead of the built-in source." placeholder:"URL|ARN"`
 	Fail     string   `help:"Script of the built-in source: a status, reset (before the body is stored), lost (after), hang; xN repeats it N times, as in 503x3,429,reset. Then it answers 200." placeholder:"SCRIPT"`
 	Replay   bool     `help:"Then drain the dead-letter queue with the replay function, as long as it makes progress."`
 	LogGroup string   `help:"Log group of files that do not name it, such as filter-log-events output." default:"local"`
 	Records  int      `help:"Number of records to show of each request; -1 shows all." default:"10"`
 	Logs     bool     `help:"Write the forwarder's own log lines and metrics to standard error."`
+	Yes      bool     `short:"y" help:"Do not ask before the sample events go to --endpoint."`
 	JSON     bool     `name:"json" help:"Write the result as JSON."`
 }
 
@@ -41,7 +44,8 @@ func (c *Cmd) Help() string {
   LOG_FORMAT=RAW sumoship local
   aws logs filter-log-events --log-group-name G | sumoship local - --log-group G
 
-The variables of the Lambda function work here too.
+The variables of the Lambda function work here too. Sample events go to a real source
+only after you agree.
 
 With the built-in source, NUMBER_OF_RETRIES is 5, RETRY_INTERVAL is 20 ms,
 BREAKER_PAUSE 5 ms and REQUEST_TIMEOUT 2 s unless these variables are set. What it
@@ -83,7 +87,12 @@ func (c *Cmd) Run(ctx context.Context, s cli.Streams) error {
 		return err
 	}
 	outage := newOutage(forwarder, queue, getenv, c.Endpoint == "")
-	view.begin()
+	if len(c.Events) == 0 && c.Endpoint != "" && !loopback(c.Endpoint) {
+		question := "Send sample events to this source, which keeps and bills them?"
+		if err := cli.Consent(ctx, s, c.Yes, question); err != nil {
+			return err
+		}
+	}
 	total := ship.Report{Left: -1}
 	broken, tried := false, 0
 	unread := c.read(ctx, s, func(event []byte) error {
@@ -91,7 +100,10 @@ func (c *Cmd) Run(ctx context.Context, s cli.Streams) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if tried++; tried == manyEvents {
+		if tried++; tried == 1 {
+			view.begin()
+		}
+		if tried == manyEvents {
 			view.bar = cli.NewBar(-1, "shipping", s.Err)
 		}
 		r, err := forwarder.Ship(ctx, event)
@@ -102,6 +114,12 @@ func (c *Cmd) Run(ctx context.Context, s cli.Streams) error {
 		view.event(r, err)
 		return nil
 	})
+	switch {
+	case tried == 0 && ctx.Err() == nil && unread != nil:
+		return cli.Usagef("%w", unread)
+	case tried == 0:
+		view.begin()
+	}
 	switch {
 	case c.Replay:
 		if err := replay(ctx, replayer, queue.Queue, view, &total); err != nil {
@@ -128,6 +146,16 @@ func (c *Cmd) Run(ctx context.Context, s cli.Streams) error {
 		return cli.Fail(cli.ExitFound, fmt.Errorf("%s not delivered, and the dead-letter queue was in memory: run the command again", cli.Count(total.DeadLettered, "log event")))
 	}
 	return nil
+}
+
+// loopback reports whether an endpoint is of this machine.
+func loopback(endpoint string) bool {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	return u.Hostname() == "localhost" || err == nil && ip.IsLoopback()
 }
 
 // source returns the environment of a forwarder that sends to the endpoint or,

@@ -13,8 +13,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/schollz/progressbar/v3"
-
 	"sumoship/cmd/sumoship/internal/cli"
 	"sumoship/dlq/dlqtest"
 	"sumoship/function/ship"
@@ -67,11 +65,30 @@ func (o *observer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
+// letter is a message of the dead-letter queue at the end.
+type letter struct {
+	LogGroup string `json:"logGroup,omitempty"`
+	Class    string `json:"class"` // why it is there
+	Message  string `json:"message"`
+	Bytes    int    `json:"bytes"`
+}
+
+// document is the result in JSON. It is written member by member, as they come.
+type document struct {
+	Posts       []post      `json:"posts"` // requests to the source
+	DeadLetters []letter    `json:"deadLetters"`
+	Heartbeats  int         `json:"heartbeats,omitempty"` // sent until the source was back
+	Total       ship.Report `json:"total"`
+}
+
+// Outputs is what it writes as JSON.
+func (c *Cmd) Outputs() []any { return []any{document{}} }
+
 // view writes the progress as text, or as one JSON document.
 type view struct {
 	*Cmd
 	out io.Writer
-	bar *progressbar.ProgressBar
+	bar *cli.Bar
 
 	mu       sync.Mutex
 	posts    int
@@ -194,15 +211,9 @@ func (v *view) end(total ship.Report, queue *dlqtest.Queue) error {
 	v.bar.Finish()
 	entries := queue.Entries()
 	if v.json != nil {
-		type entry struct {
-			LogGroup string `json:"logGroup,omitempty"`
-			Class    string `json:"class"`
-			Message  string `json:"message"`
-			Bytes    int    `json:"bytes"`
-		}
-		left := []entry{}
+		left := []letter{}
 		for _, e := range entries {
-			left = append(left, entry{e.Cause.LogGroup, e.Cause.Class, e.Cause.Message, len(e.Event)})
+			left = append(left, letter{e.Cause.LogGroup, e.Cause.Class, e.Cause.Message, len(e.Event)})
 		}
 		fmt.Fprint(v.out, `],"deadLetters":`)
 		if err := v.json.Encode(left); err != nil {

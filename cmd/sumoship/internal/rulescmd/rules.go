@@ -68,6 +68,17 @@ func (validateCmd) Help() string {
 be read.`
 }
 
+// validated is the result in JSON.
+type validated struct {
+	File     string         `json:"file"`
+	Rules    []string       `json:"rules"` // their names
+	Mistakes rules.Mistakes `json:"mistakes"`
+	Slow     []string       `json:"withoutLiteral"` // patterns that are tried on every message
+}
+
+// Outputs is what it writes as JSON.
+func (c *validateCmd) Outputs() []any { return []any{validated{}} }
+
 func (c *validateCmd) Run(ctx context.Context, s cli.Streams) error {
 	set, err := c.read(ctx, s)
 	mistakes := rules.AsMistakes(err)
@@ -87,7 +98,7 @@ func (c *validateCmd) Run(ctx context.Context, s cli.Streams) error {
 		if mistakes == nil {
 			mistakes = rules.Mistakes{}
 		}
-		if err := cli.WriteJSON(s.Out, map[string]any{"file": c.Rules, "rules": names, "mistakes": mistakes, "withoutLiteral": slow}); err != nil {
+		if err := cli.WriteJSON(s.Out, validated{c.Rules, names, mistakes, slow}); err != nil {
 			return err
 		}
 	} else {

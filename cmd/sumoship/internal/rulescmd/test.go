@@ -22,7 +22,8 @@ type testCmd struct {
 	Events   []string          `arg:"" optional:"" help:"Files with Lambda events, decoded payloads or the output of aws logs filter-log-events; - means standard input, which is the default."`
 	LogGroup string            `help:"Log group for filter-log-events output, which does not contain it." default:"local"`
 	Tag      map[string]string `help:"Tags of the log groups, for rules that match on them." placeholder:"KEY=VALUE"`
-	JSON     bool              `name:"json" help:"Write one JSON object for each log event."`
+	JSON     bool              `name:"json" help:"Write the result as JSON, a list." xor:"json"`
+	JSONL    bool              `name:"jsonl" help:"Write a JSON object for each log event, one a line." xor:"json"`
 }
 
 func (testCmd) Help() string {
@@ -32,6 +33,9 @@ variables of the function, such as LOG_FORMAT, work here too.
 Exit status: 0 if the rules are right, 1 if they have mistakes, 2 if an input cannot be
 read.`
 }
+
+// Outputs is what it writes as JSON.
+func (c *testCmd) Outputs() []any { return []any{[]judged{}} }
 
 // maxInput bounds an input file.
 const maxInput = 256 << 20
@@ -51,6 +55,7 @@ func (c *testCmd) Run(ctx context.Context, s cli.Streams) error {
 	}
 	n := 0
 	var failed error
+	var all []judged // for --json
 	for _, file := range files {
 		b, err := cli.ReadFile(ctx, s, file, maxInput)
 		if err != nil {
@@ -60,9 +65,12 @@ func (c *testCmd) Run(ctx context.Context, s cli.Streams) error {
 		err = in.Read(ctx, bytes.NewReader(b), func(b history.Batch) error {
 			err := judge(set, base, c.Tag, transform.Event(b.Doc), func(j judged) {
 				n++
-				if c.JSON {
+				switch {
+				case c.JSON:
+					all = append(all, j)
+				case c.JSONL:
 					failed = cli.WriteJSON(s.Out, j)
-				} else {
+				default:
 					j.write(s.Out, n)
 				}
 			})
@@ -81,6 +89,9 @@ func (c *testCmd) Run(ctx context.Context, s cli.Streams) error {
 	}
 	if n == 0 {
 		return cli.Fail(cli.ExitUsage, errNoEvents)
+	}
+	if c.JSON {
+		return cli.WriteJSON(s.Out, all)
 	}
 	return nil
 }

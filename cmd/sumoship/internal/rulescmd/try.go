@@ -82,6 +82,9 @@ type dollars struct {
 	After  float64 `json:"after"`
 }
 
+// Outputs is what it writes as JSON.
+func (c *tryCmd) Outputs() []any { return []any{tried{}} }
+
 func (c *tryCmd) Run(ctx context.Context, s cli.Streams) error {
 	if c.Limit < 1 || c.Limit > 1_000_000 || c.Since <= 0 {
 		return cli.Usagef("--limit is from 1 to 1000000, --since longer than nothing")

@@ -45,6 +45,9 @@ search. As a monitor it also proves that Sumo Logic does not drop what it answer
 Exit status: 0 nothing is broken, 1 something is, 2 the command is wrong, 3 AWS refused.`
 }
 
+// Outputs is what it writes as JSON.
+func (c *Doctor) Outputs() []any { return []any{doctor.Report{}, doctor.Canary{}} }
+
 // Run looks at the stack.
 func (c *Doctor) Run(ctx context.Context, s cli.Streams) error {
 	if err := c.Named("--log-group", &c.LogGroup); err != nil {

@@ -31,6 +31,9 @@ alarms that are on, and the versions of the functions that have logged since.
 Exit status: 0, 2 the command is wrong, 3 AWS refused.`
 }
 
+// Outputs is what it writes as JSON.
+func (c *Status) Outputs() []any { return []any{doctor.Overview{}} }
+
 // Run shows the stack.
 func (c *Status) Run(ctx context.Context, s cli.Streams) error {
 	if c.Every < time.Second {

@@ -39,6 +39,10 @@ const tailPoll = 2 * time.Second
 // late is how much later than others a log event may become visible.
 const late = 30 * time.Second
 
+// Outputs is what it writes as JSON: what the functions log, whose members
+// docs/operations.md lists.
+func (c *Tail) Outputs() []any { return []any{[]map[string]any{}} }
+
 // Run shows the lines.
 func (c *Tail) Run(ctx context.Context, s cli.Streams) error {
 	cfg, clients, err := c.open(ctx)

@@ -23,6 +23,9 @@ type result struct {
 	Report      *subscribe.Report   `json:"report,omitempty"` // not of the policy of an account
 }
 
+// Outputs is what both verbs write as JSON.
+func (f *flags) Outputs() []any { return []any{result{}} }
+
 type change struct {
 	LogGroup string              `json:"logGroup,omitempty"`
 	Policy   string              `json:"policy,omitempty"`

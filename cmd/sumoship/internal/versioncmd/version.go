@@ -22,6 +22,9 @@ name it to Sumo Logic as User-Agent.
 Exit status: 0.`
 }
 
+// Outputs is what it writes as JSON.
+func (c *Cmd) Outputs() []any { return []any{version.Read()} }
+
 // Run writes the version.
 func (c *Cmd) Run(s cli.Streams) error {
 	i := version.Read()

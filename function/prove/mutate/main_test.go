@@ -1,0 +1,161 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
+)
+
+// sample writes the files of a module and makes its directory the working directory.
+func sample(t *testing.T, archive string) {
+	t.Helper()
+	dir := t.TempDir()
+	for _, f := range txtar.Parse([]byte("-- go.mod --\nmodule sample\n\ngo 1.26\n" + archive)).Files {
+		if err := os.WriteFile(filepath.Join(dir, f.Name), f.Data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Chdir(dir)
+	t.Setenv("GOFLAGS", "") // the module has nothing beside itself
+}
+
+func mutate(t *testing.T, args ...string) (lines []string) {
+	t.Helper()
+	var out, log bytes.Buffer
+	if err := run(t.Context(), args, &out, &log); err != nil {
+		t.Fatalf("%v\n%s", err, &log)
+	}
+	dir, _ := os.Getwd()
+	text := strings.ReplaceAll(out.String(), filepath.Base(dir)+"/", "")
+	return strings.Split(strings.TrimSpace(text), "\n")
+}
+
+// Every operator, where it stands.
+func TestChangesAreListed(t *testing.T) {
+	sample(t, `-- a.go --
+package sample
+
+import "time"
+
+const limit = 3
+
+type kind uint8
+
+const some kind = 1
+
+var wait = 2 * time.Second
+
+func f(a, b int, s string, k kind) (int, error) {
+	if a < b && s != "" {
+		a++
+		defer done()
+	}
+	for i := range limit {
+		if i == a {
+			break
+		}
+	}
+	switch k {
+	case some:
+		a = a*2 + b
+		s += s + "x"
+	}
+	return a % 2, nil
+}
+
+func done() { panic("never"); recover() }
+
+func ends(k kind) bool {
+	switch {
+	case k == some:
+		print(k)
+		return true
+	default:
+		return false
+	}
+}
+`)
+	got := mutate(t, "-list", ".")
+	want := []string{
+		`a.go:11:12 package: 2 * time.Second becomes one more`,
+		`a.go:14:5 f: the condition is always true`, `a.go:14:5 f: the condition is never true`,
+		`a.go:14:7 f: < becomes <=`, `a.go:14:11 f: && becomes ||`, `a.go:14:16 f: != becomes the contrary`,
+		`a.go:15:3 f: the statement is gone`, `a.go:16:3 f: the statement is gone`,
+		`a.go:18:2 f: the loop does nothing`, `a.go:18:17 f: limit becomes one more`,
+		`a.go:19:6 f: the condition is always true`, `a.go:19:6 f: the condition is never true`, `a.go:19:8 f: == becomes the contrary`,
+		`a.go:20:4 f: the statement is gone`, `a.go:24:2 f: the case does nothing`,
+		`a.go:25:3 f: the statement is gone`, `a.go:25:8 f: * becomes /`, `a.go:25:9 f: 2 becomes one more`, `a.go:25:11 f: + becomes -`,
+		`a.go:26:3 f: the statement is gone`, `a.go:26:10 f: what is appended is missing`,
+		`a.go:28:2 f: zero values are returned`, `a.go:28:11 f: % becomes *`, `a.go:28:13 f: 2 becomes one more`,
+		`a.go:31:13 done: the function does nothing`, `a.go:31:31 done: the statement is gone`,
+		`a.go:35:9 ends: == becomes the contrary`, `a.go:35:12 ends: some becomes one more`, `a.go:36:3 ends: the statement is gone`,
+		`a.go:37:3 ends: zero values are returned`, `a.go:37:10 ends: true becomes false`, `a.go:39:10 ends: false becomes true`,
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+// What the tests do not notice is told, and what those do not reach that pass without a
+// change. A loop without an end is noticed.
+func TestSurvivorsAreTold(t *testing.T) {
+	sample(t, `-- a.go --
+package sample
+
+func Clamp(n, most int) int {
+	if n > most {
+		return most
+	}
+	return n
+}
+
+func Count(n int) (out int) {
+	for n > 0 {
+		n--
+		out++
+	}
+	return out
+}
+
+func Other() bool { return true }
+-- a_test.go --
+package sample
+
+import "testing"
+
+func TestClamp(t *testing.T) {
+	if Clamp(1, 2) != 1 || Clamp(3, 2) != 2 {
+		t.Error("not clamped")
+	}
+}
+
+func TestCount(t *testing.T) {
+	if Count(2) != 2 {
+		t.Error("not counted")
+	}
+}
+
+func TestFails(t *testing.T) { Other(); t.Error("always") }
+`)
+	got := mutate(t, "-patience", "1s", ".")
+	want := []string{
+		"not reached: a.go:18:21 Other: zero values are returned",
+		"not reached: a.go:18:28 Other: true becomes false",
+		"survived: a.go:4:7 Clamp: > becomes >=",
+	}
+	slices.Sort(got[:len(got)-1])
+	if d := cmp.Diff(want, got[:len(got)-1]); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	if last := got[len(got)-1]; !strings.Contains(last, "10 of 13 changes were noticed") || !strings.Contains(last, "1 survived, 2 are not reached") {
+		t.Error(last)
+	}
+}
