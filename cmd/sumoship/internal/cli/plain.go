@@ -125,8 +125,13 @@ func unanswered(service string, err error) string {
 	}
 	r, answered := errors.AsType[*awshttp.ResponseError](err)
 	if answered && r.Response != nil && r.HTTPStatusCode() != 0 {
-		if _, ok := errors.AsType[net.Error](err); ok || errors.Is(err, io.ErrUnexpectedEOF) {
-			return fmt.Sprintf("the answer of %s broke off: try again, or see the network and the proxy", service)
+		broken, ok := errors.AsType[net.Error](err)
+		if ok || errors.Is(err, io.ErrUnexpectedEOF) {
+			why := io.ErrUnexpectedEOF.Error()
+			if ok {
+				why = broken.Error()
+			}
+			return fmt.Sprintf("the answer of %s broke off (%s): try again, or see the network and the proxy", service, why)
 		}
 		if _, ok := errors.AsType[*smithy.DeserializationError](err); ok {
 			return fmt.Sprintf("%s answered %s, and not as AWS does; see the proxy and AWS_ENDPOINT_URL", service, status(r.HTTPStatusCode()))

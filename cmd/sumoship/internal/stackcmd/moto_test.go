@@ -47,7 +47,7 @@ func TestVerbsOnMoto(t *testing.T) {
 	}
 	cmd := exec.Command(moto.Python(t), "../../../../testdata/template/stack.py", "with", "../../../../template.yaml",
 		"SumoEndpoint=https://127.0.0.1:1/receiver/v1/http/SECRET", "Subscription=pattern", "LogGroupPattern=^/ecs/", "--", os.Args[0], "-test.run=^TestVerbsOnMoto$", "-test.v")
-	cmd.Env = append(os.Environ(), inside+"=1", "AWS_MAX_ATTEMPTS=1") // moto answers 500 where it has nothing
+	cmd.Env = append(os.Environ(), inside+"=1")
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "PASS") || strings.Contains(string(out), "SECRET") {
 		t.Errorf("%v\n%s", err, out)
@@ -297,7 +297,8 @@ func (w *world) found(t *testing.T, args ...string) (faults []string, findings [
 	status, out, errs := clitest.Run(t, new(tree), nil, append([]string{"doctor", "--json"}, args...)...)
 	var r doctor.Report
 	if err := json.Unmarshal([]byte(out), &r); err != nil {
-		t.Fatalf("status %d: %v\n%s%s", status, err, out, errs)
+		t.Errorf("status %d: %v\n%s%s", status, err, out, errs)
+		return nil, nil
 	}
 	if broken := r.Count(doctor.Broken) > 0; broken != (status == cli.ExitFound) {
 		t.Errorf("status %d\n%s", status, out)
