@@ -537,7 +537,7 @@ func (w *world) faults(t *testing.T) {
 	w.t = t
 	known := map[string]bool{"function-missing": true, "queue-missing": true} // see broken
 	for _, c := range faulty {
-		undo := func() {}
+		var undo func()
 		if c.make != nil {
 			undo = c.make(w)
 		}
@@ -546,7 +546,9 @@ func (w *world) faults(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s\n%+v", c.fault, diff, findings)
 		}
 		known[c.fault] = true
-		undo()
+		if undo != nil {
+			undo()
+		}
 	}
 	w.sound(t)
 	for _, topic := range doctor.Topics() {
