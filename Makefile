@@ -8,7 +8,7 @@ FUZZTIME        ?= 10s
 VERSION ?=
 linked = $(if $(VERSION),-X sumoship/version.number=$(VERSION))
 
-.PHONY: help build test lint lint-template bucket release deploy fuzz prove bench bench-compare
+.PHONY: help build test lint lint-template bucket release deploy fuzz prove vulnerabilities bench bench-compare
 
 help: ## this list
 	@awk -F ': *## *' '/^[a-z-]+:.* ## /{ printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ prove: ## what docs/reliability.md says, again: kills, network faults, a soak, f
 	go test ./function/prove -count 1 -runs 2000 -soak 10m -timeout 40m -v
 	go test ./function/fleet -count 1 -seeds 100 -timeout 20m
 	go run ./function/prove/mutate -n 20 ./dlq ./sumo ./transform
+
+vulnerabilities: ## known vulnerabilities that the code calls; needs https://vuln.go.dev
+	go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
 
 BENCH ?= .
 COUNT ?= 6

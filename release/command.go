@@ -13,8 +13,7 @@ import (
 // binariesDir holds the command of each platform, for its bill of materials.
 const binariesDir = "binaries"
 
-// command builds the command for a platform, and its archive: with it the functions
-// and the templates, which sumoship deploy looks for beside it, and what it is made of.
+// command builds the command for a platform, and its archive.
 func (b *build) command(ctx context.Context, platform string) error {
 	goos, goarch, ok := strings.Cut(platform, "/")
 	if !ok {
@@ -35,7 +34,13 @@ func (b *build) command(ctx context.Context, platform string) error {
 	if err != nil {
 		return err
 	}
-	members := []member{{executable, true, binary}}
+	return b.pack(goos, goarch, member{executable, true, binary})
+}
+
+// pack writes the archive of the command for a platform: with it the functions and the
+// templates, which sumoship deploy looks for beside it, and what it is made of.
+func (b *build) pack(goos, goarch string, executable member) error {
+	members := []member{executable}
 	for _, dir := range []string{bucketDir, licencesDir} {
 		more, err := below(b.out, dir)
 		if err != nil {

@@ -4,11 +4,18 @@ import (
 	"archive/zip"
 	"bytes"
 	"crypto/sha256"
+	"debug/elf"
+	"debug/macho"
+	"debug/pe"
 	"encoding/json"
+	"flag"
+	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -199,4 +206,164 @@ func TestBuildDeletesOnlyABuild(t *testing.T) {
 	if entries, err := os.ReadDir(filepath.Join(out, bucketDir)); err != nil || len(entries) > 0 {
 		t.Errorf("what is left: %v, %v", entries, err)
 	}
+}
+
+// The archive of each platform has the same bytes, whenever and by whom its files were
+// written, and what sumoship deploy looks for beside the command. The binaries stand in:
+// make release builds those, twice.
+func TestArchivesAreReproducible(t *testing.T) {
+	tree, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
+	if err := os.CopyFS(filepath.Join(elsewhere, "docs"), os.DirFS(filepath.Join(tree, "docs"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"source.yaml", "samconfig.toml", "README.md", "CHANGELOG.md"} {
+		content, err := os.ReadFile(filepath.Join(tree, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(elsewhere, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var built [2]*build
+	for i, tree := range []string{tree, elsewhere} {
+		b := &build{tree: tree, out: t.TempDir(), version: "1.2.3", log: io.Discard}
+		for _, name := range []string{bucketDir + "/sumoship/x/" + templateName, bucketDir + "/sumoship/x/forwarder-arm64.zip", licencesDir + "/go.txt"} {
+			if err := b.write(name, []byte(name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, p := range platforms {
+			goos, goarch, _ := strings.Cut(p, "/")
+			if err := b.pack(goos, goarch, member{"sumoship", true, []byte(p)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		built[i] = b
+	}
+	if diff := built[0].sums.diff(built[1].sums); len(diff) > 0 || len(built[0].sums) != len(platforms) {
+		t.Errorf("%d archives, of which these differ: %v", len(built[0].sums), diff)
+	}
+	names := namesIn(t, filepath.Join(built[0].out, "sumoship_1.2.3_windows_arm64.zip"))
+	for _, want := range []string{"sumoship", "bucket/sumoship/x/template.json", "bucket/sumoship/x/forwarder-arm64.zip", "licences/go.txt", "README.md", "docs/operations.md", "docs/pictures/way.svg"} {
+		if !slices.Contains(names, want) {
+			t.Errorf("an archive lacks %s: %v", want, names)
+		}
+	}
+}
+
+func namesIn(t *testing.T, archive string) (names []string) {
+	t.Helper()
+	r, err := zip.OpenReader(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for _, f := range r.File {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
+var built = flag.String("built", "", "`directory` of a release, which TestReleased looks at")
+
+// What make release has built, twice, is whole: checksums, a command for each platform,
+// each function for both architectures; and the command finds what is in its archive.
+func TestReleased(t *testing.T) {
+	if *built == "" {
+		t.Skip("-built DIR: building a release takes longer than all tests")
+	}
+	list, err := os.ReadFile(filepath.Join(*built, sumsName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	published := map[string]bool{}
+	for line := range strings.Lines(string(list)) {
+		sum, name, _ := strings.Cut(strings.TrimSpace(line), "  ")
+		content, err := os.ReadFile(filepath.Join(*built, name))
+		if err != nil || fmt.Sprintf("%x", sha256.Sum256(content)) != sum {
+			t.Errorf("%s is not what %s says: %v", name, sumsName, err)
+		}
+		published[name] = true
+	}
+	for _, p := range platforms {
+		goos, goarch, _ := strings.Cut(p, "/")
+		found, err := filepath.Glob(filepath.Join(*built, binariesDir, goos+"_"+goarch, "sumoship*"))
+		if err != nil || len(found) != 1 {
+			t.Fatalf("%s: %v, %v", p, found, err)
+		}
+		if got := platformOf(t, found[0]); got != p {
+			t.Errorf("the command for %s is for %s", p, got)
+		}
+		archives, err := filepath.Glob(filepath.Join(*built, "sumoship_*_"+goos+"_"+goarch+".*"))
+		if err != nil || len(archives) == 0 || !published[filepath.Base(archives[0])] {
+			t.Errorf("%s: archives %v, %v", p, archives, err)
+		}
+	}
+	functions, err := filepath.Glob(filepath.Join(*built, bucketDir, "sumoship", "*", "*.zip"))
+	if err != nil || len(functions) != 5*len(architectures) {
+		t.Errorf("%d archives of functions, %v", len(functions), err)
+	}
+	for _, f := range functions {
+		r, err := zip.OpenReader(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bootstrap, err := r.Open("bootstrap")
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(t.TempDir(), "bootstrap")
+		content, err := io.ReadAll(bootstrap)
+		if err == nil {
+			err = os.WriteFile(file, content, 0o755)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = r.Close()
+		for _, arch := range architectures {
+			if strings.HasSuffix(f, "-"+arch.lambda+".zip") && platformOf(t, file) != "linux/"+arch.goarch {
+				t.Errorf("%s is for %s", f, platformOf(t, file))
+			}
+		}
+	}
+
+	// The archive alone, where there is nothing else.
+	archives, err := filepath.Glob(filepath.Join(*built, "sumoship_*_"+runtime.GOOS+"_"+runtime.GOARCH+".tar.gz"))
+	if err != nil || len(archives) != 1 {
+		t.Skipf("no archive for this machine: %v, %v", archives, err)
+	}
+	dir := t.TempDir()
+	if out, err := exec.Command("tar", "-xzf", archives[0], "-C", dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	cmd := exec.Command(filepath.Join(dir, "sumoship"), "deploy", "--write", "out")
+	cmd.Dir, cmd.Env = dir, []string{}
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "10 function archives") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// platformOf returns what an executable runs on.
+func platformOf(t *testing.T, name string) string {
+	t.Helper()
+	if f, err := elf.Open(name); err == nil {
+		defer f.Close()
+		return "linux/" + map[elf.Machine]string{elf.EM_X86_64: "amd64", elf.EM_AARCH64: "arm64"}[f.Machine]
+	}
+	if f, err := macho.Open(name); err == nil {
+		defer f.Close()
+		return "darwin/" + map[macho.Cpu]string{macho.CpuAmd64: "amd64", macho.CpuArm64: "arm64"}[f.Cpu]
+	}
+	if f, err := pe.Open(name); err == nil {
+		defer f.Close()
+		return "windows/" + map[uint16]string{pe.IMAGE_FILE_MACHINE_AMD64: "amd64", pe.IMAGE_FILE_MACHINE_ARM64: "arm64"}[f.Machine]
+	}
+	t.Fatalf("%s is no executable", name)
+	return ""
 }

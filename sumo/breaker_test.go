@@ -36,7 +36,7 @@ func attempt(t *testing.T, c *sumo.Client) (o sumo.Outcome, tried bool) {
 func state(t *testing.T, c *sumo.Client, want sumo.BreakerState) (left time.Duration) {
 	t.Helper()
 	got, left := c.Breaker.State()
-	if got != want {
+	if got != want || (left > 0) != (want == sumo.Open) {
 		t.Errorf("the breaker is %s, want %s", got, want)
 	}
 	return left

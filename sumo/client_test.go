@@ -159,6 +159,139 @@ func TestPermanentFailuresAreNotRetried(t *testing.T) {
 	}
 }
 
+// Who yields leaves a source that throttles to others, and tries again one that fails.
+func TestYieldDoesNotRetryAfter429(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for status, want := range map[int]int{429: 1, 503: 3} {
+			source := sumotest.New(endless(sumotest.Step{Status: status})...)
+			deliver(t.Context(), t, &sumo.Client{HTTP: over(source), Attempts: 3, Yield: true}, "a")
+			if n := len(source.Requests()); n != want {
+				t.Errorf("%d requests after %d, want %d", n, status, want)
+			}
+		}
+	})
+}
+
+// The shortest Retry-After counts, and a retry that is still within the budget.
+func TestRetryAfterASecondWithinTheBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for budget, want := range map[time.Duration]int{time.Second: 2, time.Second - 1: 1, 0: 2} {
+			watch := &stopwatch{RoundTripper: sumotest.New(sumotest.Step{Status: 503, RetryAfter: "1"})}
+			deliver(t.Context(), t, &sumo.Client{HTTP: over(watch), InitialBackoff: time.Millisecond, Budget: budget}, "a")
+			if waits := watch.backoffs(); len(waits)+1 != want || want == 2 && waits[0] != time.Second {
+				t.Errorf("budget %s: backoffs %v", budget, waits)
+			}
+		}
+	})
+}
+
+// An interruption is told from a deadline, by the requests that it ends and by what is
+// not tried any more.
+func TestInterruptionIsTold(t *testing.T) {
+	for name, tt := range map[string]struct {
+		ctx  func(context.Context) (context.Context, context.CancelFunc)
+		late bool // it ends before the delivery begins to send
+		want string
+	}{
+		"interrupted":         {func(c context.Context) (context.Context, context.CancelFunc) { return context.WithCancel(c) }, false, "interrupted before the source answered"},
+		"interrupted, before": {func(c context.Context) (context.Context, context.CancelFunc) { return context.WithCancel(c) }, true, "interrupted before all was sent"},
+		"deadline": {func(c context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(c, time.Second)
+		}, false, "no answer before the deadline"},
+		"deadline, before": {func(c context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(c, time.Second)
+		}, true, "the deadline came before all was sent"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := tt.ctx(t.Context())
+				defer cancel()
+				d := begin(t, &sumo.Client{HTTP: over(sumotest.New(sumotest.Step{Kind: sumotest.Hang}))}, ctx, endpoint(t, address, ""))
+				d.Add(sumo.Source{}, 0, []byte("a"))
+				interrupt := func() {
+					if strings.HasPrefix(name, "interrupted") {
+						cancel()
+					}
+				}
+				if tt.late {
+					interrupt()
+					time.Sleep(2 * time.Second)
+				}
+				defer time.AfterFunc(time.Second/2, interrupt).Stop()
+				o := d.Wait()
+				if sumo.ClassOf(o.Err) != sumo.OutOfTime || !strings.HasSuffix(o.Err.Error(), tt.want) || len(o.Unconfirmed) != 1 {
+					t.Errorf("%+v, want %s", o, tt.want)
+				}
+			})
+		})
+	}
+}
+
+// A panic of a request reaches the goroutine that can recover it, whichever sent the
+// body; the breaker does not wait for a delivery that is abandoned then.
+func TestPanicIsThatOfTheDelivery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broken := false
+		source := sumotest.New(sumotest.Statuses(503, 503, 503)...)
+		c := guarded(roundTripper(func(r *http.Request) (*http.Response, error) {
+			if broken {
+				panic("broken")
+			}
+			return source.RoundTrip(r)
+		}))
+		c.MaxBody = 1
+		attempt(t, c)
+		time.Sleep(state(t, c, sumo.Open))
+		broken = true
+		func() {
+			d := begin(t, c, t.Context(), endpoint(t, address, ""))
+			defer func() {
+				if v := recover(); v != "broken" {
+					t.Errorf("recovered %v", v)
+				}
+				d.Abandon()
+			}()
+			d.Add(sumo.Source{}, 0, []byte("a"))
+			d.Add(sumo.Source{}, 1, []byte("b"))
+			d.Wait()
+			t.Error("no panic")
+		}()
+		broken = false
+		if o, tried := attempt(t, c); !tried || o.Confirmed != 1 {
+			t.Errorf("after the panic: tried %t, %+v", tried, o)
+		}
+	})
+}
+
+// closing is the body of a response that tells whether it was closed.
+type closing struct {
+	io.Reader
+	closed *bool
+}
+
+func (c closing) Close() error { *c.closed = true; return nil }
+
+func TestResponsesAreClosed(t *testing.T) {
+	for _, status := range []int{200, 400} {
+		closed := false
+		deliver(t.Context(), t, &sumo.Client{HTTP: over(roundTripper(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: status, Body: closing{strings.NewReader("x"), &closed}, Request: r}, nil
+		}))}, "a")
+		if !closed {
+			t.Errorf("the response %d is left open", status)
+		}
+	}
+	if err := sumo.NewHTTP(1).CheckRedirect(nil, nil); !errors.Is(err, http.ErrUseLastResponse) {
+		t.Errorf("a redirect: %v", err)
+	}
+}
+
+func TestClassOf(t *testing.T) {
+	if got := sumo.ClassOf(errors.New("other")) + sumo.ClassOf(nil); got != "" {
+		t.Errorf("class %q", got)
+	}
+}
+
 // A probe of the endpoint sends no data, and what a delivery would be refused for.
 func TestProbe(t *testing.T) {
 	source := sumotest.New(sumotest.Statuses(200, 401)...)

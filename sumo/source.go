@@ -3,7 +3,6 @@ package sumo
 import (
 	"net/http"
 	"strings"
-	"unicode/utf8"
 )
 
 // Source is the metadata that Sumo Logic stores with the records of one request. If
@@ -72,9 +71,6 @@ func clipText(s string) (string, bool) {
 }
 
 func clip(s string, limit int) (string, bool) {
-	if len(s) <= limit || utf8.RuneCountInString(s) <= limit {
-		return s, false
-	}
 	n := 0
 	for i := range s {
 		if n == limit {

@@ -102,6 +102,15 @@ func TestMetadataOfMessagesKeepsTheOrigin(t *testing.T) {
 
 // A log event that has a member of its own by one of the names keeps it, unless its
 // origin says more.
+// Without LogInfo a record has what its event has under those names, and nothing else.
+func TestMembersStayWithoutLogInfo(t *testing.T) {
+	const own = `"logStream":"own","logGroup":"own","account":"own","region":"own","sourceGroup":"own"`
+	b := decode(t, document(`{`+own+`,"extractedFields":`+saying("111", "eu-west-1", "/ecs/a")+`,"message":"x"}`, `{"message":"y"}`))
+	if diff := cmp.Diff([]string{`{` + own + `,"message":"x"}`, `{"message":"y"}`}, lines(Options{}, b)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestLogInfoReplacesMembersOfItsNames(t *testing.T) {
 	b := decode(t, central(`{"region":"mine","message":"x"}`, `{"region":"mine","message":"x","extractedFields":`+saying("1", "r", "")+`}`))
 	want := []string{

@@ -369,7 +369,7 @@ func (w *writer) appendRecord(dst, value, body, id []byte) []byte {
 			dst = appendQuoted(dst, id)
 		case info[m.kind] != nil:
 			dst = append(dst, info[m.kind]...)
-		case m.kind == other && w.from.rule.Masks != nil:
+		case m.kind != eventID && m.kind != timestamp && m.kind != reqID && w.from.rule.Masks != nil:
 			dst = append(dst, w.hideMember(m.value)...)
 		default:
 			dst = appendCompact(dst, m.value)

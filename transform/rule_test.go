@@ -74,6 +74,11 @@ func TestMasksHideTextAndStrings(t *testing.T) {
 	if want := `{"extra":{"a":"*\"\\\n*"},"message":"the *\"\\\n*","more":"*\"\\\n*"}`; string(got[0].Line) != want {
 		t.Errorf("%s, want\n%s", got[0].Line, want)
 	}
+	// Members of the names that sumoship knows are no less the sender's own.
+	b = decode(t, `{"logEvents":[{"id":"1","message":"x","level":"secret","logGroup":"secret","logStream":["secret"],"account":"secret","region":"secret","sourceGroup":"secret"}]}`)
+	if line := string(records(withRule(Rule{Masks: stars("secret")}), b)[0].Line); strings.Contains(line, "secret") || strings.Count(line, "*") != 12 {
+		t.Error(line)
+	}
 	if want := `{"message":{"a":"*\"\\\n*"}}`; string(got[1].Line) != want {
 		t.Errorf("%s, want\n%s", got[1].Line, want)
 	}

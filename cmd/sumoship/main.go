@@ -64,7 +64,11 @@ func main() {
 
 // run runs the verb that args name, and returns the exit status.
 func run(ctx context.Context, args []string, s cli.Streams) int {
+	return cli.Run(ctx, newVerbs(), args, s)
+}
+
+func newVerbs() *verbs {
 	tree := new(verbs)
 	tree.Deploy.Canary = stackcmd.SendCanary
-	return cli.Run(ctx, tree, args, s)
+	return tree
 }

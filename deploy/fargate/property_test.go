@@ -88,6 +88,30 @@ func TestConvertGenerated(t *testing.T) {
 	t.Logf("%d converted, %d refused", converted, refused)
 }
 
+// convertTwice converts a document, and converts the outcome again, which has to edit
+// nothing more. It returns the second outcome, nil if the document is refused.
+func convertTwice(t *testing.T, seed uint64, src string, doc *taskdef.Document, o Options) (again *taskdef.Document) {
+	t.Helper()
+	found, err := Convert(doc, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if hasError(found) {
+		return nil
+	}
+	again = read(t, "t.json", string(doc.Bytes()))
+	second, err := Convert(again, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range second {
+		if f.Action != finding.Keep || f.Severity == finding.Error {
+			t.Fatalf("seed %d: not idempotent: %+v\n%s\n%s", seed, f, src, doc.Bytes())
+		}
+	}
+	return again
+}
+
 // TestConvertGeneratedTemplates converts generated definitions in CloudFormation
 // templates.
 func TestConvertGeneratedTemplates(t *testing.T) {
@@ -100,28 +124,14 @@ func TestConvertGeneratedTemplates(t *testing.T) {
 		template := read(t, "td.json", string(g.source(d))).CloudFormation()
 		o := Options{ExecutionRole: "exec", Fluentd: one(g, "", "firelens"), Allow: allow}
 		doc := read(t, "template.json", string(template))
-		found, err := Convert(doc, o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if hasError(found) {
+		again := convertTwice(t, seed, string(template), doc, o)
+		if again == nil {
 			continue
 		}
 		converted++
-		out := doc.Bytes()
-		again := read(t, "template.json", string(out))
-		second, err := Convert(again, o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range second {
-			if f.Action != finding.Keep || f.Severity == finding.Error {
-				t.Fatalf("seed %d: not idempotent: %+v\n%s\n%s", seed, f, template, out)
-			}
-		}
 		for name := range again.Definition().Members() {
 			if name[0] >= 'a' && name != "gadget" && name != "futureMember" {
-				t.Fatalf("seed %d: %s is not in the case of the template:\n%s", seed, name, out)
+				t.Fatalf("seed %d: %s is not in the case of the template:\n%s", seed, name, doc.Bytes())
 			}
 		}
 	}

@@ -78,7 +78,7 @@ func (s *Service) takeOver(e *Existing) {
 	s.existing = e
 	s.taken.serviceName = e.Name()
 	cluster := cmp.Or(e.node.Get("clusterArn").Str(), e.node.Get("cluster").Str())
-	s.taken.cluster = cluster[strings.LastIndex(cluster, "/")+1:]
+	s.taken.cluster = nameOf(cluster)
 	for name, v := range e.node.Members() {
 		empty := v.Kind() == tree.Null || v.Kind() >= tree.Array && v.Len() == 0
 		if empty || slices.ContainsFunc(stateMembers, func(state string) bool { return strings.EqualFold(state, name) }) {
@@ -348,7 +348,7 @@ func (s *Service) checkName() {
 	name, cluster := s.taken.serviceName, s.taken.cluster
 	status := s.existing.node.Get("status").Str()
 	running := s.existing.node.Get("serviceArn") != nil && status != "INACTIVE"
-	ours := s.o.Cluster[strings.LastIndex(s.o.Cluster, "/")+1:]
+	ours := nameOf(s.o.Cluster)
 	same := running && name != "" && (cluster == "" || ours == "" || cluster == ours)
 	node := s.existing.node.Field("serviceName")
 	switch {
@@ -365,9 +365,12 @@ func (s *Service) checkName() {
 	}
 }
 
+// nameOf returns the last part of an ARN, or the name that stands in its place.
+func nameOf(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
+
 // familyOf returns the family in FAMILY, FAMILY:REVISION or an ARN.
 func familyOf(definition string) string {
-	family, _, _ := strings.Cut(definition[strings.LastIndex(definition, "/")+1:], ":")
+	family, _, _ := strings.Cut(nameOf(definition), ":")
 	return family
 }
 

@@ -86,8 +86,9 @@ func onFargate(strategy *tree.Node) bool {
 	return true
 }
 
+// place drops what chooses among instances. Schedules call a member as no service does.
 func (a *adapter) place(p *tree.Node) {
-	for _, member := range []string{"PlacementConstraints", "PlacementStrategies"} {
+	for _, member := range []string{"PlacementConstraints", "PlacementStrategies", "PlacementStrategy"} {
 		if n := p.Key(member); n != nil && (n.Opaque() || n.Len() > 0) {
 			a.drop(placement, n, "")
 		}
@@ -177,11 +178,7 @@ func (a *adapter) schedule(ecs *tree.Node, network string) {
 	if kind.Str() != "FARGATE" {
 		a.set(schedule, ecs, "LaunchType", tree.NewString("FARGATE"), "")
 	}
-	for _, member := range []string{"PlacementConstraints", "PlacementStrategies", "PlacementStrategy"} {
-		if n := ecs.Key(member); n != nil && n.Len() > 0 {
-			a.drop(placement, n, "")
-		}
-	}
+	a.place(ecs)
 	a.awsvpc(ecs, network)
 }
 

@@ -139,16 +139,18 @@ func FuzzTrigger(f *testing.F) {
 		}
 		dealt := len(w.source.Requests()) + len(w.quarantine.Entries())
 		for _, r := range records {
-			m, _ := r.(map[string]any)
-			id, _ := m["messageId"].(string)
-			body, isText := m["body"].(string)
-			if !isText || id == "" {
+			// encoding/json takes names in any case, and of two the last.
+			var m struct {
+				MessageID string  `json:"messageId"`
+				Body      *string `json:"body"`
+			}
+			if text, err := json.Marshal(r); err != nil || json.Unmarshal(text, &m) != nil || m.Body == nil || m.MessageID == "" {
 				t.Fatalf("%q: success, with a record that is not a message", trigger)
 			}
-			if slices.Contains(failed, id) {
+			if slices.Contains(failed, m.MessageID) {
 				continue
 			}
-			if p := w.replayer(t, false).Preview([]byte(body)); p.Records == 0 && p.Class == "" {
+			if p := w.replayer(t, false).Preview([]byte(*m.Body)); p.Records == 0 && p.Class == "" {
 				continue // an event with nothing to send
 			}
 			if dealt--; dealt < 0 {

@@ -2,6 +2,7 @@ package stack_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -9,7 +10,7 @@ import (
 
 // enterprise turns on what the policies of a large organization ask for.
 var enterprise = []string{
-	"OrganizationId=" + organization, "LogsKmsKeyArn=arn:aws:kms:us-east-1:123456789012:key/logs", "RolePath=/platform/logs/",
+	"OrganizationId=" + organization, "LogsKmsKeyArn=arn:aws:kms:us-east-1:123456789012:key/logs", "RolePath=/platform/logs/", "RoleNamePrefix=acme.logs",
 	"CodeSigningConfigArn=arn:aws:lambda:us-east-1:123456789012:code-signing-config:csc-0f6c978b1084c9d52", "UseFips=true",
 	"HttpsProxy=http://proxy.example.com:3128", "NoProxy=.amazonaws.com", "CaLayerArn=arn:aws:lambda:us-east-1:123456789012:layer:ca:3",
 }
@@ -31,6 +32,13 @@ func TestEnterpriseOptions(t *testing.T) {
 		for name, r := range s.of("AWS::IAM::Role") {
 			if r.Properties["Path"] != s.parameters["RolePath"] {
 				t.Errorf("%s has the path %v", name, r.Properties["Path"])
+			}
+			var want any
+			if prefix := value("RoleNamePrefix"); prefix != nil {
+				want = fmt.Sprintf("%s-%s-us-east-1", prefix, strings.TrimSuffix(name, "Role"))
+			}
+			if diff := cmp.Diff(want, r.Properties["RoleName"]); diff != "" {
+				t.Errorf("%s: name (-want +got):\n%s", name, diff)
 			}
 		}
 		for name, f := range s.of("AWS::Serverless::Function") {
@@ -60,5 +68,19 @@ func TestEnterpriseOptions(t *testing.T) {
 	s := readTemplate(t).create(t, with(made, "AlarmEmail=ops@example.com", "TopicKmsKeyArn=arn:aws:kms:us-east-1:123456789012:key/topic"))
 	if got := s.resources["AlarmTopic"].Properties["KmsMasterKeyId"]; got != s.parameters["TopicKmsKeyArn"] {
 		t.Errorf("the topic is encrypted with %v", got)
+	}
+}
+
+// A name of a role may have 64 characters, in the Region with the longest name too.
+func TestRoleNamesFit(t *testing.T) {
+	const prefix, longest, maxRoleName = 30, "ap-southeast-1", 64
+	tmpl := readTemplate(t)
+	if !tmpl.accepts(t, "RoleNamePrefix", strings.Repeat("x", prefix)) || tmpl.accepts(t, "RoleNamePrefix", strings.Repeat("x", prefix+1)) {
+		t.Fatalf("RoleNamePrefix may have another length than %d", prefix)
+	}
+	for name := range tmpl.create(t, with(made, enterprise...)).of("AWS::IAM::Role") {
+		if n := prefix + len("-"+strings.TrimSuffix(name, "Role")+"-"+longest); n > maxRoleName {
+			t.Errorf("%s: a name of %d characters", name, n)
+		}
 	}
 }

@@ -119,6 +119,7 @@ func TestMakeBuildsWhatIsDeployed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds binaries")
 	}
+	t.Parallel()
 	for name := range readTemplate(t).create(t, with(made, "Subscription=pattern", "OrganizationId="+organization)).of("AWS::Serverless::Function") {
 		f, err := elf.Open(makeFunction(t, name))
 		if err != nil {

@@ -27,6 +27,7 @@ func arguments(parameters map[string]string) []string {
 // cfn-lint runs the SAM transform itself, for a Region of every partition that
 // matters.
 func TestTemplateIsLinted(t *testing.T) {
+	t.Parallel()
 	lint := moto.Tool(t, "cfn-lint", "pip install cfn-lint")
 	out, err := exec.Command(lint, "-r", "us-east-1", "eu-west-1", "us-gov-west-1", "cn-north-1", "--", "../../template.yaml", "../../source.yaml").CombinedOutput()
 	if err != nil || len(bytes.TrimSpace(out)) > 0 {
@@ -106,6 +107,7 @@ func createOnMoto(t *testing.T, parameters map[string]string) described {
 // The template goes through SAM's own transform, and the stack that comes out of it
 // is created; each service is then asked for what is there.
 func TestStackOnMoto(t *testing.T) {
+	t.Parallel()
 	d := createOnMoto(t, with(made, "ReplayTimeout=600", "ForwarderMemory=512", "LogRetention=7", "Subscription=pattern", "LogGroupPattern=^/ecs/", "OrganizationId=o-a1b2c3d4e5"))
 	for _, c := range []struct {
 		name  string
@@ -366,7 +368,7 @@ func TestSamconfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	deploy, _ := get(c, "default", "deploy", "parameters").(map[string]any)
-	if c["version"] != 0.1 || deploy["capabilities"] != "CAPABILITY_IAM" || get(c, "default", "build", "parameters", "cached") != false {
+	if c["version"] != 0.1 || deploy["capabilities"] != "CAPABILITY_NAMED_IAM" || get(c, "default", "build", "parameters", "cached") != false {
 		t.Errorf("samconfig.toml: %v", c)
 	}
 	overrides, _ := deploy["parameter_overrides"].([]any)

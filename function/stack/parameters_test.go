@@ -59,6 +59,7 @@ func TestConstraintsRefuseBadValues(t *testing.T) {
 		{"TopicKmsKeyArn", "alias/aws/sns", "arn:aws:kms:us-east-1:123456789012:key/1"},
 		{"RolePath", "logs/", "/platform/logs/"},
 		{"RolePath", "/logs", "/"},
+		{"RoleNamePrefix", "logs/", "acme-logs"},
 		{"CodeSigningConfigArn", "csc-0", "arn:aws:lambda:us-east-1:123456789012:code-signing-config:csc-0f6c978b1084c9d52"},
 		{"UseFips", "yes", "true"},
 		{"HttpsProxy", "http://user:password@proxy:3128", "http://proxy.example.com:3128"},

@@ -42,6 +42,20 @@ func TestSourceSubscribesAnAccount(t *testing.T) {
 	}
 }
 
+// The role has the path and the name that the policies of an account ask for.
+func TestSourceNamesItsRole(t *testing.T) {
+	tmpl := readTemplateFile(t, "../../source.yaml")
+	given := map[string]string{"DestinationArn": "arn:aws:logs:us-east-1:210987654321:destination:sumoship"}
+	r := tmpl.create(t, given).resources["Role"].Properties
+	if name, named := r["RoleName"]; named || r["Path"] != "/" {
+		t.Errorf("without parameters: path %v, name %v", r["Path"], name)
+	}
+	given["RolePath"], given["RoleNamePrefix"] = "/platform/", "acme"
+	if r = tmpl.create(t, given).resources["Role"].Properties; r["RoleName"] != "acme-Source-us-east-1" || r["Path"] != "/platform/" {
+		t.Errorf("path %v, name %v", r["Path"], r["RoleName"])
+	}
+}
+
 // The parameters accept what works, and nothing else.
 func TestSourceRefusesBadValues(t *testing.T) {
 	tmpl := readTemplateFile(t, "../../source.yaml")
@@ -49,6 +63,8 @@ func TestSourceRefusesBadValues(t *testing.T) {
 		{"DestinationArn", "arn:aws:kinesis:us-east-1:123456789012:stream/x", "arn:aws:logs:us-east-1:123456789012:destination:sumoship"},
 		{"DestinationArn", "", "arn:aws-cn:logs:cn-north-1:123456789012:destination:a.b/c"},
 		{"ExcludedLogGroups", "a, b", "/a,/b"},
+		{"RolePath", "logs/", "/platform/logs/"},
+		{"RoleNamePrefix", "a b", "acme-logs"},
 	} {
 		if tmpl.accepts(t, c.parameter, c.bad) || !tmpl.accepts(t, c.parameter, c.good) {
 			t.Errorf("%s: %q or %q", c.parameter, c.bad, c.good)

@@ -78,7 +78,7 @@ def create(path, parameters):
         StackName=STACK,
         TemplateBody=json.dumps(known_to_moto(template, parameters)),
         Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
-        Capabilities=["CAPABILITY_IAM"],
+        Capabilities=["CAPABILITY_NAMED_IAM"],
     )
     if parameters.get("OrganizationId"):
         create_destination(template["Resources"]["CentralDestination"]["Properties"], parameters)

@@ -31,7 +31,10 @@ func Python(t testing.TB) (path string) {
 	t.Helper()
 	const from = "pip install 'moto[server]==5.2.1' aws-sam-translator cfn-lint"
 	path = Tool(t, "python3", from)
-	if out, err := exec.Command(path, "-c", "import boto3, moto.server, samtranslator").CombinedOutput(); err != nil {
+	// To look for them takes a tenth of the time of importing them.
+	const look = `import sys; from importlib.util import find_spec
+sys.exit(", ".join(m for m in ("boto3", "moto", "flask", "samtranslator") if not find_spec(m)) or 0)`
+	if out, err := exec.Command(path, "-c", look).CombinedOutput(); err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatalf("CI needs %s: %v\n%s", from, err, out)
 		}

@@ -46,6 +46,8 @@ type instrumenter struct {
 	next    func() int
 	skipped func(token.Position) bool // lines that the edits would break
 
+	same map[ast.Expr]bool // constants of which one more is the same as another change
+
 	in      string
 	results []*ast.FieldList // of the functions around
 	ends    []token.Pos      // of their bodies
@@ -297,6 +299,9 @@ func (x *instrumenter) cases(body *ast.BlockStmt) {
 
 // constant has the value of an expression be one more, or the other one.
 func (x *instrumenter) constant(e ast.Expr, tv types.TypeAndValue) {
+	if x.same[e] {
+		return
+	}
 	t := types.Unalias(tv.Type)
 	basic, ok := t.Underlying().(*types.Basic)
 	if !ok || tv.IsType() {
@@ -347,6 +352,12 @@ func (x *instrumenter) binary(b *ast.BinaryExpr) {
 	o, ok := operators[b.Op]
 	if !ok {
 		return
+	}
+	switch b.Op { // of whole numbers, x < n+1 is x <= n
+	case token.LSS, token.GEQ:
+		x.same[b.Y] = true
+	case token.GTR, token.LEQ:
+		x.same[b.X] = true
 	}
 	what := fmt.Sprintf("%s becomes %s", b.Op, o.becomes)
 	if t, ok := x.info.Types[b].Type.Underlying().(*types.Basic); ok && t.Info()&types.IsString != 0 {

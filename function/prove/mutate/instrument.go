@@ -121,7 +121,7 @@ func instrumentPackage(fset *token.FileSet, config types.Config, p listed, befor
 		for _, f := range files {
 			name := base(fset.Position(f.Pos()).Filename)
 			x := &instrumenter{
-				dir: base(p.Dir), fset: fset, file: f, src: sources[name], info: info, pkg: pkg,
+				dir: base(p.Dir), fset: fset, file: f, src: sources[name], info: info, pkg: pkg, same: map[ast.Expr]bool{},
 				next:    func() int { id++; return id },
 				skipped: func(at token.Position) bool { return skipped[where(at)] },
 			}

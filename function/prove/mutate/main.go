@@ -101,12 +101,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return ctx.Err()
 }
 
-// score tries the changes of a package, and writes which survived.
+// score tries the changes of a package, and writes which survived, as soon as it is known.
 func score(ctx context.Context, s *suite, p mutated, workers int, seed uint64, stdout io.Writer) {
 	outcomes := make([]outcome, len(p.changes))
 	checks := make([]outcome, len(p.changes))
+	var mu sync.Mutex
 	each(ctx, workers, len(p.changes), func(i int) {
 		outcomes[i] = s.try(ctx, p.path, p.changes[i].id, true)
+		if ctx.Err() == nil && outcomes[i] != killed {
+			mu.Lock()
+			fmt.Fprintf(stdout, "%s: %s\n", outcomes[i], p.changes[i])
+			mu.Unlock()
+		}
 		if i%10 == 0 {
 			checks[i] = s.try(ctx, p.path, p.changes[i].id, false)
 		}
@@ -118,12 +124,6 @@ func score(ctx context.Context, s *suite, p mutated, workers int, seed uint64, s
 	checked, red := 0, 0
 	for i, o := range outcomes {
 		counts[o]++
-		switch o {
-		case survived:
-			fmt.Fprintf(stdout, "survived: %s\n", p.changes[i])
-		case unreached:
-			fmt.Fprintf(stdout, "not reached: %s\n", p.changes[i])
-		}
 		if i%10 == 0 {
 			checked++
 			if checks[i] == killed {

@@ -17,12 +17,12 @@ import (
 )
 
 // outcome is what the tests said of a change.
-type outcome int
+type outcome string
 
 const (
-	killed outcome = iota
-	survived
-	unreached // no test gets there
+	killed    outcome = "noticed"
+	survived  outcome = "survived"
+	unreached outcome = "not reached" // by any test
 )
 
 // binary is the built tests of a package.
@@ -151,10 +151,10 @@ func (s *suite) try(ctx context.Context, own string, id int, with bool) outcome 
 			}
 		}
 		// The quickest first: most changes are noticed by most tests.
-		for _, some := range [][]test{tests[:min(8, len(tests))], tests[min(8, len(tests)):]} {
-			if len(some) == 0 {
-				continue
-			}
+		for n := 8; len(tests) > 0; n *= 2 {
+			n = min(n, len(tests))
+			some := tests[:n]
+			tests = tests[n:]
 			var names []string
 			limit := s.patience
 			for _, t := range some {

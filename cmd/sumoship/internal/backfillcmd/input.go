@@ -69,7 +69,7 @@ func (c *Cmd) input(ctx context.Context, s cli.Streams) (*input, error) {
 		told: planned{Files: plan.Items, Size: plan.Size, Formats: formats}}
 	what := cli.Count(plan.Items, "file")
 	if plan.Size >= 0 {
-		what += " of " + size(plan.Size)
+		what += " of " + cli.Size(plan.Size)
 	}
 	in.plan = append(in.plan, cli.Row{"from", what + ": " + strings.Join(formats, ", ")})
 	if !plan.Oldest.IsZero() {

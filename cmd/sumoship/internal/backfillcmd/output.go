@@ -67,7 +67,7 @@ func (p planned) show(s cli.Streams, rows []cli.Row) error {
 		flight = fmt.Sprintf("%d bodies", p.Workers)
 	}
 	if flight += " in flight"; p.Rate > 0 {
-		flight += fmt.Sprintf(", at most %s/s", size(p.Rate))
+		flight += fmt.Sprintf(", at most %s/s", cli.Size(p.Rate))
 	}
 	rows = append(rows, cli.Row{"at once", flight})
 	if p.Earlier.Confirmed > 0 {
@@ -76,7 +76,7 @@ func (p planned) show(s cli.Streams, rows []cli.Row) error {
 	if p.Bytes != nil {
 		took := time.Duration(*p.Seconds * float64(time.Second)).Round(time.Second)
 		rows = append(rows,
-			cli.Row{"volume", fmt.Sprintf("about %s of log, which Sumo Logic bills as ingested", size(*p.Bytes))},
+			cli.Row{"volume", fmt.Sprintf("about %s of log, which Sumo Logic bills as ingested", cli.Size(*p.Bytes))},
 			cli.Row{"takes", fmt.Sprintf("about %s, if Sumo Logic keeps up", max(took, time.Second))},
 			cli.Row{"costs", fmt.Sprintf("about $%.2f for data out of AWS (gzip, $%.2f for a GB)", *p.Dollars, outGB)})
 	} else {
@@ -84,19 +84,6 @@ func (p planned) show(s cli.Streams, rows []cli.Row) error {
 			cli.Row{"costs", fmt.Sprintf("$%.3f for data out of AWS, for each GB of log", outGB/ratio)})
 	}
 	return cli.WriteTable(s.Out, nil, rows)
-}
-
-// size is a number of bytes.
-func size(n int64) string {
-	switch {
-	case n < 10_000:
-		return fmt.Sprintf("%d B", n)
-	case n < 10_000_000:
-		return fmt.Sprintf("%d kB", n/1e3)
-	case n < 10_000_000_000:
-		return fmt.Sprintf("%d MB", n/1e6)
-	}
-	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
 }
 
 // result is what became of an input.
@@ -132,7 +119,7 @@ func (c *Cmd) write(s cli.Streams, t history.Totals, before history.Counts, p *p
 		return err
 	}
 	seconds := max(took.Seconds(), 0.001)
-	_, err := fmt.Fprintf(s.Out, "%s of log in %s (%s/s), %s sent.\n", size(t.Bytes), took.Round(100*time.Millisecond), size(int64(float64(t.Bytes)/seconds)), size(t.Sent))
+	_, err := fmt.Fprintf(s.Out, "%s of log in %s (%s/s), %s sent.\n", cli.Size(t.Bytes), took.Round(100*time.Millisecond), cli.Size(int64(float64(t.Bytes)/seconds)), cli.Size(t.Sent))
 	return err
 }
 
@@ -175,11 +162,11 @@ func (p *progress) saw(t history.Totals) {
 	p.told = time.Now()
 	seconds := time.Since(p.start).Seconds()
 	rate := float64(t.Bytes) / seconds
-	line := size(t.Bytes + p.done)
+	line := cli.Size(t.Bytes + p.done)
 	if p.text > 0 {
-		line += " of about " + size(max(p.text, t.Bytes+p.done))
+		line += " of about " + cli.Size(max(p.text, t.Bytes+p.done))
 	}
-	line += fmt.Sprintf(", %d log events, %s/s", t.Events, size(int64(rate)))
+	line += fmt.Sprintf(", %d log events, %s/s", t.Events, cli.Size(int64(rate)))
 	if left := p.text - t.Bytes - p.done; p.text > 0 && left > 0 && rate > 0 {
 		line += fmt.Sprintf(", about %s left", time.Duration(float64(left)/rate*float64(time.Second)).Round(time.Second))
 	}

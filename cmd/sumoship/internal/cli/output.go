@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/google/renameio/v2/maybe"
 )
@@ -90,12 +91,18 @@ func Count(n int, what string) string {
 }
 
 // Size is a number of bytes.
-func Size(n int) string {
-	switch {
+func Size[N int | int64](n N) string {
+	switch n := int64(n); {
 	case n < 10_000:
 		return fmt.Sprintf("%d B", n)
 	case n < 10_000_000:
-		return fmt.Sprintf("%d kB", n/1000)
+		return fmt.Sprintf("%d kB", n/1e3)
+	case n < 10_000_000_000:
+		return fmt.Sprintf("%d MB", n/1e6)
 	}
-	return fmt.Sprintf("%d MB", n/1_000_000)
+	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
 }
+
+// NameOf returns what follows the last slash of an ARN or a URL: the name or the id of
+// a resource.
+func NameOf(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 
+	"sumoship/cmd/sumoship/internal/cli"
 	"sumoship/deploy/cutover"
 )
 
@@ -44,10 +45,8 @@ func (v *versions) Sample(ctx context.Context, side cutover.Side, from, to time.
 				Id: aws.String(fmt.Sprintf("%s%d", []string{"requests", "errors", "refused", "latency"}[i], n)),
 				MetricStat: &types.MetricStat{
 					Metric: &types.Metric{Namespace: aws.String("AWS/ApplicationELB"), MetricName: &m.name, Dimensions: []types.Dimension{
-						{Name: aws.String("TargetGroup"), Value: aws.String(group[strings.LastIndex(group, ":")+1:])},
-						{Name: aws.String("LoadBalancer"),
-							Value: aws.String(strings.TrimPrefix(r.balancer[strings.LastIndex(r.balancer, ":")+1:],
-								"loadbalancer/"))},
+						{Name: aws.String("TargetGroup"), Value: aws.String(resourceOf(group))},
+						{Name: aws.String("LoadBalancer"), Value: aws.String(resourceOf(r.balancer))},
 					}},
 					Period: aws.Int32(int32(period.Seconds())), Stat: &m.statistic,
 				},
@@ -148,7 +147,7 @@ func (v *versions) tasks(ctx context.Context, side cutover.Side) (ids []string, 
 		return nil, fmt.Errorf("list the tasks of %s: %w", f.name, err)
 	}
 	for _, arn := range out.TaskArns {
-		ids = append(ids, arn[strings.LastIndex(arn, "/")+1:])
+		ids = append(ids, cli.NameOf(arn))
 	}
 	return ids, nil
 }

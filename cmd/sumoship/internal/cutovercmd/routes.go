@@ -104,8 +104,7 @@ func (v *versions) routesOf(ctx context.Context, p pair) (all []*route, err erro
 				return nil, err
 			}
 			for _, l := range page.Listeners {
-				where := fmt.Sprintf("listener %s:%d", shortGroup(strings.TrimPrefix(balancer[strings.LastIndex(balancer,
-					":")+1:], "loadbalancer/")), aws.ToInt32(l.Port))
+				where := fmt.Sprintf("listener %s:%d", shortGroup(resourceOf(balancer)), aws.ToInt32(l.Port))
 				if old, fresh := weights(l.DefaultActions, p); old >= 0 && (fresh >= 0 || network) {
 					all = append(all, &route{listener: aws.ToString(l.ListenerArn), old: p.old, fresh: p.fresh, balancer: balancer, what: where})
 				}

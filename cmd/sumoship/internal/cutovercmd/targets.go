@@ -94,7 +94,7 @@ func (c *targetsCmd) Run(ctx context.Context, s cli.Streams) error {
 				return cli.Fail(cli.ExitAWS, fmt.Errorf("target %s of rule %s: %w", aws.ToString(t.Id), t.rule, cli.Plain(err)))
 			}
 			done()
-			fmt.Fprintf(s.Err, "%s/%s starts %s\n", t.rule, aws.ToString(t.Id), shortDefinition(c.To))
+			fmt.Fprintf(s.Err, "%s/%s starts %s\n", t.rule, aws.ToString(t.Id), cli.NameOf(c.To))
 		}
 		for _, m := range flows {
 			if err := c.update(ctx, machines, m); err != nil {
@@ -103,7 +103,7 @@ func (c *targetsCmd) Run(ctx context.Context, s cli.Streams) error {
 			for range m.states {
 				done()
 			}
-			fmt.Fprintf(s.Err, "state machine %s starts %s\n", m.name, shortDefinition(c.To))
+			fmt.Fprintf(s.Err, "state machine %s starts %s\n", m.name, cli.NameOf(c.To))
 		}
 		return nil
 	})
@@ -120,7 +120,7 @@ func (c *targetsCmd) Run(ctx context.Context, s cli.Streams) error {
 func (c *targetsCmd) change(ctx context.Context, s cli.Streams, all pointed, apply func(done func()) error) error {
 	var rows []cli.Row
 	for _, t := range all.Targets {
-		rows = append(rows, cli.Row{t.Rule, t.Target, shortDefinition(t.Starts), shortDefinition(c.To)})
+		rows = append(rows, cli.Row{t.Rule, t.Target, cli.NameOf(t.Starts), cli.NameOf(c.To)})
 	}
 	if c.JSON && (len(rows) == 0 || c.DryRun) {
 		return nil
@@ -206,10 +206,8 @@ func (c *targetsCmd) put(ctx context.Context, client *eventbridge.Client, t targ
 	return nil
 }
 
-func shortDefinition(arn string) string { return arn[strings.LastIndex(arn, "/")+1:] }
-
 // familyOf is the family of a task definition.
 func familyOf(arn string) string {
-	family, _, _ := strings.Cut(shortDefinition(arn), ":")
+	family, _, _ := strings.Cut(cli.NameOf(arn), ":")
 	return family
 }

@@ -189,7 +189,7 @@ func (f *fleet) Scale(ctx context.Context, tasks int) error {
 func (f *fleet) suspend(ctx context.Context, on bool) error {
 	_, resource, ok := strings.Cut(f.arn, ":service/")
 	if !ok || strings.Count(resource, "/") != 1 {
-		resource = f.cluster[strings.LastIndex(f.cluster, "/")+1:] + "/" + f.name
+		resource = cli.NameOf(f.cluster) + "/" + f.name
 	}
 	resource = "service/" + resource
 	out, err := f.scaler.DescribeScalableTargets(ctx,
@@ -296,6 +296,12 @@ func (v *versions) removal() string {
 	}
 	slices.Sort(names)
 	return text + ": " + strings.Join(names, ", ")
+}
+
+// resourceOf returns the resource of an ARN as Elastic Load Balancing's metrics and
+// labels name it: app/NAME/ID of a load balancer.
+func resourceOf(arn string) string {
+	return strings.TrimPrefix(arn[strings.LastIndexByte(arn, ':')+1:], "loadbalancer/")
 }
 
 func shortGroup(arn string) string {

@@ -27,13 +27,16 @@ type bucketAPI struct {
 // bucketName is that of the bucket that deploy makes.
 func bucketName(account, region string) string { return "sumoship-" + account + "-" + region }
 
-// ensure makes the bucket unless it is there: encrypted, and closed to the public. It
-// reports whether it made it.
+// ensure makes the bucket unless it is there: encrypted, and closed to the public. If a
+// run before has made it and gone no further, this one finishes it. It reports whether it
+// made it.
 func (b *bucketAPI) ensure(ctx context.Context, name string, given bool) (made bool, err error) {
 	_, err = b.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &name, ExpectedBucketOwner: &b.account})
 	switch {
-	case err == nil:
+	case err == nil && given:
 		return false, nil
+	case err == nil:
+		return false, b.finish(ctx, name)
 	case cli.Code(err) != "NotFound" && cli.Code(err) != "NoSuchBucket":
 		return false, fmt.Errorf("bucket %s: %w; it must be of account %s", name, cli.Plain(err), b.account)
 	case given:
@@ -46,42 +49,76 @@ func (b *bucketAPI) ensure(ctx context.Context, name string, given bool) (made b
 	if _, err := b.client.CreateBucket(ctx, create); err != nil {
 		return false, fmt.Errorf("create bucket %s: %w", name, cli.Plain(err))
 	}
-	for what, call := range map[string]func() error{
-		"block public access to": func() error {
+	return true, b.finish(ctx, name)
+}
+
+// setting is one of a bucket: what it does to the bucket, whether it is there, and what
+// makes it.
+type setting struct {
+	what   string
+	absent string // the code of the error of get
+	get    func() error
+	put    func() error
+}
+
+// finish gives the bucket what it lacks. The lifecycle comes last, so a bucket that has
+// one has everything; what somebody has changed since stays.
+func (b *bucketAPI) finish(ctx context.Context, name string) error {
+	owner := &b.account
+	settings := []setting{
+		{"block public access to", "NoSuchPublicAccessBlockConfiguration", func() error {
+			_, err := b.client.GetPublicAccessBlock(ctx, &s3.GetPublicAccessBlockInput{Bucket: &name, ExpectedBucketOwner: owner})
+			return err
+		}, func() error {
 			_, err := b.client.PutPublicAccessBlock(ctx, &s3.PutPublicAccessBlockInput{
-				Bucket: &name, ExpectedBucketOwner: &b.account,
+				Bucket: &name, ExpectedBucketOwner: owner,
 				PublicAccessBlockConfiguration: &types.PublicAccessBlockConfiguration{
 					BlockPublicAcls: aws.Bool(true), BlockPublicPolicy: aws.Bool(true), IgnorePublicAcls: aws.Bool(true), RestrictPublicBuckets: aws.Bool(true),
 				},
 			})
 			return err
-		},
-		"encrypt": func() error {
+		}},
+		{"encrypt", "ServerSideEncryptionConfigurationNotFoundError", func() error {
+			_, err := b.client.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &name, ExpectedBucketOwner: owner})
+			return err
+		}, func() error {
 			_, err := b.client.PutBucketEncryption(ctx, &s3.PutBucketEncryptionInput{
-				Bucket: &name, ExpectedBucketOwner: &b.account,
+				Bucket: &name, ExpectedBucketOwner: owner,
 				ServerSideEncryptionConfiguration: &types.ServerSideEncryptionConfiguration{Rules: []types.ServerSideEncryptionRule{
 					{ApplyServerSideEncryptionByDefault: &types.ServerSideEncryptionByDefault{SSEAlgorithm: types.ServerSideEncryptionAes256}},
 				}},
 			})
 			return err
-		},
+		}},
 		// What is there stays: a stack is rolled back to it.
-		"set the lifecycle of": func() error {
+		{"set the lifecycle of", "NoSuchLifecycleConfiguration", func() error {
+			_, err := b.client.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: &name, ExpectedBucketOwner: owner})
+			return err
+		}, func() error {
 			_, err := b.client.PutBucketLifecycleConfiguration(ctx, &s3.PutBucketLifecycleConfigurationInput{
-				Bucket: &name, ExpectedBucketOwner: &b.account,
+				Bucket: &name, ExpectedBucketOwner: owner,
 				LifecycleConfiguration: &types.BucketLifecycleConfiguration{Rules: []types.LifecycleRule{{
 					ID: aws.String("uploads"), Status: types.ExpirationStatusEnabled, Filter: &types.LifecycleRuleFilter{Prefix: aws.String("")},
 					AbortIncompleteMultipartUpload: &types.AbortIncompleteMultipartUpload{DaysAfterInitiation: aws.Int32(7)},
 				}}},
 			})
 			return err
-		},
-	} {
-		if err := call(); err != nil {
-			return true, fmt.Errorf("%s bucket %s: %w", what, name, cli.Plain(err))
+		}},
+	}
+	// Who may not see it has not made the bucket.
+	if err := settings[len(settings)-1].get(); err == nil || cli.Code(err) == "AccessDenied" {
+		return nil
+	}
+	for _, s := range settings {
+		err := s.get()
+		if err != nil && cli.Code(err) == s.absent {
+			err = s.put()
+		}
+		if err != nil {
+			return fmt.Errorf("%s bucket %s: %w; sumoship deploy goes on from there when it is run again", s.what, name, cli.Plain(err))
 		}
 	}
-	return true, nil
+	return nil
 }
 
 // upload puts the bundle into the bucket, but for what is there already: keys name

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
@@ -44,6 +45,7 @@ type Deploy struct {
 	DryRun     bool              `help:"Show the plan, and change nothing but the bucket, since CloudFormation reads from it."`
 	Diff       bool              `help:"Also show how the template differs from that of the stack."`
 	Write      string            `help:"Instead of deploying, write the template and the functions into a directory." placeholder:"DIR"`
+	Monitor    time.Duration     `help:"Watch the alarms on loss and errors for this long after an update, and go back if one goes off. 20m sees all of them." placeholder:"TIME"`
 	Yes        bool              `short:"y" help:"Do not ask."`
 	NoCanary   bool              `help:"Do not send a log event the whole way afterwards."`
 
@@ -69,6 +71,7 @@ brought back what was there.`
 type cloud struct {
 	stacks
 	bucket  bucketAPI
+	alarms  alarms
 	account string
 	region  string
 }
@@ -88,7 +91,7 @@ func (t *target) open(ctx context.Context) (*cloud, error) {
 	}
 	account := aws.ToString(who.Account)
 	return &cloud{
-		stacks: cloudformation.NewFromConfig(cfg), account: account, region: cfg.Region,
+		stacks: cloudformation.NewFromConfig(cfg), alarms: cloudwatch.NewFromConfig(cfg), account: account, region: cfg.Region,
 		bucket: bucketAPI{client: s3.NewFromConfig(cfg, quiet), account: account, region: cfg.Region},
 	}, nil
 }
@@ -97,6 +100,9 @@ func (t *target) open(ctx context.Context) (*cloud, error) {
 func quiet(o *s3.Options) { o.DisableLogOutputChecksumValidationSkipped = true }
 
 func (c *Deploy) Run(ctx context.Context, s cli.Streams) error {
+	if err := validMonitoring(c.Monitor); err != nil {
+		return err
+	}
 	release, err := openBundle(c.From, os.Executable)
 	if err != nil {
 		return err
@@ -142,6 +148,16 @@ func (c *Deploy) Run(ctx context.Context, s cli.Streams) error {
 			return err
 		}
 	}
+	watch := unmonitored(stack)
+	switch {
+	case c.Monitor == 0:
+	case create:
+		fmt.Fprintln(s.Err, "--monitor is for updates: a new stack has no alarms yet")
+	default:
+		if watch, err = monitored(ctx, at.alarms, stack, c.Monitor); err != nil {
+			return err
+		}
+	}
 	bucket := c.Bucket
 	if bucket == "" {
 		bucket = set.bucket
@@ -170,7 +186,7 @@ func (c *Deploy) Run(ctx context.Context, s cli.Streams) error {
 	deployed, err := at.apply(ctx, s, change{
 		stack: stack, name: c.Stack, create: create, template: release.template, body: release.body,
 		url:        at.bucket.templateURL(bucket, release.prefix+templateName),
-		parameters: set.parameters, tags: set.tags, diff: c.Diff, dryRun: c.DryRun, yes: c.Yes,
+		parameters: set.parameters, tags: set.tags, watch: watch, diff: c.Diff, dryRun: c.DryRun, yes: c.Yes,
 	})
 	if err != nil || deployed == nil || c.NoCanary || c.Canary == nil || output(deployed, "HeartbeatLogGroup") == "" {
 		return err
@@ -213,31 +229,44 @@ type change struct {
 	body              []byte
 	url               string
 	parameters, tags  map[string]string
+	watch             *types.RollbackConfiguration // nil leaves that of the stack
 	diff, dryRun, yes bool
 }
 
 // apply shows a change, asks, and carries it out. It returns the changed stack, nil if
 // nothing was changed.
-func (c *cloud) apply(ctx context.Context, s cli.Streams, x change) (*types.Stack, error) {
+func (c *cloud) apply(ctx context.Context, s cli.Streams, x change) (deployed *types.Stack, err error) {
 	if x.diff && !x.create {
 		if err := c.writeDiff(ctx, s.Out, x); err != nil {
 			return nil, err
 		}
 	}
 	in := &cloudformation.CreateChangeSetInput{
-		StackName: &x.name, TemplateURL: &x.url, Capabilities: []types.Capability{types.CapabilityCapabilityIam},
+		StackName: &x.name, TemplateURL: &x.url, Capabilities: []types.Capability{types.CapabilityCapabilityNamedIam},
 		ChangeSetName: aws.String(fmt.Sprintf("sumoship-%d", time.Now().UnixNano())), Description: aws.String("sumoship deploy"),
-		ChangeSetType: types.ChangeSetTypeUpdate, Parameters: x.values(), Tags: x.labels(),
+		ChangeSetType: types.ChangeSetTypeUpdate, Parameters: x.values(), Tags: x.labels(), RollbackConfiguration: x.watch,
 	}
 	if x.create {
 		in.ChangeSetType = types.ChangeSetTypeCreate
 	}
-	set, err := prepare(ctx, c, in, x.stack == nil)
+	set, err := prepare(ctx, c, in, x.create)
 	if errors.Is(err, errNoChanges) {
 		fmt.Fprintf(s.Out, "stack %s is up to date\n", x.name)
 		return nil, nil
 	} else if err != nil {
 		return nil, err
+	}
+	executed := false
+	defer func() {
+		if !executed {
+			err = errors.Join(err, set.discard(ctx))
+		}
+	}()
+	minutes := x.minutes()
+	if minutes > 0 {
+		if err := x.keepsWatched(set.changes); err != nil {
+			return nil, err
+		}
 	}
 	verb := "update"
 	if x.create {
@@ -246,12 +275,15 @@ func (c *cloud) apply(ctx context.Context, s cli.Streams, x change) (*types.Stac
 	fmt.Fprintf(s.Out, "%s stack %s in %s, account %s, with the functions of %s\n", verb, x.name, c.region, c.account, x.parameters[codePrefix])
 	x.writeParameters(s)
 	writePlan(s.Out, set)
+	if minutes > 0 {
+		fmt.Fprintf(s.Out, "watched for %s afterwards, and taken back if one goes off: %s\n", cli.Count(minutes, "minute"), strings.Join(x.alarms(), ", "))
+	}
 	if x.dryRun {
 		fmt.Fprintln(s.Out, "dry run: nothing was changed")
-		return nil, set.discard(ctx)
+		return nil, nil
 	}
 	if err := cli.Consent(ctx, s, x.yes, "Deploy?"); err != nil {
-		return nil, errors.Join(err, set.discard(ctx))
+		return nil, err
 	}
 	seen := map[string]bool{}
 	if _, err := news(ctx, c, set.stack, seen); err != nil {
@@ -260,21 +292,22 @@ func (c *cloud) apply(ctx context.Context, s cli.Streams, x change) (*types.Stac
 	if _, err := c.ExecuteChangeSet(ctx, &cloudformation.ExecuteChangeSetInput{ChangeSetName: set.id, StackName: &set.stack}); err != nil {
 		return nil, cli.Fail(cli.ExitAWS, fmt.Errorf("execute the change set: %w", cli.Plain(err)))
 	}
-	stack, err := follow(ctx, c, s.Err, set.stack, seen)
+	executed = true
+	deployed, err = follow(ctx, c, s.Err, set.stack, seen)
 	if err != nil {
 		return nil, err
 	}
-	if stack == nil {
+	if deployed == nil {
 		return nil, cli.Fail(cli.ExitAWS, fmt.Errorf("stack %s was deleted meanwhile", x.name))
 	}
-	fmt.Fprintf(s.Out, "stack %s: %s\n", x.name, stack.StackStatus)
-	if arn := output(stack, "ForwarderArn"); arn != "" {
+	fmt.Fprintf(s.Out, "stack %s: %s\n", x.name, deployed.StackStatus)
+	if arn := output(deployed, "ForwarderArn"); arn != "" {
 		fmt.Fprintf(s.Out, "forwarder: %s\n", arn)
 	}
-	if test := output(stack, "TestCommand"); test != "" {
+	if test := output(deployed, "TestCommand"); test != "" {
 		fmt.Fprintf(s.Out, "a log event all the way, by hand:\n  %s\n", test)
 	}
-	return stack, nil
+	return deployed, nil
 }
 
 // values returns the parameters of the change: those given, and otherwise those that

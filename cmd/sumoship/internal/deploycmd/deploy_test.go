@@ -3,24 +3,40 @@ package deploycmd
 import (
 	"archive/zip"
 	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
+	"fmt"
+	"io"
 	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	logstypes "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go/encoding/cbor"
 	"github.com/google/go-cmp/cmp"
 
 	"sumoship/cmd/sumoship/internal/cli"
 	"sumoship/cmd/sumoship/internal/clitest"
+	"sumoship/cmd/sumoship/internal/stackcmd"
 	"sumoship/function/awstest/moto"
 )
 
@@ -35,7 +51,9 @@ const endpointURL = "https://collectors.example.com/receiver/v1/http/SECRETPATH"
 
 func run(t *testing.T, variables map[string]string, args ...string) (status int, out, errs string) {
 	t.Helper()
-	return clitest.Run(t, new(tree), variables, args...)
+	verbs := new(tree)
+	verbs.Deploy.Canary = stackcmd.SendCanary
+	return clitest.Run(t, verbs, variables, args...)
 }
 
 // releaseOf writes what a release has beside the command: the expanded template of this
@@ -56,6 +74,20 @@ func releaseOf(t *testing.T, expanded []byte, content string) (dir, prefix strin
 			delete(doc["Resources"].(map[string]any), name)
 		}
 		if kind == "AWS::Lambda::Function" {
+			// moto leaves a Number in a variable a number, which no client of Lambda expects.
+			properties, _ := r.(map[string]any)["Properties"].(map[string]any)
+			// It finds what a changed parameter changes by Ref alone, not in Fn::Sub.
+			if code, ok := properties["Code"].(map[string]any); ok {
+				_, rest, _ := strings.Cut(code["S3Key"].(map[string]any)["Fn::Sub"].(string), "${CodePrefix}")
+				code["S3Key"] = map[string]any{"Fn::Join": []any{"", []any{map[string]any{"Ref": codePrefix}, map[string]any{"Fn::Sub": rest}}}}
+			}
+			environment, _ := properties["Environment"].(map[string]any)
+			variables, _ := environment["Variables"].(map[string]any)
+			for variable, value := range variables {
+				if ref, ok := value.(map[string]any)["Ref"].(string); ok {
+					variables[variable] = map[string]any{"Fn::Sub": "${" + ref + "}"}
+				}
+			}
 			for _, architecture := range []string{"arm64", "x86_64"} {
 				var buf bytes.Buffer
 				w := zip.NewWriter(&buf)
@@ -107,119 +139,289 @@ func expanded(t *testing.T) []byte {
 	return body
 }
 
-// With what a release has and nothing else, the stack is created, updated, rolled back
-// and deleted. moto has no outputs of a stack that a change set makes.
+// account is moto, and what it lacks: outputs of a stack that a change set makes, the
+// protocol of Amazon CloudWatch, and a forwarder that answers the canary.
+type account struct {
+	*httptest.Server
+	logs       *cloudwatchlogs.Client
+	outputs    map[string]string // of the stack
+	changeSets []url.Values      // how they were asked for
+	parameters map[string]string // of the stack
+	watched    string            // the rollback configuration that CloudFormation keeps
+	asked      map[string]string // those of the last change set
+	canaries   []string          // messages
+}
+
+func startAccount(t *testing.T) *account {
+	endpoint := moto.Start(t)
+	target, err := url.Parse(endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &account{outputs: map[string]string{}}
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Host = r.In.Host },
+		ModifyResponse: func(r *http.Response) error {
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				return err
+			}
+			if bytes.Contains(body, []byte("<DescribeStacksResult>")) {
+				var members strings.Builder
+				for name, value := range a.outputs {
+					fmt.Fprintf(&members, "<member><OutputKey>%s</OutputKey><OutputValue>%s</OutputValue></member>", name, value)
+				}
+				body = bytes.Replace(bytes.Replace(body, []byte("<Outputs/>"), nil, 1), []byte("<StackName>"), []byte("<Outputs>"+members.String()+"</Outputs>"+a.watched+"<StackName>"), 1)
+			}
+			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+			r.Header.Set("Content-Length", strconv.Itoa(len(body)))
+			return nil
+		},
+	}
+	a.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		if strings.HasSuffix(r.URL.Path, "/operation/DescribeAlarms") {
+			w.Header().Set("Smithy-Protocol", "rpc-v2-cbor")
+			w.Header().Set("Content-Type", "application/cbor")
+			_, _ = w.Write(cbor.Encode(cbor.Map{"MetricAlarms": cbor.List{cbor.Map{
+				"AlarmName": cbor.String("logs-critical-LostAlarm"), "AlarmArn": cbor.String(alarmARN + "logs-critical-LostAlarm"), "StateValue": cbor.String("OK"),
+			}}}))
+			return
+		}
+		if form, err := url.ParseQuery(string(body)); err == nil {
+			switch form.Get("Action") {
+			case "CreateChangeSet":
+				a.changeSets = append(a.changeSets, form)
+				body = []byte(a.previous(form).Encode())
+			case "ExecuteChangeSet":
+				a.parameters, a.watched = a.asked, ""
+				if last := a.changeSets[len(a.changeSets)-1]; last.Has("RollbackConfiguration.RollbackTriggers.member.1.Arn") {
+					a.watched = "<RollbackConfiguration><RollbackTriggers><member><Arn>" + last.Get("RollbackConfiguration.RollbackTriggers.member.1.Arn") + "</Arn></member></RollbackTriggers></RollbackConfiguration>"
+				}
+			}
+		}
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		proxy.ServeHTTP(w, r)
+		var put struct {
+			LogGroupName string
+			LogEvents    []struct{ Message string }
+		}
+		if r.Header.Get("X-Amz-Target") == "Logs_20140328.PutLogEvents" && json.Unmarshal(body, &put) == nil && put.LogGroupName == a.outputs["HeartbeatLogGroup"] {
+			a.canaries = append(a.canaries, put.LogEvents[0].Message)
+			a.report(t, put.LogGroupName)
+		}
+	}))
+	t.Cleanup(a.Close)
+	clitest.SetAWS(t, a.URL)
+	return a
+}
+
+// previous asks with the values that parameters keep, as CloudFormation does: moto takes
+// what refers to one that is asked for so for changed, and then loses a log group, which
+// it cannot update.
+func (a *account) previous(form url.Values) url.Values {
+	out := url.Values{}
+	for name, value := range form {
+		if !strings.HasPrefix(name, "Parameters.") {
+			out[name] = value
+		}
+	}
+	a.asked = map[string]string{}
+	for i := 1; form.Has(fmt.Sprintf("Parameters.member.%d.ParameterKey", i)); i++ {
+		member := fmt.Sprintf("Parameters.member.%d.", i)
+		name, value := form.Get(member+"ParameterKey"), form.Get(member+"ParameterValue")
+		if form.Get(member+"UsePreviousValue") == "true" {
+			before, given := a.parameters[name]
+			if !given {
+				continue // the default
+			}
+			value = before
+		}
+		a.asked[name] = value
+		to := fmt.Sprintf("Parameters.member.%d.", len(a.asked))
+		out.Set(to+"ParameterKey", name)
+		out.Set(to+"ParameterValue", value)
+	}
+	return out
+}
+
+// report writes what the forwarder would about a log event.
+func (a *account) report(t *testing.T, group string) {
+	forwarder, now := a.outputs["ForwarderLogGroup"], time.Now()
+	for range 2 { // there may be no stream yet
+		_, err := a.logs.PutLogEvents(context.WithoutCancel(t.Context()), &cloudwatchlogs.PutLogEventsInput{LogGroupName: &forwarder, LogStreamName: aws.String("played"), LogEvents: []logstypes.InputLogEvent{{
+			Timestamp: aws.Int64(now.UnixMilli()), Message: aws.String(fmt.Sprintf(`{"time":%q,"logGroup":%q,"events":1,"confirmed":1,"ms":7}`, now.Format(time.RFC3339Nano), group)),
+		}}})
+		if err == nil {
+			return
+		}
+		if _, err := a.logs.CreateLogStream(context.WithoutCancel(t.Context()), &cloudwatchlogs.CreateLogStreamInput{LogGroupName: &forwarder, LogStreamName: aws.String("played")}); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Error("the forwarder's report was not written")
+}
+
+// With what a release has and nothing else, the stack of the template is created,
+// updated, rolled back and deleted, with one command each.
 func TestReleaseOnMoto(t *testing.T) {
-	clitest.StartMoto(t)
+	a := startAccount(t)
 	cfg, err := awsconfig.LoadDefaultConfig(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
+	a.logs = cloudwatchlogs.NewFromConfig(cfg)
+	stacks, buckets, functions := cloudformation.NewFromConfig(cfg), s3.NewFromConfig(cfg), lambda.NewFromConfig(cfg)
 	template := expanded(t)
-	first, firstPrefix := releaseOf(t, template, "first")
-	endpoint := map[string]string{"SUMO_ENDPOINT": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:sumo-AbCdEf"}
-	parameters := func(stack string) map[string]string {
-		out, err := cloudformation.NewFromConfig(cfg).DescribeStacks(t.Context(), &cloudformation.DescribeStacksInput{StackName: &stack})
-		if err != nil {
-			t.Fatal(err)
-		}
-		m := map[string]string{}
-		for _, p := range out.Stacks[0].Parameters {
-			m[aws.ToString(p.ParameterKey)] = aws.ToString(p.ParameterValue)
-		}
-		return m
-	}
+	one, onePrefix := releaseOf(t, template, "one")
+	two, twoPrefix := releaseOf(t, template, "two")
+	variables := map[string]string{"SUMO_ENDPOINT": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:sumo-AbCdEf"}
 	samconfig := filepath.Join(t.TempDir(), "logs.toml")
-	put(t, samconfig, []byte("[default.deploy.parameters]\nstack_name = \"logs\"\ntags = \"team=ops\"\nparameter_overrides = [\"LogRetention=7\", \"SourceCategoryOverride=aws/logs of all\"]\n"))
+	// With all functions: moto updates a resource whose condition is false, and fails.
+	put(t, samconfig, []byte("[default.deploy.parameters]\nstack_name = \"logs\"\ntags = \"team=ops\"\n"+
+		"parameter_overrides = [\"LogRetention=7\", \"SourceCategoryOverride=aws/logs of all\", \"Subscription=pattern\", \"LogGroupPattern=^/ecs/\", \"OrganizationId=o-a1b2c3d4e5\"]\n"))
+	const bucket = "sumoship-123456789012-eu-west-1"
 
 	// A dry run makes no stack.
-	status, out, errs := run(t, endpoint, "deploy", "--from", first, "--parameters", samconfig, "--dry-run")
+	status, out, errs := run(t, variables, "deploy", "--from", one, "--parameters", samconfig, "--dry-run")
 	if status != cli.ExitOK {
 		t.Fatalf("status %d\n%s%s", status, out, errs)
 	}
 	clitest.Mentions(t, out, "create stack logs in eu-west-1, account 123456789012", "SourceCategoryOverride = aws/logs of all", "× AWS::SQS::Queue", "nothing was changed")
-	clitest.Mentions(t, errs, "bucket sumoship-123456789012-eu-west-1 is new; 11 files uploaded")
-
-	// Create it.
-	status, out, errs = run(t, endpoint, "deploy", "--from", first, "--parameters", samconfig, "--yes")
-	if status != cli.ExitOK {
-		t.Fatalf("status %d\n%s%s", status, out, errs)
-	}
-	clitest.Mentions(t, out, "stack logs: CREATE_COMPLETE")
-	clitest.Mentions(t, errs, "is there; 0 files uploaded", "CREATE_COMPLETE")
-	p := parameters("logs")
-	if p["LogRetention"] != "7" || p["SumoEndpointArn"] != endpoint["SUMO_ENDPOINT"] || p[codePrefix] != firstPrefix || p[codeBucket] != "sumoship-123456789012-eu-west-1" {
-		t.Errorf("parameters %v", p)
-	}
-	queues, err := sqs.NewFromConfig(cfg).ListQueues(t.Context(), &sqs.ListQueuesInput{QueueNamePrefix: aws.String("sumoship-")})
-	if err != nil || len(queues.QueueUrls) != 2 {
-		t.Errorf("queues %v, %v", queues, err)
-	}
-	encryption, err := s3.NewFromConfig(cfg).GetBucketEncryption(t.Context(), &s3.GetBucketEncryptionInput{Bucket: aws.String(p[codeBucket])})
-	if err != nil || len(encryption.ServerSideEncryptionConfiguration.Rules) != 1 {
-		t.Errorf("the bucket is not encrypted: %v", err)
-	}
-	closed, err := s3.NewFromConfig(cfg).GetPublicAccessBlock(t.Context(), &s3.GetPublicAccessBlockInput{Bucket: aws.String(p[codeBucket])})
-	if err != nil || !aws.ToBool(closed.PublicAccessBlockConfiguration.BlockPublicPolicy) {
-		t.Errorf("the bucket is open: %v", err)
-	}
-
-	// Delete it.
-	status, out, errs = run(t, nil, "destroy", "--stack", "logs", "--yes")
-	if status != cli.ExitOK {
-		t.Fatalf("status %d\n%s%s", status, out, errs)
-	}
-	clitest.Mentions(t, out, "these stay, with what is in them: CentralBucket, CentralStream, DeadLetterQueue, QuarantineQueue", "stack logs is deleted")
+	clitest.Mentions(t, errs, "bucket "+bucket+" is new; 11 files uploaded")
 	status, _, errs = run(t, nil, "destroy", "--stack", "logs", "--yes")
 	if status != cli.ExitFound || !strings.Contains(errs, "no stack logs, or you may not see it (looked in ") {
 		t.Errorf("status %d: %s", status, errs)
 	}
+	// As if the command had ended before the bucket was whole, and somebody had set a key.
+	if _, err := buckets.DeletePublicAccessBlock(t.Context(), &s3.DeletePublicAccessBlockInput{Bucket: aws.String(bucket)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := buckets.DeleteBucketLifecycle(t.Context(), &s3.DeleteBucketLifecycleInput{Bucket: aws.String(bucket)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := buckets.PutBucketEncryption(t.Context(), &s3.PutBucketEncryptionInput{Bucket: aws.String(bucket), ServerSideEncryptionConfiguration: &s3types.ServerSideEncryptionConfiguration{
+		Rules: []s3types.ServerSideEncryptionRule{{ApplyServerSideEncryptionByDefault: &s3types.ServerSideEncryptionByDefault{SSEAlgorithm: s3types.ServerSideEncryptionAwsKms}}},
+	}}); err != nil {
+		t.Fatal(err)
+	}
 
-	// moto cannot update a stack with conditions, so the rest is with a smaller template.
-	one, onePrefix := releaseOf(t, small, "one")
-	two, twoPrefix := releaseOf(t, small, "two")
+	physical := func(name string) string {
+		out, err := stacks.DescribeStackResources(t.Context(), &cloudformation.DescribeStackResourcesInput{StackName: aws.String("logs")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range out.StackResources {
+			if aws.ToString(r.LogicalResourceId) == name {
+				return aws.ToString(r.PhysicalResourceId)
+			}
+		}
+		t.Fatalf("the stack has no %s", name)
+		return ""
+	}
+	// The deployed function: its memory, and which release its code is of.
+	deployed := func() (memory int32, release string) {
+		f, err := functions.GetFunction(t.Context(), &lambda.GetFunctionInput{FunctionName: aws.String(physical("Forwarder"))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for dir, prefix := range map[string]string{one: onePrefix, two: twoPrefix} {
+			content, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(prefix), "forwarder-arm64.zip"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if sum := sha256.Sum256(content); base64.StdEncoding.EncodeToString(sum[:]) == aws.ToString(f.Configuration.CodeSha256) {
+				return aws.ToInt32(f.Configuration.MemorySize), prefix
+			}
+		}
+		return aws.ToInt32(f.Configuration.MemorySize), "another"
+	}
 	for _, c := range []struct {
 		args     []string
 		status   int
 		mentions []string
-		want     map[string]string // the parameters afterwards
+		memory   int32 // 0 if there is no stack afterwards
+		want     map[string]string
 	}{
-		{[]string{"deploy", "--from", one, "--set", "LogRetention=7"}, cli.ExitOK, []string{"stack small: CREATE_COMPLETE"},
-			map[string]string{codePrefix: onePrefix, "LogRetention": "7", previousCode: ""}},
-		{[]string{"rollback"}, cli.ExitFound, []string{"has had no other release"}, nil},
+		{[]string{"deploy", "--from", one, "--parameters", samconfig}, cli.ExitOK, []string{"stack logs: CREATE_COMPLETE", bucket + " is there; 0 files uploaded", "CREATE_COMPLETE"}, 256,
+			map[string]string{codePrefix: onePrefix, "LogRetention": "7", previousCode: "", "SumoEndpointArn": variables["SUMO_ENDPOINT"], codeBucket: bucket}},
+		{[]string{"rollback"}, cli.ExitFound, []string{"has had no other release"}, 256, nil},
 		// What is not given keeps its value.
-		{[]string{"deploy", "--from", two, "--diff"}, cli.ExitOK, []string{"update stack small", `+      "Default": "sumoship/two/"`, "stack small: UPDATE_COMPLETE"},
+		{[]string{"deploy", "--from", two, "--set", "ForwarderMemory=512", "--diff", "--monitor", "20m"}, cli.ExitOK,
+			[]string{"update stack logs", `+      "Default": "sumoship/two/"`, `ForwarderMemory = 512, before "256"`, "watched for 20 minutes afterwards", ": logs-critical-LostAlarm", "stack logs: UPDATE_COMPLETE",
+				"(sumoship doctor --canary)", "invoked with 1 log event", "confirmed"}, 512,
+			map[string]string{codePrefix: twoPrefix, "LogRetention": "7", "SourceCategoryOverride": "aws/logs of all", previousCode: onePrefix}},
+		{[]string{"deploy", "--from", two, "--set", "ForwarderMemory=1024", "--no-canary"}, cli.ExitOK, []string{`ForwarderMemory = 1024, before "512"`}, 1024,
 			map[string]string{codePrefix: twoPrefix, "LogRetention": "7", previousCode: onePrefix}},
-		{[]string{"deploy", "--from", two, "--set", "LogRetention=14"}, cli.ExitOK, []string{`LogRetention = 14, before "7"`},
-			map[string]string{codePrefix: twoPrefix, "LogRetention": "14", previousCode: onePrefix}},
-		{[]string{"rollback"}, cli.ExitOK, []string{"with the functions of sumoship/one/"},
-			map[string]string{codePrefix: onePrefix, "LogRetention": "14", previousCode: twoPrefix}},
-		{[]string{"rollback"}, cli.ExitOK, []string{"with the functions of sumoship/two/"},
-			map[string]string{codePrefix: twoPrefix, "LogRetention": "14", previousCode: onePrefix}},
-		{[]string{"destroy"}, cli.ExitOK, []string{"stack small is deleted"}, nil},
+		{[]string{"rollback"}, cli.ExitOK, []string{"with the functions of sumoship/one/"}, 1024,
+			map[string]string{codePrefix: onePrefix, "ForwarderMemory": "1024", previousCode: twoPrefix}},
+		{[]string{"rollback"}, cli.ExitOK, []string{"with the functions of sumoship/two/"}, 1024,
+			map[string]string{codePrefix: twoPrefix, "ForwarderMemory": "1024", previousCode: onePrefix}},
+		{[]string{"destroy"}, cli.ExitOK, []string{"these stay, with what is in them: CentralBucket, CentralStream, DeadLetterQueue, QuarantineQueue", " has 0 messages", "stack logs is deleted"}, 0, nil},
 	} {
-		status, out, errs := run(t, endpoint, append(c.args, "--stack", "small", "--yes")...)
+		status, out, errs := run(t, variables, append(c.args, "--stack", "logs", "--yes")...)
 		if status != c.status {
 			t.Fatalf("%v: status %d\n%s%s", c.args, status, out, errs)
 		}
 		clitest.Mentions(t, out+errs, c.mentions...)
-		if c.want == nil {
+		if c.memory == 0 {
 			continue
 		}
-		got := parameters("small")
-		delete(got, codeBucket)
-		delete(got, "SumoEndpointArn")
-		if diff := cmp.Diff(c.want, got); diff != "" {
-			t.Errorf("%v: parameters (-want +got):\n%s", c.args, diff)
+		memory, release := deployed()
+		if memory != c.memory || c.want != nil && release != c.want[codePrefix] {
+			t.Errorf("%v: the forwarder has %d MB, and the code of %s", c.args, memory, release)
+		}
+		described, err := stacks.DescribeStacks(t.Context(), &cloudformation.DescribeStacksInput{StackName: aws.String("logs")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range c.want {
+			if got := parameter(&described.Stacks[0], name); got != want {
+				t.Errorf("%v: %s is %q, want %q", c.args, name, got, want)
+			}
+		}
+		if len(a.outputs) == 0 { // after the first deployment: what moto lacks
+			for output, resource := range map[string]string{"HeartbeatLogGroup": "HeartbeatLogs", "ForwarderLogGroup": "ForwarderLogs", "DeadLetterQueueUrl": "DeadLetterQueue"} {
+				a.outputs[output] = physical(resource)
+			}
 		}
 	}
-}
 
-// small is a template that moto can update.
-var small = []byte(`{"Parameters":{"CodeBucket":{"Type":"String"},"CodePrefix":{"Type":"String"},"PreviousCode":{"Type":"String","Default":""},
-	"SumoEndpointArn":{"Type":"String"},"LogRetention":{"Type":"Number","Default":30}},"Outputs":{},
-	"Resources":{"Logs":{"Type":"AWS::Logs::LogGroup","Properties":{"LogGroupName":{"Fn::Sub":"/sumoship/${AWS::StackName}"},"RetentionInDays":{"Ref":"LogRetention"}}},
-	"Queue":{"Type":"AWS::SQS::Queue","Properties":{"QueueName":"sumoship-small"}}}}`)
+	// The canary went into the log group of the heartbeat, after the deployment that did not
+	// say otherwise.
+	if len(a.canaries) != 1 || !strings.Contains(a.canaries[0], `"sumoship":"heartbeat"`) {
+		t.Errorf("canaries %v", a.canaries)
+	}
+	// moto ignores which alarms are watched; this is how it was asked: for the update, and
+	// to take them off again with the next.
+	for i, form := range a.changeSets {
+		want := map[int]string{2: "20 arn:aws:cloudwatch:eu-west-1:123456789012:alarm:logs-critical-LostAlarm AWS::CloudWatch::Alarm", 3: "0 none"}[i]
+		got := strings.TrimSpace(form.Get("RollbackConfiguration.MonitoringTimeInMinutes") + " " + form.Get("RollbackConfiguration.RollbackTriggers.member.1.Arn") + " " + form.Get("RollbackConfiguration.RollbackTriggers.member.1.Type"))
+		if form.Has("RollbackConfiguration.RollbackTriggers") { // an empty list
+			got += " none"
+		}
+		if got != want {
+			t.Errorf("change set %d is watched by %q, want %q", i, got, want)
+		}
+	}
+	if len(a.changeSets) != 6 {
+		t.Errorf("%d change sets", len(a.changeSets))
+	}
+	closed, err := buckets.GetPublicAccessBlock(t.Context(), &s3.GetPublicAccessBlockInput{Bucket: aws.String(bucket)})
+	if err != nil || !aws.ToBool(closed.PublicAccessBlockConfiguration.BlockPublicPolicy) {
+		t.Errorf("the bucket is open: %v", err)
+	}
+	encryption, err := buckets.GetBucketEncryption(t.Context(), &s3.GetBucketEncryptionInput{Bucket: aws.String(bucket)})
+	if err != nil || encryption.ServerSideEncryptionConfiguration.Rules[0].ApplyServerSideEncryptionByDefault.SSEAlgorithm != s3types.ServerSideEncryptionAwsKms {
+		t.Errorf("the encryption of the bucket was changed: %v", err)
+	}
+	if _, err := buckets.GetBucketLifecycleConfiguration(t.Context(), &s3.GetBucketLifecycleConfigurationInput{Bucket: aws.String(bucket)}); err != nil {
+		t.Error(err)
+	}
+}
 
 // What is wrong is refused before AWS is asked, with what to do.
 func TestDeployRefuses(t *testing.T) {

@@ -55,7 +55,7 @@ func (c *Rollback) Run(ctx context.Context, s cli.Streams) error {
 	}
 	_, err = at.apply(ctx, s, change{
 		stack: stack, name: c.Stack, template: t, body: body, url: at.bucket.templateURL(bucket, before+templateName),
-		parameters: map[string]string{codeBucket: bucket, codePrefix: before, previousCode: now}, diff: c.Diff, dryRun: c.DryRun, yes: c.Yes,
+		parameters: map[string]string{codeBucket: bucket, codePrefix: before, previousCode: now}, watch: unmonitored(stack), diff: c.Diff, dryRun: c.DryRun, yes: c.Yes,
 	})
 	return err
 }

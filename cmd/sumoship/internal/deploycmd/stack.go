@@ -29,6 +29,7 @@ type changeSets interface {
 	CreateChangeSet(context.Context, *cloudformation.CreateChangeSetInput, ...options) (*cloudformation.CreateChangeSetOutput, error)
 	DescribeChangeSet(context.Context, *cloudformation.DescribeChangeSetInput, ...options) (*cloudformation.DescribeChangeSetOutput, error)
 	ExecuteChangeSet(context.Context, *cloudformation.ExecuteChangeSetInput, ...options) (*cloudformation.ExecuteChangeSetOutput, error)
+	ListChangeSets(context.Context, *cloudformation.ListChangeSetsInput, ...options) (*cloudformation.ListChangeSetsOutput, error)
 	DeleteChangeSet(context.Context, *cloudformation.DeleteChangeSetInput, ...options) (*cloudformation.DeleteChangeSetOutput, error)
 	DeleteStack(context.Context, *cloudformation.DeleteStackInput, ...options) (*cloudformation.DeleteStackOutput, error)
 }
@@ -109,34 +110,45 @@ func output(s *types.Stack, name string) string {
 // errNoChanges is that of a change set that would change nothing.
 var errNoChanges = errors.New("nothing to change")
 
-// prepare creates a change set, and returns it when CloudFormation has worked it out.
-// fresh says that the stack is not there before.
+// prepare creates a change set, and returns it when CloudFormation has worked it out; if
+// it does not come to that, nothing is left. fresh says that the stack is yet to be
+// created.
 func prepare(ctx context.Context, api changeSets, in *cloudformation.CreateChangeSetInput, fresh bool) (*changeSet, error) {
 	created, err := api.CreateChangeSet(ctx, in)
 	if err != nil {
 		return nil, cli.Fail(cli.ExitAWS, fmt.Errorf("create a change set of stack %s: %w", *in.StackName, cli.Plain(err)))
 	}
 	set := &changeSet{api: api, id: created.Id, stack: aws.ToString(created.StackId), fresh: fresh}
+	if err := set.await(ctx); err != nil {
+		left := set.discard(ctx)
+		if left != nil && errors.Is(err, errNoChanges) {
+			return nil, left
+		}
+		return nil, errors.Join(err, left)
+	}
+	return set, nil
+}
+
+// await waits until CloudFormation has worked a change set out, and reads it. Errors:
+// errNoChanges.
+func (c *changeSet) await(ctx context.Context) error {
 	for {
-		out, err := api.DescribeChangeSet(ctx, &cloudformation.DescribeChangeSetInput{ChangeSetName: set.id, StackName: &set.stack})
+		out, err := c.api.DescribeChangeSet(ctx, &cloudformation.DescribeChangeSetInput{ChangeSetName: c.id, StackName: &c.stack})
 		if err != nil {
-			return nil, cli.Fail(cli.ExitAWS, fmt.Errorf("describe the change set: %w", cli.Plain(err)))
+			return cli.Fail(cli.ExitAWS, fmt.Errorf("describe the change set: %w", cli.Plain(err)))
 		}
 		switch out.Status {
 		case types.ChangeSetStatusCreateComplete:
-			return set, set.read(ctx, out)
+			return c.read(ctx, out)
 		case types.ChangeSetStatusFailed:
 			reason := aws.ToString(out.StatusReason)
-			if err := set.discard(ctx); err != nil {
-				return nil, err
-			}
 			if strings.Contains(reason, "didn't contain changes") || strings.Contains(reason, "No updates are to be performed") {
-				return nil, errNoChanges
+				return errNoChanges
 			}
-			return nil, cli.Fail(cli.ExitAWS, fmt.Errorf("CloudFormation refuses the change: %s", reason))
+			return cli.Fail(cli.ExitAWS, fmt.Errorf("CloudFormation refuses the change: %s", reason))
 		}
 		if err := pause(ctx, every); err != nil {
-			return nil, err
+			return err
 		}
 	}
 }
@@ -146,7 +158,7 @@ type changeSet struct {
 	api     changeSets
 	id      *string
 	stack   string // ARN
-	fresh   bool   // the stack was made for it, and has nothing else
+	fresh   bool   // the stack is yet to be created
 	changes []types.ResourceChange
 }
 
@@ -169,8 +181,8 @@ func (c *changeSet) read(ctx context.Context, out *cloudformation.DescribeChange
 	}
 }
 
-// discard deletes the change set, and the stack if it has nothing else: it would stay
-// in review for ever.
+// discard deletes the change set, and a stack that has nothing and no other change set:
+// it would stay in review for ever.
 func (c *changeSet) discard(ctx context.Context) error {
 	// Also when the user has interrupted the command.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
@@ -178,10 +190,20 @@ func (c *changeSet) discard(ctx context.Context) error {
 	if _, err := c.api.DeleteChangeSet(ctx, &cloudformation.DeleteChangeSetInput{ChangeSetName: c.id, StackName: &c.stack}); err != nil {
 		return cli.Fail(cli.ExitAWS, fmt.Errorf("delete the change set: %w", cli.Plain(err)))
 	}
-	if c.fresh {
-		if _, err := c.api.DeleteStack(ctx, &cloudformation.DeleteStackInput{StackName: &c.stack}); err != nil {
-			return cli.Fail(cli.ExitAWS, fmt.Errorf("delete the empty stack: %w", cli.Plain(err)))
+	if !c.fresh {
+		return nil
+	}
+	out, err := c.api.ListChangeSets(ctx, &cloudformation.ListChangeSetsInput{StackName: &c.stack})
+	if err != nil {
+		return cli.Fail(cli.ExitAWS, fmt.Errorf("list the change sets of the empty stack: %w", cli.Plain(err)))
+	}
+	for _, other := range out.Summaries {
+		if aws.ToString(other.ChangeSetId) != aws.ToString(c.id) {
+			return nil
 		}
+	}
+	if _, err := c.api.DeleteStack(ctx, &cloudformation.DeleteStackInput{StackName: &c.stack}); err != nil {
+		return cli.Fail(cli.ExitAWS, fmt.Errorf("delete the empty stack: %w", cli.Plain(err)))
 	}
 	return nil
 }
@@ -191,6 +213,7 @@ func (c *changeSet) discard(ctx context.Context) error {
 // seen are not written.
 func follow(ctx context.Context, api stacks, w io.Writer, arn string, seen map[string]bool) (*types.Stack, error) {
 	var failures []string
+	cause := "" // of the rollback, if no resource failed: an alarm
 	for {
 		stack, err := find(ctx, api, arn)
 		if err != nil {
@@ -203,7 +226,11 @@ func follow(ctx context.Context, api stacks, w io.Writer, arn string, seen map[s
 		for _, e := range events {
 			status, reason := string(e.ResourceStatus), aws.ToString(e.ResourceStatusReason)
 			line := fmt.Sprintf("%s  %-28s %s", aws.ToTime(e.Timestamp).Format(time.TimeOnly), status, aws.ToString(e.LogicalResourceId))
-			if strings.HasSuffix(status, "_FAILED") {
+			switch {
+			case strings.HasSuffix(status, "ROLLBACK_IN_PROGRESS") && reason != "" && aws.ToString(e.PhysicalResourceId) == arn:
+				line += ": " + reason
+				cause = reason
+			case strings.HasSuffix(status, "_FAILED"):
 				line += ": " + reason
 				if !strings.Contains(reason, "cancelled") {
 					failures = append(failures, aws.ToString(e.LogicalResourceId)+": "+reason)
@@ -222,6 +249,8 @@ func follow(ctx context.Context, api stacks, w io.Writer, arn string, seen map[s
 			err := fmt.Errorf("stack %s is %s", aws.ToString(stack.StackName), status)
 			if len(failures) > 0 {
 				err = fmt.Errorf("%w, since of %s", err, strings.Join(failures, "; "))
+			} else if cause != "" {
+				err = fmt.Errorf("%w: %s", err, cause)
 			}
 			return stack, cli.Fail(cli.ExitAWS, err)
 		}

@@ -29,6 +29,8 @@ type fake struct {
 	sets   []cloudformation.DescribeChangeSetOutput
 	calls  []string
 	out    []types.Output
+	others []types.ChangeSetSummary
+	asked  *cloudformation.CreateChangeSetInput
 }
 
 func (f *fake) call(name string) { f.calls = append(f.calls, name) }
@@ -53,8 +55,9 @@ func (f *fake) DescribeStackEvents(context.Context, *cloudformation.DescribeStac
 	return &cloudformation.DescribeStackEventsOutput{StackEvents: next(&f.events)}, nil
 }
 
-func (f *fake) CreateChangeSet(context.Context, *cloudformation.CreateChangeSetInput, ...options) (*cloudformation.CreateChangeSetOutput, error) {
+func (f *fake) CreateChangeSet(_ context.Context, in *cloudformation.CreateChangeSetInput, _ ...options) (*cloudformation.CreateChangeSetOutput, error) {
 	f.call("create")
+	f.asked = in
 	return &cloudformation.CreateChangeSetOutput{Id: aws.String("set"), StackId: aws.String("arn")}, nil
 }
 
@@ -66,6 +69,10 @@ func (f *fake) DescribeChangeSet(context.Context, *cloudformation.DescribeChange
 func (f *fake) DeleteChangeSet(context.Context, *cloudformation.DeleteChangeSetInput, ...options) (*cloudformation.DeleteChangeSetOutput, error) {
 	f.call("delete change set")
 	return nil, nil
+}
+
+func (f *fake) ListChangeSets(context.Context, *cloudformation.ListChangeSetsInput, ...options) (*cloudformation.ListChangeSetsOutput, error) {
+	return &cloudformation.ListChangeSetsOutput{Summaries: f.others}, nil
 }
 
 func (f *fake) DeleteStack(context.Context, *cloudformation.DeleteStackInput, ...options) (*cloudformation.DeleteStackOutput, error) {
@@ -138,6 +145,55 @@ func TestChangeSetsThatFail(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"create", "delete change set", "delete stack"}, f2.calls); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+}
+
+// An alarm that takes an update back is the cause, as CloudFormation says it.
+func TestAlarmThatTakesAnUpdateBackIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		back := event("1", "logs", "UPDATE_ROLLBACK_IN_PROGRESS", "Alarm logs-critical-LostAlarm went to ALARM")
+		back.PhysicalResourceId = aws.String("arn")
+		f := &fake{
+			states: []types.StackStatus{types.StackStatusUpdateInProgress, types.StackStatusUpdateRollbackComplete},
+			events: [][]types.StackEvent{nil, {back}},
+			sets:   []cloudformation.DescribeChangeSetOutput{ready1},
+		}
+		out, errs, err := apply(t, f, change{stack: &types.Stack{}, yes: true, watch: watching(20, "logs-critical-LostAlarm").RollbackConfiguration})
+		if err == nil || !strings.Contains(err.Error(), "UPDATE_ROLLBACK_COMPLETE: Alarm logs-critical-LostAlarm went to ALARM") {
+			t.Errorf("error %v", err)
+		}
+		clitest.Mentions(t, out, "watched for 20 minutes afterwards, and taken back if one goes off: logs-critical-LostAlarm\n")
+		clitest.Mentions(t, errs, "Alarm logs-critical-LostAlarm went to ALARM")
+		if got := f.asked.RollbackConfiguration; shown(got) != "20 minutes: logs-critical-LostAlarm" {
+			t.Errorf("CloudFormation is asked for %s", shown(got))
+		}
+	})
+}
+
+// Whatever ends the command before the change is carried out, no change set is left, nor a
+// stack that has nothing. A change set of somebody else keeps the stack.
+func TestNothingIsLeftOfAnInterruptedRun(t *testing.T) {
+	for name, c := range map[string]struct {
+		others []types.ChangeSetSummary
+		create bool
+		want   []string
+	}{
+		"an update":                     {nil, false, []string{"create", "delete change set"}},
+		"a new stack":                   {[]types.ChangeSetSummary{{ChangeSetId: aws.String("set")}}, true, []string{"create", "delete change set", "delete stack"}},
+		"with another's change set too": {[]types.ChangeSetSummary{{ChangeSetId: aws.String("another")}}, true, []string{"create", "delete change set"}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := &fake{sets: []cloudformation.DescribeChangeSetOutput{{Status: types.ChangeSetStatusCreateInProgress}}, others: c.others}
+			ctx, cancel := context.WithTimeout(t.Context(), 7*time.Second)
+			defer cancel()
+			_, err := (&cloud{stacks: f}).apply(ctx, cli.Streams{In: strings.NewReader(""), Out: new(bytes.Buffer), Err: new(bytes.Buffer)}, change{name: "logs", create: c.create, yes: true})
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%s: error %v", name, err)
+			}
+			if diff := cmp.Diff(c.want, f.calls); diff != "" {
+				t.Errorf("%s: calls (-want +got):\n%s", name, diff)
+			}
+		})
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
@@ -47,7 +46,7 @@ func readAround(ctx context.Context, s cli.Streams, cfg aws.Config, doc []byte) 
 				of.ServiceName, cli.Plain(err))
 		}
 	}
-	id := "service/" + of.ClusterArn[strings.LastIndex(of.ClusterArn, "/")+1:] + "/" + of.ServiceName
+	id := "service/" + cli.NameOf(of.ClusterArn) + "/" + of.ServiceName
 	if err := a.scaling(ctx, applicationautoscaling.NewFromConfig(cfg), id); err != nil {
 		fmt.Fprintf(s.Err, "sumoship: the scaling of service %s is not read, so the template has none: %v\n", of.ServiceName, cli.Plain(err))
 	}

@@ -109,11 +109,6 @@ func (c *convertCmd) several() bool {
 	return len(c.Paths) == 1 && isDirectory(c.Paths[0])
 }
 
-func isDirectory(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
-}
-
 // convertSeveral converts each input that the arguments name. One that is refused or
 // cannot be read does not keep the others from being written.
 func (c *convertCmd) convertSeveral(ctx context.Context, s cli.Streams, findings io.Writer) error {

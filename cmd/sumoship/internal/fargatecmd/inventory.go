@@ -74,7 +74,7 @@ func (r *inventory) read(ctx context.Context, clusters []string, usage bool) (in
 	}
 	for _, c := range clusters {
 		if err := r.cluster(ctx, c, &in); err != nil {
-			return in, fmt.Errorf("cluster %s: %w", lastPart(c), err)
+			return in, fmt.Errorf("cluster %s: %w", cli.NameOf(c), err)
 		}
 	}
 	if len(in.Workloads) > 0 {
@@ -105,8 +105,6 @@ func (r *inventory) read(ctx context.Context, clusters []string, usage bool) (in
 	return in, nil
 }
 
-func lastPart(arn string) string { return arn[strings.LastIndex(arn, "/")+1:] }
-
 // cluster reads the services and instances of a cluster.
 func (r *inventory) cluster(ctx context.Context, cluster string, in *estate.Inventory) error {
 	var names []string
@@ -131,7 +129,7 @@ func (r *inventory) cluster(ctx context.Context, cluster string, in *estate.Inve
 			}
 			for _, s := range out.Services {
 				if aws.ToString(s.Status) == "ACTIVE" {
-					found[i] = append(found[i], r.workload(ctx, lastPart(cluster), s))
+					found[i] = append(found[i], r.workload(ctx, cli.NameOf(cluster), s))
 				}
 			}
 			return nil
@@ -144,7 +142,7 @@ func (r *inventory) cluster(ctx context.Context, cluster string, in *estate.Inve
 		in.Workloads = append(in.Workloads, all...)
 	}
 	instances, err := r.instances(ctx, cluster)
-	in.Clusters = append(in.Clusters, estate.Cluster{Name: lastPart(cluster), Instances: instances})
+	in.Clusters = append(in.Clusters, estate.Cluster{Name: cli.NameOf(cluster), Instances: instances})
 	return err
 }
 
@@ -189,7 +187,7 @@ func (r *inventory) workload(ctx context.Context, cluster string, s types.Servic
 					w.Names = append(w.Names, aws.ToString(alias.DnsName))
 				}
 				if name := aws.ToString(offered.DiscoveryName); name != "" && c.Namespace != nil {
-					w.Names = append(w.Names, name+"."+lastPart(*c.Namespace))
+					w.Names = append(w.Names, name+"."+cli.NameOf(*c.Namespace))
 				}
 			}
 		}
@@ -210,7 +208,7 @@ func (r *inventory) definition(ctx context.Context, arn string) (*taskdef.Docume
 	d.once.Do(func() {
 		var doc []byte
 		if doc, _, d.err = describe(ctx, r.ecs, arn); d.err == nil {
-			d.document, d.err = taskdef.Read(lastPart(arn), doc, taskdef.ReadOptions{})
+			d.document, d.err = taskdef.Read(cli.NameOf(arn), doc, taskdef.ReadOptions{})
 		}
 	})
 	if d.err != nil {
@@ -270,7 +268,7 @@ func (r *inventory) schedules(ctx context.Context, in *estate.Inventory) error {
 				return err
 			}
 			for _, t := range targets.Targets {
-				cluster := lastPart(aws.ToString(t.Arn))
+				cluster := cli.NameOf(aws.ToString(t.Arn))
 				if t.EcsParameters == nil || !slices.ContainsFunc(in.Clusters, func(c estate.Cluster) bool { return c.Name == cluster }) {
 					continue
 				}
@@ -349,7 +347,7 @@ func (r *inventory) discovery(ctx context.Context, in *estate.Inventory) error {
 	for i := range in.Workloads {
 		w := &in.Workloads[i]
 		for _, registry := range r.registries[w.Cluster+"/"+w.Name] {
-			service, err := client.GetService(ctx, &servicediscovery.GetServiceInput{Id: aws.String(lastPart(registry))})
+			service, err := client.GetService(ctx, &servicediscovery.GetServiceInput{Id: aws.String(cli.NameOf(registry))})
 			if err != nil {
 				return err
 			}

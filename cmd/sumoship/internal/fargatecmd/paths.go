@@ -149,6 +149,11 @@ func warnEmpty(s cli.Streams, empty []string, require bool) error {
 	return nil
 }
 
+func isDirectory(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
 // promising reports whether a text mentions task definitions at all. The other
 // files of a repository are not parsed, so that JSON with comments, YAML of many
 // documents or templates of templates are not reported as errors.

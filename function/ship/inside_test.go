@@ -1,0 +1,215 @@
+package ship
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/google/go-cmp/cmp"
+
+	"sumoship/dlq"
+	"sumoship/rules"
+	"sumoship/transform"
+)
+
+// The interval doubles from 20 ms to 10 s while the source throttles, and goes back by
+// tenths to nothing.
+func TestPaceLearns(t *testing.T) {
+	var p pace
+	var got []time.Duration
+	learn := func(throttled bool, times int) {
+		for range times {
+			p.learn(throttled)
+		}
+		got = append(got, p.interval)
+	}
+	learn(false, 1)
+	learn(true, 1)
+	learn(true, 1)
+	learn(true, 7)
+	learn(true, 1)
+	learn(false, 1)
+	learn(false, 56)
+	learn(false, 1)
+	learn(false, 1)
+	learn(false, 1)
+	want := []time.Duration{0, 20 * time.Millisecond, 40 * time.Millisecond, 5120 * time.Millisecond, 10 * time.Second, 9 * time.Second}
+	if d := cmp.Diff(want, got[:6]); d != "" {
+		t.Error(d)
+	}
+	if late := got[6]; late < minInterval || late > 25*time.Millisecond || got[9] != 0 {
+		t.Errorf("then %v", got[6:])
+	}
+	p.interval = minInterval
+	if p.learn(false); p.interval != 0 {
+		t.Errorf("%s is left", p.interval)
+	}
+}
+
+func TestPaceSpacesOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := pace{interval: time.Second}
+		start := time.Now()
+		for i := range 4 {
+			if err := p.wait(t.Context()); err != nil || time.Since(start) != time.Duration(i)*time.Second {
+				t.Errorf("turn %d after %s: %v", i, time.Since(start), err)
+			}
+		}
+		time.Sleep(time.Minute) // it does not save up turns
+		for i := range 2 {
+			if p.wait(t.Context()); time.Since(start) != 63*time.Second+time.Duration(i)*time.Second {
+				t.Errorf("later turn %d after %s", i, time.Since(start))
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if err := p.wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("without time: %v", err)
+		}
+	})
+}
+
+func TestSequenceNumbersAreCompared(t *testing.T) {
+	ordered := []string{"0", "1", "9", "10", "49650000000000000000000000000000000000000000000000000001", "49650000000000000000000000000000000000000000000000000010", "149650000000000000000000000000000000000000000000000000000"}
+	for i, a := range ordered {
+		for j, b := range ordered {
+			if before(a, b) != (i < j) || before("00"+a, b) != (i < j) || before(a, "0"+b) != (i < j) {
+				t.Errorf("%s before %s: %t", a, b, before(a, b))
+			}
+		}
+	}
+}
+
+func TestAddressesOfServices(t *testing.T) {
+	for _, tt := range []struct {
+		cfg    aws.Config
+		bucket string
+		want   string
+	}{
+		{aws.Config{Region: "eu-west-1"}, "logs", "https://logs.s3.eu-west-1.amazonaws.com"},
+		{aws.Config{Region: "eu-west-1"}, "my.logs", "https://s3.eu-west-1.amazonaws.com/my.logs"},
+		{aws.Config{Region: "cn-north-1"}, "logs", "https://logs.s3.cn-north-1.amazonaws.com.cn"},
+		{aws.Config{Region: "us-gov-west-1"}, "logs", "https://logs.s3.us-gov-west-1.amazonaws.com"},
+		{aws.Config{Region: "eu-west-1", BaseEndpoint: aws.String("http://localhost:1/")}, "logs", "http://localhost:1/logs"},
+		{aws.Config{Region: "eu-west-1", ConfigSources: []any{"other", base("")}}, "logs", "https://logs.s3.eu-west-1.amazonaws.com"},
+		{aws.Config{Region: "eu-west-1", BaseEndpoint: aws.String("http://localhost:1"), ConfigSources: []any{base("http://localhost:2/")}}, "logs", "http://localhost:2/logs"},
+	} {
+		if got := bucketURL(t.Context(), tt.cfg, tt.bucket); got != tt.want {
+			t.Errorf("%s, want %s", got, tt.want)
+		}
+	}
+	for key, want := range map[string]string{"a/b c/d+e": "a/b%20c/d%2Be", "ä?&=": "%C3%A4%3F%26%3D", "": "", "/a//b": "/a//b"} {
+		if got := escapePath(key); got != want {
+			t.Errorf("%s: %s, want %s", key, got, want)
+		}
+	}
+	for url, want := range map[string]string{
+		"https://sqs.eu-west-1.amazonaws.com/1/q": "eu-west-1", "https://sqs.cn-north-1.amazonaws.com.cn/1/q": "cn-north-1",
+		"https://sqs.eu-west-1.example.com/1/q": "", "http://sqs.eu-west-1.amazonaws.com/1/q": "", "https://sqs.x/y.amazonaws.com": "",
+	} {
+		if got := regionOf(url); got != want {
+			t.Errorf("%s: %q", url, got)
+		}
+	}
+}
+
+// base is a source of configuration with the address of every service, if any.
+type base string
+
+func (b base) GetServiceBaseEndpoint(context.Context, string) (string, bool, error) {
+	return string(b), b != "", nil
+}
+
+// A key of the archive is a path of plain characters without steps upwards.
+func TestKeysOfTheArchive(t *testing.T) {
+	day := time.Date(2026, 1, 2, 23, 0, 0, 0, time.FixedZone("", -2*3600)) // the next day in UTC
+	for _, tt := range []struct{ group, id, want string }{
+		{"/ecs/web", "1a-2b", "sumoship/2026/01/03/ecs/web/1a-2b.json"},
+		{"", "1", "sumoship/2026/01/03/unknown/1.json"},
+		{"/", "1", "sumoship/2026/01/03/unknown/1.json"},
+		{"a//b///c", "x/y", "sumoship/2026/01/03/a/b/c/x_y.json"},
+		{"../../etc", "..", "sumoship/2026/01/03/_/_/etc/_.json"},
+		{"azAZ09_-.é#", "1", "sumoship/2026/01/03/azAZ09_-.__/1.json"},
+		{".a.", "1", "sumoship/2026/01/03/a/1.json"},
+	} {
+		m := dlq.Message{ID: tt.id, Sent: time.Unix(0, 0), Entry: dlq.Entry{Cause: dlq.Cause{LogGroup: tt.group, FirstFailure: day}}}
+		if got := objectKey(m); got != tt.want {
+			t.Errorf("%s, %s: %s, want %s", tt.group, tt.id, got, tt.want)
+		}
+	}
+	if got := objectKey(dlq.Message{ID: "1", Sent: day}); got != "sumoship/2026/01/03/unknown/1.json" {
+		t.Errorf("without a failure: %s", got)
+	}
+	for value, want := range map[string]string{" a b ": "a b", "a%b": "a%25b", "\n\x7f~é": "%7F~%C3%A9", "a\tb": "a%09b", strings.Repeat("x", 600): strings.Repeat("x", 513), "": ""} {
+		if got := metadata(value); got != want {
+			t.Errorf("%q: %q, want %q", value, got, want)
+		}
+	}
+}
+
+// An error of a store is its code.
+func TestCodesOfErrors(t *testing.T) {
+	for text, want := range map[string]string{
+		"<Error><Code>NoSuchKey</Code><Message>x</Message></Error>":  "answered 400 NoSuchKey",
+		`{"__type":"com.amazon#ResourceNotFoundException"}`:          "answered 400 ResourceNotFoundException",
+		`{"__type": "AccessDeniedException","Message":"SECRETPATH"}`: "answered 400 AccessDeniedException",
+		`<Code>a b</Code>`: "answered 400", "": "answered 400",
+	} {
+		if got := answered(&http.Response{StatusCode: 400}, []byte(text)).Error(); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+	var mistakes rules.Mistakes
+	_, err := ReadRules([]byte(`{"version":1,"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1}`), nil)
+	if mistakes = rules.AsMistakes(err); len(mistakes) != 7 {
+		t.Fatalf("%d mistakes: %v", len(mistakes), err)
+	}
+	if got := shortened(err).Error(); !strings.HasSuffix(got, "; and 2 more") || strings.Count(got, ";") != 10 || strings.Contains(got, "\n") {
+		t.Error(got)
+	}
+	_, err = ReadRules([]byte(`{"version":1,"a":1,"b":1,"c":1,"d":1,"e":1}`), nil)
+	if got := shortened(err).Error(); strings.Contains(got, "more") || strings.Count(got, ";") != 9 || strings.Contains(got, "\n") {
+		t.Error(got)
+	}
+}
+
+// What is large ends early, by twice the time that it took to decode, but has half of
+// the time.
+func TestLargeEventsSpareTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		decode := func(size int) *transform.Batch {
+			b, err := new(transform.Decoder).Document(fmt.Appendf(nil, `{"logEvents":[{"message":"%s"}]}`, strings.Repeat("x", size-30)))
+			if err != nil || b.Size() != size {
+				t.Fatalf("%d bytes, %v", b.Size(), err)
+			}
+			return b
+		}
+		small, large := decode(4<<20-1), decode(4<<20)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		for _, tt := range []struct {
+			batch    *transform.Batch
+			decoding time.Duration
+			left     time.Duration
+		}{
+			{small, time.Second, 10 * time.Second}, {large, time.Second, 8 * time.Second}, {large, 4 * time.Second, 5 * time.Second},
+		} {
+			got, end := spare(ctx, tt.batch, tt.decoding)
+			if deadline, _ := got.Deadline(); time.Until(deadline) != tt.left {
+				t.Errorf("decoding %s leaves %s, want %s", tt.decoding, time.Until(deadline), tt.left)
+			}
+			end()
+		}
+		got, end := spare(t.Context(), large, time.Second)
+		defer end()
+		if _, ok := got.Deadline(); ok {
+			t.Error("there is a deadline now")
+		}
+	})
+}
