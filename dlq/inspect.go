@@ -36,6 +36,7 @@ type Status struct {
 	InFlight  int // received and not deleted, or in backoff after a failure
 	Delayed   int // put within the delay
 	Retention time.Duration
+	Timeout   time.Duration // of visibility
 	ARN       string
 
 	MaxReceives int    // of the redrive policy; 0 without one
@@ -65,6 +66,7 @@ func (q *Queue) Status(ctx context.Context) (Status, error) {
 		InFlight:  number(types.QueueAttributeNameApproximateNumberOfMessagesNotVisible),
 		Delayed:   number(types.QueueAttributeNameApproximateNumberOfMessagesDelayed),
 		Retention: time.Duration(number(types.QueueAttributeNameMessageRetentionPeriod)) * time.Second,
+		Timeout:   time.Duration(number(types.QueueAttributeNameVisibilityTimeout)) * time.Second,
 	}
 	if policy := out.Attributes[string(types.QueueAttributeNameRedrivePolicy)]; policy != "" {
 		var p struct {

@@ -119,7 +119,7 @@ func TestStatus(t *testing.T) {
 			b.Fatal(failed, err)
 		}
 		want := dlq.Status{
-			Name: "q", Visible: 4, InFlight: 2, Delayed: 3, Retention: 14 * 24 * time.Hour, ARN: arn("q"),
+			Name: "q", Visible: 4, InFlight: 2, Delayed: 3, Retention: 14 * 24 * time.Hour, Timeout: 30 * time.Second, ARN: arn("q"),
 			MaxReceives: 7, Quarantine: arn("quarantine"),
 		}
 		got, err := b.queue.Status(b.Context())
@@ -134,7 +134,7 @@ func TestStatus(t *testing.T) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		b.equal(got, dlq.Status{Name: "q", Retention: 4 * 24 * time.Hour, ARN: arn("q")})
+		b.equal(got, dlq.Status{Name: "q", Retention: 4 * 24 * time.Hour, Timeout: 30 * time.Second, ARN: arn("q")})
 	})
 }
 

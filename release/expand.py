@@ -1,11 +1,12 @@
 """Writes template.yaml as plain CloudFormation: without a transform, and minified.
 
-    expand.py TEMPLATE PREFIX OUT
+    expand.py TEMPLATE PREFIX VERSION OUT
 
 SAM's transform is aws-sam-translator's, as CloudFormation runs it (pip install
 aws-sam-translator). The code of the functions is in the bucket of the parameter
 CodeBucket, under CodePrefix, whose default is PREFIX: NAME-ARCHITECTURE.zip, so that
-architecture and binary cannot disagree.
+architecture and binary cannot disagree. VERSION is that of the release, in the outputs
+of the stack and the tags of its functions.
 """
 
 import json
@@ -49,7 +50,7 @@ class NoManagedPolicies:
         return {}
 
 
-def expanded(template, prefix):
+def expanded(template, prefix, version):
     functions = {n: r for n, r in template["Resources"].items() if r["Type"] == "AWS::Serverless::Function"}
     for name, function in functions.items():
         function["Properties"]["CodeUri"] = f"s3://CODE/{name}"
@@ -65,12 +66,14 @@ def expanded(template, prefix):
         }
         # SAM's own tag says that the stack was made by its transform.
         tags = resource["Properties"].get("Tags", [])
-        resource["Properties"]["Tags"] = [t for t in tags if t["Key"] != "lambda:createdBy"]
+        tags = {t["Key"]: t["Value"] for t in tags if t["Key"] != "lambda:createdBy"} | {"sumoship:version": version}
+        resource["Properties"]["Tags"] = [{"Key": k, "Value": v} for k, v in tags.items()]
     parameters = json.loads(json.dumps(PARAMETERS))
     parameters["CodePrefix"]["Default"] = prefix
     out["Parameters"] = parameters | out["Parameters"]
     out["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"].append({"Label": {"default": "Code"}, "Parameters": list(parameters)})
     out["Conditions"]["HasPreviousCode"] = {"Fn::Not": [{"Fn::Equals": [{"Ref": "PreviousCode"}, ""]}]}
+    out["Outputs"]["Version"]["Value"] = version
     out["Outputs"]["PreviousRelease"] = {
         "Condition": "HasPreviousCode",
         "Description": "Where the release before is in the bucket",
@@ -80,9 +83,9 @@ def expanded(template, prefix):
     return out
 
 
-def main(path, prefix, out):
+def main(path, prefix, version, out):
     with open(path) as f:
-        template = expanded(yaml_parse(f.read()), prefix)
+        template = expanded(yaml_parse(f.read()), prefix, version)
     with open(out, "w") as f:
         json.dump(template, f, separators=(",", ":"), ensure_ascii=False)
 

@@ -41,7 +41,7 @@ const (
 func expand(t *testing.T) []byte {
 	t.Helper()
 	moto.Python(t)
-	b := &build{tree: "..", out: t.TempDir(), log: io.Discard}
+	b := &build{tree: "..", out: t.TempDir(), tag: "v1.2.3", log: io.Discard}
 	if err := os.MkdirAll(filepath.Join(b.out, bucketDir, "sumoship/x"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -102,6 +102,14 @@ func TestExpandedTemplate(t *testing.T) {
 	} {
 		if n[0] == 0 || n[0] > n[1] {
 			t.Errorf("%d %s, the limit is %d", n[0], what, n[1])
+		}
+	}
+	if got := template.Outputs["Version"].(map[string]any)["Value"]; got != "v1.2.3" {
+		t.Errorf("its version is %v", got)
+	}
+	for name, r := range template.Resources {
+		if r.Type == "AWS::Lambda::Function" && !slices.Contains(r.Properties.Tags, struct{ Key, Value string }{"sumoship:version", "v1.2.3"}) {
+			t.Errorf("%s: tags %v", name, r.Properties.Tags)
 		}
 	}
 	grouped := map[string]bool{}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -21,7 +22,7 @@ const (
 func (b *build) template(ctx context.Context, prefix string) error {
 	name := path.Join(bucketDir, prefix, templateName)
 	out := filepath.Join(b.out, filepath.FromSlash(name))
-	cmd := exec.CommandContext(ctx, "python3", filepath.Join(b.tree, "release", "expand.py"), filepath.Join(b.tree, "template.yaml"), prefix, out)
+	cmd := exec.CommandContext(ctx, "python3", filepath.Join(b.tree, "release", "expand.py"), filepath.Join(b.tree, "template.yaml"), prefix, cmp.Or(b.tag, "devel"), out)
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("expand.py, which needs Python 3 and aws-sam-translator (pip install -r .ci/requirements.txt): %w\n%s", err, text)
 	}

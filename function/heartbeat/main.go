@@ -10,10 +10,11 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"sumoship/function/trigger"
+	"sumoship/version"
 )
 
 func main() {
-	lambda.Start(heartbeat{slog.New(slog.NewJSONHandler(os.Stdout, nil))})
+	lambda.Start(heartbeat{slog.New(slog.NewJSONHandler(os.Stdout, nil)).With("version", version.Read().String())})
 }
 
 type heartbeat struct{ out *slog.Logger }

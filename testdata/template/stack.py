@@ -33,6 +33,7 @@ for name, value in {
 os.environ.pop("AWS_PROFILE", None)
 
 import boto3  # noqa: E402
+from botocore.config import Config  # noqa: E402
 from moto.server import ThreadedMotoServer  # noqa: E402
 from samtranslator.translator.transform import transform  # noqa: E402
 from samtranslator.yaml_helper import yaml_parse  # noqa: E402
@@ -71,7 +72,9 @@ def create(path, parameters):
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Lambda::Function":
             s3.put_object(Bucket=BUCKET, Key=resource["Properties"]["Code"]["S3Key"], Body=code.getvalue())
-    boto3.client("cloudformation").create_stack(
+    # On a busy machine it takes longer than boto3 waits, and a second try finds what the first made.
+    patient = Config(read_timeout=600, retries={"total_max_attempts": 1})
+    boto3.client("cloudformation", config=patient).create_stack(
         StackName=STACK,
         TemplateBody=json.dumps(known_to_moto(template, parameters)),
         Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],

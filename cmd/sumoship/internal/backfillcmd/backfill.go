@@ -172,13 +172,16 @@ func (c *Cmd) backfiller(ctx context.Context, s cli.Streams) (*ship.Backfiller, 
 
 // variablesOf returns the environment variables of a deployed function.
 func (c *Cmd) variablesOf(ctx context.Context, name string) (map[string]string, error) {
+	if err := c.Named("--like", &name); err != nil {
+		return nil, err
+	}
 	cfg, err := c.LoadRegion(ctx)
 	if err != nil {
 		return nil, err
 	}
 	out, err := lambda.NewFromConfig(cfg).GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: &name})
 	if cli.Code(err) == "ResourceNotFoundException" {
-		return nil, cli.Fail(cli.ExitAWS, fmt.Errorf("--like: function %s does not exist in %s, or you may not see it", name, cfg.Region))
+		return nil, cli.Fail(cli.ExitAWS, fmt.Errorf("--like: %w", &cli.Missing{Kind: "function", Name: name}))
 	}
 	if err != nil {
 		return nil, cli.Fail(cli.ExitAWS, fmt.Errorf("--like %s: %w", name, err))

@@ -233,7 +233,7 @@ func TestBackfillLikeAFunction(t *testing.T) {
 		t.Errorf("%v %s", r.Header, r.Body)
 	}
 	server.AddFunction("other", "")
-	for name, want := range map[string]string{"none": "--like: function none does not exist in us-east-1", "other": "--like: other has no variable SUMO_ENDPOINT: it is not a forwarder"} {
+	for name, want := range map[string]string{"none": "--like: no function none, or you may not see it (looked in us-east-1)", "other": "--like: other has no variable SUMO_ENDPOINT: it is not a forwarder"} {
 		if _, _, errs := command(t, nil, file, "--like", name, "--region", "us-east-1"); !strings.Contains(errs, want) {
 			t.Errorf("%s: %s", name, errs)
 		}
@@ -280,7 +280,7 @@ func TestBackfillFromCloudWatchLogs(t *testing.T) {
 		status int
 		want   string
 	}{
-		"no such group":   {[]string{"--log-group", "/none", "--since", "1h"}, cli.ExitAWS, "the log group /none does not exist in us-east-1"},
+		"no such group":   {[]string{"--log-group", "/none", "--since", "1h"}, cli.ExitAWS, "no log group /none, or you may not see it (looked in us-east-1)"},
 		"none that match": {[]string{"--log-group-pattern", "xyz", "--since", "1h"}, cli.ExitFound, `no log group in us-east-1 matches "xyz"`},
 		"retention":       {[]string{"--log-group", "/ecs/web", "--since", "9d", "--dry-run"}, cli.ExitOK, "/ecs/web keeps log events for 1 days: those before are gone"},
 		"a year":          {[]string{"--log-group", "/rds", "--since", "2020-01-01", "--dry-run"}, cli.ExitOK, "--since is more than a year ago"},

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 
 	"sumoship/cmd/sumoship/internal/cli"
@@ -22,6 +23,11 @@ import (
 
 // input finds what is to be read, and looks at it.
 func (c *Cmd) input(ctx context.Context, s cli.Streams) (*input, error) {
+	for i := range c.LogGroup {
+		if err := c.Named("--log-group", &c.LogGroup[i]); err != nil {
+			return nil, err
+		}
+	}
 	if len(c.From) == 0 {
 		return c.cloudWatch(ctx)
 	}
@@ -81,6 +87,9 @@ func (c *Cmd) input(ctx context.Context, s cli.Streams) (*input, error) {
 func (c *Cmd) items(ctx context.Context, s cli.Streams, from string) ([]history.Item, error) {
 	if from == cli.Stdin {
 		return []history.Item{history.Stream("standard input", s.In)}, nil
+	}
+	if a, err := arn.Parse(from); err == nil && a.Service == "s3" {
+		from = objects.Scheme + a.Resource
 	}
 	if strings.HasPrefix(from, objects.Scheme) {
 		return c.objects(ctx, s, from)
@@ -166,7 +175,7 @@ func (c *Cmd) groups(ctx context.Context, api *awsapi.LogGroups, region string) 
 			return nil, cli.Fail(cli.ExitAWS, err)
 		}
 		if g.Missing {
-			return nil, cli.Fail(cli.ExitAWS, fmt.Errorf("the log group %s does not exist in %s, or you may not see it", name, region))
+			return nil, cli.Fail(cli.ExitAWS, &cli.Missing{Kind: "log group", Name: name})
 		}
 		add(g)
 	}

@@ -1,21 +1,18 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/agnivade/levenshtein"
-	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 )
 
@@ -128,6 +125,14 @@ func unanswered(service string, err error) string {
 	}
 	r, answered := errors.AsType[*awshttp.ResponseError](err)
 	if answered && r.Response != nil && r.HTTPStatusCode() != 0 {
+		broken, ok := errors.AsType[net.Error](err)
+		if ok || errors.Is(err, io.ErrUnexpectedEOF) {
+			why := io.ErrUnexpectedEOF.Error()
+			if ok {
+				why = broken.Error()
+			}
+			return fmt.Sprintf("the answer of %s broke off (%s): try again, or see the network and the proxy", service, why)
+		}
 		if _, ok := errors.AsType[*smithy.DeserializationError](err); ok {
 			return fmt.Sprintf("%s answered %s, and not as AWS does; see the proxy and AWS_ENDPOINT_URL", service, status(r.HTTPStatusCode()))
 		}
@@ -192,38 +197,6 @@ func deniedAction(service, operation, message string) string {
 		return message
 	}
 	return strings.TrimSuffix(text+" ("+message+")", " ()")
-}
-
-// whereKey is that of the place in a context.
-type whereKey struct{}
-
-// where is where a verb called AWS last.
-type where struct{ cfg *aws.Config }
-
-// called keeps where AWS is called.
-func called(ctx context.Context, cfg *aws.Config) {
-	if w, ok := ctx.Value(whereKey{}).(*where); ok {
-		w.cfg = cfg
-	}
-}
-
-// notFound are endings of error codes of what AWS does not have.
-var notFound = []string{"NotFound", "NotFoundException", "NotFoundFault", "NonExistentQueue", "QueueDoesNotExist"}
-
-// place says where AWS does not have what was asked for, "" of another error.
-func place(ctx context.Context, err error) string {
-	w, ok := ctx.Value(whereKey{}).(*where)
-	code := Code(err)
-	if !ok || w.cfg == nil || w.cfg.Region == "" || !slices.ContainsFunc(notFound, func(end string) bool { return strings.HasSuffix(code, end) }) {
-		return ""
-	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	text := " (looked in " + w.cfg.Region
-	if who, err := sts.NewFromConfig(*w.cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{}); err == nil {
-		text += " of account " + aws.ToString(who.Account)
-	}
-	return text + ")"
 }
 
 // Nearest returns at most three of names that may be meant by name.

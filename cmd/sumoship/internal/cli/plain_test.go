@@ -40,6 +40,10 @@ func TestPlain(t *testing.T) {
 		"another error": {api(400, "InvalidAddress", "The address is invalid."), nil, "list: InvalidAddress: The address is invalid."},
 		"server error":  {api(500, "InternalError", "We failed."), nil, "list: SQS answered 500 Internal Server Error (InternalError: We failed.): try again later"},
 		"a proxy":       {answer(502, "text/html", "<html>Bad gateway</html>"), nil, "list: SQS answered 502 Bad Gateway, and not as AWS does; see the proxy and AWS_ENDPOINT_URL"},
+		"broken off": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "100")
+			fmt.Fprint(w, `{"QueueUrls":[`)
+		}, nil, "list: the answer of SQS broke off (unexpected EOF): try again, or see the network and the proxy"},
 		"a web page":    {answer(200, "text/html", "<html>Log in</html>"), nil, "list: SQS answered 200 OK, and not as AWS does; see the proxy and AWS_ENDPOINT_URL"},
 		"nothing there": {nil, map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "list: cannot reach SQS at 127.0.0.1:1: connect: connection refused; see the Region, the network and AWS_ENDPOINT_URL"},
 		"no host":       {nil, map[string]string{"AWS_ENDPOINT_URL": "http://nowhere.invalid"}, "list: cannot reach SQS: no host nowhere.invalid; see the Region, the network and AWS_ENDPOINT_URL"},

@@ -94,7 +94,7 @@ func read(tree any, options ...kong.Option) *kong.Kong {
 		kong.PostBuild(withVariables),
 		kong.ConfigureHelp(kong.HelpOptions{NoExpandSubcommands: true}),
 		kong.NamedMapper("hyphenated", kong.MapperFunc(hyphenated)),
-		kong.Vars{"version": "sumoship " + version.Read().Version},
+		kong.Vars{"version": "sumoship " + version.Read().String()},
 	}, options...)...)
 	if err != nil {
 		panic(err)

@@ -50,6 +50,14 @@ type fleet struct {
 
 // open looks up both versions.
 func (f *serviceFlags) open(ctx context.Context) (*versions, error) {
+	for _, arg := range []struct {
+		flag string
+		name *string
+	}{{"the old service", &f.Old}, {"the new service", &f.New}, {"--cluster", &f.Cluster}} {
+		if err := f.Named(arg.flag, arg.name); err != nil {
+			return nil, err
+		}
+	}
 	if f.Old == f.New {
 		return nil, cli.Usagef("both services are %s: want the name of the running one and that of its Fargate version", f.Old)
 	}
@@ -97,7 +105,7 @@ func describe(ctx context.Context, client *ecs.Client, cluster, name string) (s 
 			return s, nil
 		}
 	}
-	return s, fmt.Errorf("cluster %s has no active service %s", cluster, name)
+	return s, &cli.Missing{Kind: "service", Name: name, In: cluster}
 }
 
 // fail is how a verb ends with an error of a cut-over or of AWS.

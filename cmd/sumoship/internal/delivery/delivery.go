@@ -42,7 +42,7 @@ func (d *Delivery) OwnLogGroup(ctx context.Context) ([]string, error) {
 	}
 	group, err := d.Functions.LogGroup(ctx, d.To.ARN)
 	if cli.Code(err) == "ResourceNotFoundException" {
-		return nil, cli.Fail(cli.ExitAWS, fmt.Errorf("function %s does not exist, or you may not see it", d.To.ARN))
+		return nil, cli.Fail(cli.ExitAWS, &cli.Missing{Kind: "function", Name: d.To.ARN})
 	}
 	if err != nil {
 		return nil, cli.Fail(cli.ExitAWS, fmt.Errorf("cannot look up the log group of the destination, which must not be subscribed: %w", err))

@@ -81,6 +81,9 @@ type cloud struct {
 
 // open reads the AWS configuration, and finds out which account it is of.
 func (t *target) open(ctx context.Context) (*cloud, error) {
+	if err := t.Named("--stack", &t.Stack); err != nil {
+		return nil, err
+	}
 	cfg, err := t.LoadRegion(ctx)
 	if err != nil {
 		return nil, err

@@ -129,7 +129,7 @@ func expanded(t *testing.T) []byte {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), templateName)
 	root := "../../../../"
-	if out, err := exec.Command(moto.Python(t), root+"release/expand.py", root+"template.yaml", "sumoship/x/", file).CombinedOutput(); err != nil {
+	if out, err := exec.Command(moto.Python(t), root+"release/expand.py", root+"template.yaml", "sumoship/x/", "v1.2.3", file).CombinedOutput(); err != nil {
 		t.Fatalf("expand.py: %v\n%s", err, out)
 	}
 	body, err := os.ReadFile(file)
@@ -293,7 +293,7 @@ func TestReleaseOnMoto(t *testing.T) {
 	clitest.Mentions(t, out, "create stack logs in eu-west-1, account 123456789012", "SourceCategoryOverride = aws/logs of all", "× AWS::SQS::Queue", "nothing was changed")
 	clitest.Mentions(t, errs, "bucket "+bucket+" is new; 11 files uploaded")
 	status, _, errs = run(t, nil, "destroy", "--stack", "logs", "--yes")
-	if status != cli.ExitFound || !strings.Contains(errs, "there is no stack logs") {
+	if status != cli.ExitFound || !strings.Contains(errs, "no stack logs, or you may not see it (looked in ") {
 		t.Errorf("status %d: %s", status, errs)
 	}
 	// As if the command had ended before the bucket was whole, and somebody had set a key.

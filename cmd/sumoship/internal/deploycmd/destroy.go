@@ -44,7 +44,7 @@ func (c *Destroy) Run(ctx context.Context, s cli.Streams) error {
 		return err
 	}
 	if stack == nil {
-		return cli.Fail(cli.ExitFound, fmt.Errorf("there is no stack %s in %s", c.Stack, at.region))
+		return cli.Fail(cli.ExitFound, &cli.Missing{Kind: "stack", Name: c.Stack})
 	}
 	if aws.ToBool(stack.EnableTerminationProtection) {
 		return cli.Fail(cli.ExitAWS, fmt.Errorf("stack %s is protected against termination", c.Stack))

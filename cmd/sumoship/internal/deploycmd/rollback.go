@@ -41,7 +41,7 @@ func (c *Rollback) Run(ctx context.Context, s cli.Streams) error {
 		return cli.Fail(cli.ExitAWS, err)
 	}
 	if create {
-		return cli.Fail(cli.ExitFound, fmt.Errorf("there is no stack %s in %s", c.Stack, at.region))
+		return cli.Fail(cli.ExitFound, &cli.Missing{Kind: "stack", Name: c.Stack})
 	}
 	bucket, now, before := parameter(stack, codeBucket), parameter(stack, codePrefix), parameter(stack, previousCode)
 	if before == "" {

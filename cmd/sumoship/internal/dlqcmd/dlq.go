@@ -63,9 +63,6 @@ func (f *queueFlags) open(ctx context.Context, s cli.Streams) (address string, q
 	}
 	client := sqs.NewFromConfig(cfg)
 	if address, err = dlq.Find(ctx, client, name); err != nil {
-		if near := cli.Nearest(name, similar(ctx, client, err)); len(near) > 0 {
-			err = fmt.Errorf("%w Did you mean %s?", err, strings.Join(near, ", "))
-		}
 		return "", nil, cli.Fail(cli.ExitAWS, err)
 	}
 	return address, dlq.New(address, dlq.DefaultDelay, func(context.Context) (*sqs.Client, error) { return client, nil }), nil
@@ -103,22 +100,6 @@ func regionOf(queue string) string {
 		}
 	}
 	return ""
-}
-
-// similar returns the names of the queues that there are, if err is that there is none
-// of the name.
-func similar(ctx context.Context, client *sqs.Client, err error) (names []string) {
-	if !strings.HasSuffix(cli.Code(err), "NonExistentQueue") && cli.Code(err) != "QueueDoesNotExist" {
-		return nil
-	}
-	out, err := client.ListQueues(ctx, &sqs.ListQueuesInput{MaxResults: aws.Int32(1000)})
-	if err != nil {
-		return nil // the error that there is says enough
-	}
-	for _, u := range out.QueueUrls {
-		names = append(names, cli.NameOf(u))
-	}
-	return names
 }
 
 func age(t time.Time) string { return span(time.Since(t)) }

@@ -166,7 +166,7 @@ func TestQueueIsNamed(t *testing.T) {
 		}
 	}
 	status, _, errs := command(t, nil, "dlq", "status", "--queue", "quarantin")
-	if status != cli.ExitAWS || !strings.Contains(errs, "Did you mean quarantine?") || !strings.Contains(errs, "(looked in eu-west-1") || strings.Count(errs, "\n") != 1 {
+	if status != cli.ExitAWS || !strings.Contains(errs, "; did you mean quarantine?") || !strings.Contains(errs, "(looked in eu-west-1") || strings.Count(errs, "\n") != 1 {
 		t.Errorf("status %d\n%s", status, errs)
 	}
 }

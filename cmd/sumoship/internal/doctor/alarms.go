@@ -12,7 +12,7 @@ var alarmFaults = []Fault{alarmsNone, alarmsOn, alarmsOff, alarmsSilent, alarmsU
 var alarmsNone = Fault{"alarms-none", Doubt,
 	"Nobody is told when logs stop.",
 	"The stack has no alarms.",
-	"Set Alarms of the stack to critical or all, and AlarmEmail or AlarmTopicArn."}
+	"`sumoship deploy --stack {stack}{region} --set Alarms=critical --set AlarmEmail=ADDRESS`; or all, and AlarmTopicArn."}
 
 var alarmsOn = Fault{"alarm-on", Broken,
 	"An alarm of the stack is on.",
@@ -22,17 +22,17 @@ var alarmsOn = Fault{"alarm-on", Broken,
 var alarmsOff = Fault{"alarms-disabled", Doubt,
 	"Nobody is told when logs stop.",
 	"The actions of alarms are switched off, as for a maintenance.",
-	"aws cloudwatch enable-alarm-actions --alarm-names NAME{region}"}
+	"`aws cloudwatch enable-alarm-actions --alarm-names {alarms}{region}`"}
 
 var alarmsSilent = Fault{"alarms-silent", Doubt,
 	"Nobody is told when logs stop.",
 	"No alarm of the stack has an action.",
-	"Set AlarmEmail or AlarmTopicArn of the stack."}
+	"`sumoship deploy --stack {stack}{region} --set AlarmEmail=ADDRESS`, or AlarmTopicArn=ARN."}
 
 var alarmsUnheard = Fault{"alarms-unheard", Doubt,
 	"Nobody is told when logs stop.",
 	"The topic of the alarms does not exist, or has no subscription.",
-	"Set AlarmEmail of the stack, or subscribe to the topic."}
+	"`sumoship deploy --stack {stack}{region} --set AlarmEmail=ADDRESS`, or subscribe to the topic."}
 
 var alarmsUnconfirmed = Fault{"alarms-unconfirmed", Doubt,
 	"Nobody is told when logs stop.",
@@ -74,7 +74,7 @@ func (x *exam) alarms(ctx context.Context) error {
 		}
 	}
 	if len(off) > 0 {
-		x.finds(alarmsOff, "%s", strings.Join(off, ", "))
+		x.finds(alarmsOff.with("{alarms}", strings.Join(off, " ")), "%s", strings.Join(off, ", "))
 	}
 	if len(topics) == 0 {
 		x.finds(alarmsSilent, "%s, none with an action", count(len(alarms), "alarm"))

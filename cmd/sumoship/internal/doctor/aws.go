@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,11 +20,10 @@ import (
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 
-	"sumoship/deploy/subscription"
+	"sumoship/dlq"
 	"sumoship/function"
 	"sumoship/function/ship"
 	"sumoship/function/subscribe/awsapi"
@@ -42,6 +42,7 @@ func FromAWS(cfg aws.Config, load function.ConfigLoader) Clients {
 		Functions: functions{awsapi.NewFunctions(lambda.NewFromConfig(cfg)), cfg},
 		Groups:    awsapi.NewLogGroups(cloudwatchlogs.NewFromConfig(cfg)),
 		Queues:    queues{cfg},
+		Reports:   LogsFromAWS(cfg),
 		Watch:     watch{cfg},
 		Source:    source{load},
 	}
@@ -55,15 +56,25 @@ func code(err error) string {
 	return ""
 }
 
-// failed says what a call was for, and whether AWS has what it asked for.
+// notFound is an error of AWS that does not have what was asked for.
+type notFound struct{ error }
+
+func (e notFound) Unwrap() error        { return e.error }
+func (e notFound) Is(target error) bool { return target == ErrNotFound }
+
+// failed says what a call was for, "" if the error says it, and whether AWS has what
+// it asked for.
 func failed(what string, err error) error {
-	switch c := code(err); {
-	case strings.Contains(c, "NotFound") || strings.Contains(c, "NonExistent"):
-		return fmt.Errorf("%s: %w", what, ErrNotFound)
-	case c == "ValidationError" && strings.Contains(err.Error(), "does not exist"):
-		return fmt.Errorf("%s: %w", what, ErrNotFound)
+	c := code(err)
+	missing := strings.Contains(c, "NotFound") || strings.Contains(c, "NonExistent") || strings.Contains(c, "DoesNotExist") ||
+		c == "ValidationError" && strings.Contains(err.Error(), "does not exist")
+	if what != "" {
+		err = fmt.Errorf("%s: %w", what, err)
 	}
-	return fmt.Errorf("%s: %w", what, err)
+	if missing {
+		return notFound{err}
+	}
+	return err
 }
 
 type stacks struct{ cfg aws.Config }
@@ -153,35 +164,15 @@ func (f functions) Mappings(ctx context.Context, name string) (all []Mapping, er
 	}
 }
 
-// Permitted reports whether CloudWatch Logs may call a function.
-func (f functions) Permitted(ctx context.Context, d subscription.Destination) (bool, error) {
-	permitted, err := f.Functions.Permitted(ctx, d)
-	if code(err) == "ResourceNotFoundException" { // a function without a policy
-		return false, nil
-	}
-	return permitted, err
-}
-
 type queues struct{ cfg aws.Config }
 
-func (q queues) Queue(ctx context.Context, url string) (Queue, error) {
-	out, err := sqs.NewFromConfig(q.cfg).GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameAll}})
+func (q queues) Queue(ctx context.Context, url string) (dlq.Status, error) {
+	queue := dlq.New(url, 0, func(context.Context) (*sqs.Client, error) { return sqs.NewFromConfig(q.cfg), nil })
+	s, err := queue.Status(ctx)
 	if err != nil {
-		return Queue{}, failed("queue "+url, err)
+		return s, failed("", err)
 	}
-	number := func(name sqstypes.QueueAttributeName) int {
-		n, _ := strconv.Atoi(out.Attributes[string(name)]) // 0 where SQS has none
-		return n
-	}
-	d := Queue{
-		ARN: out.Attributes[string(sqstypes.QueueAttributeNameQueueArn)],
-		Depth: number(sqstypes.QueueAttributeNameApproximateNumberOfMessages) + number(sqstypes.QueueAttributeNameApproximateNumberOfMessagesNotVisible) +
-			number(sqstypes.QueueAttributeNameApproximateNumberOfMessagesDelayed),
-		Retention:  time.Duration(number(sqstypes.QueueAttributeNameMessageRetentionPeriod)) * time.Second,
-		Visibility: time.Duration(number(sqstypes.QueueAttributeNameVisibilityTimeout)) * time.Second,
-	}
-	d.Quarantine, d.MaxReceives = redrivePolicy(out.Attributes[string(sqstypes.QueueAttributeNameRedrivePolicy)])
-	return d, nil
+	return s, nil
 }
 
 type watch struct{ cfg aws.Config }
@@ -204,14 +195,14 @@ func (w watch) Alarms(ctx context.Context, names []string) (all []Alarm, err err
 	return all, nil
 }
 
-func (w watch) Topic(ctx context.Context, arn string) (Topic, error) {
+func (w watch) Topic(ctx context.Context, arn string) (SNSTopic, error) {
 	out, err := sns.NewFromConfig(w.cfg).GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: &arn})
 	if err != nil {
-		return Topic{}, failed("topic "+arn, err)
+		return SNSTopic{}, failed("topic "+arn, err)
 	}
 	confirmed, _ := strconv.Atoi(out.Attributes["SubscriptionsConfirmed"])
 	pending, _ := strconv.Atoi(out.Attributes["SubscriptionsPending"])
-	return Topic{confirmed, pending}, nil
+	return SNSTopic{confirmed, pending}, nil
 }
 
 func (w watch) Values(ctx context.Context, metrics []Metric, since time.Time) ([]float64, error) {
@@ -314,4 +305,27 @@ func (l *Logs) Lines(ctx context.Context, group string, since time.Time) (messag
 		messages = append(messages, line.Message)
 	}
 	return messages, err
+}
+
+// Version returns the version that the first lines of a log group since a time name,
+// "" if none does. It reads a few pages of them: a busy function writes a great many.
+func (l *Logs) Version(ctx context.Context, group string, since time.Time) (version string, err error) {
+	api := cloudwatchlogs.NewFromConfig(l.cfg)
+	in := &cloudwatchlogs.FilterLogEventsInput{LogGroupName: &group, StartTime: aws.Int64(since.UnixMilli()), FilterPattern: aws.String(`{ $.version = "*" }`), Limit: aws.Int32(100)}
+	for range 5 { // a page may be empty, and not the last
+		page, err := api.FilterLogEvents(ctx, in)
+		if err != nil {
+			return "", failed("log group "+group, err)
+		}
+		for _, e := range page.Events {
+			var line struct{ Version string }
+			if json.Unmarshal([]byte(aws.ToString(e.Message)), &line) == nil && line.Version != "" {
+				version = line.Version
+			}
+		}
+		if in.NextToken = page.NextToken; version != "" || aws.ToString(in.NextToken) == "" {
+			break
+		}
+	}
+	return version, nil
 }

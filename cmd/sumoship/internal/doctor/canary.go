@@ -55,8 +55,12 @@ type CanaryOptions struct {
 	Search    Search // nil ends the way at the 200 of Sumo Logic
 }
 
-// poll is how often a canary looks where it is.
-const poll = time.Second
+// How often a canary looks where it is. Each search is a job of Sumo Logic, which
+// allows four calls a second.
+const (
+	poll       = time.Second
+	searchPoll = 5 * time.Second
+)
 
 // canaryReport is what a canary reads in the log of the forwarder.
 type canaryReport struct {
@@ -91,7 +95,7 @@ func Follow(ctx context.Context, events Events, o CanaryOptions) (*Canary, error
 		return c, err
 	}
 	add("log group", Sound, time.Now(), "%s", o.Group)
-	report, err := await(ctx, o.Patience, func() (*canaryReport, error) {
+	report, err := await(ctx, o.Patience, poll, func() (*canaryReport, error) {
 		lines, err := events.Lines(ctx, o.Forwarder, start)
 		for _, line := range lines {
 			var r canaryReport
@@ -126,7 +130,7 @@ func Follow(ctx context.Context, events Events, o CanaryOptions) (*Canary, error
 	if o.Search == nil || !c.Arrived() {
 		return c, nil
 	}
-	found, err := await(ctx, o.Patience, func() (*int, error) {
+	found, err := await(ctx, o.Patience, searchPoll, func() (*int, error) {
 		n, err := o.Search.Count(ctx, c.ID, start.Add(-time.Minute))
 		if err != nil || n == 0 {
 			return nil, err
@@ -148,17 +152,17 @@ func Follow(ctx context.Context, events Events, o CanaryOptions) (*Canary, error
 
 // await asks until there is an answer, or patience ends; then it returns the last
 // error.
-func await[T any](ctx context.Context, patience time.Duration, ask func() (*T, error)) (*T, error) {
+func await[T any](ctx context.Context, patience, every time.Duration, ask func() (*T, error)) (*T, error) {
 	end := time.Now().Add(patience)
 	for {
 		v, err := ask()
-		if v != nil || time.Now().After(end) {
+		if v != nil || !time.Now().Before(end) {
 			return v, err
 		}
 		select {
 		case <-ctx.Done():
 			return nil, errors.Join(err, ctx.Err())
-		case <-time.After(poll):
+		case <-time.After(min(every, time.Until(end))):
 		}
 	}
 }

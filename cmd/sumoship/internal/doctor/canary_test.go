@@ -51,13 +51,13 @@ func TestCanaryFollowsItsWay(t *testing.T) {
 		search time.Duration
 		want   []string
 	}{
-		"all the way":   {`"events":1,"confirmed":1`, nil, 5 * time.Second, []string{"sound log group 40 /hb", "sound forwarder 850 invoked with 1 log event", "sound Sumo Logic 900 confirmed", "sound search 5040 found 1 time"}},
-		"dropped":       {`"events":1,"confirmed":1`, nil, time.Hour, []string{"sound log group 40 /hb", "sound forwarder 850 invoked with 1 log event", "sound Sumo Logic 900 confirmed", "broken search 32040 not found, though Sumo Logic answered 200: see the processing rules of the source, its partition, and the daily limit"}},
+		"all the way":   {`"events":1,"confirmed":1`, nil, 5 * time.Second, []string{"sound log group 40 /hb", "sound forwarder 850 invoked with 1 log event", "sound Sumo Logic 900 confirmed", "sound search 6040 found 1 time"}},
+		"dropped":       {`"events":1,"confirmed":1`, nil, time.Hour, []string{"sound log group 40 /hb", "sound forwarder 850 invoked with 1 log event", "sound Sumo Logic 900 confirmed", "broken search 31040 not found, though Sumo Logic answered 200: see the processing rules of the source, its partition, and the daily limit"}},
 		"dead-lettered": {`"events":1,"deadLettered":1,"error":"401"`, nil, 0, []string{"sound log group 40 /hb", "sound forwarder 850 invoked with 1 log event", "broken Sumo Logic 900 dead-lettered: 401"}},
 		"lost":          {`"events":1,"lost":1,"error":"no queue"`, nil, 0, []string{"sound log group 40 /hb", "sound forwarder 850 invoked with 1 log event", "broken Sumo Logic 900 lost: no queue"}},
 		"filtered":      {`"events":1,"filtered":{"blank":1}`, nil, 0, []string{"sound log group 40 /hb", "sound forwarder 850 invoked with 1 log event", "broken Sumo Logic 900 not sent: a rule drops it (map[blank:1])"}},
-		"not invoked":   {"", nil, 0, []string{"sound log group 40 /hb", "broken forwarder 31040 no invocation for this log group in the log of the forwarder"}},
-		"not readable":  {"", errors.New("AccessDenied"), 0, []string{"sound log group 40 /hb", "broken forwarder 31040 AccessDenied"}},
+		"not invoked":   {"", nil, 0, []string{"sound log group 40 /hb", "broken forwarder 30040 no invocation for this log group in the log of the forwarder"}},
+		"not readable":  {"", errors.New("AccessDenied"), 0, []string{"sound log group 40 /hb", "broken forwarder 30040 AccessDenied"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"sumoship/deploy/subscription"
+	"sumoship/dlq"
 	"sumoship/sumo"
 )
 
@@ -14,6 +15,7 @@ type Clients struct {
 	Functions
 	Groups
 	Queues
+	Reports
 	Watch
 	Source
 }
@@ -46,14 +48,21 @@ type Groups interface {
 // Queues is Amazon SQS.
 type Queues interface {
 	// Queue returns a queue by its URL. Errors: ErrNotFound.
-	Queue(ctx context.Context, url string) (Queue, error)
+	Queue(ctx context.Context, url string) (dlq.Status, error)
+}
+
+// Reports are what the functions have logged.
+type Reports interface {
+	// Version returns the version that a function names in its log group since a time,
+	// "" if it has not logged since. Errors: ErrNotFound.
+	Version(ctx context.Context, group string, since time.Time) (string, error)
 }
 
 // Watch is Amazon CloudWatch and SNS.
 type Watch interface {
 	Alarms(ctx context.Context, names []string) ([]Alarm, error)
 	// Topic returns a topic of SNS. Errors: ErrNotFound.
-	Topic(ctx context.Context, arn string) (Topic, error)
+	Topic(ctx context.Context, arn string) (SNSTopic, error)
 	// Values returns a figure for each metric: its statistic over the time since.
 	Values(ctx context.Context, metrics []Metric, since time.Time) ([]float64, error)
 }
@@ -96,16 +105,6 @@ type Mapping struct {
 	Partial bool   // it reports the messages of a batch that failed
 }
 
-// Queue is a queue of SQS.
-type Queue struct {
-	ARN         string
-	Depth       int
-	Retention   time.Duration
-	Visibility  time.Duration
-	MaxReceives int    // of the redrive policy; 0 is none
-	Quarantine  string // ARN, "" is none
-}
-
 // Alarm is an alarm of CloudWatch.
 type Alarm struct {
 	Name, State, Reason string // ALARM, OK, INSUFFICIENT_DATA
@@ -114,8 +113,8 @@ type Alarm struct {
 	Composite           bool
 }
 
-// Topic is a topic of SNS, with the number of its subscriptions.
-type Topic struct{ Confirmed, Pending int }
+// SNSTopic is a topic of SNS, with the number of its subscriptions.
+type SNSTopic struct{ Confirmed, Pending int }
 
 // Metric is a metric with one dimension.
 type Metric struct {

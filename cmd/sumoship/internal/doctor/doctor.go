@@ -6,9 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
-	"time"
 
 	"sumoship/deploy/subscription"
 )
@@ -44,6 +42,12 @@ type Fault struct {
 	Mend    string // what to do
 }
 
+// with returns the fault with texts in place of others in its mend.
+func (f Fault) with(oldnew ...string) Fault {
+	f.Mend = strings.NewReplacer(oldnew...).Replace(f.Mend)
+	return f
+}
+
 // Finding is what a check has found.
 type Finding struct {
 	Check  string `json:"check"` // its subject
@@ -56,6 +60,7 @@ type Finding struct {
 
 // Report is what was found, in the order of the checks.
 type Report struct {
+	Version  string    `json:"version"` // of the command
 	Stack    string    `json:"stack"`
 	Region   string    `json:"region"`
 	Account  string    `json:"account"`
@@ -76,11 +81,14 @@ func (r *Report) Count(s Status) (n int) {
 type Options struct {
 	Stack    string
 	Region   string
-	LogGroup string // whose subscription is looked at too; may be ""
-	NoProbe  bool   // do not connect to Sumo Logic
-	Now      func() time.Time
+	LogGroup string             // whose subscription is looked at too; may be ""
+	NoProbe  bool               // do not connect to Sumo Logic
+	Command  string             // its version
 	Progress func(check string) // may be nil
 	Explain  func(error) error  // words the errors of AWS; may be nil
+
+	// Near asks whether something of a similar name was meant; may be nil.
+	Near func(kind, name string) string
 }
 
 // check is one look at the stack. Its error is that it could not look.
@@ -94,6 +102,7 @@ var checks = []check{
 	{"stack", (*exam).stackThere},
 	{"forwarder", (*exam).forwarderRuns},
 	{"replay", (*exam).replayRuns},
+	{"versions", (*exam).versions},
 	{"endpoint", (*exam).endpoint},
 	{"permission", (*exam).permission},
 	{"log group", (*exam).logGroup},
@@ -124,10 +133,13 @@ type exam struct {
 // Examine looks at a stack. A check that cannot look is a finding too, but for the
 // first: then the error is why. It is also that of a context that has ended.
 func Examine(ctx context.Context, c Clients, o Options) (*Report, error) {
-	if o.Now == nil {
-		o.Now = time.Now
+	if o.Explain == nil {
+		o.Explain = func(err error) error { return err }
 	}
-	x := &exam{Clients: c, Options: o, report: Report{Stack: o.Stack, Region: o.Region}}
+	if o.Near == nil {
+		o.Near = func(string, string) string { return "" }
+	}
+	x := &exam{Clients: c, Options: o, report: Report{Version: o.Command, Stack: o.Stack, Region: o.Region}}
 	for _, check := range checks {
 		x.subject, x.found = check.subject, false
 		if o.Progress != nil {
@@ -141,10 +153,7 @@ func Examine(ctx context.Context, c Clients, o Options) (*Report, error) {
 		case err != nil && x.to.ARN == "":
 			return &x.report, err
 		case err != nil:
-			if o.Explain != nil {
-				err = o.Explain(err)
-			}
-			x.finds(unseen, "%v", err)
+			x.finds(unseen, "%v", x.Explain(err))
 		case x.to.ARN == "":
 			return &x.report, nil // there is nothing to look at
 		}
@@ -182,7 +191,7 @@ func (x *exam) names(text string) string {
 	return strings.NewReplacer(
 		"{stack}", x.Options.Stack, "{region}", region, "{group}", x.LogGroup,
 		"{forwarder}", out("ForwarderName", "FORWARDER"), "{forwarder-arn}", out("ForwarderArn", "FORWARDER-ARN"),
-		"{replay}", out("ReplayName", "REPLAY"), "{queue}", out("DeadLetterQueueUrl", "QUEUE"),
+		"{replay}", out("ReplayName", "REPLAY"), "{queue}", out("DeadLetterQueueUrl", "QUEUE"), "{quarantine}", out("QuarantineQueueUrl", "QUARANTINE-QUEUE"),
 		"{endpoint}", out("EndpointArn", "ENDPOINT-ARN"),
 	).Replace(text)
 }
@@ -196,7 +205,14 @@ var unseen = Fault{"not-seen", Doubt,
 // ErrNotFound is that AWS does not have what was asked for.
 var ErrNotFound = errors.New("not found")
 
-// Faults returns all faults that doctor knows, in the order of the checks.
-func Faults() []Fault {
-	return slices.Concat(stackFaults, functionFaults, endpointFaults, groupFaults, replayFaults, alarmFaults, activityFaults, []Fault{unseen})
+// Topic is a subject of checks, and what can be wrong with it.
+type Topic struct {
+	Name   string
+	Faults []Fault
+}
+
+// Topics returns all faults that doctor knows, in the order of the checks.
+func Topics() []Topic {
+	return []Topic{{"The stack", stackFaults}, {"Functions", functionFaults}, {"Versions", versionFaults}, {"Endpoint", endpointFaults}, {"Log groups", groupFaults},
+		{"Queues and replay", replayFaults}, {"Alarms", alarmFaults}, {"What arrives", activityFaults}, {"What doctor may see", []Fault{unseen}}}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sumoship/deploy/subscription"
+	"sumoship/dlq"
 	"sumoship/sumo"
 )
 
@@ -29,9 +30,10 @@ type world struct {
 	unpermitted        bool
 	groups             map[string]*subscription.Group
 	policies           []subscription.AccountPolicy
-	queues             map[string]*Queue
+	queues             map[string]*dlq.Status
+	versions           map[string]string // by log group
 	alarms             []Alarm
-	topics             map[string]Topic
+	topics             map[string]SNSTopic
 	values             map[string]float64 // by the name of the metric
 	endpoint           string
 	endpointErr, probe error
@@ -55,7 +57,8 @@ func sound() *world {
 		stack: Stack{Status: "UPDATE_COMPLETE", Outputs: map[string]string{
 			"ForwarderArn": arn + "forwarder", "ForwarderName": "forwarder", "ReplayArn": arn + "replay", "ReplayName": "replay",
 			"DeadLetterQueueUrl": "dead", "DeadLetterQueueArn": queue + "dead", "QuarantineQueueUrl": "quarantine", "EndpointArn": "arn:…",
-			"HeartbeatLogGroup": "/sumoship/shop/heartbeat", "SubscriberName": "subscriber",
+			"HeartbeatLogGroup": "/sumoship/shop/heartbeat", "SubscriberName": "subscriber", "SubscriberArn": arn + "subscriber", "Version": "v1.2.3",
+			"ForwarderLogGroup": "/sumoship/shop/forwarder",
 		}, Resources: []Resource{{"Forwarder", "forwarder", "AWS::Lambda::Function"}, {"LostAlarm", "shop-LostAlarm", "AWS::CloudWatch::Alarm"}, {"DeliveryAlarm", "shop-DeliveryAlarm", "AWS::CloudWatch::CompositeAlarm"}}},
 		forwarder: function("forwarder"), replay: function("replay"),
 		mappings: []Mapping{{Source: queue + "dead", State: "Enabled", Result: "OK", Partial: true}},
@@ -63,13 +66,14 @@ func sound() *world {
 			group:                      {Name: group, Class: "STANDARD", Filters: []subscription.Filter{{Name: "sumoship", Destination: arn + "forwarder"}}},
 			"/sumoship/shop/forwarder": {Name: "/sumoship/shop/forwarder"}, "/sumoship/shop/replay": {Name: "/sumoship/shop/replay"},
 		},
-		queues: map[string]*Queue{
-			"dead":       {ARN: queue + "dead", Retention: 14 * 24 * time.Hour, Visibility: 6 * time.Minute, MaxReceives: 100, Quarantine: queue + "quarantine"},
-			"quarantine": {ARN: queue + "quarantine", Retention: 14 * 24 * time.Hour},
+		queues: map[string]*dlq.Status{
+			"dead":       {Name: "dead", ARN: queue + "dead", Retention: 14 * 24 * time.Hour, Timeout: 6 * time.Minute, MaxReceives: 100, Quarantine: queue + "quarantine"},
+			"quarantine": {Name: "quarantine", ARN: queue + "quarantine", Retention: 14 * 24 * time.Hour},
 		},
 		alarms:   []Alarm{{Name: "shop-LostAlarm", State: "OK", Actions: []string{topic}, Enabled: true}, {Name: "shop-DeliveryAlarm", State: "OK", Actions: []string{topic}, Enabled: true, Composite: true}},
-		topics:   map[string]Topic{topic: {Confirmed: 1}},
+		topics:   map[string]SNSTopic{topic: {Confirmed: 1}},
 		values:   map[string]float64{"Invocations": 60, "Events": 600, "Confirmed": 590, "Filtered": 10, "Heartbeat": 12, "subscriber Invocations": 4},
+		versions: map[string]string{"/sumoship/shop/forwarder": "v1.2.3", "/sumoship/shop/heartbeat": ""},
 		endpoint: "https://endpoint1.collection.eu.sumologic.com/receiver/v1/http/SECRET",
 	}
 	return w
@@ -93,7 +97,10 @@ func (w *world) Stack(context.Context, string) (Stack, error) {
 
 func (w *world) Function(_ context.Context, name string) (Function, error) {
 	f := w.forwarder
-	if name == arn+"replay" {
+	switch name {
+	case arn + "subscriber":
+		return Function{}, nil
+	case arn + "replay":
 		f = w.replay
 	}
 	if f == nil {
@@ -125,18 +132,26 @@ func (w *world) Policies(context.Context) ([]subscription.AccountPolicy, error) 
 	return w.policies, w.refused("Policies")
 }
 
-func (w *world) Queue(_ context.Context, url string) (Queue, error) {
+func (w *world) Queue(_ context.Context, url string) (dlq.Status, error) {
 	if q := w.queues[url]; q != nil {
 		return *q, w.refused("Queue")
 	}
-	return Queue{}, ErrNotFound
+	return dlq.Status{}, ErrNotFound
+}
+
+func (w *world) Version(_ context.Context, group string, _ time.Time) (string, error) {
+	v, ok := w.versions[group]
+	if !ok {
+		return "", ErrNotFound
+	}
+	return v, w.refused("Version")
 }
 
 func (w *world) Alarms(context.Context, []string) ([]Alarm, error) {
 	return w.alarms, w.refused("Alarms")
 }
 
-func (w *world) Topic(_ context.Context, arn string) (Topic, error) {
+func (w *world) Topic(_ context.Context, arn string) (SNSTopic, error) {
 	t, ok := w.topics[arn]
 	if !ok {
 		return t, ErrNotFound
@@ -166,7 +181,7 @@ func (w *world) Probe(context.Context, sumo.Endpoint) error { return w.probe }
 
 func examine(t *testing.T, w *world) *Report {
 	t.Helper()
-	r, err := Examine(t.Context(), Clients{w, w, w, w, w, w}, Options{Stack: "shop", Region: "eu-west-1", LogGroup: group})
+	r, err := Examine(t.Context(), Clients{w, w, w, w, w, w, w}, Options{Stack: "shop", Region: "eu-west-1", LogGroup: group, Command: "v1.2.3"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +200,11 @@ func TestSoundStackHasNoFindings(t *testing.T) {
 		"another destination": func(w *world) {
 			w.groups[group].Filters = append(w.groups[group].Filters, subscription.Filter{Name: "theirs", Destination: arn + "theirs"})
 		},
-		"dead letters, a few":   func(w *world) { w.queues["dead"].Depth, w.values["ApproximateAgeOfOldestMessage"] = 5, 60 },
+		"built without versions": func(w *world) {
+			w.stack.Outputs["Version"] = "devel"
+			w.versions = map[string]string{"/sumoship/shop/forwarder": "devel"}
+		},
+		"dead letters, a few":   func(w *world) { w.queues["dead"].Visible, w.values["ApproximateAgeOfOldestMessage"] = 5, 60 },
 		"alarm with a function": func(w *world) { w.alarms[0].Actions = append(w.alarms[0].Actions, arn+"pager") },
 		"no logs yet": func(w *world) {
 			delete(w.groups, "/sumoship/shop/forwarder")
@@ -236,6 +255,11 @@ var injected = []struct {
 	{replayPaused, func(_ *testing.T, w *world) { w.replay.Concurrency = 0 }},
 	{forwarderWithoutQueue, func(_ *testing.T, w *world) { w.forwarder.DeadLetters = "" }},
 	{queueUnset, func(_ *testing.T, w *world) { delete(w.forwarder.Variables, "TASK_QUEUE_URL") }},
+	{versionsDiffer, func(_ *testing.T, w *world) { w.versions["/sumoship/shop/forwarder"] = "v1.2.2" }},
+	{versionsDiffer, func(_ *testing.T, w *world) { w.stack.Outputs["Version"] = "v1.3.0" }},
+	{endpointMissing, func(_ *testing.T, w *world) {
+		w.endpointErr = errors.New("endpoint: reading secretsmanager arn:…: InvalidRequestException")
+	}},
 	{endpointMissing, func(_ *testing.T, w *world) {
 		w.endpointErr = errors.New("endpoint: reading secretsmanager arn:…: ResourceNotFoundException")
 	}},
@@ -267,28 +291,32 @@ var injected = []struct {
 	{mappingWhole, func(_ *testing.T, w *world) { w.mappings[0].Partial = false }},
 	{queueMissing, func(_ *testing.T, w *world) { delete(w.queues, "dead") }},
 	{queueExpires, func(_ *testing.T, w *world) {
-		w.queues["dead"].Depth, w.values["ApproximateAgeOfOldestMessage"] = 5, 11*86400
+		w.queues["dead"].Visible, w.values["ApproximateAgeOfOldestMessage"] = 5, 11*86400
 	}},
 	{queueWaits, func(_ *testing.T, w *world) {
-		w.queues["dead"].Depth, w.values["ApproximateAgeOfOldestMessage"] = 5, 7200
+		w.queues["dead"].Visible, w.values["ApproximateAgeOfOldestMessage"] = 5, 7200
 	}},
-	{queueVisible, func(_ *testing.T, w *world) { w.queues["dead"].Visibility = 30 * time.Second }},
+	{queueVisible, func(_ *testing.T, w *world) { w.queues["dead"].Timeout = 30 * time.Second }},
 	{queueKeeps, func(_ *testing.T, w *world) { w.queues["dead"].MaxReceives = 0 }},
-	{quarantineHolds, func(_ *testing.T, w *world) { w.queues["quarantine"].Depth = 3 }},
+	{queueForgets, func(_ *testing.T, w *world) { w.queues["quarantine"].Retention = 4 * 24 * time.Hour }},
+	{quarantineHolds, func(_ *testing.T, w *world) { w.queues["quarantine"].Visible = 3 }},
 	{alarmsNone, func(_ *testing.T, w *world) { w.stack.Resources = nil }},
 	{alarmsOn, func(_ *testing.T, w *world) {
 		w.alarms[0].State, w.alarms[0].Reason = "ALARM", "Threshold crossed: 1 datapoint [12.0] was greater than the threshold (0.0)"
 	}},
 	{alarmsOff, func(_ *testing.T, w *world) { w.alarms[1].Enabled = false }},
 	{alarmsSilent, func(_ *testing.T, w *world) { w.alarms[0].Actions, w.alarms[1].Actions = nil, nil }},
-	{alarmsUnheard, func(_ *testing.T, w *world) { w.topics[topic] = Topic{} }},
-	{alarmsUnconfirmed, func(_ *testing.T, w *world) { w.topics[topic] = Topic{Pending: 1} }},
+	{alarmsUnheard, func(_ *testing.T, w *world) { w.topics[topic] = SNSTopic{} }},
+	{alarmsUnconfirmed, func(_ *testing.T, w *world) { w.topics[topic] = SNSTopic{Pending: 1} }},
 	{eventsLost, func(_ *testing.T, w *world) { w.values["Lost"] = 7 }},
 	{invocationsFail, func(_ *testing.T, w *world) { w.values["Errors"] = 3 }},
 	{throttled, func(_ *testing.T, w *world) { w.values["Throttles"] = 9 }},
 	{deadLettered, func(_ *testing.T, w *world) { w.values["DeadLettered"] = 20 }},
 	{sourceRefuses, func(_ *testing.T, w *world) { w.values["DeadLettered"], w.values["Misconfigured"] = 20, 20 }},
 	{allFiltered, func(_ *testing.T, w *world) { w.values["Filtered"], w.values["Confirmed"] = 600, 0 }},
+	{nothingArrives, func(_ *testing.T, w *world) {
+		w.values["Events"], w.values["Confirmed"], w.values["Filtered"] = 12, 12, 0
+	}},
 	{heartbeatSilent, func(_ *testing.T, w *world) { w.values["Heartbeat"] = 0 }},
 	{subscriberFails, func(_ *testing.T, w *world) { w.values["subscriber Errors"] = 2 }},
 	{subscriberFails, func(_ *testing.T, w *world) { w.values["subscriber GroupsFailed"] = 2 }},
@@ -324,8 +352,10 @@ func TestInjectedFaultsAreFound(t *testing.T) {
 		}
 	}
 	var ids []string
-	for _, f := range Faults() {
-		ids = append(ids, f.ID)
+	for _, topic := range Topics() {
+		for _, f := range topic.Faults {
+			ids = append(ids, f.ID)
+		}
 	}
 	slices.Sort(ids)
 	if diff := cmp.Diff(ids, slices.Sorted(maps.Keys(seen))); diff != "" {
@@ -340,7 +370,7 @@ func TestInjectedFaultsAreFound(t *testing.T) {
 // What AWS refuses to show is a finding, and the other checks go on.
 func TestCheckThatCannotLook(t *testing.T) {
 	whole := len(examine(t, sound()).Findings)
-	for _, method := range []string{"Function", "Mappings", "Permitted", "Find", "Filters", "Policies", "Queue", "Alarms", "Topic", "Values"} {
+	for _, method := range []string{"Function", "Mappings", "Permitted", "Find", "Filters", "Policies", "Queue", "Version", "Alarms", "Topic", "Values"} {
 		w := sound()
 		w.denied = method
 		r := examine(t, w)
@@ -350,7 +380,7 @@ func TestCheckThatCannotLook(t *testing.T) {
 	}
 	w := sound()
 	w.denied = "Stack"
-	if r, err := Examine(t.Context(), Clients{w, w, w, w, w, w}, Options{Stack: "shop"}); err == nil || len(r.Findings) > 0 {
+	if r, err := Examine(t.Context(), Clients{w, w, w, w, w, w, w}, Options{Stack: "shop"}); err == nil || len(r.Findings) > 0 {
 		t.Errorf("%v: %+v", err, r.Findings)
 	}
 }
@@ -358,29 +388,22 @@ func TestCheckThatCannotLook(t *testing.T) {
 // An overview has the figures of the forwarder, and the versions in the logs.
 func TestLook(t *testing.T) {
 	w := sound()
-	w.stack.Outputs["ForwarderLogGroup"] = "/fw"
-	w.queues["dead"].Depth, w.queues["quarantine"].Depth, w.values["ApproximateAgeOfOldestMessage"] = 5, 2, 90
+	w.queues["dead"].Visible, w.queues["quarantine"].Visible, w.values["ApproximateAgeOfOldestMessage"] = 5, 2, 90
 	w.values["Unavailable"], w.values["BreakerOpen"], w.values["SentBytes"], w.values["subscriber GroupsAlready"] = 7, 1, 4096, 12
 	w.alarms[0].State, w.alarms[1].State = "ALARM", "ALARM"
-	got, err := Look(t.Context(), Clients{w, w, w, w, w, w}, logged{`not JSON`, `{"version":"v1"}`, `{"version":"v2"}`}, "shop", "eu-west-1")
+	got, err := Look(t.Context(), Clients{w, w, w, w, w, w, w}, "shop", "eu-west-1")
 	n := 12
-	want := &Overview{Stack: "shop", Region: "eu-west-1", Account: "123456789012", State: "UPDATE_COMPLETE", Versions: map[string]string{"forwarder": "v2"}, Minutes: 5,
+	want := &Overview{Stack: "shop", Region: "eu-west-1", Account: "123456789012", State: "UPDATE_COMPLETE", Versions: map[string]string{"forwarder": "v1.2.3"}, Minutes: 5,
 		Events: 600, Confirmed: 590, Bytes: 4096, Failures: map[string]int{"unavailable": 7}, Breaker: "open", Queue: 5, Oldest: 90, Quarantine: 2, Subscribed: &n,
 		Alarms: []string{"shop-LostAlarm"}}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 	w.missing = true
-	if _, err := Look(t.Context(), Clients{w, w, w, w, w, w}, logged{}, "shop", "eu-west-1"); !errors.Is(err, ErrNotFound) {
+	if _, err := Look(t.Context(), Clients{w, w, w, w, w, w, w}, "shop", "eu-west-1"); !errors.Is(err, ErrNotFound) {
 		t.Error(err)
 	}
 }
-
-// logged are the lines of a log group.
-type logged []string
-
-func (l logged) Put(context.Context, string, string, string, time.Time) error { return nil }
-func (l logged) Lines(context.Context, string, time.Time) ([]string, error)   { return l, nil }
 
 // documented holds docs/troubleshooting.md to the faults.
 func documented(t *testing.T, seen map[string]string) {
@@ -391,11 +414,13 @@ func documented(t *testing.T, seen map[string]string) {
 		t.Fatal(err)
 	}
 	var table strings.Builder
-	table.WriteString("| Symptom | What doctor says | Why it matters | What to do |\n|---|---|---|---|\n")
 	cell := strings.NewReplacer("|", `\|`, "{region}", "", "{stack}", "STACK", "{group}", "GROUP", "{forwarder}", "FORWARDER", "{forwarder-arn}", "FORWARDER-ARN",
-		"{replay}", "REPLAY", "{queue}", "QUEUE", "{endpoint}", "the secret (output EndpointArn)", "<", "&lt;")
-	for _, f := range Faults() {
-		fmt.Fprintf(&table, "| %s | <a id=\"%s\"></a>`%s` %s | %s | %s |\n", f.Symptom, f.ID, f.ID, cell.Replace(seen[f.ID]), f.Why, cell.Replace(f.Mend))
+		"{replay}", "REPLAY", "{queue}", "QUEUE", "{quarantine}", "QUARANTINE-QUEUE", "{filter}", "FILTER", "{looping}", "GROUP", "{alarms}", "NAMES", "{endpoint}", "ENDPOINT-ARN", "<", "&lt;")
+	for _, topic := range Topics() {
+		fmt.Fprintf(&table, "\n## %s\n\n| Symptom | What doctor says | Why it matters | What to do |\n|---|---|---|---|\n", topic.Name)
+		for _, f := range topic.Faults {
+			fmt.Fprintf(&table, "| %s | <a id=\"%s\"></a>%s (`%s`) | %s | %s |\n", f.Symptom, f.ID, cell.Replace(seen[f.ID]), f.ID, cell.Replace(f.Why), cell.Replace(f.Mend))
+		}
 	}
 	before, rest, ok := strings.Cut(string(b), begin)
 	got, after, ok2 := strings.Cut(rest, end)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"sumoship/sumo"
@@ -14,8 +13,8 @@ var endpointFaults = []Fault{endpointMissing, endpointInvalid, endpointRefused, 
 
 var endpointMissing = Fault{"endpoint-missing", Broken,
 	"Everything is dead-lettered, with the class misconfigured.",
-	"The secret or parameter that the functions read the endpoint from does not exist.",
-	"Create it again, as {endpoint}, with the URL of the HTTP Source; or set SumoEndpoint or SumoEndpointArn of the stack."}
+	"The secret or parameter that the functions read the endpoint from does not exist, or is scheduled for deletion.",
+	"If it is a secret, `aws secretsmanager restore-secret --secret-id {endpoint}{region}` brings it back for some days. Otherwise: `sumoship deploy --stack {stack}{region} --set SumoEndpointArn=ARN`, of a new one with the URL of the HTTP Source."}
 
 var endpointInvalid = Fault{"endpoint-invalid", Broken,
 	"Everything is dead-lettered, with the class misconfigured.",
@@ -39,13 +38,13 @@ func (x *exam) endpoint(ctx context.Context) error {
 	e, err := x.Endpoint(ctx, x.forwarder.Variables)
 	if err != nil {
 		// A store's errors keep its code as text, since what it writes may be the secret.
-		switch text := err.Error(); {
-		case strings.Contains(text, "ResourceNotFound") || strings.Contains(text, "ParameterNotFound"):
-			x.finds(endpointMissing, "%v", err)
+		switch text := strings.TrimPrefix(err.Error(), "endpoint: "); {
+		case strings.Contains(text, "ResourceNotFound") || strings.Contains(text, "ParameterNotFound") || strings.Contains(text, "InvalidRequest"):
+			x.finds(endpointMissing, "%s", text)
 		case strings.Contains(text, "reading "):
 			return err // it is the caller who cannot read it; the functions may
 		default:
-			x.finds(endpointInvalid, "%v", err)
+			x.finds(endpointInvalid, "%s", text)
 		}
 		return nil
 	}
@@ -63,14 +62,6 @@ func (x *exam) endpoint(ctx context.Context) error {
 	}
 	x.sound("%s answers", e)
 	return nil
-}
-
-// concurrency is that of a function in words.
-func concurrency(f Function) string {
-	if f.Concurrency < 0 {
-		return "none"
-	}
-	return strconv.Itoa(f.Concurrency)
 }
 
 func count(n int, what string) string {

@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 )
 
@@ -36,7 +35,7 @@ var classes = []struct{ class, metric string }{
 }
 
 // Look returns an overview of a stack. Errors: ErrNotFound.
-func Look(ctx context.Context, c Clients, logs Events, name, region string) (*Overview, error) {
+func Look(ctx context.Context, c Clients, name, region string) (*Overview, error) {
 	o := &Overview{Stack: name, Region: region, Versions: map[string]string{}, Minutes: int(overviewTime / time.Minute), Failures: map[string]int{}, Breaker: "closed", Alarms: []string{}}
 	var err error
 	if o.Account, err = c.Account(ctx); err != nil {
@@ -72,8 +71,8 @@ func Look(ctx context.Context, c Clients, logs Events, name, region string) (*Ov
 	if err != nil {
 		return nil, err
 	}
-	o.Queue = q.Depth
-	later := []Metric{{"AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", nameOf(q.ARN), true}}
+	o.Queue = q.Depth()
+	later := []Metric{{"AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", q.Name, true}}
 	if subscriber := s.Outputs["SubscriberName"]; subscriber != "" {
 		for _, name := range []string{"GroupsAlready", "GroupsSubscribed"} {
 			later = append(later, Metric{"sumoship", name, "function", subscriber, true})
@@ -82,7 +81,7 @@ func Look(ctx context.Context, c Clients, logs Events, name, region string) (*Ov
 	if v, err = c.Values(ctx, later, now.Add(-24*time.Hour)); err != nil {
 		return nil, err
 	}
-	if q.Depth > 0 {
+	if q.Depth() > 0 {
 		o.Oldest = int(v[0])
 	}
 	if len(v) > 1 && v[1]+v[2] > 0 {
@@ -92,7 +91,7 @@ func Look(ctx context.Context, c Clients, logs Events, name, region string) (*Ov
 	if q, err = c.Queue(ctx, s.Outputs["QuarantineQueueUrl"]); err != nil {
 		return nil, err
 	}
-	o.Quarantine = q.Depth
+	o.Quarantine = q.Depth()
 	if names := alarmsOf(s); len(names) > 0 {
 		alarms, err := c.Alarms(ctx, names)
 		if err != nil {
@@ -104,21 +103,24 @@ func Look(ctx context.Context, c Clients, logs Events, name, region string) (*Ov
 			}
 		}
 	}
-	for function, output := range map[string]string{"forwarder": "ForwarderLogGroup", "replay": "ReplayLogGroup", "subscriber": "SubscriberLogGroup"} {
-		group := s.Outputs[output]
-		if group == "" {
-			continue
-		}
-		lines, err := logs.Lines(ctx, group, now.Add(-overviewTime))
-		if err != nil {
-			continue // it has not logged yet, or may not be read: the figures matter more
-		}
-		for _, line := range lines {
-			var report struct{ Version string }
-			if json.Unmarshal([]byte(line), &report) == nil && report.Version != "" {
-				o.Versions[function] = report.Version
-			}
+	for function, group := range logGroups(s) {
+		version, err := c.Version(ctx, group, now.Add(-overviewTime))
+		if err == nil && version != "" { // it may not be read, or has not logged: the figures matter more
+			o.Versions[function] = version
 		}
 	}
 	return o, nil
+}
+
+// logGroups returns the log groups of the functions of a stack, by the functions.
+func logGroups(s Stack) map[string]string {
+	groups := map[string]string{}
+	for function, output := range map[string]string{
+		"forwarder": "ForwarderLogGroup", "replay": "ReplayLogGroup", "subscriber": "SubscriberLogGroup", "stream": "StreamLogGroup", "heartbeat": "HeartbeatLogGroup",
+	} {
+		if group := s.Outputs[output]; group != "" {
+			groups[function] = group
+		}
+	}
+	return groups
 }

@@ -2,64 +2,70 @@ package doctor
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"strings"
 	"time"
+
+	"sumoship/dlq"
 )
 
 var replayFaults = []Fault{mappingMissing, mappingOff, mappingFails, mappingWhole, queueMissing, queueExpires, queueWaits,
-	queueVisible, queueKeeps, quarantineHolds}
+	queueVisible, queueKeeps, queueForgets, quarantineHolds}
 
 var mappingMissing = Fault{"replay-unconnected", Broken,
 	"The dead-letter queue does not drain.",
 	"No event source mapping gives the messages of the queue to replay.",
-	"Deploy the stack again: make deploy. Meanwhile: sumoship dlq replay --queue {queue}{region}."}
+	"Deploy the stack again: `sumoship deploy --stack {stack}{region}`. Meanwhile: `sumoship dlq replay --queue {queue}{region}`."}
 
 var mappingOff = Fault{"replay-off", Broken,
 	"The dead-letter queue does not drain.",
 	"The event source mapping of replay is not enabled: messages wait, until they expire.",
-	"Set ReplayEnabled of the stack to true. Meanwhile: sumoship dlq replay --queue {queue}{region}."}
+	"`sumoship deploy --stack {stack}{region} --set ReplayEnabled=true`. Meanwhile: `sumoship dlq replay --queue {queue}{region}`."}
 
 var mappingFails = Fault{"replay-fails", Broken,
 	"The dead-letter queue does not drain.",
 	"Lambda cannot read the queue, or replay fails with whole batches.",
-	"Read what Lambda says; the role of replay needs the queue and its key. The log of replay: sumoship tail --stack {stack}{region}."}
+	"Read what Lambda says; the role of replay needs the queue and its key. The log of replay: `sumoship tail --stack {stack}{region}`."}
 
 var mappingWhole = Fault{"replay-whole-batches", Doubt,
 	"Messages that were replayed are replayed again.",
 	"Without ReportBatchItemFailures one failed message returns its whole batch to the queue.",
-	"Deploy the stack again: make deploy; the template sets it."}
+	"Deploy the stack again: `sumoship deploy --stack {stack}{region}`; the template sets it."}
 
 var queueMissing = Fault{"queue-missing", Broken,
 	"Events are lost in an outage of Sumo Logic.",
 	"The dead-letter queue was deleted: there is nowhere to put what was not confirmed.",
-	"Deploy the stack again: make deploy."}
+	"Deploy the stack again: `sumoship deploy --stack {stack}{region}`."}
 
 var queueExpires = Fault{"queue-expires", Broken,
 	"The alarm ExpiryAlarm is on.",
 	"SQS deletes messages at the end of their retention, and the oldest is near it.",
-	"sumoship dlq peek --queue {queue}{region} says why they failed; sumoship dlq replay --queue {queue}{region} replays them from here."}
+	"`sumoship dlq peek --queue {queue}{region}` says why they failed; `sumoship dlq replay --queue {queue}{region}` replays them from here."}
 
 var queueWaits = Fault{"queue-waits", Doubt,
 	"Logs arrive late.",
 	"Messages have waited in the dead-letter queue for over an hour: replay does not get them through.",
-	"sumoship dlq peek --queue {queue}{region} says why they failed."}
+	"`sumoship dlq peek --queue {queue}{region}` says why they failed."}
 
 var queueVisible = Fault{"queue-visibility", Broken,
 	"Messages are replayed twice, and quarantined too early.",
 	"The visibility timeout is shorter than an invocation of replay may take.",
-	"Deploy the stack again: make deploy; the template sets both together."}
+	"Deploy the stack again: `sumoship deploy --stack {stack}{region}`; the template sets both together."}
 
 var queueKeeps = Fault{"queue-without-quarantine", Doubt,
 	"Messages that cannot be replayed are tried for ever.",
 	"The queue has no redrive policy, so nothing puts them aside.",
-	"Deploy the stack again: make deploy; the template sets it."}
+	"Deploy the stack again: `sumoship deploy --stack {stack}{region}`; the template sets it."}
+
+var queueForgets = Fault{"queue-retention", Broken,
+	"Log events of a long outage are gone.",
+	"SQS deletes messages at the end of their retention, which counts from when they were dead-lettered, in the quarantine queue too.",
+	"Deploy the stack again: `sumoship deploy --stack {stack}{region}`; the template sets 14 days, the most there is."}
 
 var quarantineHolds = Fault{"quarantined", Broken,
 	"The alarm QuarantineAlarm is on.",
 	"Messages that cannot be read, or failed too often, are put aside and will expire.",
-	"sumoship dlq peek --queue QUARANTINE-QUEUE{region} says why; mend that, then sumoship dlq redrive --queue {queue}{region}."}
+	"`sumoship dlq peek --queue {quarantine}{region}` says why; mend that, then `sumoship dlq redrive --queue {queue}{region}`."}
 
 func (x *exam) mapping(ctx context.Context) error {
 	all, err := x.Mappings(ctx, x.stack.Outputs["ReplayName"])
@@ -88,11 +94,19 @@ func (x *exam) mapping(ctx context.Context) error {
 	return nil
 }
 
-// Limits of the age of the oldest message.
+// Limits of the age of the oldest message, and of the retention that the template sets.
 const (
-	waits   = time.Hour
-	expires = 0.75 // of the retention
+	waits     = time.Hour
+	expires   = 0.75 // of the retention
+	retention = 14 * 24 * time.Hour
 )
+
+// keeps looks at the retention of a queue.
+func (x *exam) keeps(q dlq.Status) {
+	if q.Retention < retention {
+		x.finds(queueForgets, "%s keeps messages for %s", q.Name, days(q.Retention))
+	}
+}
 
 func (x *exam) queue(ctx context.Context) error {
 	q, err := x.Queue(ctx, x.stack.Outputs["DeadLetterQueueUrl"])
@@ -103,15 +117,16 @@ func (x *exam) queue(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if x.replay.Timeout > 0 && q.Visibility < x.replay.Timeout {
-		x.finds(queueVisible, "visibility timeout %s, timeout of replay %s", q.Visibility, x.replay.Timeout)
+	if x.replay.Timeout > 0 && q.Timeout < x.replay.Timeout {
+		x.finds(queueVisible, "visibility timeout %s, timeout of replay %s", q.Timeout, x.replay.Timeout)
 	}
 	if q.MaxReceives == 0 {
 		x.finds(queueKeeps, "it has no redrive policy")
 	}
+	x.keeps(q)
 	oldest := time.Duration(0)
-	if q.Depth > 0 {
-		seconds, err := x.Values(ctx, []Metric{{"AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", nameOf(q.ARN), true}}, x.Now().Add(-15*time.Minute))
+	if q.Depth() > 0 {
+		seconds, err := x.Values(ctx, []Metric{{"AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", q.Name, true}}, time.Now().Add(-15*time.Minute))
 		if err != nil {
 			return err
 		}
@@ -119,11 +134,11 @@ func (x *exam) queue(ctx context.Context) error {
 	}
 	switch {
 	case oldest > time.Duration(expires*float64(q.Retention)):
-		x.finds(queueExpires, "%s, the oldest waits for %s of %s", count(q.Depth, "message"), days(oldest), days(q.Retention))
+		x.finds(queueExpires, "%s, the oldest waits for %s of %s", count(q.Depth(), "message"), days(oldest), days(q.Retention))
 	case oldest > waits:
-		x.finds(queueWaits, "%s, the oldest waits for %s", count(q.Depth, "message"), days(oldest))
+		x.finds(queueWaits, "%s, the oldest waits for %s", count(q.Depth(), "message"), days(oldest))
 	}
-	x.sound("%s", count(q.Depth, "message"))
+	x.sound("%s", count(q.Depth(), "message"))
 	return nil
 }
 
@@ -136,29 +151,13 @@ func (x *exam) quarantine(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if q.Depth > 0 {
-		x.finds(quarantineHolds, "%s in %s", count(q.Depth, "message"), nameOf(q.ARN))
+	x.keeps(q)
+	if q.Depth() > 0 {
+		x.finds(quarantineHolds, "%s in %s", count(q.Depth(), "message"), q.Name)
 	}
 	x.sound("0 messages")
 	return nil
 }
-
-// redrivePolicy reads a redrive policy: the queue that it names and after how many
-// receives; "" and 0 without one.
-func redrivePolicy(doc string) (queue string, receives int) {
-	var p struct {
-		DeadLetterTargetArn string
-		MaxReceiveCount     json.Number // a string or a number
-	}
-	if json.Unmarshal([]byte(doc), &p) != nil {
-		return "", 0
-	}
-	n, _ := p.MaxReceiveCount.Int64()
-	return p.DeadLetterTargetArn, int(n)
-}
-
-// nameOf is the name at the end of an ARN.
-func nameOf(arn string) string { return arn[strings.LastIndexByte(arn, ':')+1:] }
 
 func days(d time.Duration) string {
 	if d < 48*time.Hour {

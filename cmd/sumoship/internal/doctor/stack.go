@@ -13,12 +13,12 @@ var stackFaults = []Fault{stackUnknown, stackFailed, stackForeign}
 var stackUnknown = Fault{"stack-unknown", Broken,
 	"Nothing is shipped, or sumoship runs somewhere else.",
 	"Without a stack in this Region nothing ships its log groups: CloudWatch Logs delivers within a Region.",
-	"Name the stack by --stack and its Region by --region, or deploy one there: make deploy."}
+	"Name the stack by --stack and its Region by --region, or deploy one there: `sumoship deploy --stack {stack}{region}`."}
 
 var stackFailed = Fault{"stack-failed", Broken,
 	"A deployment ended with an error, and changes are not there.",
 	"A stack in this state may be half of what its template says.",
-	"See why: aws cloudformation describe-stack-events --stack-name {stack}{region}; then deploy again."}
+	"See why: `aws cloudformation describe-stack-events --stack-name {stack}{region}`; then deploy again: `sumoship deploy --stack {stack}{region}`."}
 
 var stackForeign = Fault{"stack-foreign", Broken,
 	"The stack is there, but it is not one of sumoship.",
@@ -34,7 +34,7 @@ func (x *exam) stackThere(ctx context.Context) error {
 	x.stack, err = x.Stacks.Stack(ctx, x.Options.Stack)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		x.finds(stackUnknown, "no stack %s in %s of account %s", x.Options.Stack, x.Region, account)
+		x.finds(stackUnknown, "no stack %s in %s of account %s%s", x.Options.Stack, x.Region, account, x.Near("stack", x.Options.Stack))
 		return nil
 	case err != nil:
 		return err

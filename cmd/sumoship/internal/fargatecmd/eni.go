@@ -181,6 +181,9 @@ func figure(n *int) string {
 // survey counts the active container instances of the cluster: draining ones take
 // no more tasks.
 func (c *eniCmd) survey(ctx context.Context, s cli.Streams) (*eni.Cluster, error) {
+	if err := c.Named("--cluster", &c.Cluster); err != nil {
+		return nil, err
+	}
 	cfg, err := c.LoadRegion(ctx)
 	if err != nil {
 		return nil, err

@@ -242,7 +242,7 @@ func TestLogsReportsWhatAWSRefuses(t *testing.T) {
 		"no right to look": {"DescribeLogGroups", "AccessDeniedException", nil, cli.ExitAWS,
 			[]string{"log group /ecs/shop: list log groups: access denied: logs:DescribeLogGroups"}, 0},
 		"no function": {"", "", func(_ *testing.T, r *logsRegion) { r.arn = logstest.FunctionARN("none") }, cli.ExitAWS,
-			[]string{"function " + logstest.FunctionARN("none") + " does not exist"}, 0},
+			[]string{"no function " + logstest.FunctionARN("none") + ", or you may not see it"}, 0},
 		"no right to create": {"CreateLogGroup", "AccessDeniedException", nil, cli.ExitAWS,
 			[]string{"create /ecs/shop: create log group: access denied: logs:CreateLogGroup", "subscribe /ecs/shop: not tried: an earlier step failed"}, 1},
 		"no permission": {"AddPermission", "AccessDeniedException", nil, cli.ExitAWS,

@@ -64,6 +64,11 @@ func (c *planCmd) Run(ctx context.Context, s cli.Streams) error {
 			return cli.Fail(cli.ExitUsage, fmt.Errorf("%s: %w", c.Prices, err))
 		}
 	}
+	for _, cluster := range c.Cluster { // the plan wants the ARN as it is
+		if err := c.Named("--cluster", &cluster); err != nil {
+			return err
+		}
+	}
 	cfg, err := c.AWSFlags.LoadRegion(ctx)
 	if err != nil {
 		return err

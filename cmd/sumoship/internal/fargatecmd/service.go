@@ -194,8 +194,12 @@ func (c *serviceCmd) describeService(ctx context.Context, s cli.Streams) (doc []
 	if cluster != "" {
 		in.Cluster = &cluster
 	}
-	if _, err := ecs.NewFromConfig(cfg).DescribeServices(ctx, in, withResponse(&doc)); err != nil {
+	out, err := ecs.NewFromConfig(cfg).DescribeServices(ctx, in, withResponse(&doc))
+	if err != nil {
 		return nil, cli.Fail(cli.ExitAWS, fmt.Errorf("describe service %s: %w", c.FromService, err))
+	}
+	if len(out.Services) == 0 {
+		return nil, cli.Fail(cli.ExitAWS, &cli.Missing{Kind: "service", Name: parts[len(parts)-1], In: cluster})
 	}
 	return readAround(ctx, s, cfg, doc)
 }

@@ -340,7 +340,7 @@ func (x *deployed) ecspresso(t *testing.T) {
 	// The same service is read back as an existing one.
 	out := x.sumoship(t, cli.ExitOK, "--service", "shop-3", "--path", "/3/*", "--format", "json", "--from-service", s.ServiceArn)
 	clitest.Mentions(t, out, `"`+x.has["Subnets"]+`"`, task)
-	x.sumoship(t, cli.ExitUsage, "--from-service", strings.Replace(s.ServiceArn, "shop-2", "nothing", 1))
+	x.sumoship(t, cli.ExitAWS, "--from-service", strings.Replace(s.ServiceArn, "shop-2", "nothing", 1))
 	x.sumoship(t, cli.ExitAWS, "--from-service", "arn:aws:ecs:eu-west-1:123456789012:service/nowhere/shop")
 }
 

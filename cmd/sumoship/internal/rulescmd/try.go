@@ -103,6 +103,9 @@ func (c *tryCmd) Run(ctx context.Context, s cli.Streams) error {
 	if err != nil {
 		return err
 	}
+	if err := c.Named("--log-group", &c.LogGroup); err != nil {
+		return err
+	}
 	cfg, err := c.LoadRegion(ctx)
 	if err != nil {
 		return err
@@ -171,7 +174,7 @@ func (c *tryCmd) fetch(ctx context.Context, client *cloudwatchlogs.Client, t *tr
 			return cli.Interrupted(ctx, "%s read", cli.Count(read, "log event"))
 		case err != nil:
 			if _, ok := errors.AsType[*types.ResourceNotFoundException](err); ok {
-				return cli.Fail(cli.ExitAWS, fmt.Errorf("there is no log group %s in this account and Region", c.LogGroup))
+				return cli.Fail(cli.ExitAWS, &cli.Missing{Kind: "log group", Name: c.LogGroup})
 			}
 			return cli.Fail(cli.ExitAWS, cli.Plain(err))
 		}

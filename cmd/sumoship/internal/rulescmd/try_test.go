@@ -92,7 +92,7 @@ func TestTryOnMoto(t *testing.T) {
 		args   []string
 	}{
 		{cli.ExitUsage, "no terminal to ask on", []string{"--log-group", group}},
-		{cli.ExitAWS, "there is no log group /nowhere", []string{"--log-group", "/nowhere", "--yes"}},
+		{cli.ExitAWS, "no log group /nowhere, or you may not see it", []string{"--log-group", "/nowhere", "--yes"}},
 		{cli.ExitUsage, "not prices", []string{"--log-group", group, "--yes", "--prices", rules}},
 	} {
 		status, _, errs := clitest.Run(t, new(tree), nil, append([]string{"rules", "try", rules}, c.args...)...)

@@ -11,6 +11,7 @@ import (
 
 	"sumoship/cmd/sumoship/internal/cli"
 	"sumoship/cmd/sumoship/internal/doctor"
+	"sumoship/version"
 )
 
 // Doctor is the verb.
@@ -49,6 +50,9 @@ func (c *Doctor) Outputs() []any { return []any{doctor.Report{}, doctor.Canary{}
 
 // Run looks at the stack.
 func (c *Doctor) Run(ctx context.Context, s cli.Streams) error {
+	if err := c.Named("--log-group", &c.LogGroup); err != nil {
+		return err
+	}
 	if c.Canary {
 		return c.canary(ctx, s)
 	}
@@ -57,7 +61,8 @@ func (c *Doctor) Run(ctx context.Context, s cli.Streams) error {
 		return err
 	}
 	bar := cli.NewBar(-1, "looking", s.Err)
-	report, err := doctor.Examine(ctx, clients, doctor.Options{Stack: c.Stack, Region: cfg.Region, LogGroup: c.LogGroup, NoProbe: c.NoProbe, Explain: cli.Plain,
+	report, err := doctor.Examine(ctx, clients, doctor.Options{Stack: c.Stack, Region: cfg.Region, LogGroup: c.LogGroup, NoProbe: c.NoProbe, Command: version.Read().String(), Explain: cli.Plain,
+		Near:     func(kind, name string) string { return cli.DidYouMean(ctx, cfg, cli.Missing{Kind: kind, Name: name}) },
 		Progress: func(check string) { bar.Describe("looking at " + check) }})
 	bar.Finish()
 	if err != nil {
@@ -108,7 +113,6 @@ func write(s cli.Streams, r *doctor.Report) error {
 	return err
 }
 
-// canary follows a log event.
 // SendCanary is doctor --canary, for a stack that was just deployed.
 func SendCanary(ctx context.Context, s cli.Streams, at cli.AWSFlags, stack string) error {
 	c := Doctor{Canary: true, Wait: time.Minute}
@@ -116,6 +120,7 @@ func SendCanary(ctx context.Context, s cli.Streams, at cli.AWSFlags, stack strin
 	return c.canary(ctx, s)
 }
 
+// canary follows a log event.
 func (c *Doctor) canary(ctx context.Context, s cli.Streams) error {
 	o := doctor.CanaryOptions{Patience: c.Wait}
 	if c.SumoAPI != "" {
@@ -129,7 +134,7 @@ func (c *Doctor) canary(ctx context.Context, s cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	stack, err := c.stack(ctx, clients, cfg.Region)
+	stack, err := c.stack(ctx, clients)
 	if err != nil {
 		return err
 	}

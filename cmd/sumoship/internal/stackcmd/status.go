@@ -43,28 +43,23 @@ func (c *Status) Run(ctx context.Context, s cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	for {
-		o, err := doctor.Look(ctx, clients, doctor.LogsFromAWS(cfg), c.Stack, cfg.Region)
+	show := func() error {
+		o, err := doctor.Look(ctx, clients, c.Stack, cfg.Region)
 		if err != nil {
-			return c.failed(err, cfg.Region)
+			return c.failed(err)
 		}
 		if c.JSON {
-			err = cli.WriteJSON(s.Out, o)
-		} else {
-			if c.Watch && cli.Style(s.Out, s.Getenv).Colour { // a terminal that can
-				fmt.Fprint(s.Out, "\x1b[H\x1b[2J")
-			}
-			err = cli.WriteTable(s.Out, nil, overview(o))
+			return cli.WriteJSON(s.Out, o)
 		}
-		if err != nil || !c.Watch {
-			return err
+		if c.Watch && cli.Style(s.Out, s.Getenv).Colour { // a terminal that can
+			fmt.Fprint(s.Out, "\x1b[H\x1b[2J")
 		}
-		select {
-		case <-ctx.Done():
-			return cli.Interrupted(ctx, "")
-		case <-time.After(c.Every):
-		}
+		return cli.WriteTable(s.Out, nil, overview(o))
 	}
+	if !c.Watch {
+		return show()
+	}
+	return again(ctx, s, c.Every, show)
 }
 
 // overview is an overview as rows.

@@ -49,7 +49,7 @@ func (c *Tail) Run(ctx context.Context, s cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	stack, err := c.stack(ctx, clients, cfg.Region)
+	stack, err := c.stack(ctx, clients)
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func (c *Tail) Run(ctx context.Context, s cli.Streams) error {
 	}
 	logs := doctor.LogsFromAWS(cfg)
 	since, seen := time.Now().Add(-c.Since), map[string]time.Time{}
-	for {
+	look := func() error {
 		var lines []tailed
 		for name, group := range groups {
 			of, err := logs.Since(ctx, group, since)
@@ -86,21 +86,18 @@ func (c *Tail) Run(ctx context.Context, s cli.Streams) error {
 				}
 			}
 		}
-		if !c.Follow {
-			return nil
-		}
 		since = time.Now().Add(-late)
 		for id, at := range seen {
 			if at.Before(since.Add(-late)) {
 				delete(seen, id)
 			}
 		}
-		select {
-		case <-ctx.Done():
-			return cli.Interrupted(ctx, "")
-		case <-time.After(tailPoll):
-		}
+		return nil
 	}
+	if !c.Follow {
+		return look()
+	}
+	return again(ctx, s, tailPoll, look)
 }
 
 // tailed is a line of a function.

@@ -358,7 +358,7 @@ func TestSubscribeWrongCalls(t *testing.T) {
 		{cli.ExitUsage, []string{"--destination", forwarder, "--region", "eu-west-1"},
 			[]string{"--region: log groups in eu-west-1 cannot deliver to a destination in us-east-1"}},
 		{cli.ExitUsage, []string{"--destination", "arn:aws:kinesis:us-east-1:123456789012:stream/x"}, []string{"--role: CloudWatch Logs needs one"}},
-		{cli.ExitAWS, []string{"--destination", logstest.FunctionARN("none"), "--yes"}, []string{"function " + logstest.FunctionARN("none") + " does not exist"}},
+		{cli.ExitAWS, []string{"--destination", logstest.FunctionARN("none"), "--yes"}, []string{"no function " + logstest.FunctionARN("none") + ", or you may not see it"}},
 	} {
 		status, out, errs := command(t, nil, append([]string{"subscribe"}, c.args...)...)
 		if status != c.status || out != "" {
