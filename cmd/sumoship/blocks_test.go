@@ -155,7 +155,7 @@ func TestDocumentedBlocksRun(t *testing.T) {
 			for _, c := range b.chosen(t) {
 				run++
 				w.refill(t)
-				// 1 is what a command has found, which is no fault of the page.
+				// 1 is what a command has found, and the page is right.
 				if status, out := w.run(t, shell, words.Replace(c)); status > 1 {
 					t.Errorf("%s: %s: status %d\n%s", b.place, c, status, out)
 				}
