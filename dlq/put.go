@@ -50,11 +50,12 @@ func (q *Queue) Put(ctx context.Context, entries []Entry) (failed []int, err err
 		batch, size = nil, 0
 	}
 	for i, e := range entries {
+		body := e.body()
 		request := types.SendMessageBatchRequestEntry{
-			Id: aws.String(strconv.Itoa(i)), MessageBody: aws.String(e.body()), DelaySeconds: q.delaySeconds(e),
+			Id: aws.String(strconv.Itoa(i)), MessageBody: &body, DelaySeconds: q.delaySeconds(body),
 			MessageAttributes: map[string]types.MessageAttributeValue{},
 		}
-		n := len(*request.MessageBody)
+		n := len(body)
 		attributes := e.Cause.within(q.maxMessage(n) - n)
 		for name, value := range attributes {
 			request.MessageAttributes[name] = types.MessageAttributeValue{DataType: aws.String(attrType), StringValue: aws.String(value)}
@@ -72,11 +73,11 @@ func (q *Queue) Put(ctx context.Context, entries []Entry) (failed []int, err err
 
 // delaySeconds returns the delay with jitter, so that the messages of an outage
 // do not all become visible at once.
-func (q *Queue) delaySeconds(e Entry) int32 {
+func (q *Queue) delaySeconds(body string) int32 {
 	if q.delay <= 0 {
 		return 0
 	}
-	return int32(min(900, max(1, q.delay.Seconds()*(0.5+spread(e.body())))))
+	return int32(min(900, max(1, q.delay.Seconds()*(0.5+spread(body)))))
 }
 
 // spread returns a number from 0 to 1 that differs from text to text: jitter that is
