@@ -1,6 +1,7 @@
 package dlq
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -99,7 +100,8 @@ func TestBackoffOfAMessage(t *testing.T) {
 			m.Sent = time.Now().Add(-tt.age)
 		}
 		lowest, highest := tt.most*2, time.Duration(0)
-		for range 1000 {
+		for i := range 1000 {
+			m.ID = strconv.Itoa(i) // the same message rests for the same time
 			d := m.Backoff()
 			lowest, highest = min(lowest, d), max(highest, d)
 		}
