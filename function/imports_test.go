@@ -71,7 +71,7 @@ var mayImport = map[string]struct {
 	"cmd/sumoship/internal/cli":          {siblings: []string{"deploy/finding", "version"}, sdk: true},
 	"cmd/sumoship/internal/clitest":      {siblings: []string{"cmd/sumoship/internal/cli", "transform", "dlq/sqstest", "function/awstest/…"}, sdk: true},
 	"cmd/sumoship/internal/delivery":     {siblings: []string{"cmd/sumoship/internal/cli", "deploy/subscription", "function/subscribe/awsapi"}, sdk: true},
-	"cmd/sumoship/internal/deploycmd":    {siblings: []string{"cmd/sumoship/internal/cli", "sumo"}, sdk: true},
+	"cmd/sumoship/internal/deploycmd":    {siblings: []string{"cmd/sumoship/internal/cli", "cmd/sumoship/internal/doctor", "sumo"}, sdk: true},
 	"cmd/sumoship/internal/dlqcmd":       {siblings: []string{"cmd/sumoship/internal/cli", "cmd/sumoship/internal/objects", "transform", "sumo", "dlq", "function", "function/ship"}, sdk: true},
 	"cmd/sumoship/internal/objects":      {siblings: []string{"cmd/sumoship/internal/cli", "dlq"}, sdk: true},
 	"cmd/sumoship/internal/objects/…":    {},

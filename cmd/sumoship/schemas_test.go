@@ -23,7 +23,6 @@ import (
 // documents are the verbs whose result is a document of another kind, or a text.
 var documents = map[string]string{
 	"rules schema": "writes a JSON Schema", "schema": "writes a JSON Schema", "completion": "writes a script", "man": "writes a page", "help": "is for people",
-	"deploy": "says what happens, as it happens", "rollback": "says what happens", "destroy": "says what happens",
 	"fargate diff": "writes a patch", "fargate iam": "writes policies or a template, as JSON or YAML",
 }
 
@@ -131,7 +130,7 @@ const checkedDir = "SUMOSHIP_TEST_CHECKED"
 // elsewhere are the verbs that the tests of their packages run, which check their JSON
 // too, as clitest.Run does.
 var elsewhere = []string{
-	"rules try", "subscribe", "unsubscribe", "doctor", "status", "tail", "fargate logs", "fargate register", "fargate plan",
+	"rules try", "subscribe", "unsubscribe", "deploy", "rollback", "destroy", "doctor", "status", "tail", "fargate logs", "fargate register", "fargate plan",
 	"fargate cutover plan", "fargate cutover run", "fargate cutover status", "fargate cutover back", "fargate cutover targets",
 }
 

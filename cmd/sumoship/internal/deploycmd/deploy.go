@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"sumoship/cmd/sumoship/internal/cli"
+	"sumoship/cmd/sumoship/internal/doctor"
 	"sumoship/sumo"
 )
 
@@ -34,6 +35,7 @@ const (
 type target struct {
 	cli.AWSFlags
 	Stack string `help:"Name of the stack. Default: that of the parameters file, or sumoship." placeholder:"NAME"`
+	JSON  bool   `name:"json" xor:"result" help:"Write the result as JSON, and the plan to standard error."`
 }
 
 type Deploy struct {
@@ -44,13 +46,13 @@ type Deploy struct {
 	From       string            `group:"Release" help:"Directory with the functions and the template. Default: bucket, beside the command." placeholder:"DIR"`
 	DryRun     bool              `help:"Show the plan, and change nothing but the bucket, since CloudFormation reads from it."`
 	Diff       bool              `help:"Also show how the template differs from that of the stack."`
-	Write      string            `group:"Release" help:"Instead of deploying, write the template and the functions into a directory." placeholder:"DIR"`
+	Write      string            `group:"Release" xor:"result" help:"Instead of deploying, write the template and the functions into a directory." placeholder:"DIR"`
 	Monitor    time.Duration     `help:"Watch the alarms on loss and errors for this long after an update, and go back if one goes off. 20m sees all of them." placeholder:"TIME"`
 	Yes        bool              `short:"y" help:"Do not ask."`
 	NoCanary   bool              `help:"Do not send a log event the whole way afterwards."`
 
-	// Canary sends a log event the whole way through a stack.
-	Canary func(ctx context.Context, s cli.Streams, at cli.AWSFlags, stack string) error `kong:"-"`
+	// Canary sends a log event the whole way through a stack, and shows its way.
+	Canary func(ctx context.Context, s cli.Streams, at cli.AWSFlags, stack string) (*doctor.Canary, error) `kong:"-"`
 }
 
 func (c *Deploy) Help() string {
@@ -103,6 +105,10 @@ func (t *target) open(ctx context.Context) (*cloud, error) {
 func quiet(o *s3.Options) { o.DisableLogOutputChecksumValidationSkipped = true }
 
 func (c *Deploy) Run(ctx context.Context, s cli.Streams) error {
+	return c.report(s, func(s cli.Streams, r *result) error { return c.deploy(ctx, s, r) })
+}
+
+func (c *Deploy) deploy(ctx context.Context, s cli.Streams, r *result) error {
 	if err := validMonitoring(c.Monitor); err != nil {
 		return err
 	}
@@ -186,8 +192,12 @@ func (c *Deploy) Run(ctx context.Context, s cli.Streams) error {
 	if before := parameter(stack, codePrefix); before != "" && before != release.prefix {
 		set.parameters[previousCode] = before
 	}
-	deployed, err := at.apply(ctx, s, change{
-		stack: stack, name: c.Stack, create: create, template: release.template, body: release.body,
+	action := updated
+	if create {
+		action = created
+	}
+	deployed, err := at.apply(ctx, s, r, change{
+		stack: stack, name: c.Stack, create: create, action: action, template: release.template, body: release.body,
 		url:        at.bucket.templateURL(bucket, release.prefix+templateName),
 		parameters: set.parameters, tags: set.tags, watch: watch, diff: c.Diff, dryRun: c.DryRun, yes: c.Yes,
 	})
@@ -195,7 +205,8 @@ func (c *Deploy) Run(ctx context.Context, s cli.Streams) error {
 		return err
 	}
 	fmt.Fprintln(s.Out, "a log event all the way (sumoship doctor --canary):")
-	return c.Canary(ctx, s, c.AWSFlags, c.Stack)
+	r.Canary, err = c.Canary(ctx, s, c.AWSFlags, c.Stack)
+	return err
 }
 
 // endpoint sets the parameters of the endpoint of a new stack from the environment,
@@ -228,6 +239,7 @@ type change struct {
 	stack             *types.Stack // nil if there is none
 	name              string
 	create            bool
+	action            string // what the result calls it
 	template          template
 	body              []byte
 	url               string
@@ -237,8 +249,13 @@ type change struct {
 }
 
 // apply shows a change, asks, and carries it out. It returns the changed stack, nil if
-// nothing was changed.
-func (c *cloud) apply(ctx context.Context, s cli.Streams, x change) (deployed *types.Stack, err error) {
+// nothing was changed, and fills in the result.
+func (c *cloud) apply(ctx context.Context, s cli.Streams, r *result, x change) (deployed *types.Stack, err error) {
+	r.Stack, r.Region, r.Account, r.DryRun = x.name, c.region, c.account, x.dryRun
+	r.After = &deployment{x.template.version(), x.parameters[codePrefix]}
+	if !x.create {
+		r.Before = deploymentOf(x.stack)
+	}
 	if x.diff && !x.create {
 		if err := c.writeDiff(ctx, s.Out, x); err != nil {
 			return nil, err
@@ -255,6 +272,10 @@ func (c *cloud) apply(ctx context.Context, s cli.Streams, x change) (deployed *t
 	set, err := prepare(ctx, c, in, x.create)
 	if errors.Is(err, errNoChanges) {
 		fmt.Fprintf(s.Out, "stack %s is up to date\n", x.name)
+		r.Action = unchanged
+		if x.stack != nil {
+			r.Outputs = outputs(x.stack)
+		}
 		return nil, nil
 	} else if err != nil {
 		return nil, err
@@ -277,12 +298,14 @@ func (c *cloud) apply(ctx context.Context, s cli.Streams, x change) (deployed *t
 	}
 	fmt.Fprintf(s.Out, "%s stack %s in %s, account %s, with the functions of %s\n", verb, x.name, c.region, c.account, x.parameters[codePrefix])
 	x.writeParameters(s)
-	writePlan(s.Out, set)
+	r.Changes = plan(set.changes)
+	writePlan(s.Out, r.Changes)
 	if minutes > 0 {
 		fmt.Fprintf(s.Out, "watched for %s afterwards, and taken back if one goes off: %s\n", cli.Count(minutes, "minute"), strings.Join(x.alarms(), ", "))
 	}
 	if x.dryRun {
 		fmt.Fprintln(s.Out, "dry run: nothing was changed")
+		r.Action = x.action
 		return nil, nil
 	}
 	if err := cli.Consent(ctx, s, x.yes, "Deploy?"); err != nil {
@@ -303,6 +326,7 @@ func (c *cloud) apply(ctx context.Context, s cli.Streams, x change) (deployed *t
 	if deployed == nil {
 		return nil, cli.Fail(cli.ExitAWS, fmt.Errorf("stack %s was deleted meanwhile", x.name))
 	}
+	r.Action, r.Outputs = x.action, outputs(deployed)
 	fmt.Fprintf(s.Out, "stack %s: %s\n", x.name, deployed.StackStatus)
 	if arn := output(deployed, "ForwarderArn"); arn != "" {
 		fmt.Fprintf(s.Out, "forwarder: %s\n", arn)

@@ -339,6 +339,7 @@ func TestReleaseOnMoto(t *testing.T) {
 		}
 		return aws.ToInt32(f.Configuration.MemorySize), "another"
 	}
+	var results []result
 	for _, c := range []struct {
 		args     []string
 		status   int
@@ -350,7 +351,7 @@ func TestReleaseOnMoto(t *testing.T) {
 			map[string]string{codePrefix: onePrefix, "LogRetention": "7", previousCode: "", "SumoEndpointArn": variables["SUMO_ENDPOINT"], codeBucket: bucket}},
 		{[]string{"rollback"}, cli.ExitFound, []string{"has had no other release"}, 256, nil},
 		// What is not given keeps its value.
-		{[]string{"deploy", "--from", two, "--set", "ForwarderMemory=512", "--diff", "--monitor", "20m"}, cli.ExitOK,
+		{[]string{"deploy", "--from", two, "--set", "ForwarderMemory=512", "--diff", "--monitor", "20m", "--json"}, cli.ExitOK,
 			[]string{"update stack logs", `+      "Default": "sumoship/two/"`, `ForwarderMemory = 512, before "256"`, "watched for 20 minutes afterwards", ": logs-critical-LostAlarm", "stack logs: UPDATE_COMPLETE",
 				"(sumoship doctor --canary)", "invoked with 1 log event", "confirmed"}, 512,
 			map[string]string{codePrefix: twoPrefix, "LogRetention": "7", "SourceCategoryOverride": "aws/logs of all", previousCode: onePrefix}},
@@ -358,15 +359,18 @@ func TestReleaseOnMoto(t *testing.T) {
 			map[string]string{codePrefix: twoPrefix, "LogRetention": "7", previousCode: onePrefix}},
 		{[]string{"rollback"}, cli.ExitOK, []string{"with the functions of sumoship/one/"}, 1024,
 			map[string]string{codePrefix: onePrefix, "ForwarderMemory": "1024", previousCode: twoPrefix}},
-		{[]string{"rollback"}, cli.ExitOK, []string{"with the functions of sumoship/two/"}, 1024,
+		{[]string{"rollback", "--json"}, cli.ExitOK, []string{"with the functions of sumoship/two/"}, 1024,
 			map[string]string{codePrefix: twoPrefix, "ForwarderMemory": "1024", previousCode: onePrefix}},
-		{[]string{"destroy"}, cli.ExitOK, []string{"these stay, with what is in them: CentralBucket, CentralStream, DeadLetterQueue, QuarantineQueue", " has 0 messages", "stack logs is deleted"}, 0, nil},
+		{[]string{"destroy", "--json"}, cli.ExitOK, []string{"these stay, with what is in them: CentralBucket, CentralStream, DeadLetterQueue, QuarantineQueue", " has 0 messages", "stack logs is deleted"}, 0, nil},
 	} {
 		status, out, errs := run(t, variables, append(c.args, "--stack", "logs", "--yes")...)
 		if status != c.status {
 			t.Fatalf("%v: status %d\n%s%s", c.args, status, out, errs)
 		}
 		clitest.Mentions(t, out+errs, c.mentions...)
+		if slices.Contains(c.args, "--json") {
+			results = append(results, resultOf(t, out))
+		}
 		if c.memory == 0 {
 			continue
 		}
@@ -390,6 +394,11 @@ func TestReleaseOnMoto(t *testing.T) {
 		}
 	}
 
+	// As JSON, with what was said on standard error; moto names no changes of an update.
+	if u, b, d := results[0], results[1], results[2]; b.Action != rolledBack || b.Before.Functions != onePrefix || b.After.Functions != twoPrefix || u.Action != updated || u.Before.Functions != onePrefix || u.After.Functions != twoPrefix || u.Canary == nil || !u.Canary.Arrived() ||
+		u.Outputs["HeartbeatLogGroup"] == "" || d.Action != deleted || len(withEffect(d.Changes, drains)) != 4 || len(d.Queues) != 1 {
+		t.Errorf("results %+v", results)
+	}
 	// The canary went into the log group of the heartbeat, after the deployment that did not
 	// say otherwise.
 	if len(a.canaries) != 1 || !strings.Contains(a.canaries[0], `"sumoship":"heartbeat"`) {
@@ -421,6 +430,16 @@ func TestReleaseOnMoto(t *testing.T) {
 	if _, err := buckets.GetBucketLifecycleConfiguration(t.Context(), &s3.GetBucketLifecycleConfigurationInput{Bucket: aws.String(bucket)}); err != nil {
 		t.Error(err)
 	}
+}
+
+// resultOf reads a result, and nothing else.
+func resultOf(t *testing.T, out string) (r result) {
+	t.Helper()
+	d := json.NewDecoder(strings.NewReader(out))
+	if err := d.Decode(&r); err != nil || d.More() {
+		t.Fatalf("%v, or more than a result:\n%s", err, out)
+	}
+	return r
 }
 
 // What is wrong is refused before AWS is asked, with what to do.

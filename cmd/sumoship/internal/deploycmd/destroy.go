@@ -34,6 +34,10 @@ first; and how to remove the subscriptions that would deliver to nothing.`
 }
 
 func (c *Destroy) Run(ctx context.Context, s cli.Streams) error {
+	return c.report(s, func(s cli.Streams, r *result) error { return c.destroy(ctx, s, r) })
+}
+
+func (c *Destroy) destroy(ctx context.Context, s cli.Streams, r *result) error {
 	c.Stack = cmp.Or(c.Stack, "sumoship")
 	at, err := c.open(ctx)
 	if err != nil {
@@ -57,15 +61,19 @@ func (c *Destroy) Run(ctx context.Context, s cli.Streams) error {
 	if err := json.Unmarshal([]byte(aws.ToString(out.TemplateBody)), &t); err != nil {
 		return fmt.Errorf("the template of stack %s: %w", c.Stack, err)
 	}
+	r.Stack, r.Region, r.Account, r.DryRun, r.Before, r.Changes = c.Stack, at.region, at.account, c.DryRun, deploymentOf(stack), t.held()
 	fmt.Fprintf(s.Out, "delete stack %s in %s, account %s\n", c.Stack, at.region, at.account)
-	if kept := t.kept(); len(kept) > 0 {
+	if kept := withEffect(r.Changes, drains); len(kept) > 0 {
 		fmt.Fprintf(s.Out, "these stay, with what is in them: %s\n", strings.Join(kept, ", "))
+	}
+	if lost := withEffect(r.Changes, loses); len(lost) > 0 {
+		fmt.Fprintf(s.Out, "%s with the log events in them: %s\n", cli.Paint(s.Out, cli.Bad, "LOST"), strings.Join(lost, ", "))
 	}
 	cfg, err := c.LoadRegion(ctx)
 	if err != nil {
 		return err
 	}
-	if err := queues(ctx, s, sqs.NewFromConfig(cfg), stack); err != nil {
+	if r.Queues, err = queues(ctx, s, sqs.NewFromConfig(cfg), stack); err != nil {
 		return err
 	}
 	if arn := output(stack, "ForwarderArn"); arn != "" {
@@ -74,6 +82,7 @@ func (c *Destroy) Run(ctx context.Context, s cli.Streams) error {
 	}
 	if c.DryRun {
 		fmt.Fprintln(s.Out, "dry run: nothing was changed")
+		r.Action = deleted
 		return nil
 	}
 	if err := cli.Consent(ctx, s, c.Yes, "Delete?"); err != nil {
@@ -89,19 +98,27 @@ func (c *Destroy) Run(ctx context.Context, s cli.Streams) error {
 	if _, err := follow(ctx, at, s.Err, arn, seen); err != nil {
 		return err
 	}
+	r.Action = deleted
 	fmt.Fprintf(s.Out, "stack %s is deleted\n", c.Stack)
 	return nil
 }
 
-// kept returns the resources that outlive their stack.
-func (t template) kept() (names []string) {
+// held returns the resources that hold log events, and what becomes of them with their
+// stack.
+func (t template) held() []planned {
+	all := []planned{}
 	for _, name := range slices.Sorted(maps.Keys(t.Resources)) {
 		r := t.Resources[name]
-		if strings.HasPrefix(r.DeletionPolicy, "Retain") && slices.Contains(holds, r.Type) {
-			names = append(names, name)
+		if !slices.Contains(holds, r.Type) {
+			continue
 		}
+		p := planned{Kind: removed, LogicalID: name, Type: r.Type, Effect: loses}
+		if strings.HasPrefix(r.DeletionPolicy, "Retain") {
+			p.Effect = drains
+		}
+		all = append(all, p)
 	}
-	return names
+	return all
 }
 
 // depths is what is asked of Amazon SQS.
@@ -110,7 +127,7 @@ type depths interface {
 }
 
 // queues writes how many messages are in the queues of a stack, and how to drain them.
-func queues(ctx context.Context, s cli.Streams, api depths, stack *types.Stack) error {
+func queues(ctx context.Context, s cli.Streams, api depths, stack *types.Stack) (all []depthOf, err error) {
 	for _, name := range []string{"DeadLetterQueueUrl", "QuarantineQueueUrl"} {
 		url := output(stack, name)
 		if url == "" {
@@ -118,14 +135,19 @@ func queues(ctx context.Context, s cli.Streams, api depths, stack *types.Stack) 
 		}
 		out, err := api.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameAll}})
 		if err != nil {
-			return cli.Fail(cli.ExitAWS, fmt.Errorf("how deep is %s? %w", url, cli.Plain(err)))
+			return nil, cli.Fail(cli.ExitAWS, fmt.Errorf("how deep is %s? %w", url, cli.Plain(err)))
 		}
 		depth := 0
 		for _, state := range []string{"", "NotVisible", "Delayed"} {
 			n, _ := strconv.Atoi(out.Attributes["ApproximateNumberOfMessages"+state])
 			depth += n
 		}
-		fmt.Fprintf(s.Out, "%s has %s\n", url, cli.Count(depth, "message"))
+		all = append(all, depthOf{url, depth})
+		messages := cli.Count(depth, "message")
+		if depth > 0 {
+			messages = cli.Paint(s.Out, cli.Doubt, messages)
+		}
+		fmt.Fprintf(s.Out, "%s has %s\n", url, messages)
 		switch {
 		case depth == 0:
 		case name == "DeadLetterQueueUrl":
@@ -134,5 +156,5 @@ func queues(ctx context.Context, s cli.Streams, api depths, stack *types.Stack) 
 			fmt.Fprintf(s.Out, "  see what they are: sumoship dlq peek --queue %s; SQS deletes them after 14 days\n", url)
 		}
 	}
-	return nil
+	return all, nil
 }

@@ -34,7 +34,16 @@ type template struct {
 		Type           string
 		DeletionPolicy string
 	}
+	Outputs map[string]struct {
+		Value any
+	}
 	Transform any
+}
+
+// version is that of the release, "" if the template does not say.
+func (t template) version() string {
+	v, _ := t.Outputs["Version"].Value.(string)
+	return v
 }
 
 const templateName = "template.json"

@@ -27,6 +27,10 @@ either release.`
 }
 
 func (c *Rollback) Run(ctx context.Context, s cli.Streams) error {
+	return c.report(s, func(s cli.Streams, r *result) error { return c.rollback(ctx, s, r) })
+}
+
+func (c *Rollback) rollback(ctx context.Context, s cli.Streams, r *result) error {
 	c.Stack = cmp.Or(c.Stack, "sumoship")
 	at, err := c.open(ctx)
 	if err != nil {
@@ -55,8 +59,8 @@ func (c *Rollback) Run(ctx context.Context, s cli.Streams) error {
 	if err != nil {
 		return fmt.Errorf("s3://%s/%s%s: %w", bucket, before, templateName, err)
 	}
-	_, err = at.apply(ctx, s, change{
-		stack: stack, name: c.Stack, template: t, body: body, url: at.bucket.templateURL(bucket, before+templateName),
+	_, err = at.apply(ctx, s, r, change{
+		stack: stack, name: c.Stack, action: rolledBack, template: t, body: body, url: at.bucket.templateURL(bucket, before+templateName),
 		parameters: map[string]string{codeBucket: bucket, codePrefix: before, previousCode: now}, watch: unmonitored(stack), diff: c.Diff, dryRun: c.DryRun, yes: c.Yes,
 	})
 	return err

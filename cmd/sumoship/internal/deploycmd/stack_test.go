@@ -95,7 +95,7 @@ func apply(t *testing.T, f *fake, x change) (out, errs string, err error) {
 	t.Helper()
 	var o, e bytes.Buffer
 	x.name, x.template.Parameters = "logs", nil
-	_, err = (&cloud{stacks: f, region: "eu-west-1", account: "123456789012"}).apply(t.Context(), cli.Streams{In: strings.NewReader(""), Out: &o, Err: &e, Getenv: func(string) string { return "" }}, x)
+	_, err = (&cloud{stacks: f, region: "eu-west-1", account: "123456789012"}).apply(t.Context(), cli.Streams{In: strings.NewReader(""), Out: &o, Err: &e, Getenv: func(string) string { return "" }}, new(result), x)
 	return o.String(), e.String(), err
 }
 
@@ -186,7 +186,7 @@ func TestNothingIsLeftOfAnInterruptedRun(t *testing.T) {
 			f := &fake{sets: []cloudformation.DescribeChangeSetOutput{{Status: types.ChangeSetStatusCreateInProgress}}, others: c.others}
 			ctx, cancel := context.WithTimeout(t.Context(), 7*time.Second)
 			defer cancel()
-			_, err := (&cloud{stacks: f}).apply(ctx, cli.Streams{In: strings.NewReader(""), Out: new(bytes.Buffer), Err: new(bytes.Buffer)}, change{name: "logs", create: c.create, yes: true})
+			_, err := (&cloud{stacks: f}).apply(ctx, cli.Streams{In: strings.NewReader(""), Out: new(bytes.Buffer), Err: new(bytes.Buffer)}, new(result), change{name: "logs", create: c.create, yes: true})
 			if !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("%s: error %v", name, err)
 			}
@@ -228,6 +228,12 @@ func TestPlan(t *testing.T) {
 			resource(types.ChangeActionRemove, "Dashboard", "AWS::CloudWatch::Dashboard", nil),
 		}},
 	}}
+	var changes []types.ResourceChange
+	for _, set := range f.sets {
+		for _, c := range set.Changes {
+			changes = append(changes, *c.ResourceChange)
+		}
+	}
 	out, _, err := apply(t, f, change{stack: &types.Stack{}})
 	if err == nil || !strings.Contains(err.Error(), "--yes") {
 		t.Errorf("error %v, want one that asks for --yes", err)
@@ -246,6 +252,16 @@ removed: 2 resources
 `
 	if diff := cmp.Diff(want, out); diff != "" {
 		t.Errorf("plan (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]planned{
+		{Kind: added, LogicalID: "Stream", Type: "AWS::Lambda::Function"},
+		{Kind: added, LogicalID: "StreamRole", Type: "AWS::IAM::Role"},
+		{Kind: changed, LogicalID: "Forwarder", Type: "AWS::Lambda::Function", Properties: []string{"Code", "Environment"}},
+		{Kind: replaced, LogicalID: "DeadLetterQueue", Type: "AWS::SQS::Queue", Properties: []string{"QueueName"}, Effect: drains},
+		{Kind: removed, LogicalID: "Other", Type: "AWS::SQS::Queue", Effect: loses},
+		{Kind: removed, LogicalID: "Dashboard", Type: "AWS::CloudWatch::Dashboard"},
+	}, plan(changes)); diff != "" {
+		t.Errorf("changes (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{"create", "delete change set"}, f.calls); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
@@ -273,20 +289,26 @@ func TestStatesOfAStack(t *testing.T) {
 func TestDeploymentShowsNoSecret(t *testing.T) {
 	f := &fake{
 		states: []types.StackStatus{types.StackStatusCreateComplete}, events: [][]types.StackEvent{nil}, sets: []cloudformation.DescribeChangeSetOutput{ready1},
-		out: []types.Output{{OutputKey: aws.String("TestCommand"), OutputValue: aws.String("printf x | aws lambda invoke")}},
+		out: []types.Output{{OutputKey: aws.String("TestCommand"), OutputValue: aws.String("printf x | aws lambda invoke")}, {OutputKey: aws.String("EndpointArn"), OutputValue: aws.String(endpointURL)}},
 	}
 	var o, e bytes.Buffer
-	tmpl, err := readTemplate([]byte(`{"Parameters":{"SumoEndpoint":{"NoEcho":true},"LogRetention":{}},"Resources":{"Q":{"Type":"AWS::SQS::Queue"}}}`))
+	tmpl, err := readTemplate([]byte(`{"Parameters":{"SumoEndpoint":{"NoEcho":true},"LogRetention":{}},"Outputs":{"Version":{"Value":"v1.2.3"}},"Resources":{"Q":{"Type":"AWS::SQS::Queue"}}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = (&cloud{stacks: f}).apply(t.Context(), cli.Streams{In: strings.NewReader(""), Out: &o, Err: &e}, change{
-		name: "logs", create: true, yes: true, template: tmpl, parameters: map[string]string{"SumoEndpoint": endpointURL, "LogRetention": "7"},
+	r := new(result)
+	_, err = (&cloud{stacks: f, region: "eu-west-1", account: "123456789012"}).apply(t.Context(), cli.Streams{In: strings.NewReader(""), Out: &o, Err: &e}, r, change{
+		name: "logs", create: true, action: created, yes: true, template: tmpl, parameters: map[string]string{"SumoEndpoint": endpointURL, "LogRetention": "7"},
 	})
 	if err != nil || strings.Contains(o.String()+e.String(), "SECRETPATH") {
 		t.Errorf("%v, shown:\n%s%s", err, o.String(), e.String())
 	}
 	clitest.Mentions(t, o.String(), "SumoEndpoint = (secret)", "LogRetention = 7", "aws lambda invoke")
+	want := &result{Stack: "logs", Region: "eu-west-1", Account: "123456789012", Action: created, After: &deployment{Version: "v1.2.3"},
+		Changes: []planned{}, Outputs: map[string]string{"TestCommand": "printf x | aws lambda invoke"}}
+	if diff := cmp.Diff(want, r); diff != "" {
+		t.Errorf("result (-want +got):\n%s", diff)
+	}
 }
 
 type depth map[string]string
@@ -299,9 +321,12 @@ func (d depth) GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput,
 func TestQueuesAreShownBeforeDeletion(t *testing.T) {
 	var o bytes.Buffer
 	stack := &types.Stack{Outputs: []types.Output{{OutputKey: aws.String("DeadLetterQueueUrl"), OutputValue: aws.String("https://sqs/dead")}}}
-	err := queues(t.Context(), cli.Streams{Out: &o}, depth{"ApproximateNumberOfMessages": "2", "ApproximateNumberOfMessagesNotVisible": "1", "ApproximateNumberOfMessagesDelayed": "0"}, stack)
+	found, err := queues(t.Context(), cli.Streams{Out: &o}, depth{"ApproximateNumberOfMessages": "2", "ApproximateNumberOfMessagesNotVisible": "1", "ApproximateNumberOfMessagesDelayed": "0"}, stack)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]depthOf{{"https://sqs/dead", 3}}, found); diff != "" {
+		t.Errorf("queues (-want +got):\n%s", diff)
 	}
 	clitest.Mentions(t, o.String(), "https://sqs/dead has 3 messages", "sumoship dlq replay --queue https://sqs/dead")
 }

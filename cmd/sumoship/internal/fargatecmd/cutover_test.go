@@ -63,7 +63,7 @@ func (x *deployed) cutover(t *testing.T) {
 	clitest.Mentions(t, out, "not begun", "listener main:80 rule", "5 %", "100 %")
 
 	// No task of the new version is healthy: nothing moves.
-	status, _, errs = command(t, nil, append([]string{"fargate", "cutover", "run", "moving", "moving-fargate", "--yes"}, pace...)...)
+	status, _, errs = command(t, nil, append([]string{"fargate", "cutover", "run", "moving", "moving-fargate", "--yes", "--json"}, pace...)...)
 	if status != cli.ExitFound || !strings.Contains(errs, "went back") {
 		t.Fatalf("status %d\n%s", status, errs)
 	}

@@ -54,7 +54,8 @@ func (c *Doctor) Run(ctx context.Context, s cli.Streams) error {
 		return err
 	}
 	if c.Canary {
-		return c.canary(ctx, s)
+		_, err := c.canary(ctx, s)
+		return err
 	}
 	cfg, clients, err := c.open(ctx)
 	if err != nil {
@@ -113,43 +114,44 @@ func write(s cli.Streams, r *doctor.Report) error {
 	return err
 }
 
-// SendCanary is doctor --canary, for a stack that was just deployed.
-func SendCanary(ctx context.Context, s cli.Streams, at cli.AWSFlags, stack string) error {
+// SendCanary is doctor --canary, for a stack that was just deployed. It also returns the
+// way of the log event, as far as it is known.
+func SendCanary(ctx context.Context, s cli.Streams, at cli.AWSFlags, stack string) (*doctor.Canary, error) {
 	c := Doctor{Canary: true, Wait: time.Minute}
 	c.AWSFlags, c.Stack = at, stack
 	return c.canary(ctx, s)
 }
 
-// canary follows a log event.
-func (c *Doctor) canary(ctx context.Context, s cli.Streams) error {
+// canary follows a log event and shows its way.
+func (c *Doctor) canary(ctx context.Context, s cli.Streams) (*doctor.Canary, error) {
 	o := doctor.CanaryOptions{Patience: c.Wait}
 	if c.SumoAPI != "" {
 		id, key := s.Getenv("SUMOLOGIC_ACCESSID"), s.Getenv("SUMOLOGIC_ACCESSKEY")
 		if id == "" || key == "" {
-			return cli.Usagef("--sumo-api: set SUMOLOGIC_ACCESSID and SUMOLOGIC_ACCESSKEY to an access key of Sumo Logic")
+			return nil, cli.Usagef("--sumo-api: set SUMOLOGIC_ACCESSID and SUMOLOGIC_ACCESSKEY to an access key of Sumo Logic")
 		}
 		o.Search = doctor.NewSumoAPI(c.SumoAPI, id, key)
 	}
 	cfg, clients, err := c.open(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	stack, err := c.stack(ctx, clients)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	o.Group, o.Forwarder = cmp.Or(c.LogGroup, stack.Outputs["HeartbeatLogGroup"]), stack.Outputs["ForwarderLogGroup"]
 	if o.Group == "" {
-		return cli.Usagef("which log group? The stack has no heartbeat: give one that is shipped by --log-group")
+		return nil, cli.Usagef("which log group? The stack has no heartbeat: give one that is shipped by --log-group")
 	}
 	bar := cli.NewBar(-1, "following the canary", s.Err)
 	canary, err := doctor.Follow(ctx, doctor.LogsFromAWS(cfg), o)
 	bar.Finish()
 	if ctx.Err() != nil {
-		return cli.Interrupted(ctx, "the log event %s may still arrive", canary.ID)
+		return canary, cli.Interrupted(ctx, "the log event %s may still arrive", canary.ID)
 	}
 	if err != nil {
-		return cli.Fail(cli.ExitAWS, err)
+		return canary, cli.Fail(cli.ExitAWS, err)
 	}
 	if c.JSON {
 		err = cli.WriteJSON(s.Out, canary)
@@ -162,7 +164,7 @@ func (c *Doctor) canary(ctx context.Context, s cli.Streams) error {
 		err = cli.WriteTable(s.Out, nil, rows)
 	}
 	if err == nil && !canary.Arrived() {
-		return cli.Exit{Status: cli.ExitFound}
+		return canary, cli.Exit{Status: cli.ExitFound}
 	}
-	return err
+	return canary, err
 }

@@ -121,6 +121,9 @@ func (w *world) watch(t *testing.T) {
 	}, "status", "--watch", "--every", "1s")
 	w.state("OK")
 	clitest.Mentions(t, shown, "\x1b[H\x1b[2J", "versions           forwarder v1.2.3", "dead-letter queue  0 messages", "breaker            closed")
+	if status, out, errs := clitest.Run(t, new(tree), nil, "status", "--json"); status != 0 || !strings.Contains(out, `"breaker":"`) { // and as its schema says
+		t.Errorf("status %d\n%s%s", status, out, errs)
+	}
 	status, out, errs := clitest.Run(t, new(tree), nil, "status", "--stack", "nowhere")
 	if status != cli.ExitUsage || out != "" || !strings.Contains(errs, "no stack nowhere, or you may not see it (looked in us-east-1 of account 123456789012)") {
 		t.Errorf("status %d\n%s%s", status, out, errs)
