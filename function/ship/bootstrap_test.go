@@ -96,11 +96,11 @@ func TestBootstrapKeepsItsDeadline(t *testing.T) {
 // An event of 6 MB, which only an invocation by hand can have, does not fit the
 // queue: it is rebuilt within the reserve even at the processor share of a small
 // function, and its memory is that of one copy.
+// It runs alone: its function has a part of a processor, and no time for others.
 func TestBootstrapSavesTheLargestEvent(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a binary and takes half a minute")
 	}
-	t.Parallel()
 	server := sqstest.New()
 	url := server.Add(sqstest.Config{Name: "dead"})
 	api := httptest.NewServer(server)

@@ -179,11 +179,11 @@ func BenchmarkManySources(b *testing.B) {
 
 // The built functions survive an event of 1 MB whose every message chooses a source,
 // at the processor share and the memory of 256 MB.
+// It runs alone: its function has a part of a processor, and no time for others.
 func TestBootstrapSurvivesManySources(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds binaries")
 	}
-	t.Parallel()
 	var many []byte
 	for n := 60_000; ; n += 5_000 {
 		e := event(choosing(0, n)...)
