@@ -117,7 +117,8 @@ var (
 		"local --endpoint https://example.com/receiver",
 		"subscribe --destination FORWARDER", "subscribe --account --destination FORWARDER", "fargate logs ../../testdata/taskdefs/shop.json --retention 30 --region us-east-1",
 	}
-	atOnce = []string{"rules schema", "schema", "version", "completion", "man", "help", "fargate rules"} // they wait for nothing
+	computes = []string{"sim --days 9 --fail 503@1d..8d"}
+	atOnce   = []string{"rules schema", "schema", "version", "completion", "man", "help", "fargate rules"} // they wait for nothing
 )
 
 // Every verb has a row.
@@ -125,7 +126,7 @@ func TestSignalsOfEveryVerb(t *testing.T) {
 	for _, verb := range cli.Verbs(new(verbs)) {
 		path := verb.Path()
 		row := func(args string) bool { return args == path || strings.HasPrefix(args, path+" ") }
-		if waits := slices.ContainsFunc(slices.Concat(reads, calls, questions), row); waits == slices.Contains(atOnce, path) {
+		if waits := slices.ContainsFunc(slices.Concat(reads, calls, questions, computes), row); waits == slices.Contains(atOnce, path) {
 			t.Errorf("%s: has a row %v, waits for nothing %v", path, waits, !waits)
 		}
 	}
@@ -142,6 +143,21 @@ func TestSignalsEndReading(t *testing.T) {
 				if _, err := p.in.Write(bytes.Repeat([]byte(" "), 200<<10)); err != nil {
 					t.Fatal(err)
 				}
+				status, took := p.ends(t, signal)
+				ended(t, signal, status, took, p.errs.String())
+			})
+		}
+	}
+}
+
+// A verb that computes ends.
+func TestSignalsEndComputing(t *testing.T) {
+	for _, args := range computes {
+		for _, signal := range signals {
+			t.Run(fmt.Sprint(args, " ", signal), func(t *testing.T) {
+				t.Parallel()
+				p := start(t, strings.Fields(args)...)
+				time.Sleep(time.Second) // it says nothing so soon
 				status, took := p.ends(t, signal)
 				ended(t, signal, status, took, p.errs.String())
 			})

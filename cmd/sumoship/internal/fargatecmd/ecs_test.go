@@ -144,12 +144,17 @@ func TestConvertFromECSAsksTheRegionOfTheARN(t *testing.T) {
 	calls := fakeECS(t, http.StatusBadRequest, `{"__type":"ClientException","message":"Unable to describe task definition."}`)
 	const arn = "arn:aws:ecs:ap-southeast-2:123456789012:task-definition/shop:7"
 	status, out, errs := command(t, nil, "fargate", "check", "--from-ecs", arn)
-	want := fmt.Sprintf("sumoship: describe task definition %s: ClientException: Unable to describe task definition.\n", arn)
+	want := fmt.Sprintf("sumoship: describe task definition %s: ClientException: Unable to describe task definition. (looked in ap-southeast-2)\n", arn)
 	if status != cli.ExitAWS || out != "" || errs != want {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
-	if len(*calls) != 1 || !strings.Contains((*calls)[0].authorization, "/ap-southeast-2/ecs/") {
-		t.Errorf("%+v", *calls)
+	for _, c := range *calls { // it also looks for similar names
+		if !strings.Contains(c.authorization, "/ap-southeast-2/") {
+			t.Errorf("%+v", c)
+		}
+	}
+	if len(*calls) == 0 {
+		t.Error("nothing was asked")
 	}
 }
 

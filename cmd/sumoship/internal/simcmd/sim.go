@@ -33,7 +33,7 @@ func (c *Cmd) Outputs() []any { return []any{sim.Result{}} }
 func (c *Cmd) Help() string {
 	return `  sumoship sim --fail 503@2h..8h
   sumoship sim --days 4 --fail hang@1d..2d12h --svg outage.svg
-  sumoship sim --fail '429/2@1h..2h, reset@3h..3h10m, slow@6h..'
+  sumoship sim --fail 429/2@1h..2h,reset@3h..3h10m,slow@6h..
 
 The real code of forwarder and replay runs in virtual time, with the defaults of
 template.yaml. Around it Lambda, SQS and Sumo Logic are simulated. A day takes some
