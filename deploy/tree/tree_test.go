@@ -90,9 +90,9 @@ var jsonSeeds = []string{
 	"{\n  \"containerDefinitions\": [{\n    \"name\": \"a\"\n  }, {\n    \"name\": \"b\"\n  }]\n}\n",
 }
 
-// tabs are lines of white space with a tab, which the library takes behind some
+// tabs are lines of white space with a tab, and perhaps a comment, which the library takes behind some
 // scalars and not behind others.
-var tabs = regexp.MustCompile(`(?m)^ *\t\s*$`)
+var tabs = regexp.MustCompile(`(?m)^ *\t\s*(#.*)?$`)
 
 // mutate makes edits at random and holds the result to what was asked for: it
 // reads back as the tree that was edited, and an edit in one place leaves the
