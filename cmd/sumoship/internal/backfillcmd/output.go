@@ -111,7 +111,16 @@ func (c *Cmd) write(s cli.Streams, t history.Totals, before history.Counts, p *p
 	if c.JSON {
 		return cli.WriteJSON(s.Out, result{t.Confirmed, t.Filtered, t.Rejected, t.Unsent, t.Events, before, t.Batches, t.Bytes, t.Sent, took.Milliseconds(), interrupted, p.failures})
 	}
-	rows := []cli.Row{{"confirmed", t.Confirmed}, {"dropped by rules", t.Filtered}, {"rejected", t.Rejected}, {"not sent", t.Unsent}, {"log events read", t.Events}}
+	named := func(n int, m cli.Meaning, name string) string {
+		if n == 0 {
+			return name
+		}
+		return cli.Paint(s.Out, m, name)
+	}
+	rows := []cli.Row{
+		{named(t.Confirmed, cli.Good, "confirmed"), t.Confirmed}, {"dropped by rules", t.Filtered},
+		{named(t.Rejected, cli.Bad, "rejected"), t.Rejected}, {named(t.Unsent, cli.Bad, "not sent"), t.Unsent}, {"log events read", t.Events},
+	}
 	if before.Confirmed+before.Filtered > 0 {
 		rows = append(rows, cli.Row{"of earlier runs", before.Confirmed + before.Filtered})
 	}

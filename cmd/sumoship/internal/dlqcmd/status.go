@@ -108,9 +108,13 @@ func (c *statusCmd) Run(ctx context.Context, s cli.Streams) error {
 		}
 		return scanError(ctx, scanErr, cli.Count(r.Sample, "message")+" received")
 	}
+	depth := "depth"
+	if r.Depth > 0 {
+		depth = cli.Paint(s.Out, cli.Doubt, depth)
+	}
 	rows := []cli.Row{
 		{"queue", r.Queue},
-		{"depth", strconv.Itoa(r.Depth), fmt.Sprintf("%d visible, %d in flight or in backoff after a failure, %d delayed", r.Visible, r.InFlight, r.Delayed)},
+		{depth, strconv.Itoa(r.Depth), fmt.Sprintf("%d visible, %d in flight or in backoff after a failure, %d delayed", r.Visible, r.InFlight, r.Delayed)},
 	}
 	rows = append(rows, r.Metrics.rows(status.MaxReceives, status.Retention)...)
 	if r.Oldest != nil {
@@ -122,7 +126,7 @@ func (c *statusCmd) Run(ctx context.Context, s cli.Streams) error {
 			receives = "at most; without a redrive policy there is no limit"
 		}
 		if dlq.NearLimit(r.MostReceives, status.MaxReceives) {
-			receives += nearLimit
+			receives += cli.Paint(s.Out, cli.Bad, nearLimit)
 		}
 		rows = append(rows, cli.Row{"received", strconv.Itoa(r.MostReceives), receives})
 	}
@@ -130,7 +134,11 @@ func (c *statusCmd) Run(ctx context.Context, s cli.Streams) error {
 		rows = append(rows, cli.Row{"forecast", forecast})
 	}
 	if r.QuarantineDepth != nil {
-		rows = append(rows, cli.Row{"quarantine", strconv.Itoa(*r.QuarantineDepth), fmt.Sprintf("in %s, after %d receives, or what cannot be read or kills replay", r.Quarantine, status.MaxReceives)})
+		name := "quarantine"
+		if *r.QuarantineDepth > 0 {
+			name = cli.Paint(s.Out, cli.Bad, name)
+		}
+		rows = append(rows, cli.Row{name, strconv.Itoa(*r.QuarantineDepth), fmt.Sprintf("in %s, after %d receives, or what cannot be read or kills replay", r.Quarantine, status.MaxReceives)})
 	} else {
 		rows = append(rows, cli.Row{"quarantine", "-", "the queue has no redrive policy"})
 	}

@@ -20,7 +20,7 @@ type tree struct {
 func TestStatusText(t *testing.T) {
 	n := 12
 	var out strings.Builder
-	if err := cli.WriteTable(&out, nil, overview(&doctor.Overview{Stack: "sumoship", Region: "eu-west-1", Account: "123456789012", State: "UPDATE_COMPLETE",
+	if err := cli.WriteTable(&out, nil, overview(&out, &doctor.Overview{Stack: "sumoship", Region: "eu-west-1", Account: "123456789012", State: "UPDATE_COMPLETE",
 		Versions: map[string]string{"replay": "v1", "forwarder": "v2"}, Minutes: 5, Events: 5100, Confirmed: 5000, Bytes: 1_000_000,
 		Failures: map[string]int{"unavailable": 90, "throttled": 10}, Breaker: "open", Queue: 3, Oldest: 90, Quarantine: 1, Subscribed: &n, Alarms: []string{"a", "b"}})); err != nil {
 		t.Fatal(err)

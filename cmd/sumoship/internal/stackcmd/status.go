@@ -3,6 +3,7 @@ package stackcmd
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -54,7 +55,7 @@ func (c *Status) Run(ctx context.Context, s cli.Streams) error {
 		if c.Watch && cli.Style(s.Out, s.Getenv).Colour { // a terminal that can
 			fmt.Fprint(s.Out, "\x1b[H\x1b[2J")
 		}
-		return cli.WriteTable(s.Out, nil, overview(o))
+		return cli.WriteTable(s.Out, nil, overview(s.Out, o))
 	}
 	if !c.Watch {
 		return show()
@@ -62,8 +63,8 @@ func (c *Status) Run(ctx context.Context, s cli.Streams) error {
 	return again(ctx, s, c.Every, show)
 }
 
-// overview is an overview as rows.
-func overview(o *doctor.Overview) []cli.Row {
+// overview is an overview as rows, in the colours of w.
+func overview(w io.Writer, o *doctor.Overview) []cli.Row {
 	list := func(m map[string]string) string {
 		var parts []string
 		for _, name := range slices.Sorted(maps.Keys(m)) {
@@ -80,11 +81,21 @@ func overview(o *doctor.Overview) []cli.Row {
 		for _, class := range slices.Sorted(maps.Keys(o.Failures)) {
 			parts = append(parts, fmt.Sprintf("%s %d", class, o.Failures[class]))
 		}
-		failures = strings.Join(parts, ", ")
+		failures = cli.Paint(w, cli.Doubt, strings.Join(parts, ", "))
 	}
 	queue := cli.Count(o.Queue, "message")
 	if o.Oldest > 0 {
 		queue += ", the oldest " + (time.Duration(o.Oldest) * time.Second).String()
+	}
+	if o.Queue > 0 {
+		queue = cli.Paint(w, cli.Doubt, queue)
+	}
+	quarantine, breaker := cli.Count(o.Quarantine, "message"), o.Breaker
+	if o.Quarantine > 0 {
+		quarantine = cli.Paint(w, cli.Bad, quarantine)
+	}
+	if breaker == "open" {
+		breaker = cli.Paint(w, cli.Doubt, breaker)
 	}
 	rows := []cli.Row{
 		{"stack", fmt.Sprintf("%s in %s of account %s, %s", o.Stack, o.Region, o.Account, o.State)},
@@ -92,16 +103,16 @@ func overview(o *doctor.Overview) []cli.Row {
 		{"shipped", fmt.Sprintf("%d log events a minute, %s a minute, %d of %d confirmed in %d minutes",
 			o.Confirmed/o.Minutes, cli.Size(o.Bytes/o.Minutes), o.Confirmed, o.Events, o.Minutes)},
 		{"failures", failures},
-		{"breaker", o.Breaker},
+		{"breaker", breaker},
 		{"dead-letter queue", queue},
-		{"quarantine queue", cli.Count(o.Quarantine, "message")},
+		{"quarantine queue", quarantine},
 	}
 	if o.Subscribed != nil {
 		rows = append(rows, cli.Row{"subscribed", cli.Count(*o.Subscribed, "log group")})
 	}
 	alarms := "none is on"
 	if len(o.Alarms) > 0 {
-		alarms = strings.Join(o.Alarms, ", ")
+		alarms = cli.Paint(w, cli.Bad, strings.Join(o.Alarms, ", "))
 	}
 	return append(rows, cli.Row{"alarms", alarms})
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -80,7 +81,7 @@ func (c *Tail) Run(ctx context.Context, s cli.Streams) error {
 		}
 		slices.SortStableFunc(lines, func(a, b tailed) int { return a.At.Compare(b.At) })
 		for _, l := range lines {
-			if text := c.text(l); text != "" {
+			if text := c.text(s.Out, l); text != "" {
 				if _, err := fmt.Fprintln(s.Out, text); err != nil {
 					return err
 				}
@@ -121,8 +122,11 @@ type logged struct {
 	Type                                               string          // of the lines of Lambda itself
 }
 
-// text is a line for people, "" if it is not shown.
-func (c *Tail) text(l tailed) string {
+// meanings are those of the levels of what the functions log.
+var meanings = map[string]cli.Meaning{"WARN": cli.Doubt, "ERROR": cli.Bad}
+
+// text is a line for people, in the colours of w, "" if it is not shown.
+func (c *Tail) text(w io.Writer, l tailed) string {
 	message := strings.TrimSpace(l.Message)
 	var r logged
 	if json.Unmarshal([]byte(message), &r) != nil {
@@ -137,7 +141,7 @@ func (c *Tail) text(l tailed) string {
 	case c.JSONL:
 		return message
 	}
-	parts := []string{l.At.UTC().Format(time.TimeOnly), fmt.Sprintf("%-10s", l.function), r.Msg}
+	parts := []string{l.At.UTC().Format(time.TimeOnly), fmt.Sprintf("%-10s", l.function), cli.Paint(w, meanings[r.Level], r.Msg)}
 	if r.LogGroup != "" {
 		parts = append(parts, r.LogGroup)
 	}
