@@ -118,6 +118,10 @@ func OpenCheckpoint(path string, in Input) (c *Checkpoint, err error) {
 	if have.Input != in.Fingerprint {
 		return nil, fmt.Errorf("%s: %w: %s, not %s; give another --resume FILE for this one", path, ErrOtherInput, have.What, in.What)
 	}
+	for group, spans := range have.Spans { // as a person may have left them
+		spans = slices.DeleteFunc(spans, func(s Span) bool { return s.To <= s.From })
+		have.Spans[group] = union(spans)
+	}
 	c.state = have
 	return c, nil
 }
@@ -238,6 +242,9 @@ func (c *Checkpoint) Gaps(group string, all Span) []Span {
 	var gaps []Span
 	at := all.From
 	for _, s := range c.state.Spans[group] {
+		if at >= all.To {
+			break
+		}
 		if s.From > at {
 			gaps = append(gaps, Span{at, min(s.From, all.To)})
 		}
@@ -252,10 +259,10 @@ func (c *Checkpoint) Gaps(group string, all Span) []Span {
 // union joins spans that touch.
 func union(spans []Span) []Span {
 	slices.SortFunc(spans, func(a, b Span) int { return int(min(1, max(-1, a.From-b.From))) })
-	out := spans[:1]
-	for _, s := range spans[1:] {
-		if last := &out[len(out)-1]; s.From <= last.To {
-			last.To = max(last.To, s.To)
+	out := spans[:0]
+	for _, s := range spans {
+		if n := len(out); n > 0 && s.From <= out[n-1].To {
+			out[n-1].To = max(out[n-1].To, s.To)
 		} else {
 			out = append(out, s)
 		}
