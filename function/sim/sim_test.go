@@ -103,6 +103,7 @@ func TestTurns(t *testing.T) {
 			}()
 		}
 		time.Sleep(3 * time.Second)
+		synctest.Wait()
 		if got := strings.Join(order, ""); got != "abcdefghabcdefgh" {
 			t.Errorf("the order was %s", got)
 		}

@@ -33,6 +33,7 @@ type replayCmd struct {
 
 func (c *replayCmd) Help() string {
 	return `  sumoship dlq replay --queue dead-letters --dry-run
+  sumoship dlq replay --queue dead-letters --log-group /ecs/shop --dry-run --all
   sumoship dlq replay --queue dead-letters --log-group /ecs/shop
 
 Messages that cannot be read go to the quarantine queue of the redrive policy, if

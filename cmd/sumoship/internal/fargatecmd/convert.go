@@ -44,7 +44,8 @@ refused on its own; --resource all converts every task definition of a template.
   sumoship fargate convert shop.json -o shop-fargate.json
   sumoship fargate convert --from-ecs shop:7 --diff
   sumoship fargate convert shop.json | sumoship fargate register -
-  sumoship fargate convert deploy/ --in-place
+  sumoship fargate convert deploy/ --region eu-west-1 --execution-role ARN --diff
+  sumoship fargate convert deploy/ --region eu-west-1 --execution-role ARN --in-place
   sumoship fargate convert template.yaml --with-services -o template.yaml
 
 Exit status: 0 converted, 1 refused, or findings at or above --fail-on, 2 the
