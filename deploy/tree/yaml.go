@@ -177,6 +177,9 @@ func (p *yamlParser) node(v *yaml.Node, depth int) (*Node, error) {
 	if depth > maxDepth {
 		return nil, p.fail(start, "more than %d levels of nesting", maxDepth)
 	}
+	if v.Style&yaml.TaggedStyle != 0 && strings.HasPrefix(v.Tag, "!") && strings.ContainsAny(v.Tag, ",[]{}") {
+		return nil, p.fail(start, "the tag %s has a character that no tag may have: put a space behind its name", v.Tag)
+	}
 	n := &Node{src: p.src, names: p.names, start: start, end: start}
 	n.yaml = &yamlNode{body: p.body(v, start), flow: v.Style&yaml.FlowStyle != 0, anchor: v.Anchor != ""}
 	if n.yaml.anchor {

@@ -405,8 +405,15 @@ func (w *yamlWriter) seal(n *Node) {
 	for end < len(w.text) && strings.ContainsAny(w.text[end:end+1], "+-123456789") {
 		end++
 	}
-	header := strings.Trim(w.text[begin:end], "+-")
-	w.splice(begin, end, header+"-")
+	header := w.text[begin:end]
+	if strings.HasSuffix(n.text, "\n") { // what is behind its last line break is white space
+		if strings.Contains(header, "+") { // which would be a line of its own
+			blank := strings.TrimSuffix(strings.TrimSuffix(strings.TrimRight(w.text, " \t"), "\n"), "\r")
+			w.splice(len(blank), len(w.text), "")
+		}
+		return
+	}
+	w.splice(begin, end, strings.Trim(header, "+-")+"-")
 }
 
 // flat reports whether a new list is written on one line.
