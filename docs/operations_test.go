@@ -97,7 +97,7 @@ func TestOperationsAreFollowed(t *testing.T) {
 	if err := os.MkdirAll(bucket, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command(interpreter, "../release/expand.py", "../template.yaml", "sumoship/0123456789abcdef/", filepath.Join(bucket, "template.json")).CombinedOutput(); err != nil {
+	if out, err := exec.Command(interpreter, "../release/expand.py", "../template.yaml", "sumoship/0123456789abcdef/", "v1.2.3", filepath.Join(bucket, "template.json")).CombinedOutput(); err != nil {
 		t.Fatalf("expand.py: %v\n%s", err, out)
 	}
 	source, err := os.ReadFile("../source.yaml")

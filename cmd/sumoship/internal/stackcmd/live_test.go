@@ -110,7 +110,7 @@ func (w *world) watch(t *testing.T) {
 	w.t = t
 	undo := w.figures(1000, "Events", 1000, "Confirmed")
 	defer undo()
-	shown := onTerminal(t, []string{"alarms             none is on", "try again", "alarms             " + lost}, func(n int) {
+	shown := onTerminal(t, []string{"alarms             none is on", "try again", "alarms             \x1b[31m" + lost}, func(n int) {
 		switch n {
 		case 0:
 			undo = w.front.refuse("DescribeAlarms", "ThrottlingException", "Rate exceeded")
