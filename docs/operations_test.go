@@ -123,7 +123,7 @@ func TestOperationsAreFollowed(t *testing.T) {
 		t.Fatalf("%v\n%s", err, text)
 	}
 	for _, want := range []string{
-		"https://sqs.us-east-1.amazonaws.com/", "messages    1  1 done", "SOURCE_CATEGORY_OVERRIDE", ":function:sumoship-Forwarder-", `"State": "Disabl`,
+		"https://sqs.us-east-1.amazonaws.com/", "done       1  deleted from the queue", "SOURCE_CATEGORY_OVERRIDE", ":function:sumoship-Forwarder-", `"State": "Disabl`,
 		"sumoship-SubscriberAllLogGroups-", "DISABLED", "delete  /ecs/api   unsubscribed",
 		": 1 taken over,", "Way back:",
 	} {
