@@ -11,6 +11,7 @@ import (
 
 	"sumoship/cmd/sumoship/internal/cli"
 	"sumoship/dlq"
+	"sumoship/function/ship"
 )
 
 type statsCmd struct {
@@ -122,7 +123,11 @@ func (c *statsCmd) write(s cli.Streams, status dlq.Status, found dlq.Scanned, li
 	}
 	var rows []cli.Row
 	for _, t := range list {
-		rows = append(rows, cli.Row{cmp.Or(t.LogGroup, "?"), t.Class, t.Messages, t.Events, t.Bytes, stamp(t.First), stamp(t.Last)})
+		class := cli.Paint(s.Out, cli.Doubt, t.Class)
+		if t.Class == ship.Undecodable {
+			class = cli.Paint(s.Out, cli.Bad, t.Class)
+		}
+		rows = append(rows, cli.Row{cmp.Or(t.LogGroup, "?"), class, t.Messages, t.Events, t.Bytes, stamp(t.First), stamp(t.Last)})
 	}
 	if err := cli.WriteTable(s.Out, cli.Row{"LOG GROUP", "CLASS", "MESSAGES", "EVENTS", "BYTES", "FIRST FAILURE", "LAST"}, rows); err != nil {
 		return err

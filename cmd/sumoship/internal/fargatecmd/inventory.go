@@ -72,10 +72,16 @@ func (r *inventory) read(ctx context.Context, clusters []string, usage bool) (in
 			clusters = append(clusters, page.ClusterArns...)
 		}
 	}
+	bar := cli.NewBar(-1, "looking at services", r.s.Err)
 	for _, c := range clusters {
-		if err := r.cluster(ctx, c, &in); err != nil {
-			return in, fmt.Errorf("cluster %s: %w", cli.NameOf(c), err)
+		if err = r.cluster(ctx, c, &in, bar.Add); err != nil {
+			err = fmt.Errorf("cluster %s: %w", cli.NameOf(c), err)
+			break
 		}
+	}
+	bar.Finish()
+	if err != nil {
+		return in, err
 	}
 	if len(in.Workloads) > 0 {
 		if parts := strings.Split(clusters[0], ":"); len(parts) > 4 {
@@ -105,8 +111,9 @@ func (r *inventory) read(ctx context.Context, clusters []string, usage bool) (in
 	return in, nil
 }
 
-// cluster reads the services and instances of a cluster.
-func (r *inventory) cluster(ctx context.Context, cluster string, in *estate.Inventory) error {
+// cluster reads the services and instances of a cluster. seen is told how many services
+// were looked at.
+func (r *inventory) cluster(ctx context.Context, cluster string, in *estate.Inventory, seen func(n int)) error {
 	var names []string
 	pages := ecs.NewListServicesPaginator(r.ecs, &ecs.ListServicesInput{Cluster: &cluster, MaxResults: aws.Int32(100)})
 	for pages.HasMorePages() {
@@ -127,6 +134,7 @@ func (r *inventory) cluster(ctx context.Context, cluster string, in *estate.Inve
 			if err != nil {
 				return err
 			}
+			seen(len(out.Services))
 			for _, s := range out.Services {
 				if aws.ToString(s.Status) == "ACTIVE" {
 					found[i] = append(found[i], r.workload(ctx, cli.NameOf(cluster), s))
