@@ -146,7 +146,7 @@ func DidYouMean(ctx context.Context, cfg aws.Config, m Missing) string {
 	case "task definition": // the family
 		name, _, _ = strings.Cut(name, ":")
 	case "queue": // at the end of its URL
-		name = name[strings.LastIndexByte(name, '/')+1:]
+		name = NameOf(name)
 	}
 	near := Nearest(name, list(ctx, cfg, m))
 	if len(near) == 0 {
@@ -163,7 +163,7 @@ const listPages = 5
 func list(ctx context.Context, cfg aws.Config, m Missing) (names []string) {
 	ends := func(arns []string) {
 		for _, arn := range arns {
-			names = append(names, arn[strings.LastIndexByte(arn, '/')+1:])
+			names = append(names, NameOf(arn))
 		}
 	}
 	switch m.Kind {
@@ -261,7 +261,7 @@ func ParseName(arg string) (name, region string) {
 	case "lambda":
 		resource = strings.TrimPrefix(resource, "function:")
 	default: // cluster/NAME, service/CLUSTER/NAME, task-definition/NAME:1; a bucket or a queue
-		resource = resource[strings.LastIndexByte(resource, '/')+1:]
+		resource = NameOf(resource)
 	}
 	return resource, part[3]
 }

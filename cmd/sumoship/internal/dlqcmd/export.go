@@ -66,7 +66,7 @@ type archive interface {
 
 // archive opens the place of an export.
 func (f *queueFlags) archive(ctx context.Context, s cli.Streams, to string, name func(dlq.Message) string) (archive, error) {
-	if !strings.Contains(to, "://") {
+	if !objects.Meant(to) {
 		e, err := dlq.OpenExport(ctx, to, name)
 		if err != nil {
 			return nil, cli.Fail(cli.ExitUsage, fmt.Errorf("export to %s: %w", to, err))

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"sync"
 
 	"sumoship/cmd/sumoship/internal/cli"
+	"sumoship/cmd/sumoship/internal/objects"
 	"sumoship/dlq"
 )
 
@@ -48,7 +48,7 @@ func (c *importCmd) Run(ctx context.Context, s cli.Streams) error {
 		return err
 	}
 	var from dlq.Store = dlq.Dir(c.Dir)
-	if strings.Contains(c.Dir, "://") {
+	if objects.Meant(c.Dir) {
 		if from, err = c.bucket(ctx, s, c.Dir); err != nil {
 			return err
 		}

@@ -158,7 +158,7 @@ func (m metrics) rows(maxReceives int, retention time.Duration) (rows []cli.Row)
 		rows = append(rows, cli.Row{"oldest", span(time.Duration(*m.Oldest) * time.Second), fmt.Sprintf("in the queue, of what was received up to 3 times, says CloudWatch; the retention is %s", days(retention))})
 	}
 	if m.Received != nil || m.Deleted != nil {
-		rows = append(rows, cli.Row{"last hour", fmt.Sprintf("%.0f", value(m.Received)), fmt.Sprintf("received, %.0f deleted, says CloudWatch", value(m.Deleted))})
+		rows = append(rows, cli.Row{"last hour", fmt.Sprintf("%.0f", aws.ToFloat64(m.Received)), fmt.Sprintf("received, %.0f deleted, says CloudWatch", aws.ToFloat64(m.Deleted))})
 	}
 	if m.Receives != nil {
 		text := fmt.Sprintf("of %d, by the metrics, for a message as old as the oldest", maxReceives)
@@ -168,11 +168,4 @@ func (m metrics) rows(maxReceives int, retention time.Duration) (rows []cli.Row)
 		rows = append(rows, cli.Row{"receives", fmt.Sprintf("%.0f", *m.Receives), text})
 	}
 	return rows
-}
-
-func value(v *float64) float64 {
-	if v == nil {
-		return 0
-	}
-	return *v
 }

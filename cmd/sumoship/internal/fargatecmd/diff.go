@@ -26,6 +26,9 @@ input is wrong, 3 if AWS refused.`
 }
 
 func (c *diffCmd) Run(ctx context.Context, s cli.Streams) error {
+	if isDirectory(c.File) {
+		return cli.Usagef("%s is a directory; see its changes with sumoship fargate convert %s --diff", c.File, c.File)
+	}
 	conversion, err := c.convert(ctx, s, c.File)
 	if err != nil {
 		return err

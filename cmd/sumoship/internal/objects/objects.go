@@ -33,6 +33,12 @@ type Place struct {
 	tags map[string]string // of the objects that were listed or stored, by key
 }
 
+// Meant reports whether a place is one of Amazon S3, or of anywhere but this machine, even
+// if it is not written as it has to be: s3:/x is not a directory.
+func Meant(place string) bool {
+	return strings.HasPrefix(place, "s3:") || strings.Contains(place, "://")
+}
+
 // Split returns the parts of s3://BUCKET/PREFIX.
 func Split(url string) (bucket, prefix string, err error) {
 	rest, ok := strings.CutPrefix(url, Scheme)

@@ -84,7 +84,7 @@ func (c *Cmd) run() (sim.Run, error) {
 	}
 	for _, w := range schedule.Windows {
 		if w.From >= length {
-			return sim.Run{}, cli.Usagef("--fail: %s begins after the last log event, which is at %s: raise --days, or begin earlier", w, timeline.Clock(length))
+			return sim.Run{}, cli.Usagef("--fail: %s begins at %s, after the last log event, which is at %s: raise --days, or begin earlier", w.Name, timeline.Clock(w.From), timeline.Clock(length))
 		}
 	}
 	return sim.Run{
