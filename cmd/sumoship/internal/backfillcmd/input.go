@@ -86,7 +86,7 @@ func (c *Cmd) input(ctx context.Context, s cli.Streams) (*input, error) {
 // items returns the files or objects at an argument.
 func (c *Cmd) items(ctx context.Context, s cli.Streams, from string) ([]history.Item, error) {
 	if from == cli.Stdin {
-		return []history.Item{history.Stream("standard input", s.In)}, nil
+		return []history.Item{history.Stream("standard input", cli.Reading(ctx, s.In))}, nil
 	}
 	if a, err := arn.Parse(from); err == nil && a.Service == "s3" {
 		from = objects.Scheme + a.Resource

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -73,6 +74,34 @@ func Interrupted(ctx context.Context, format string, args ...any) Exit {
 		text += "; " + fmt.Sprintf(format, args...)
 	}
 	return Fail(status, errors.New(text))
+}
+
+// Reading returns a reader of what a pipe or a terminal gives, whose reads end as soon as
+// ctx has ended.
+func Reading(ctx context.Context, in io.Reader) io.Reader {
+	return &reading{ctx: ctx, in: in, buffer: make([]byte, 64<<10)}
+}
+
+type reading struct {
+	ctx    context.Context
+	in     io.Reader
+	buffer []byte // in is read into it, perhaps also after ctx has ended
+	left   []byte // of it
+	err    error  // after left
+}
+
+func (r *reading) Read(b []byte) (int, error) {
+	if len(r.left) == 0 && r.err == nil {
+		r.left, r.err = await(r.ctx, func() ([]byte, error) {
+			n, err := r.in.Read(r.buffer)
+			return r.buffer[:n], err
+		})
+	}
+	n := copy(b, r.left)
+	if r.left = r.left[n:]; len(r.left) > 0 {
+		return n, nil
+	}
+	return n, r.err
 }
 
 // await returns what f returns, or an error as soon as ctx has ended: reading from

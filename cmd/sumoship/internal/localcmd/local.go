@@ -229,7 +229,7 @@ func (c *Cmd) read(ctx context.Context, s cli.Streams, do func(event []byte) err
 	}
 	for _, name := range c.Events {
 		if name == cli.Stdin {
-			if err := one("standard input", s.In); err != nil {
+			if err := one("standard input", cli.Reading(ctx, s.In)); err != nil {
 				return err
 			}
 			continue
