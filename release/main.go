@@ -16,6 +16,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 )
 
@@ -53,6 +54,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags.StringVar(&b.out, "o", "dist/release", "`directory` to write to; what is in it is deleted")
 	flags.StringVar(&b.tag, "version", "", "`version`, that of the tag")
 	bucketOnly := flags.Bool("bucket", false, "build only what goes into a bucket: the functions and the expanded template")
+	archiveOnly := flags.Bool("archive", false, "build only the archive of the command for this machine, once")
 	once := flags.Bool("once", false, "do not build a second time, elsewhere, to compare")
 	only := flags.String("platforms", strings.Join(platforms, ","), "`platforms` of the command, OS/ARCHITECTURE")
 	if err := flags.Parse(args); err != nil {
@@ -79,6 +81,9 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		_, err := b.bucket(ctx)
 		return err
 	}
+	if *archiveOnly {
+		return b.archive(ctx, runtime.GOOS+"/"+runtime.GOARCH)
+	}
 	if err := b.all(ctx, strings.Split(*only, ",")); err != nil || *once {
 		return err
 	}
@@ -93,8 +98,8 @@ func (b *build) bucket(ctx context.Context) (prefix string, err error) {
 	return prefix, b.template(ctx, prefix)
 }
 
-// all builds everything.
-func (b *build) all(ctx context.Context, platforms []string) error {
+// archive builds the archives of the command for platforms, and what is in them.
+func (b *build) archive(ctx context.Context, platforms ...string) error {
 	if _, err := b.bucket(ctx); err != nil {
 		return err
 	}
@@ -105,6 +110,14 @@ func (b *build) all(ctx context.Context, platforms []string) error {
 		if err := b.command(ctx, p); err != nil {
 			return fmt.Errorf("the command for %s: %w", p, err)
 		}
+	}
+	return nil
+}
+
+// all builds everything.
+func (b *build) all(ctx context.Context, platforms []string) error {
+	if err := b.archive(ctx, platforms...); err != nil {
+		return err
 	}
 	if err := b.publish(); err != nil {
 		return err
