@@ -117,6 +117,19 @@ func TestReleaseOnMoto(t *testing.T) {
 		a.report(t, fmt.Sprintf(`{"time":%q,"logGroup":"/sumoship/logs/heartbeat","events":1,"confirmed":1,"ms":7}`, time.Now().Format(time.RFC3339Nano)))
 	}
 	template := expanded(t)
+	defaults := map[string]string{}
+	read, err := readTemplate(template)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, p := range read.Parameters {
+		if name != codeBucket && name != codePrefix {
+			defaults[name] = fmt.Sprint(p.Default)
+		}
+	}
+	if err := read.check(defaults); err != nil {
+		t.Errorf("defaults that are not allowed: %v", err)
+	}
 	one, onePrefix := releaseOf(t, template, "one")
 	two, twoPrefix := releaseOf(t, template, "two")
 	variables := map[string]string{"SUMO_ENDPOINT": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:sumo-AbCdEf"}
@@ -221,6 +234,16 @@ func TestReleaseOnMoto(t *testing.T) {
 		}
 	}
 
+	// A stack of something else is left alone.
+	if _, err := a.stacks.CreateStack(t.Context(), &cloudformation.CreateStackInput{StackName: aws.String("shop"), TemplateBody: aws.String(`{"Resources":{"Topic":{"Type":"AWS::SNS::Topic"}}}`)}); err != nil {
+		t.Fatal(err)
+	}
+	for _, verb := range [][]string{{"deploy", "--from", two}, {"rollback"}, {"destroy"}} {
+		if status, _, errs := run(t, variables, append(verb, "--stack", "shop", "--yes")...); status != cli.ExitUsage || !strings.Contains(errs, "stack shop is not one of sumoship") {
+			t.Errorf("%v: status %d: %s", verb, status, errs)
+		}
+	}
+
 	// As JSON, with what was said on standard error; moto names no changes of an update.
 	if u, b, d := results[0], results[1], results[2]; b.Action != rolledBack || b.Before.Functions != onePrefix || b.After.Functions != twoPrefix || u.Action != updated || u.Before.Functions != onePrefix || u.After.Functions != twoPrefix || u.Canary == nil || !u.Canary.Arrived() ||
 		u.Outputs["HeartbeatLogGroup"] == "" || d.Action != deleted || len(withEffect(d.Changes, drains)) != 4 || len(d.Queues) != 2 {
@@ -288,6 +311,13 @@ func TestDeployRefuses(t *testing.T) {
 	put(t, bad, []byte("[default.deploy.parameters]\nparameter_overrides = \"LogRetention=7 ExcludedLogGroups='a\"\n"))
 	notTOML := filepath.Join(t.TempDir(), "not.toml")
 	put(t, notTOML, []byte("[default\n"))
+	n := 0
+	settings := func(content string) string {
+		n++
+		name := filepath.Join(t.TempDir(), fmt.Sprintf("settings%d.toml", n))
+		put(t, name, []byte(content))
+		return name
+	}
 	for _, c := range []struct {
 		name  string
 		args  []string
@@ -302,7 +332,15 @@ func TestDeployRefuses(t *testing.T) {
 		{"an unknown parameter", []string{"deploy", "--from", dir, "--set", "Colour=blue"}, []string{"no parameter Colour"}},
 		{"a parameter of deploy's own", []string{"deploy", "--from", dir, "--set", "CodeBucket=x"}, []string{"--bucket chooses the bucket"}},
 		{"an open quote", []string{"deploy", "--from", dir, "--parameters", bad}, []string{"bad.toml", "parameter_overrides", "a quote is open"}},
-		{"no TOML", []string{"deploy", "--from", dir, "--parameters", notTOML}, []string{"not.toml: line "}},
+		{"no TOML", []string{"deploy", "--from", dir, "--parameters", notTOML}, []string{"not.toml: line ", "in the shape of samconfig.toml"}},
+		{"settings without a table", []string{"deploy", "--from", dir, "--parameters", settings("LogRetention = 7")}, []string{"want [default.deploy.parameters], and the settings below it"}},
+		{"settings of another environment", []string{"deploy", "--from", dir, "--parameters", settings("[prod.deploy.parameters]\nstack_name = 'prod'")}, []string{"it has [prod.deploy.parameters]"}},
+		{"a misspelt setting", []string{"deploy", "--from", dir, "--parameters", settings("[default.deploy.parameters]\nparameter_override = ['A=1']\ncapabilities = 'CAPABILITY_IAM'")}, []string{"parameter_override; did you mean parameter_overrides?"}},
+		{"a value that is not allowed", []string{"deploy", "--from", dir, "--set", "Subscription=patern"}, []string{`Subscription: "patern"; want none, pattern, 7`}},
+		{"a value out of range", []string{"deploy", "--from", dir, "--set", "LogRetention=0"}, []string{`LogRetention: "0"; want 1 at least`}},
+		{"a value that is not a number", []string{"deploy", "--from", dir, "--set", "LogRetention=week"}, []string{`LogRetention: "week"; want a number`}},
+		{"a value that is too long", []string{"deploy", "--from", dir, "--set", "FilterPattern=abcd"}, []string{`FilterPattern: "abcd"; want 3 characters at most`}},
+		{"a secret against its pattern", []string{"deploy", "--from", dir, "--set", "SumoToken=SECRET PATH"}, []string{"SumoToken: must be a token without spaces"}},
 		{"no parameters file", []string{"deploy", "--from", dir, "--parameters", "/nowhere.toml"}, []string{"--parameters: ", "/nowhere.toml"}},
 		{"no Region", []string{"deploy", "--from", dir}, []string{"which Region?"}},
 	} {
@@ -314,12 +352,16 @@ func TestDeployRefuses(t *testing.T) {
 				t.Errorf("status %d\n%s%s", status, out, errs)
 			}
 			clitest.Mentions(t, errs, c.wants...)
+			if strings.Contains(errs, "SECRET") {
+				t.Errorf("a secret is shown: %s", errs)
+			}
 		})
 	}
 }
 
 // tiny is a template with one function.
-var tiny = []byte(`{"Parameters":{"CodeBucket":{},"CodePrefix":{},"LogRetention":{}},"Outputs":{},"Resources":{"Forwarder":{"Type":"AWS::Lambda::Function"}}}`)
+var tiny = []byte(`{"Parameters":{"CodeBucket":{},"CodePrefix":{},"LogRetention":{"Type":"Number","MinValue":1,"MaxValue":9},"FilterPattern":{"Type":"String","MaxLength":3,"AllowedPattern":"(?!x)y"},
+	"Subscription":{"Type":"String","AllowedValues":["none","pattern",7]},"SumoToken":{"NoEcho":true,"AllowedPattern":"|[!-~]+","ConstraintDescription":"must be a token without spaces"}},"Outputs":{},"Resources":{"Forwarder":{"Type":"AWS::Lambda::Function"}}}`)
 
 // --write writes the template and the archives, and overwrites nothing.
 func TestWrite(t *testing.T) {
