@@ -801,18 +801,17 @@ func TestMaxRequestsBoundsAllDeliveries(t *testing.T) {
 }
 
 // hasty is a context whose own waiters see it end before the contexts made from it do.
-// Every context has such a moment.
-type hasty struct {
-	context.Context
-	made  atomic.Bool
-	later chan struct{}
-}
+// Every context has such a moment; this one's is a millisecond.
+type hasty struct{ context.Context }
 
-func (h *hasty) Done() <-chan struct{} {
-	if !h.made.Swap(true) {
-		return h.later // asked for by the context that a delivery makes
-	}
-	return h.Context.Done()
+// Value hides what contexts are tied together by, so that AfterFunc ties them.
+func (hasty) Value(any) any { return nil }
+
+func (h hasty) AfterFunc(f func()) (stop func() bool) {
+	return context.AfterFunc(h.Context, func() {
+		time.Sleep(time.Millisecond)
+		f()
+	})
 }
 
 // A body that waits for another in flight is given up with a reason when the deadline
@@ -821,13 +820,11 @@ func TestWaitingBodyIsGivenUpWithAReason(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		deadline, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		ctx := &hasty{Context: deadline, later: make(chan struct{})}
-		context.AfterFunc(deadline, func() { time.Sleep(time.Millisecond); close(ctx.later) })
 		c := &sumo.Client{MaxBody: 1, InFlight: 1, Attempts: 1, HTTP: over(roundTripper(func(r *http.Request) (*http.Response, error) {
 			time.Sleep(2 * time.Second)
 			return nil, r.Context().Err()
 		}))}
-		if o := deliver(ctx, t, c, "a", "b"); len(o.Unconfirmed) != 2 || sumo.ClassOf(o.Err) != sumo.OutOfTime {
+		if o := deliver(hasty{deadline}, t, c, "a", "b"); len(o.Unconfirmed) != 2 || sumo.ClassOf(o.Err) != sumo.OutOfTime {
 			t.Errorf("%+v", o)
 		}
 	})
