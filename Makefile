@@ -47,8 +47,8 @@ lint-template: ## cfn-lint, for a Region of every partition that matters
 bucket: ## the functions and the template without a transform, in dist/release/bucket
 	go run ./release -bucket -o dist/release
 
-release: ## everything of a release, in dist/release, built twice and compared; VERSION is the tag
-	go run ./release -version $(or $(VERSION),$(shell git describe --tags --always --dirty)) -o dist/release
+release: ## everything of a release, in dist/release, built twice and compared, with COLD=1 from nothing; VERSION is the tag
+	go run ./release $(if $(COLD),-cold) -version $(or $(VERSION),$(shell git describe --tags --always --dirty)) -o dist/release
 
 deploy: ## SAM builds and deploys template.yaml, with the settings of samconfig.toml
 	sam build

@@ -312,6 +312,9 @@ func TestReleased(t *testing.T) {
 	if err != nil || len(functions) != 5*len(architectures) {
 		t.Errorf("%d archives of functions, %v", len(functions), err)
 	}
+	if boms, err := filepath.Glob(filepath.Join(*built, "*.bom.json")); err != nil || len(boms) != len(platforms)+len(functions) {
+		t.Errorf("%d bills of materials, %v", len(boms), err)
+	}
 	for _, f := range functions {
 		r, err := zip.OpenReader(f)
 		if err != nil {

@@ -207,6 +207,9 @@ func TestArchiveOnMoto(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	clitest.Mentions(t, m.do("version"), "v1.2.3")
+	if found, err := filepath.Glob(filepath.Join(m.dir, "licences/github.com/aws/*/LICENSE*")); err != nil || len(found) == 0 {
+		t.Errorf("no licence of the AWS SDK in the archive: %v, %v", found, err)
+	}
 
 	// One command deploys: what is in the bucket is what is in the archive, byte for byte.
 	// All functions, since moto updates a resource whose condition is false, and fails.
@@ -214,7 +217,7 @@ func TestArchiveOnMoto(t *testing.T) {
 	a.deliver = m.forward(one)
 	clitest.Mentions(t, m.do("deploy", "--yes", "--stack", "logs", "--set", "Architecture="+lambdaArchitecture(),
 		"--set", "Subscription=pattern", "--set", "LogGroupPattern=^/ecs/", "--set", "OrganizationId=o-a1b2c3d4e5"),
-		"bucket sumoship-123456789012-eu-west-1 is new; 11 files uploaded", "create stack logs", "stack logs: CREATE_COMPLETE", "invoked with 1 log event", "confirmed")
+		"bucket sumoship-123456789012-eu-west-1 is new; 11 files uploaded", "create stack logs", "stack logs: CREATE_COMPLETE", "dead-letter queue: http", "invoked with 1 log event", "confirmed")
 	m.holds("CREATE_COMPLETE", "v1.2.3", one)
 	for _, name := range append(namesBelow(t, filepath.Join(m.dir, "bucket", one)), templateName) {
 		content, err := os.ReadFile(filepath.Join(m.dir, "bucket", one, name))

@@ -342,6 +342,9 @@ func (c *cloud) apply(ctx context.Context, s cli.Streams, r *result, x change) (
 	if arn := output(deployed, "ForwarderArn"); arn != "" {
 		fmt.Fprintf(s.Out, "forwarder: %s\n", arn)
 	}
+	if url := output(deployed, "DeadLetterQueueUrl"); url != "" {
+		fmt.Fprintf(s.Out, "dead-letter queue: %s\n", url)
+	}
 	if test := output(deployed, "TestCommand"); test != "" {
 		fmt.Fprintf(s.Out, "a log event all the way, by hand:\n  %s\n", test)
 	}
