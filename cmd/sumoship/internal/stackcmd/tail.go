@@ -65,6 +65,10 @@ func (c *Tail) Run(ctx context.Context, s cli.Streams) error {
 		return cli.Usagef("stack %s has no such function", c.Stack)
 	}
 	logs := doctor.LogsFromAWS(cfg)
+	out := s.Out
+	if c.JSONL {
+		out = cli.Raw(out)
+	}
 	since, seen := time.Now().Add(-c.Since), map[string]time.Time{}
 	look := func() error {
 		var lines []tailed
@@ -83,7 +87,7 @@ func (c *Tail) Run(ctx context.Context, s cli.Streams) error {
 		slices.SortStableFunc(lines, func(a, b tailed) int { return a.At.Compare(b.At) })
 		for _, l := range lines {
 			if text := c.text(s.Out, l); text != "" {
-				if _, err := fmt.Fprintln(s.Out, text); err != nil {
+				if _, err := fmt.Fprintln(out, text); err != nil {
 					return err
 				}
 			}
