@@ -1,9 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"io"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -40,12 +45,15 @@ func TestLooksOfEveryVerb(t *testing.T) {
 	}
 	defer stop()
 
-	var server *sqstest.Server
-	var name string
-	queue := func() { // with a dead letter, and one that cannot be read
-		server = clitest.Queues(t)
-		clitest.Send(t, server, "dead", clitest.Message("/ecs/a-log-group-with-a-name-of-some-length", "a"), map[string]string{"ErrorClass": "unavailable"})
+	queues := clitest.Queues(t)
+	clitest.SetAWS(t, impatient(t, queues))
+	account := os.Getenv("AWS_ENDPOINT_URL")
+	queue := func() { // with a dead letter
+		t.Setenv("AWS_ENDPOINT_URL", account)
+		queues.Add(sqstest.Config{Name: "dead", DeadLetter: "quarantine", MaxReceives: 100})
+		clitest.Send(t, queues, "dead", clitest.Message("/ecs/a-log-group-with-a-name-of-some-length", "a"), map[string]string{"ErrorClass": "unavailable"})
 	}
+	var name string
 	region := func() {
 		logs, forwarder := clitest.Region(t)
 		logs.Add(logstest.Group{Name: "/ecs/a-log-group-with-a-name-of-some-length"}, logstest.Group{Name: "/ecs/web", Filters: []logstest.Filter{{Name: "sumoship", Destination: forwarder}}})
@@ -116,6 +124,24 @@ func TestLooksOfEveryVerb(t *testing.T) {
 			l.Check(t, new(verbs), map[string]string{"MAX_IN_FLIGHT": "1"})
 		})
 	}
+}
+
+// impatient is an account of queues in which no receive waits for messages that are not
+// there.
+func impatient(t *testing.T, queues *sqstest.Server) (url string) {
+	t.Helper()
+	wait := regexp.MustCompile(`"WaitTimeSeconds": *\d+`)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		body = wait.ReplaceAll(body, []byte(`"WaitTimeSeconds":0`))
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		queues.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
 }
 
 // lookedAt reports whether the tests of the packages look at a verb.
