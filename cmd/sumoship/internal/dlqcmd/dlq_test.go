@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
 	"sumoship/cmd/sumoship/internal/cli"
 	"sumoship/cmd/sumoship/internal/clitest"
 	"sumoship/dlq/sqstest"
@@ -110,6 +112,28 @@ func TestDLQReplayDeliversAndQuarantines(t *testing.T) {
 	// Back from the quarantine queue, once it is known why.
 	status, out, errs = command(t, nil, "dlq", "redrive", "--queue", "dead")
 	if status != 0 || out != "1 message from quarantine to dead.\n" || len(server.Messages("dead")) != 1 {
+		t.Errorf("status %d\n%s%s", status, out, errs)
+	}
+}
+
+// SQS moves only messages that are visible; a redrive says what stays.
+func TestDLQRedriveSaysWhatStays(t *testing.T) {
+	server := clitest.Queues(t)
+	for range 3 {
+		clitest.Send(t, server, "quarantine", "garbage", nil)
+	}
+	url := "http://sqs/123456789012/quarantine"
+	if out, err := server.Client().ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &url, MaxNumberOfMessages: 2, VisibilityTimeout: 600}); err != nil || len(out.Messages) != 2 {
+		t.Fatal(out, err)
+	}
+	const stays = "about 2 messages of quarantine in flight or delayed, which SQS does not move; run the command again when they are visible"
+	for _, want := range []string{"1 message from quarantine to dead.\n", "0 messages from quarantine to dead.\n"} {
+		if status, out, errs := command(t, nil, "dlq", "redrive", "--queue", "dead"); status != cli.ExitFound || out != want || !strings.Contains(errs, stays) {
+			t.Errorf("status %d\n%s%s", status, out, errs)
+		}
+	}
+	server.Show("quarantine")
+	if status, out, errs := command(t, nil, "dlq", "redrive", "--queue", "dead", "--json"); status != cli.ExitOK || !strings.Contains(out, `"moved":2,"left":0`) || errs != "" {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
 }
