@@ -112,12 +112,14 @@ func (c *replayCmd) Run(ctx context.Context, s cli.Streams) error {
 	}
 	options := ship.ReplayOptions{Options: ship.Options{Env: env, AWS: c.aws, Queue: q}, Inbox: q, KeepRules: !c.NoRules}
 	var inbox *chosen
+	giveBack := func() {}
 	if (c.any() || c.Max > 0) && !c.DryRun {
 		held, err := q.Hold(ctx, 5*time.Minute)
 		if err != nil {
 			return cli.Fail(cli.ExitAWS, err)
 		}
-		defer func() { _ = held.Release() }() // what stays is visible again in minutes
+		giveBack = sync.OnceFunc(func() { _ = held.Release() }) // what stays is visible again in minutes
+		defer giveBack()
 		inbox = &chosen{Queue: q, match: match, most: c.Max, maxReceives: status.MaxReceives, held: held}
 		if c.Max == 0 && len(c.ID) > 0 {
 			inbox.most = len(c.ID)
@@ -150,6 +152,7 @@ func (c *replayCmd) Run(ctx context.Context, s cli.Streams) error {
 		bar.Add(1)
 	}
 	report, err := replayer.Drain(ctx)
+	giveBack()
 	bar.Finish()
 	others := 0
 	if inbox != nil {
