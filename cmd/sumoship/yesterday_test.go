@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,7 +39,7 @@ import (
 
 var (
 	yesterday      = flag.Bool("yesterday", false, "run TestYesterday, which writes the table of docs/operations.md")
-	yesterdayMoto  = flag.Bool("yesterdaymoto", false, "TestYesterday runs its queues on moto, which takes an hour")
+	yesterdayMoto  = flag.Bool("yesterdaymoto", false, "TestYesterday runs its queues on moto")
 	yesterdayBytes = flag.Int("yesterdaybytes", 1e9, "bytes of log that TestYesterday backfills")
 )
 
@@ -150,19 +152,50 @@ func onSource(t *testing.T, source http.Handler) {
 	t.Chdir(t.TempDir())
 }
 
+// startMoto starts a moto_server that can hold 2,000 messages. For each that it sends or
+// receives, moto counts the queue, and for each of these it asks its own clock, of two
+// datetimes, four times: a receive of ten takes two seconds of CPU. So it gets another
+// clock. Nor does it mind other threads: of two receives at once both get a message, and
+// of two deletes one is undone. So it gets a request at a time.
+func startMoto(t *testing.T) (endpoint string) {
+	t.Helper()
+	dir := t.TempDir()
+	const patch = `import time
+import moto.core.utils as utils
+slow = utils.unix_time
+utils.unix_time = lambda dt=None: slow(dt) if dt else time.time()
+`
+	if err := os.WriteFile(filepath.Join(dir, "sitecustomize.py"), []byte(patch), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PYTHONPATH", dir)
+	server, err := url.Parse(moto.Start(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy, one := httputil.NewSingleHostReverseProxy(server), sync.Mutex{}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		one.Lock()
+		defer one.Unlock()
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(srv.Close)
+	return srv.URL
+}
+
 func yesterdaysQueue(t *testing.T) {
 	onSource(t, &distantSource{})
-	var endpoint, url, arn string
+	var endpoint, address, arn string
 	queues := sqstest.New()
 	if *yesterdayMoto {
-		endpoint = moto.Start(t)
+		endpoint = startMoto(t)
 	} else {
 		queues.OnRequest(func(sqstest.Call) sqstest.Fault { // as in newAccount
 			time.Sleep(5 * time.Millisecond)
 			return sqstest.Fault{}
 		})
 		queues.Add(sqstest.Config{Name: "quarantine"})
-		url = queues.Add(sqstest.Config{Name: "dead", DeadLetter: "quarantine", MaxReceives: 10})
+		address = queues.Add(sqstest.Config{Name: "dead", DeadLetter: "quarantine", MaxReceives: 10})
 		srv := httptest.NewServer(queues)
 		t.Cleanup(srv.Close)
 		endpoint = srv.URL
@@ -192,14 +225,14 @@ func yesterdaysQueue(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		url = *out.QueueUrl
-		attributes, err := api.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{"QueueArn"}})
+		address = *out.QueueUrl
+		attributes, err := api.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: &address, AttributeNames: []types.QueueAttributeName{"QueueArn"}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		arn = attributes.Attributes["QueueArn"]
 	}
-	q := dlq.New(url, 0, func(context.Context) (*sqs.Client, error) { return api, nil })
+	q := dlq.New(address, 0, func(context.Context) (*sqs.Client, error) { return api, nil })
 	const n = 2000
 	var entries []dlq.Entry
 	for i := range n {
@@ -226,15 +259,13 @@ func yesterdaysQueue(t *testing.T) {
 
 	run := func(job string, args ...string) string { t.Helper(); return runs(t, job, args...) }
 	queue := []string{"--queue", "dead"}
-	workers := []string{}
-	if *yesterdayMoto {
-		// moto counts all messages of the queue, four times, for each that it sends or
-		// receives, and does one thing at a time: with 2,000 a receive of ten takes seconds,
-		// so that 16 at once would not come back in the 30 seconds they are given.
-		workers = []string{"--workers", "1"}
-	}
 	with := func(args ...string) []string { return append(args, queue...) }
-	by := func(args ...string) []string { return with(append(args, workers...)...) }
+	by := func(args ...string) []string { return with(args...) }
+	if *yesterdayMoto {
+		// The receives that find the queue empty wait for a second or two, one after another,
+		// and are given 30 seconds.
+		by = func(args ...string) []string { return with(append(args, "--workers", "4")...) }
+	}
 
 	for i := range 13 {
 		if job := fmt.Sprintf("status, look %d", i+1); i < 12 {
