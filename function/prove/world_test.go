@@ -52,16 +52,19 @@ type world struct {
 	variables map[string]string // of both functions
 	forwarder *lambdatest.Function
 	replay    *lambdatest.Function
-	events    int             // log events sent, whose ids count from 1
-	cut       map[string]bool // ids of log events with which a function was killed
+	stream    *lambdatest.Function // nil unless a test deploys it
+	events    int                  // log events sent, whose ids count from 1
+	cut       map[string]bool      // ids of log events with which a function was killed, or had too little time
+	hurried   bool                 // the last invocation had so little time that it may have given up what was stored
+	trap      *trap                // between the functions and both services
 }
 
 // newWorld starts a stack. Its way to the source leads through what route returns:
 // the address to call for that of the source.
 func newWorld(t *testing.T, seed uint64, route func(address string) string) *world {
-	w := &world{t: t, rng: rand.New(rand.NewPCG(seed, 22)), source: &source{}, queues: sqstest.New(), cut: map[string]bool{}}
+	w := &world{t: t, rng: rand.New(rand.NewPCG(seed, 22)), source: &source{}, queues: sqstest.New(), cut: map[string]bool{}, trap: &trap{}}
 	w.source.follow()
-	srv := httptest.NewUnstartedServer(w.source)
+	srv := httptest.NewUnstartedServer(w.trap.before(w.source))
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // of connections whose function was killed
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
@@ -74,7 +77,7 @@ func newWorld(t *testing.T, seed uint64, route func(address string) string) *wor
 	w.url = w.queues.Add(sqstest.Config{Name: "dead"})
 	quarantine := w.queues.Add(sqstest.Config{Name: "quarantine"})
 	w.client = w.queues.Client()
-	api := httptest.NewServer(w.queues)
+	api := httptest.NewServer(w.trap.before(w.queues))
 	t.Cleanup(api.Close)
 	w.api = api.Listener.Addr().String()
 	w.bootstrap = lambdatest.Build(t, "sumoship/function/forwarder")
@@ -117,7 +120,14 @@ type invoke func(f *lambdatest.Function, event []byte) lambdatest.Result
 
 func soundly(f *lambdatest.Function, event []byte) lambdatest.Result { return f.Invoke(event, timeout) }
 
-const died = "Runtime.ExitError" // the error of an invocation whose process ended
+// killed reports whether a result is that of a function that was killed in its work, by
+// the test, for its memory or at its timeout.
+func killed(r lambdatest.Result) bool {
+	return r.ErrorType == "Runtime.ExitError" || r.ErrorType == "Sandbox.Timedout"
+}
+
+// explains reports whether an invocation may not have known what it had delivered.
+func (w *world) explains(r lambdatest.Result) bool { return killed(r) || w.hurried }
 
 // ship delivers a new event as Lambda does: three tries, then Lambda writes it into
 // its dead-letter queue, which is the function's own.
@@ -125,11 +135,11 @@ func (w *world) ship(call invoke) {
 	event := w.event()
 	for range 3 {
 		r := call(w.forwarder, event)
+		if w.explains(r) {
+			w.mark(string(event))
+		}
 		if !r.Failed() {
 			return
-		}
-		if r.ErrorType == died {
-			w.mark(string(event))
 		}
 	}
 	w.put(string(event), nil)
@@ -187,7 +197,7 @@ func (w *world) drain(call invoke) bool {
 		w.t.Fatal(err)
 	}
 	r := call(w.replay, event)
-	if r.ErrorType == died {
+	if w.explains(r) {
 		for _, r := range records {
 			w.mark(r.Body)
 		}
@@ -214,7 +224,8 @@ func (w *world) drain(call invoke) bool {
 	return true
 }
 
-// mark notes the log events of an awslogs event with which a function was killed.
+// mark notes the log events of an awslogs event that may come again, since the function
+// that had them was killed.
 func (w *world) mark(body string) {
 	var event struct{ AWSLogs struct{ Data []byte } }
 	if err := json.Unmarshal([]byte(body), &event); err != nil {
@@ -274,9 +285,11 @@ func (w *world) account() (twice duplicates) {
 		w.t.Errorf("of %d log events missing %q; %d messages left, %d quarantined; %d ids in the source\n%s",
 			w.events, missing, len(dead), len(quarantined), len(copies), tail(w.replay.Output()))
 	}
-	for name, out := range map[string]string{
-		"forwarder": w.forwarder.Output(), "replay": w.replay.Output(), "queues": fmt.Sprint(dead, quarantined),
-	} {
+	outputs := map[string]string{"forwarder": w.forwarder.Output(), "replay": w.replay.Output(), "queues": fmt.Sprint(dead, quarantined)}
+	if w.stream != nil {
+		outputs["stream"] = w.stream.Output()
+	}
+	for name, out := range outputs {
 		if form := leaked(out); form != "" {
 			w.t.Errorf("a secret is in what came of %s, as %s", name, form)
 		}
