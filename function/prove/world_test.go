@@ -315,13 +315,16 @@ func (s *source) follow(steps ...sumotest.Step) {
 
 func (s *source) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
-	var current http.Handler = s.all[len(s.all)-1]
+	var current http.Handler = s.script()
 	if s.instead != nil {
 		current = s.instead
 	}
 	s.mu.Unlock()
 	current.ServeHTTP(rw, r)
 }
+
+// script is the source that follows the last script.
+func (s *source) script() *sumotest.Source { return s.all[len(s.all)-1] }
 
 // become has another server in the place of the source until follow.
 func (s *source) become(h http.HandlerFunc) {
@@ -339,7 +342,7 @@ func (s *source) close() {
 }
 
 // stored returns how many records were stored since follow, copies among them.
-func (s *source) stored() int { return len(s.all[len(s.all)-1].Taken()) }
+func (s *source) stored() int { return len(s.script().Taken()) }
 
 // copies returns the copies of each log event that were stored, by id, in order: for
 // each whether the source answered.
