@@ -200,7 +200,7 @@ func (d *Delivery) flush(b *body, last bool) {
 	}
 	select {
 	case d.slots <- struct{}{}:
-	case <-d.ctx.Done():
+	case <-d.sending.Done():
 		d.giveUp(b, d.stopped())
 		return
 	}

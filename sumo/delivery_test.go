@@ -799,3 +799,34 @@ func TestMaxRequestsBoundsAllDeliveries(t *testing.T) {
 		})
 	}
 }
+
+// hasty is a context whose own waiters see it end before the contexts made from it do.
+// Every context has such a moment; this one's is a millisecond.
+type hasty struct{ context.Context }
+
+// Value hides what contexts are tied together by, so that AfterFunc ties them.
+func (hasty) Value(any) any { return nil }
+
+func (h hasty) AfterFunc(f func()) (stop func() bool) {
+	return context.AfterFunc(h.Context, func() {
+		time.Sleep(time.Millisecond)
+		f()
+	})
+}
+
+// A body that waits for another in flight is given up with a reason when the deadline
+// comes, whoever notices that first.
+func TestWaitingBodyIsGivenUpWithAReason(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		deadline, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		source := sumotest.New()
+		c := &sumo.Client{MaxBody: 1, InFlight: 1, Attempts: 1, HTTP: over(roundTripper(func(r *http.Request) (*http.Response, error) {
+			time.Sleep(2 * time.Second)
+			return source.RoundTrip(r)
+		}))}
+		if o := deliver(hasty{deadline}, t, c, "a", "b"); !slices.Equal(o.Unconfirmed, []int{1}) || sumo.ClassOf(o.Err) != sumo.OutOfTime {
+			t.Errorf("%+v", o)
+		}
+	})
+}
