@@ -22,6 +22,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"sumoship/function/awstest/lambdatest"
+	"sumoship/sumo/leaktest"
 	"sumoship/sumo/sumotest"
 )
 
@@ -212,7 +213,7 @@ func TestWrongServersGetNothing(t *testing.T) {
 			w.t = t
 			variables := maps.Clone(w.variables)
 			if c.url != "" {
-				variables["SUMO_ENDPOINT"] = c.url + path
+				variables["SUMO_ENDPOINT"] = c.url + leaktest.Path
 			}
 			w.forwarder = lambdatest.Deploy(t, w.bootstrap, variables)
 			w.source.follow()

@@ -27,6 +27,7 @@ import (
 
 	"sumoship/dlq/sqstest"
 	"sumoship/function/awstest/lambdatest"
+	"sumoship/sumo/leaktest"
 	"sumoship/sumo/sumotest"
 	"sumoship/transform"
 )
@@ -82,8 +83,8 @@ func newWorld(t *testing.T, seed uint64, route func(address string) string) *wor
 	w.api = api.Listener.Addr().String()
 	w.bootstrap = lambdatest.Build(t, "sumoship/function/forwarder")
 	w.variables = map[string]string{
-		"SUMO_ENDPOINT": "https://" + route(srv.Listener.Addr().String()) + path, "SSL_CERT_FILE": certificate,
-		"TASK_QUEUE_URL": w.url, "QUARANTINE_QUEUE_URL": quarantine, "AWS_ENDPOINT_URL_SQS": api.URL, "INCLUDE_EVENT_ID": "true", "SUMO_TOKEN": token,
+		"SUMO_ENDPOINT": "https://" + route(srv.Listener.Addr().String()) + leaktest.Path, "SSL_CERT_FILE": certificate,
+		"TASK_QUEUE_URL": w.url, "QUARANTINE_QUEUE_URL": quarantine, "AWS_ENDPOINT_URL_SQS": api.URL, "INCLUDE_EVENT_ID": "true", "SUMO_TOKEN": leaktest.Token,
 		"RETRY_INTERVAL": "5", "NUMBER_OF_RETRIES": "2", "REQUEST_TIMEOUT": "400", "BREAKER_PAUSE": "20",
 	}
 	w.forwarder = lambdatest.Deploy(t, w.bootstrap, w.variables)
@@ -290,9 +291,7 @@ func (w *world) account() (twice duplicates) {
 		outputs["stream"] = w.stream.Output()
 	}
 	for name, out := range outputs {
-		if form := leaked(out); form != "" {
-			w.t.Errorf("a secret is in what came of %s, as %s", name, form)
-		}
+		leaktest.Check(w.t, "what came of "+name, out)
 	}
 	return twice
 }
