@@ -8,7 +8,7 @@ FUZZTIME        ?= 10s
 VERSION ?=
 linked = $(if $(VERSION),-X sumoship/version.number=$(VERSION))
 
-.PHONY: help build test lint lint-template bucket release deploy fuzz prove vulnerabilities bench bench-compare
+.PHONY: help build test lint lint-template bucket release deploy fuzz prove vulnerabilities bench bench-compare bench-process
 
 help: ## this list
 	@awk -F ': *## *' '/^[a-z-]+:.* ## /{ printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,8 +47,8 @@ lint-template: ## cfn-lint, for a Region of every partition that matters
 bucket: ## the functions and the template without a transform, in dist/release/bucket
 	go run ./release -bucket -o dist/release
 
-release: ## everything of a release, in dist/release, built twice and compared; VERSION is the tag
-	go run ./release -version $(or $(VERSION),$(shell git describe --tags --always --dirty)) -o dist/release
+release: ## everything of a release, in dist/release, built twice and compared, with COLD=1 from nothing; VERSION is the tag
+	go run ./release $(if $(COLD),-cold) -version $(or $(VERSION),$(shell git describe --tags --always --dirty)) -o dist/release
 
 deploy: ## SAM builds and deploys template.yaml, with the settings of samconfig.toml
 	sam build
@@ -87,3 +87,8 @@ bench-compare: ## COUNT runs of the benchmarks that BENCH matches, at the revisi
 	  go test -run '^$$' -bench '$(BENCH)' -benchmem ./... >>dist/bench/new.txt || exit 1; \
 	done
 	go tool benchstat dist/bench/old.txt dist/bench/new.txt
+
+PROCESSES ?= 3
+
+bench-process: ## the table of docs/performance.md: the built forwarder beside the floor, PROCESSES of each for each load
+	go test ./function/ship -run '^TestProcess$$' -count 1 -v -process $(PROCESSES)

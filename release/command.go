@@ -26,7 +26,7 @@ func (b *build) command(ctx context.Context, platform string) error {
 	file := filepath.Join(b.out, binariesDir, goos+"_"+goarch, executable)
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w -X sumoship/version.number="+b.tag, "-o", file, "./cmd/sumoship")
 	cmd.Dir = b.tree
-	cmd.Env = cleanEnvironment("CGO_ENABLED=0", "GOOS="+goos, "GOARCH="+goarch)
+	cmd.Env = append(cleanEnvironment("CGO_ENABLED=0", "GOOS="+goos, "GOARCH="+goarch), b.caching(platform == here)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
 	}

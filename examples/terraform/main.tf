@@ -41,7 +41,7 @@ resource "aws_s3_object" "code" {
 
 resource "aws_cloudformation_stack" "sumoship" {
   name         = "sumoship"
-  capabilities = ["CAPABILITY_NAMED_IAM"]
+  capabilities = ["CAPABILITY_NAMED_IAM"] # the roles can have names (RoleNamePrefix)
   template_url = "https://${aws_s3_bucket.code.bucket_regional_domain_name}/${local.template}"
   depends_on   = [aws_s3_object.code]
 

@@ -50,6 +50,9 @@ func (c *Destroy) destroy(ctx context.Context, s cli.Streams, r *result) error {
 	if stack == nil {
 		return cli.Fail(cli.ExitFound, &cli.Missing{Kind: "stack", Name: c.Stack})
 	}
+	if err := ours(stack); err != nil {
+		return err
+	}
 	if aws.ToBool(stack.EnableTerminationProtection) {
 		return cli.Fail(cli.ExitAWS, fmt.Errorf("stack %s is protected against termination", c.Stack))
 	}

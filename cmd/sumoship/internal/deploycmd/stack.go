@@ -84,6 +84,20 @@ func ready(s *types.Stack) (create bool, err error) {
 	return false, nil
 }
 
+// ours returns an error if a stack is of something else: samconfig.toml of another
+// project, or a wrong name, must not change it, or delete it.
+func ours(s *types.Stack) error {
+	if s.StackStatus == types.StackStatusReviewInProgress {
+		return nil // it has no resources
+	}
+	for _, p := range s.Parameters {
+		if aws.ToString(p.ParameterKey) == endpointARN {
+			return nil
+		}
+	}
+	return cli.Usagef("stack %s is not one of sumoship: it has no parameter %s; --stack names another", aws.ToString(s.StackName), endpointARN)
+}
+
 // parameter returns the value of a parameter of a stack, "" if it has none.
 func parameter(s *types.Stack, name string) string {
 	if s == nil {
