@@ -15,6 +15,7 @@ import (
 
 	"sumoship/dlq"
 	"sumoship/rules"
+	"sumoship/sumo/leaktest"
 	"sumoship/transform"
 )
 
@@ -156,9 +157,9 @@ func TestKeysOfTheArchive(t *testing.T) {
 // An error of a store is its code.
 func TestCodesOfErrors(t *testing.T) {
 	for text, want := range map[string]string{
-		"<Error><Code>NoSuchKey</Code><Message>x</Message></Error>":  "answered 400 NoSuchKey",
-		`{"__type":"com.amazon#ResourceNotFoundException"}`:          "answered 400 ResourceNotFoundException",
-		`{"__type": "AccessDeniedException","Message":"SECRETPATH"}`: "answered 400 AccessDeniedException",
+		"<Error><Code>NoSuchKey</Code><Message>x</Message></Error>":               "answered 400 NoSuchKey",
+		`{"__type":"com.amazon#ResourceNotFoundException"}`:                       "answered 400 ResourceNotFoundException",
+		`{"__type": "AccessDeniedException","Message":"` + leaktest.Secret + `"}`: "answered 400 AccessDeniedException",
 		`<Code>a b</Code>`: "answered 400", "": "answered 400",
 	} {
 		if got := answered(&http.Response{StatusCode: 400}, []byte(text)).Error(); got != want {

@@ -20,6 +20,7 @@ import (
 
 	"sumoship/function/ship"
 	"sumoship/rules/mask"
+	"sumoship/sumo/leaktest"
 	"sumoship/sumo/sumotest"
 	"sumoship/transform"
 )
@@ -368,7 +369,7 @@ func TestSignedCalls(t *testing.T) {
 		switch {
 		case strings.Contains(r.URL.Path, "gone"):
 			w.WriteHeader(404)
-			fmt.Fprint(w, "<Error><Code>NoSuchKey</Code><Message>SECRETPATH</Message></Error>")
+			fmt.Fprint(w, "<Error><Code>NoSuchKey</Code><Message>"+leaktest.Secret+"</Message></Error>")
 		case r.Method == http.MethodPost:
 			fmt.Fprint(w, `{"tags":{"team":"pay"}}`)
 		case r.Header.Get("If-None-Match") == `"1"`:

@@ -27,6 +27,7 @@ import (
 
 func (w *fixture) stream(t testing.TB) *ship.StreamForwarder {
 	t.Helper()
+	w.watch(t)
 	f, err := ship.NewStreamForwarder(w.options())
 	if err != nil {
 		t.Fatal(err)

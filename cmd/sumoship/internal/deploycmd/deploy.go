@@ -327,6 +327,9 @@ func (c *cloud) apply(ctx context.Context, s cli.Streams, r *result, x change) (
 		return nil, err
 	}
 	if _, err := c.ExecuteChangeSet(ctx, &cloudformation.ExecuteChangeSetInput{ChangeSetName: set.id, StackName: &set.stack}); err != nil {
+		if ctx.Err() != nil {
+			return nil, cli.Interrupted(ctx, "the change of stack %s may have begun", x.name)
+		}
 		return nil, cli.Fail(cli.ExitAWS, fmt.Errorf("execute the change set: %w", cli.Plain(err)))
 	}
 	executed = true

@@ -27,6 +27,7 @@ import (
 	"sumoship/cmd/sumoship/internal/clitest"
 	"sumoship/cmd/sumoship/internal/stackcmd"
 	"sumoship/function/awstest/moto"
+	"sumoship/sumo/leaktest"
 )
 
 // tree has the verbs of this package.
@@ -36,7 +37,7 @@ type tree struct {
 	Destroy  Destroy  `cmd:""`
 }
 
-const endpointURL = "https://collectors.example.com/receiver/v1/http/SECRETPATH"
+const endpointURL = "https://collectors.example.com/receiver/v1/http/" + leaktest.Secret
 
 func run(t *testing.T, variables map[string]string, args ...string) (status int, out, errs string) {
 	t.Helper()
@@ -401,13 +402,13 @@ func TestEndpoint(t *testing.T) {
 		{variables: map[string]string{"SUMO_ENDPOINT": "arn:aws:ssm:x"}, want: map[string]string{"SumoEndpointArn": "arn:aws:ssm:x"}},
 		{given: map[string]string{"SumoEndpointArn": "a"}, variables: map[string]string{"SUMO_ENDPOINT": endpointURL}, want: map[string]string{"SumoEndpointArn": "a"}},
 		{wrong: "which HTTP Source?"},
-		{variables: map[string]string{"SUMO_ENDPOINT": "http://example.com/SECRETPATH"}, wrong: "SUMO_ENDPOINT: "},
+		{variables: map[string]string{"SUMO_ENDPOINT": "http://example.com/" + leaktest.Secret}, wrong: "SUMO_ENDPOINT: "},
 	} {
 		got := map[string]string{}
 		maps.Copy(got, c.given)
 		err := endpoint(got, func(name string) string { return c.variables[name] })
 		if c.wrong != "" {
-			if err == nil || !strings.Contains(err.Error(), c.wrong) || strings.Contains(err.Error(), "SECRETPATH") {
+			if err == nil || !strings.Contains(err.Error(), c.wrong) || leaktest.Find(err.Error()) != "" {
 				t.Errorf("%v: error %v, want %q", c.variables, err, c.wrong)
 			}
 			continue

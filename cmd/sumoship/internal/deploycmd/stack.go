@@ -226,6 +226,22 @@ func (c *changeSet) discard(ctx context.Context) error {
 // if it is deleted. arn is its ARN, by which a deleted stack is found too. Events up to
 // seen are not written.
 func follow(ctx context.Context, api stacks, w io.Writer, arn string, seen map[string]bool) (*types.Stack, error) {
+	stack, err := followed(ctx, api, w, arn, seen)
+	if err != nil && ctx.Err() != nil {
+		return nil, cli.Interrupted(ctx, "CloudFormation goes on with stack %s without this command", nameOf(arn))
+	}
+	return stack, err
+}
+
+// nameOf is the name in the ARN of a stack, which ends in stack/NAME/ID.
+func nameOf(arn string) string {
+	if parts := strings.Split(arn, "/"); len(parts) == 3 {
+		return parts[1]
+	}
+	return arn
+}
+
+func followed(ctx context.Context, api stacks, w io.Writer, arn string, seen map[string]bool) (*types.Stack, error) {
 	var failures []string
 	cause := "" // of the rollback, if no resource failed: an alarm
 	for {
@@ -269,7 +285,7 @@ func follow(ctx context.Context, api stacks, w io.Writer, arn string, seen map[s
 			return stack, cli.Fail(cli.ExitAWS, err)
 		}
 		if err := pause(ctx, every); err != nil {
-			return nil, fmt.Errorf("%w: CloudFormation goes on without this command", err)
+			return nil, err
 		}
 	}
 }
