@@ -53,11 +53,12 @@ func (a *account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	results := cbor.List{}
 	for _, q := range in.(cbor.Map)["MetricDataQueries"].(cbor.List) {
 		name := q.(cbor.Map)["MetricStat"].(cbor.Map)["Metric"].(cbor.Map)["MetricName"].(cbor.String)
-		list := cbor.List{}
+		list, times := cbor.List{}, cbor.List{}
 		if v, ok := (*values)[string(name)]; ok {
 			list = append(list, cbor.Float64(v))
+			times = append(times, &cbor.Tag{ID: 1, Value: cbor.Uint(uint64(time.Now().Truncate(time.Hour).Unix()))})
 		}
-		results = append(results, cbor.Map{"Id": q.(cbor.Map)["Id"], "Values": list})
+		results = append(results, cbor.Map{"Id": q.(cbor.Map)["Id"], "Values": list, "Timestamps": times})
 	}
 	_, _ = w.Write(cbor.Encode(cbor.Map{"MetricDataResults": results}))
 }

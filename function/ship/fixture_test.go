@@ -30,6 +30,8 @@ type fixture struct {
 	vars       map[string]string
 	secrets    ship.Secrets
 	objects    ship.Objects
+	tags       ship.Tags
+	interfaces ship.Describer
 	watched    bool
 }
 
@@ -55,7 +57,7 @@ func (w *fixture) watch(t testing.TB) {
 func (w *fixture) options() ship.Options {
 	return ship.Options{
 		Env:  function.Env{Getenv: func(name string) string { return w.vars[name] }, Out: &w.log},
-		HTTP: &http.Client{Transport: w.source}, Queue: w.queue, Secrets: w.secrets, Objects: w.objects,
+		HTTP: &http.Client{Transport: w.source}, Queue: w.queue, Secrets: w.secrets, Objects: w.objects, Tags: w.tags, Interfaces: w.interfaces,
 	}
 }
 

@@ -293,6 +293,9 @@ func TestReleaseOnMoto(t *testing.T) {
 	}
 	clitest.Mentions(t, out, "create stack logs in eu-west-1, account 123456789012", "SourceCategoryOverride = aws/logs of all", "× AWS::SQS::Queue", "nothing was changed")
 	clitest.Mentions(t, errs, "bucket "+bucket+" is new; 11 files uploaded")
+	asked := a.changeSets
+	clitest.Look{Args: "deploy --dry-run --from " + one + " --parameters " + samconfig, Colour: "\x1b[32mnew\x1b[0m"}.Check(t, new(tree), variables)
+	a.changeSets = asked
 	status, _, errs = run(t, nil, "destroy", "--stack", "logs", "--yes")
 	if status != cli.ExitFound || !strings.Contains(errs, "no stack logs, or you may not see it (looked in ") {
 		t.Errorf("status %d: %s", status, errs)
@@ -387,6 +390,9 @@ func TestReleaseOnMoto(t *testing.T) {
 			if got := parameter(&described.Stacks[0], name); got != want {
 				t.Errorf("%v: %s is %q, want %q", c.args, name, got, want)
 			}
+		}
+		if len(a.outputs) == 0 {
+			clitest.Look{Args: "destroy --dry-run --stack logs", Colour: "\x1b[32mthese stay\x1b[0m"}.Check(t, new(tree), nil)
 		}
 		if len(a.outputs) == 0 { // after the first deployment: what moto lacks
 			for output, resource := range map[string]string{"HeartbeatLogGroup": "HeartbeatLogs", "ForwarderLogGroup": "ForwarderLogs", "DeadLetterQueueUrl": "DeadLetterQueue"} {

@@ -64,7 +64,7 @@ func (c *Destroy) destroy(ctx context.Context, s cli.Streams, r *result) error {
 	r.Stack, r.Region, r.Account, r.DryRun, r.Before, r.Changes = c.Stack, at.region, at.account, c.DryRun, deploymentOf(stack), t.held()
 	fmt.Fprintf(s.Out, "delete stack %s in %s, account %s\n", c.Stack, at.region, at.account)
 	if kept := withEffect(r.Changes, drains); len(kept) > 0 {
-		fmt.Fprintf(s.Out, "these stay, with what is in them: %s\n", strings.Join(kept, ", "))
+		fmt.Fprintf(s.Out, "%s, with what is in them: %s\n", cli.Paint(s.Out, cli.Good, "these stay"), strings.Join(kept, ", "))
 	}
 	if lost := withEffect(r.Changes, loses); len(lost) > 0 {
 		fmt.Fprintf(s.Out, "%s with the log events in them: %s\n", cli.Paint(s.Out, cli.Bad, "LOST"), strings.Join(lost, ", "))

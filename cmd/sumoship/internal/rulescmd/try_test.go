@@ -85,6 +85,7 @@ func TestTryOnMoto(t *testing.T) {
 	}
 	_, out := run("--yes", "--prices", prices)
 	clitest.Mentions(t, out, "dropped, shop:exclude", "with something masked", "bytes of records after", "30 days like these", "Sumo Logic: $")
+	clitest.Look{Args: "rules try " + rules + " --yes --log-group " + group, Colour: "\x1b[33mdropped, shop:exclude\x1b[0m"}.Check(t, new(tree), nil)
 
 	for _, c := range []struct {
 		status int
