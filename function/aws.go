@@ -4,10 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"sumoship/version"
 )
@@ -35,8 +38,39 @@ func LambdaConfig(getenv func(string) string) ConfigLoader {
 		if url := getenv("AWS_ENDPOINT_URL"); url != "" {
 			cfg.BaseEndpoint = &url
 		}
+		EndBodies(&cfg)
 		return cfg, nil
 	}
+}
+
+// EndBodies has the clients of a configuration send request bodies that end as bodies do.
+//
+// When an answer arrives, the SDK closes the body of the request. Its WriteTo then
+// returns io.EOF, as an error; and net/http, which looks whether more follows, may do
+// so that late. It takes the error for a broken connection and closes it, while the
+// answer is being read: ten messages of a ReceiveMessage stay invisible in a queue, and
+// a SendMessageBatch is repeated. It happened in one request of a few hundred on a busy
+// machine. A body without WriteTo ends without an error.
+//
+// Source: smithy-go 1.28.9, transport/http/internal/io, safeWriteToReadCloser; Go 1.26,
+// net/http, transferWriter.writeBody.
+func EndBodies(cfg *aws.Config) {
+	cfg.APIOptions = append(cfg.APIOptions, func(stack *middleware.Stack) error {
+		return stack.Build.Add(middleware.BuildMiddlewareFunc("sumoshipEndBodies", endBody), middleware.Before)
+	})
+}
+
+func endBody(ctx context.Context, in middleware.BuildInput, next middleware.BuildHandler) (middleware.BuildOutput, middleware.Metadata, error) {
+	if r, ok := in.Request.(*smithyhttp.Request); ok {
+		if body, ok := r.GetStream().(io.ReadSeeker); ok {
+			r, err := r.SetStream(struct{ io.ReadSeeker }{body})
+			if err != nil {
+				return middleware.BuildOutput{}, middleware.Metadata{}, err
+			}
+			in.Request = r
+		}
+	}
+	return next.HandleBuild(ctx, in)
 }
 
 // endpointsOf tells the SDK's clients which endpoints the environment sets.

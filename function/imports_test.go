@@ -23,6 +23,7 @@ var mayImport = map[string]struct {
 	"history":       {},
 	"sumo":          {},
 	"sumo/sumotest": {},
+	"sumo/leaktest": {},
 	"dlq":           {sdk: true},
 	"rules":         {siblings: []string{"rules/mask", "rules/pattern"}},
 	"rules/mask":    {siblings: []string{"rules/pattern"}},
@@ -68,8 +69,8 @@ var mayImport = map[string]struct {
 
 	"cmd/sumoship":                       {siblings: []string{"cmd/sumoship/internal/…"}},
 	"cmd/sumoship/internal/backfillcmd":  {siblings: []string{"cmd/sumoship/internal/cli", "cmd/sumoship/internal/objects", "history", "sumo", "function", "function/ship", "function/subscribe/awsapi", "deploy/subscription"}, sdk: true},
-	"cmd/sumoship/internal/cli":          {siblings: []string{"deploy/finding", "version"}, sdk: true},
-	"cmd/sumoship/internal/clitest":      {siblings: []string{"cmd/sumoship/internal/cli", "transform", "dlq/sqstest", "function/awstest/…"}, sdk: true},
+	"cmd/sumoship/internal/cli":          {siblings: []string{"deploy/finding", "function", "version"}, sdk: true},
+	"cmd/sumoship/internal/clitest":      {siblings: []string{"cmd/sumoship/internal/cli", "transform", "dlq/sqstest", "function/awstest/…", "sumo/leaktest"}, sdk: true},
 	"cmd/sumoship/internal/delivery":     {siblings: []string{"cmd/sumoship/internal/cli", "deploy/subscription", "function/subscribe/awsapi"}, sdk: true},
 	"cmd/sumoship/internal/deploycmd":    {siblings: []string{"cmd/sumoship/internal/cli", "cmd/sumoship/internal/doctor", "sumo"}, sdk: true},
 	"cmd/sumoship/internal/dlqcmd":       {siblings: []string{"cmd/sumoship/internal/cli", "cmd/sumoship/internal/objects", "transform", "sumo", "dlq", "function", "function/ship"}, sdk: true},

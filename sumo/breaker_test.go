@@ -3,6 +3,7 @@ package sumo_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -305,6 +306,7 @@ func TestBreakerOfAFlappingSource(t *testing.T) {
 		requests := 0
 		c := guarded(roundTripper(func(r *http.Request) (*http.Response, error) {
 			requests++
+			_, _ = io.Copy(io.Discard, r.Body)
 			status := http.StatusOK
 			if int(time.Since(start)/(3*time.Second))%2 == 1 {
 				status = http.StatusServiceUnavailable

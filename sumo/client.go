@@ -257,16 +257,24 @@ func retryAfter(h http.Header) time.Duration {
 // reading is a request body. The HTTP client may read it even after it has returned
 // a response, until it closes it.
 type reading struct {
-	bytes.Reader
+	payload bytes.Reader
+	left    atomic.Int64  // bytes that were not read yet
 	readers *atomic.Int32 // how many are not closed yet
 	once    sync.Once
 }
 
 func read(payload []byte, readers *atomic.Int32) *reading {
 	r := &reading{readers: readers}
-	r.Reset(payload)
+	r.payload.Reset(payload)
+	r.left.Store(int64(len(payload)))
 	readers.Add(1)
 	return r
+}
+
+func (r *reading) Read(p []byte) (int, error) {
+	n, err := r.payload.Read(p)
+	r.left.Add(-int64(n))
+	return n, err
 }
 
 func (r *reading) Close() error {
@@ -303,10 +311,16 @@ func (c *Client) post(ctx context.Context, ep Endpoint, header http.Header, payl
 	attempt, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	address := ep.secret().url
-	var body io.ReadCloser = http.NoBody
-	if len(payload) > 0 {
-		body = read(payload, readers)
+	var last atomic.Pointer[reading] // of the body: the HTTP client asks for another one if it tries again
+	open := func() (io.ReadCloser, error) {
+		if len(payload) == 0 {
+			return http.NoBody, nil
+		}
+		r := read(payload, readers)
+		last.Store(r)
+		return r, nil
 	}
+	body, _ := open() // it has no error
 	req := (&http.Request{
 		Method:        http.MethodPost,
 		URL:           address,
@@ -314,7 +328,7 @@ func (c *Client) post(ctx context.Context, ep Endpoint, header http.Header, payl
 		Header:        header,
 		Body:          body,
 		ContentLength: int64(len(payload)),
-		GetBody:       func() (io.ReadCloser, error) { return read(payload, readers), nil },
+		GetBody:       open,
 	}).WithContext(attempt)
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -336,6 +350,10 @@ func (c *Client) post(ctx context.Context, ep Endpoint, header http.Header, payl
 			failure.Err = fmt.Errorf("%w, retry after %s", failure.Err, rounded(failure.RetryAfter))
 		}
 		return false, failure
+	}
+	if sent := last.Load(); sent != nil && sent.left.Load() > 0 {
+		// It cannot have stored what it does not have yet, and who knows whether it reads on.
+		return false, &SendError{Class: Unavailable, Err: fmt.Errorf("the source answered %d before it had the whole body", resp.StatusCode)}
 	}
 	return c.warn(ep, resp.StatusCode, answer), nil
 }

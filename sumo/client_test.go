@@ -579,6 +579,7 @@ func TestStatus200CountsWhateverItsBody(t *testing.T) {
 				requests := 0
 				c := &sumo.Client{HTTP: over(roundTripper(func(r *http.Request) (*http.Response, error) {
 					requests++
+					_, _ = io.Copy(io.Discard, r.Body)
 					r.Body.Close()
 					return &http.Response{StatusCode: 200, Body: io.NopCloser(body(r.Context()))}, nil
 				}))}
@@ -586,6 +587,45 @@ func TestStatus200CountsWhateverItsBody(t *testing.T) {
 					t.Errorf("%d requests: %+v", requests, o)
 				}
 			})
+		})
+	}
+}
+
+// What a source confirms before it has got all of it may never arrive.
+func TestConfirmationBeforeTheWholeBodyDoesNotCount(t *testing.T) {
+	for name, c := range map[string]struct {
+		reads     func(size int64) int64 // how much of a body, the first time
+		again     bool                   // the HTTP client then sends it anew, on another connection
+		confirmed int
+	}{
+		"nothing read":             {reads: func(int64) int64 { return 0 }},
+		"half":                     {reads: func(size int64) int64 { return size / 2 }},
+		"all but a byte":           {reads: func(size int64) int64 { return size - 1 }},
+		"all":                      {reads: func(size int64) int64 { return size }, confirmed: 1},
+		"half, and then all of it": {reads: func(size int64) int64 { return size / 2 }, again: true, confirmed: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := &sumo.Client{Attempts: 1, HTTP: over(roundTripper(func(r *http.Request) (*http.Response, error) {
+				_, err := io.CopyN(io.Discard, r.Body, c.reads(r.ContentLength))
+				if c.again {
+					r.Body.Close()
+					body, openErr := r.GetBody()
+					err = errors.Join(err, openErr)
+					_, copyErr := io.Copy(io.Discard, body)
+					err = errors.Join(err, copyErr, body.Close())
+				}
+				if err != nil {
+					t.Error(err)
+				}
+				return &http.Response{StatusCode: 200, Body: http.NoBody}, nil
+			}))}
+			o := deliver(t.Context(), t, client, "a record")
+			if o.Confirmed != c.confirmed {
+				t.Errorf("%+v", o)
+			}
+			if c.confirmed == 0 && (sumo.ClassOf(o.Err) != sumo.Unavailable || o.Attempts["none"] != 1) {
+				t.Errorf("%+v", o)
+			}
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package sumo_test
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"log"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -122,6 +124,39 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 			t.Errorf("%d: %+v (-want +got):\n%s", status, o, d)
 		}
 		mu.Unlock()
+	}
+}
+
+// A server that answers 200 at once and reads no further confirms nothing of a body that
+// is still on its way. (What lies in the buffers of the system no client can tell from
+// what has arrived.)
+func TestServerThatAnswersBeforeItReads(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	requests := make(chan struct{}, 10)
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return // the test is over
+			}
+			defer conn.Close()
+			if _, err := http.ReadRequest(bufio.NewReader(conn)); err != nil {
+				t.Error(err)
+			}
+			requests <- struct{}{}
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") // the client may be gone
+		}
+	}()
+	c := &sumo.Client{NoCompression: true, MaxBody: 64 << 20, Attempts: 2, InitialBackoff: time.Millisecond}
+	d := begin(t, c, t.Context(), endpoint(t, "http://"+ln.Addr().String(), ""))
+	d.Add(sumo.Source{}, 0, make([]byte, 32<<20)) // more than the buffers of the system hold
+	o := d.Wait()
+	if o.Confirmed != 0 || len(requests) != 2 || sumo.ClassOf(o.Err) != sumo.Unavailable || !strings.Contains(o.Err.Error(), "before it had the whole body") {
+		t.Errorf("%d requests: %+v", len(requests), o)
 	}
 }
 

@@ -10,10 +10,12 @@ import (
 	"github.com/alecthomas/kong"
 
 	"sumoship/cmd/sumoship/internal/cli"
+	"sumoship/cmd/sumoship/internal/clitest"
 )
 
 // The help of every verb begins with examples, each of which is a call of the verb
-// whose flags exist; it names every flag, and many flags are in groups.
+// whose flags exist; it names every flag, and many flags are in groups. It fits a narrow
+// terminal, and errors of usage point to it.
 func TestHelpOfEveryVerb(t *testing.T) {
 	var (
 		example = regexp.MustCompile(`\bsumoship ([^|<>#]*)`)
@@ -21,7 +23,8 @@ func TestHelpOfEveryVerb(t *testing.T) {
 	)
 	for _, verb := range cli.Verbs(new(verbs)) {
 		path := strings.Fields(verb.Path())
-		status, help, errs := command(t, nil, append(slices.Clone(path), "--help")...)
+		status, help, errs := command(t, map[string]string{"COLUMNS": "60"}, append(slices.Clone(path), "--help")...)
+		clitest.Fits(t, verb.Path()+" --help", help, "", 60)
 		if status != cli.ExitOK || errs != "" {
 			t.Errorf("%s: status %d %s", verb.Path(), status, errs)
 		}
@@ -58,6 +61,9 @@ func TestHelpOfEveryVerb(t *testing.T) {
 		}
 		if delete(groups, "AWS"); flags > 12 && len(groups) == 0 {
 			t.Errorf("%s has %d flags in no groups", verb.Path(), flags)
+		}
+		if status, out, errs := command(t, nil, append(slices.Clone(path), "--no-such-flag")...); status != cli.ExitUsage || out != "" || verb.Path() != "help" && !strings.HasSuffix(errs, "sumoship: see sumoship "+verb.Path()+" --help\n") {
+			t.Errorf("%s with a flag that it does not have: status %d\n%s%s", verb.Path(), status, out, errs)
 		}
 		if verb.Help == "" {
 			t.Errorf("%s says nothing of itself", verb.Path())

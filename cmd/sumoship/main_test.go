@@ -3,17 +3,22 @@ package main
 import (
 	"errors"
 	"flag"
+	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"sumoship/sumo/leaktest"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected output in the scripts")
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"sumoship": checksJSON})
+	testscript.Main(m, map[string]func(){"sumoship": checksOutput})
 }
 
 func TestScripts(t *testing.T) {
@@ -27,10 +32,39 @@ func TestScripts(t *testing.T) {
 			e.Setenv("LOG_FORMAT", "")
 			e.Setenv("COLUMNS", "")
 			e.Setenv(checkedDir, checked)
+			given, err := filesOf(e.WorkDir)
+			if err != nil {
+				return err
+			}
+			e.Defer(func() {
+				found, err := filesOf(e.WorkDir)
+				if err != nil {
+					t.Error(err)
+				}
+				for name, text := range found {
+					if text != given[name] {
+						leaktest.Check(t, name, text)
+					}
+				}
+			})
 			return newAccount(e)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "dead": dead, "holds": holds, "show": show, "taken": taken, "arrived": arrived, "stored": stored, "metrics": metrics},
 	})
+}
+
+// filesOf returns the texts of the files in a directory.
+func filesOf(dir string) (map[string]string, error) {
+	texts := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		texts[path] = string(b)
+		return err
+	})
+	return texts, err
 }
 
 // exits runs a program in a script and holds it to its exit status: exits 2

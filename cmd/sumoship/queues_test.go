@@ -19,6 +19,7 @@ import (
 	"sumoship/cmd/sumoship/internal/objects/s3test"
 	"sumoship/dlq"
 	"sumoship/dlq/sqstest"
+	"sumoship/sumo/leaktest"
 	"sumoship/sumo/sumotest"
 	"sumoship/transform"
 )
@@ -52,11 +53,12 @@ func (a *account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	results := cbor.List{}
 	for _, q := range in.(cbor.Map)["MetricDataQueries"].(cbor.List) {
 		name := q.(cbor.Map)["MetricStat"].(cbor.Map)["Metric"].(cbor.Map)["MetricName"].(cbor.String)
-		list := cbor.List{}
+		list, times := cbor.List{}, cbor.List{}
 		if v, ok := (*values)[string(name)]; ok {
 			list = append(list, cbor.Float64(v))
+			times = append(times, &cbor.Tag{ID: 1, Value: cbor.Uint(uint64(time.Now().Truncate(time.Hour).Unix()))})
 		}
-		results = append(results, cbor.Map{"Id": q.(cbor.Map)["Id"], "Values": list})
+		results = append(results, cbor.Map{"Id": q.(cbor.Map)["Id"], "Values": list, "Timestamps": times})
 	}
 	_, _ = w.Write(cbor.Encode(cbor.Map{"MetricDataResults": results}))
 }
@@ -103,7 +105,7 @@ func newAccount(e *testscript.Env) error {
 	}
 	e.Defer(stop)
 	for name, value := range map[string]string{"AWS_ENDPOINT_URL_SQS": api.URL, "AWS_ENDPOINT_URL_S3": objects.URL, "AWS_ENDPOINT_URL_CLOUDWATCH": cloudWatch.URL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "id",
-		"AWS_SECRET_ACCESS_KEY": "secret", "AWS_CONFIG_FILE": "/nowhere", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere", "SOURCE": endpoint} {
+		"AWS_SECRET_ACCESS_KEY": "secret", "AWS_CONFIG_FILE": "/nowhere", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere", "SOURCE": strings.TrimSuffix(endpoint, "local") + leaktest.Secret, "SUMO_TOKEN": leaktest.Token} {
 		e.Setenv(name, value)
 	}
 	e.Values["account"] = a

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,6 +19,7 @@ import (
 	"sumoship/cmd/sumoship/internal/cli"
 	"sumoship/cmd/sumoship/internal/clitest"
 	"sumoship/cmd/sumoship/internal/schemacmd"
+	"sumoship/sumo/leaktest"
 )
 
 // documents are the verbs whose result is a document of another kind, or a text.
@@ -95,17 +97,29 @@ func TestDocumentedSchemas(t *testing.T) {
 	documented(t, "../../docs/output.md", "schemas", page.String())
 }
 
-// checksJSON runs the command, and holds what it writes as JSON to the schema of its
-// verb. So every script does.
-func checksJSON() {
+// checksOutput runs the command, searches what it writes for the secrets of the endpoint,
+// and holds JSON to the schema of its verb. So every script does.
+func checksOutput() {
 	log.SetOutput(io.Discard)
-	cli.Main(func(ctx context.Context, args []string, s cli.Streams) int {
+	cli.Main(func(ctx context.Context, args []string, s cli.Streams) (status int) {
+		dir := os.Getenv(checkedDir)
+		if dir != "" { // in a script, which has no terminal
+			var stdout, stderr shared
+			errs := s.Err
+			s.Out, s.Err = io.MultiWriter(s.Out, &stdout), io.MultiWriter(s.Err, &stderr)
+			defer func() {
+				if form := leaktest.Find(stdout.String() + "\n" + stderr.String()); form != "" {
+					fmt.Fprintf(errs, "a secret is in the output, as %s\n", form)
+					status = 99
+				}
+			}()
+		}
 		if !slices.ContainsFunc(args, clitest.AsksJSON) {
 			return run(ctx, args, s)
 		}
 		var out bytes.Buffer
 		s.Out = io.MultiWriter(s.Out, &out)
-		status := run(ctx, args, s)
+		status = run(ctx, args, s)
 		verb := clitest.VerbOf(new(verbs), args)
 		if verb == nil || status != cli.ExitOK && status != cli.ExitFound {
 			return status
@@ -114,7 +128,7 @@ func checksJSON() {
 			fmt.Fprintln(s.Err, err)
 			return 99
 		}
-		if dir := os.Getenv(checkedDir); dir != "" {
+		if dir != "" {
 			if err := os.WriteFile(filepath.Join(dir, schemacmd.File(verb.Path())), nil, 0o644); err != nil {
 				fmt.Fprintln(s.Err, err)
 				return 99
@@ -124,7 +138,25 @@ func checksJSON() {
 	})
 }
 
-// checkedDir has a file for each verb whose JSON was checked.
+// shared is a buffer that several goroutines may write to.
+type shared struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *shared) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *shared) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// checkedDir has a file for each verb whose JSON was checked, in a script.
 const checkedDir = "SUMOSHIP_TEST_CHECKED"
 
 // elsewhere are the verbs that the tests of their packages run, which check their JSON

@@ -22,6 +22,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"sumoship/function/awstest/lambdatest"
+	"sumoship/sumo/leaktest"
 	"sumoship/sumo/sumotest"
 )
 
@@ -182,6 +183,7 @@ func TestWrongServersGetNothing(t *testing.T) {
 	for _, c := range []struct {
 		fault, url string
 		instead    http.HandlerFunc
+		stored     bool // and confirmed: nothing goes to the queue
 	}{
 		{fault: "a name that DNS does not know", url: "https://sumo.invalid"},
 		{fault: "a certificate of unknown origin", url: untrusted.URL},
@@ -197,19 +199,32 @@ func TestWrongServersGetNothing(t *testing.T) {
 		{fault: "500 before the body is read", instead: func(rw http.ResponseWriter, _ *http.Request) {
 			rw.WriteHeader(http.StatusInternalServerError)
 		}},
+		{fault: "200, and then the connection breaks", stored: true, instead: func(rw http.ResponseWriter, r *http.Request) {
+			w.source.script().ServeHTTP(httptest.NewRecorder(), r)
+			rw.Header().Set("Content-Length", "100")
+			rw.WriteHeader(http.StatusOK)
+			if err := http.NewResponseController(rw).Flush(); err != nil {
+				t.Error(err)
+			}
+			panic(http.ErrAbortHandler)
+		}},
 	} {
 		t.Run(c.fault, func(t *testing.T) {
 			w.t = t
 			variables := maps.Clone(w.variables)
 			if c.url != "" {
-				variables["SUMO_ENDPOINT"] = c.url + path
+				variables["SUMO_ENDPOINT"] = c.url + leaktest.Path
 			}
 			w.forwarder = lambdatest.Deploy(t, w.bootstrap, variables)
 			w.source.follow()
 			w.source.become(c.instead)
 			w.ship(soundly)
-			if n := len(w.queues.Messages("dead")); n != 1 {
-				t.Errorf("%d messages in the queue, want 1\n%s", n, tail(w.forwarder.Output()))
+			want := 1
+			if c.stored {
+				want = 0
+			}
+			if n := len(w.queues.Messages("dead")); n != want {
+				t.Errorf("%d messages in the queue, want %d\n%s", n, want, tail(w.forwarder.Output()))
 			}
 			select {
 			case path := <-got:

@@ -27,6 +27,7 @@ import (
 
 	"sumoship/dlq/sqstest"
 	"sumoship/function/awstest/lambdatest"
+	"sumoship/sumo/leaktest"
 	"sumoship/sumo/sumotest"
 	"sumoship/transform"
 )
@@ -52,16 +53,19 @@ type world struct {
 	variables map[string]string // of both functions
 	forwarder *lambdatest.Function
 	replay    *lambdatest.Function
-	events    int             // log events sent, whose ids count from 1
-	cut       map[string]bool // ids of log events with which a function was killed
+	stream    *lambdatest.Function // nil unless a test deploys it
+	events    int                  // log events sent, whose ids count from 1
+	cut       map[string]bool      // ids of log events with which a function was killed, or had too little time
+	hurried   bool                 // the last invocation had so little time that it may have given up what was stored
+	trap      *trap                // between the functions and both services
 }
 
 // newWorld starts a stack. Its way to the source leads through what route returns:
 // the address to call for that of the source.
 func newWorld(t *testing.T, seed uint64, route func(address string) string) *world {
-	w := &world{t: t, rng: rand.New(rand.NewPCG(seed, 22)), source: &source{}, queues: sqstest.New(), cut: map[string]bool{}}
+	w := &world{t: t, rng: rand.New(rand.NewPCG(seed, 22)), source: &source{}, queues: sqstest.New(), cut: map[string]bool{}, trap: &trap{}}
 	w.source.follow()
-	srv := httptest.NewUnstartedServer(w.source)
+	srv := httptest.NewUnstartedServer(w.trap.before(w.source))
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // of connections whose function was killed
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
@@ -74,13 +78,13 @@ func newWorld(t *testing.T, seed uint64, route func(address string) string) *wor
 	w.url = w.queues.Add(sqstest.Config{Name: "dead"})
 	quarantine := w.queues.Add(sqstest.Config{Name: "quarantine"})
 	w.client = w.queues.Client()
-	api := httptest.NewServer(w.queues)
+	api := httptest.NewServer(w.trap.before(w.queues))
 	t.Cleanup(api.Close)
 	w.api = api.Listener.Addr().String()
 	w.bootstrap = lambdatest.Build(t, "sumoship/function/forwarder")
 	w.variables = map[string]string{
-		"SUMO_ENDPOINT": "https://" + route(srv.Listener.Addr().String()) + path, "SSL_CERT_FILE": certificate,
-		"TASK_QUEUE_URL": w.url, "QUARANTINE_QUEUE_URL": quarantine, "AWS_ENDPOINT_URL_SQS": api.URL, "INCLUDE_EVENT_ID": "true", "SUMO_TOKEN": token,
+		"SUMO_ENDPOINT": "https://" + route(srv.Listener.Addr().String()) + leaktest.Path, "SSL_CERT_FILE": certificate,
+		"TASK_QUEUE_URL": w.url, "QUARANTINE_QUEUE_URL": quarantine, "AWS_ENDPOINT_URL_SQS": api.URL, "INCLUDE_EVENT_ID": "true", "SUMO_TOKEN": leaktest.Token,
 		"RETRY_INTERVAL": "5", "NUMBER_OF_RETRIES": "2", "REQUEST_TIMEOUT": "400", "BREAKER_PAUSE": "20",
 	}
 	w.forwarder = lambdatest.Deploy(t, w.bootstrap, w.variables)
@@ -117,7 +121,14 @@ type invoke func(f *lambdatest.Function, event []byte) lambdatest.Result
 
 func soundly(f *lambdatest.Function, event []byte) lambdatest.Result { return f.Invoke(event, timeout) }
 
-const died = "Runtime.ExitError" // the error of an invocation whose process ended
+// killed reports whether a result is that of a function that was killed in its work, by
+// the test, for its memory or at its timeout.
+func killed(r lambdatest.Result) bool {
+	return r.ErrorType == "Runtime.ExitError" || r.ErrorType == "Sandbox.Timedout"
+}
+
+// explains reports whether an invocation may not have known what it had delivered.
+func (w *world) explains(r lambdatest.Result) bool { return killed(r) || w.hurried }
 
 // ship delivers a new event as Lambda does: three tries, then Lambda writes it into
 // its dead-letter queue, which is the function's own.
@@ -125,11 +136,11 @@ func (w *world) ship(call invoke) {
 	event := w.event()
 	for range 3 {
 		r := call(w.forwarder, event)
+		if w.explains(r) {
+			w.mark(string(event))
+		}
 		if !r.Failed() {
 			return
-		}
-		if r.ErrorType == died {
-			w.mark(string(event))
 		}
 	}
 	w.put(string(event), nil)
@@ -187,7 +198,7 @@ func (w *world) drain(call invoke) bool {
 		w.t.Fatal(err)
 	}
 	r := call(w.replay, event)
-	if r.ErrorType == died {
+	if w.explains(r) {
 		for _, r := range records {
 			w.mark(r.Body)
 		}
@@ -214,7 +225,8 @@ func (w *world) drain(call invoke) bool {
 	return true
 }
 
-// mark notes the log events of an awslogs event with which a function was killed.
+// mark notes the log events of an awslogs event that may come again, since the function
+// that had them was killed.
 func (w *world) mark(body string) {
 	var event struct{ AWSLogs struct{ Data []byte } }
 	if err := json.Unmarshal([]byte(body), &event); err != nil {
@@ -274,12 +286,12 @@ func (w *world) account() (twice duplicates) {
 		w.t.Errorf("of %d log events missing %q; %d messages left, %d quarantined; %d ids in the source\n%s",
 			w.events, missing, len(dead), len(quarantined), len(copies), tail(w.replay.Output()))
 	}
-	for name, out := range map[string]string{
-		"forwarder": w.forwarder.Output(), "replay": w.replay.Output(), "queues": fmt.Sprint(dead, quarantined),
-	} {
-		if form := leaked(out); form != "" {
-			w.t.Errorf("a secret is in what came of %s, as %s", name, form)
-		}
+	outputs := map[string]string{"forwarder": w.forwarder.Output(), "replay": w.replay.Output(), "queues": fmt.Sprint(dead, quarantined)}
+	if w.stream != nil {
+		outputs["stream"] = w.stream.Output()
+	}
+	for name, out := range outputs {
+		leaktest.Check(w.t, "what came of "+name, out)
 	}
 	return twice
 }
@@ -302,13 +314,16 @@ func (s *source) follow(steps ...sumotest.Step) {
 
 func (s *source) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
-	var current http.Handler = s.all[len(s.all)-1]
+	var current http.Handler = s.script()
 	if s.instead != nil {
 		current = s.instead
 	}
 	s.mu.Unlock()
 	current.ServeHTTP(rw, r)
 }
+
+// script is the source that follows the last script.
+func (s *source) script() *sumotest.Source { return s.all[len(s.all)-1] }
 
 // become has another server in the place of the source until follow.
 func (s *source) become(h http.HandlerFunc) {
@@ -326,7 +341,7 @@ func (s *source) close() {
 }
 
 // stored returns how many records were stored since follow, copies among them.
-func (s *source) stored() int { return len(s.all[len(s.all)-1].Taken()) }
+func (s *source) stored() int { return len(s.script().Taken()) }
 
 // copies returns the copies of each log event that were stored, by id, in order: for
 // each whether the source answered.

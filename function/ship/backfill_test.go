@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sumoship/function/ship"
+	"sumoship/sumo/leaktest"
 	"sumoship/sumo/sumotest"
 )
 
@@ -102,7 +102,7 @@ func TestBackfill(t *testing.T) {
 				if !slices.Equal(c.left, left) || r.Lost != len(left) || r.Confirmed != c.confirmed || r.Class != c.class || r.Events != r.Confirmed+r.Lost || (waits > 0) != c.waits || r.DeadLettered > 0 {
 					t.Errorf("left %v, want %v, %d waits: %+v", left, c.left, waits, r)
 				}
-				if len(w.queue.Entries()) > 0 || strings.Contains(r.Error+w.log.String(), "SECRETPATH") {
+				if len(w.queue.Entries()) > 0 || leaktest.Find(r.Error+w.log.String()) != "" {
 					t.Errorf("%v in the queue; %s%s", w.queue.Entries(), r.Error, w.log.String())
 				}
 			})

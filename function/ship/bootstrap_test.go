@@ -16,6 +16,7 @@ import (
 	"sumoship/dlq/sqstest"
 	"sumoship/function/awstest/lambdatest"
 	"sumoship/function/ship"
+	"sumoship/sumo/leaktest"
 	"sumoship/sumo/sumotest"
 	"sumoship/transform"
 )
@@ -34,7 +35,7 @@ func TestBootstrapShipsOverTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := lambdatest.Deploy(t, lambdatest.Build(t, "sumoship/function/forwarder"), map[string]string{
-		"SUMO_ENDPOINT":            srv.URL + "/receiver/v1/http/SECRETPATH",
+		"SUMO_ENDPOINT":            srv.URL + "/receiver/v1/http/" + leaktest.Secret,
 		"SSL_CERT_FILE":            certificate,
 		"SOURCE_CATEGORY_OVERRIDE": "aws/ecs",
 		"RETRY_INTERVAL":           "10",
@@ -149,7 +150,7 @@ func TestBootstrapRefusesWrongVariables(t *testing.T) {
 	}
 	t.Parallel()
 	f := lambdatest.Deploy(t, lambdatest.Build(t, "sumoship/function/forwarder"), map[string]string{
-		"SUMO_ENDPOINT": "http://collectors.example.com/receiver/v1/http/SECRETPATH", "COMPRESS_DATA": "yes", "MAX_IN_FLIGHT": "many",
+		"SUMO_ENDPOINT": "http://collectors.example.com/receiver/v1/http/" + leaktest.Secret, "COMPRESS_DATA": "yes", "MAX_IN_FLIGHT": "many",
 	})
 	if r := f.Invoke([]byte(`{}`), 5*time.Second); r.ErrorType != "Runtime.ExitError" {
 		t.Errorf("%+v", r)

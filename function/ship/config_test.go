@@ -5,12 +5,13 @@ import (
 	"testing"
 
 	"sumoship/function/ship"
+	"sumoship/sumo/leaktest"
 )
 
 func TestEveryWrongVariableIsNamedAtOnce(t *testing.T) {
 	for name, c := range map[string]struct{ value, expected string }{
-		"SUMO_ENDPOINT":          {"http://collectors.example.com/SECRETPATH", "https"},
-		"SUMO_TOKEN":             {"arn:aws:s3:::SECRETPATH", "not the ARN"},
+		"SUMO_ENDPOINT":          {"http://collectors.example.com/" + leaktest.Secret, "https"},
+		"SUMO_TOKEN":             {"arn:aws:s3:::" + leaktest.Secret, "not the ARN"},
 		"LOG_FORMAT":             {"vpc-raw", "VPC-RAW"},
 		"COMPRESS_DATA":          {"yes", "neither true nor false"},
 		"INCLUDE_LOG_INFO":       {"1", "neither true nor false"},
@@ -74,6 +75,7 @@ func TestVariablesTakeEffect(t *testing.T) {
 		"stream matches": {map[string]string{"LOG_STREAM_PREFIX": "x, web/"}, body, nil},
 	} {
 		w := newFixture()
+		delete(w.vars, "SUMO_TOKEN")
 		for k, v := range c.vars {
 			w.vars[k] = v
 		}

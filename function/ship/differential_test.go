@@ -1,6 +1,7 @@
 package ship_test
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -24,14 +25,14 @@ import (
 // were refused and replayed, or through a stream. go test ./function/ship -run
 // TestEveryWayShipsTheSame -seeds 10000 tries 2,500 payloads.
 func TestEveryWayShipsTheSame(t *testing.T) {
-	parts, filtered, masked, shipped, waited := 0, 0, 0, 0, 0
+	parts, filtered, masked, shipped, waited, tagged, described := 0, 0, 0, 0, 0, 0, 0
 	for seed := *first; seed < *first+*seeds/4; seed++ {
 		synctest.Test(t, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, 11))
 			vars, payload := randomVars(rng), transform.Pack(randomPayload(rng))
 			start := func(source *sumotest.Source) *fixture {
 				w := newFixture()
-				w.source = source
+				w.source, w.tags, w.interfaces = source, tagsByName{}, interfacesByID{}
 				maps.Copy(w.vars, vars)
 				return w
 			}
@@ -42,6 +43,12 @@ func TestEveryWayShipsTheSame(t *testing.T) {
 				t.Fatalf("seed %d, whole: %+v, %v", seed, r, err)
 			}
 			want := shippedOf(whole.source)
+			for _, r := range want {
+				if strings.Contains(r, "team=pay|") || strings.Contains(r, "|pay|") {
+					tagged++
+				}
+				described += strings.Count(r, `"security-group-ids":["sg-1"`)
+			}
 			filtered, masked, shipped = filtered+sum(r.Filtered), masked+sum(r.Masked), shipped+r.Confirmed
 
 			// Statuses after which nothing is stored, so that nothing may come twice.
@@ -114,9 +121,26 @@ func TestEveryWayShipsTheSame(t *testing.T) {
 			}
 		})
 	}
-	if n := int(*seeds / 4); n >= 50 && (parts < n || filtered < n || masked < n/2 || shipped < 5*n || waited < n/10) { // or nothing was tried
-		t.Errorf("%d parts, %d filtered, %d masked, %d shipped, %d waited in the stream", parts, filtered, masked, shipped, waited)
+	if n := int(*seeds / 4); n >= 50 && (parts < n || filtered < n || masked < n/2 || shipped < 5*n || waited < n/10 || tagged < n/10 || described < n/50) { // or nothing was tried
+		t.Errorf("%d parts, %d filtered, %d masked, %d shipped, %d waited in the stream, %d with a tag, %d with security groups", parts, filtered, masked, shipped, waited, tagged, described)
 	}
+}
+
+// tagsByName gives the log groups of some names a tag.
+type tagsByName struct{}
+
+func (tagsByName) Tags(_ context.Context, account, group string) (map[string]string, error) {
+	if strings.HasPrefix(group, "/ecs/") && account != "111122220001" {
+		return map[string]string{"team": "pay"}, nil
+	}
+	return nil, nil
+}
+
+// interfacesByID knows the interface of the flow records, and an address of it.
+type interfacesByID struct{}
+
+func (interfacesByID) Interfaces(context.Context, string, []string) (map[string]*transform.Interface, error) {
+	return map[string]*transform.Interface{"eni-1": {Subnet: "subnet-1", SecurityGroups: []string{"sg-1", "sg-2"}, Addresses: []string{"10.0.0.1", "10.0.1.7"}}}, nil
 }
 
 func sum(counts map[string]int) (n int) {
@@ -167,6 +191,9 @@ func randomVars(rng *rand.Rand) map[string]string {
 	some("INCLUDE_LOG_INFO", "", "true")
 	some("INCLUDE_EVENT_ID", "", "true")
 	some("METADATA_FROM_MESSAGES", "", "all", "fields", "none")
+	if strings.HasPrefix(vars["LOG_FORMAT"], "VPC-JSON") {
+		some("INCLUDE_SECURITY_GROUP_INFO", "", "true")
+	}
 	some("VPC_CIDR_PREFIX", "", "10.0.0.0/8,192.168")
 	some("LOG_STREAM_PREFIX", "", "", "", "web,api")
 	some("SOURCE_NAME_OVERRIDE", "", "{container}")
@@ -183,10 +210,11 @@ func randomVars(rng *rand.Rand) map[string]string {
 			rule[name] = v
 		}
 	}
-	maybe("match", nil, map[string]any{"logGroup": "^/ecs/"}, map[string]any{"account": "1111"}, map[string]any{"logStream": "web"})
-	maybe("category", nil, "{logGroup.1}/{json:user.plan}", "none")
+	maybe("match", nil, map[string]any{"logGroup": "^/ecs/"}, map[string]any{"account": "1111"}, map[string]any{"logStream": "web"},
+		map[string]any{"tags": map[string]any{"team": "pay"}})
+	maybe("category", nil, "{logGroup.1}/{json:user.plan}", "{tag:team}", "none")
 	maybe("name", nil, "{region}-{json:n}")
-	maybe("fields", nil, map[string]any{"env": "prod", "plan": "{json:user.plan}"})
+	maybe("fields", nil, map[string]any{"env": "prod", "plan": "{json:user.plan}"}, map[string]any{"team": "{tag:team}"})
 	maybe("format", nil, nil, "RAW", "Others", "VPC-JSON", "VPC-RAW")
 	maybe("metadataFromMessages", nil, "none", "fields", "all")
 	maybe("include", nil, nil, nil, []string{"a", "[0-9]"})

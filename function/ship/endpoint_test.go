@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sumoship/function/ship"
+	"sumoship/sumo/leaktest"
 	"sumoship/sumo/sumotest"
 )
 
@@ -44,6 +45,7 @@ func stored(store *secrets, steps ...sumotest.Step) *fixture {
 	w := newFixture(steps...)
 	w.secrets = store
 	delete(w.vars, "SUMO_ENDPOINT")
+	delete(w.vars, "SUMO_TOKEN")
 	return w
 }
 
@@ -176,9 +178,9 @@ func TestEndpointFromItsStores(t *testing.T) {
 func TestWithoutAnEndpointEventsAreDeadLettered(t *testing.T) {
 	for name, store := range map[string]*secrets{
 		"denied":   {err: errors.New("AccessDeniedException")},
-		"http":     {values: []string{"http://collectors.example.com/SECRETPATH"}},
-		"bad JSON": {values: []string{`{"url":"https://SECRETPATH"}`}},
-		"nonsense": {values: []string{"SECRETPATH"}},
+		"http":     {values: []string{"http://collectors.example.com/" + leaktest.Secret}},
+		"bad JSON": {values: []string{`{"url":"https://` + leaktest.Secret + `"}`}},
+		"nonsense": {values: []string{leaktest.Secret}},
 	} {
 		w := newFixture()
 		w.secrets = store
@@ -239,7 +241,7 @@ func TestEndpointNeverBecomesTheToken(t *testing.T) {
 				t.Errorf("%s: the token is %q, want %q", name, got, c.want)
 			}
 			for header, values := range request.Header {
-				if strings.Contains(strings.Join(values, " "), "SECRETPATH") {
+				if leaktest.Find(strings.Join(values, " ")) != "" {
 					t.Errorf("%s: header %s has the endpoint", name, header)
 				}
 			}
@@ -247,14 +249,14 @@ func TestEndpointNeverBecomesTheToken(t *testing.T) {
 		if c.want == "-" && (r.Class != "misconfigured" || r.DeadLettered != 1) {
 			t.Errorf("%s: %+v", name, r)
 		}
-		if strings.Contains(w.log.String(), "SECRETPATH") {
+		if leaktest.Find(w.log.String()) != "" {
 			t.Errorf("%s: the endpoint is in %s", name, w.log.String())
 		}
 	}
 	for _, token := range []string{endpoint, both} {
 		w := newFixture()
 		w.vars["SUMO_TOKEN"] = token
-		if _, err := ship.NewForwarder(w.options()); err == nil || !strings.Contains(err.Error(), "SUMO_TOKEN: ") || strings.Contains(err.Error(), "SECRETPATH") {
+		if _, err := ship.NewForwarder(w.options()); err == nil || !strings.Contains(err.Error(), "SUMO_TOKEN: ") || leaktest.Find(err.Error()) != "" {
 			t.Errorf("SUMO_TOKEN=%s: %v", token, err)
 		}
 	}

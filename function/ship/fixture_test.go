@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,11 +14,12 @@ import (
 	"sumoship/dlq/dlqtest"
 	"sumoship/function"
 	"sumoship/function/ship"
+	"sumoship/sumo/leaktest"
 	"sumoship/sumo/sumotest"
 	"sumoship/transform"
 )
 
-const endpoint = "https://collectors.example.com/receiver/v1/http/SECRETPATH"
+const endpoint = "https://collectors.example.com" + leaktest.Path
 
 // fixture is everything around a function in a test.
 type fixture struct {
@@ -28,16 +30,34 @@ type fixture struct {
 	vars       map[string]string
 	secrets    ship.Secrets
 	objects    ship.Objects
+	tags       ship.Tags
+	interfaces ship.Describer
+	watched    bool
 }
 
 func newFixture(steps ...sumotest.Step) *fixture {
-	return &fixture{source: sumotest.New(steps...), queue: new(dlqtest.Queue), quarantine: new(dlqtest.Queue), vars: map[string]string{"SUMO_ENDPOINT": endpoint}}
+	return &fixture{source: sumotest.New(steps...), queue: new(dlqtest.Queue), quarantine: new(dlqtest.Queue), vars: map[string]string{"SUMO_ENDPOINT": endpoint, "SUMO_TOKEN": leaktest.Token}}
+}
+
+// watch searches what the test leaves for the secrets of the endpoint: log and metrics,
+// and the messages in the queues.
+func (w *fixture) watch(t testing.TB) {
+	if w.watched {
+		return
+	}
+	w.watched = true
+	t.Cleanup(func() {
+		leaktest.Check(t, "the log", w.log.String())
+		for _, e := range slices.Concat(w.queue.Entries(), w.quarantine.Entries()) {
+			leaktest.Check(t, "a message", fmt.Sprintf("%s %+v", e.Event, e.Cause))
+		}
+	})
 }
 
 func (w *fixture) options() ship.Options {
 	return ship.Options{
 		Env:  function.Env{Getenv: func(name string) string { return w.vars[name] }, Out: &w.log},
-		HTTP: &http.Client{Transport: w.source}, Queue: w.queue, Secrets: w.secrets, Objects: w.objects,
+		HTTP: &http.Client{Transport: w.source}, Queue: w.queue, Secrets: w.secrets, Objects: w.objects, Tags: w.tags, Interfaces: w.interfaces,
 	}
 }
 
@@ -47,6 +67,7 @@ func (w *fixture) replayOptions() ship.ReplayOptions {
 
 func (w *fixture) forwarder(t *testing.T) *ship.Forwarder {
 	t.Helper()
+	w.watch(t)
 	f, err := ship.NewForwarder(w.options())
 	if err != nil {
 		t.Fatal(err)
@@ -56,6 +77,7 @@ func (w *fixture) forwarder(t *testing.T) *ship.Forwarder {
 
 func (w *fixture) replayer(t testing.TB, quarantine bool) *ship.Replayer {
 	t.Helper()
+	w.watch(t)
 	o := w.replayOptions()
 	if quarantine {
 		o.Quarantine = w.quarantine

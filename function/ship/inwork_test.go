@@ -20,6 +20,7 @@ import (
 	"sumoship/dlq/sqstest"
 	"sumoship/function/awstest/lambdatest"
 	"sumoship/function/ship"
+	"sumoship/sumo/leaktest"
 	"sumoship/transform"
 )
 
@@ -94,7 +95,7 @@ func TestBootstrapDrainsWithinItsMemory(t *testing.T) {
 	}))
 	defer sumo.Close()
 	f := lambdatest.Deploy(t, lambdatest.Build(t, "sumoship/function/replay"), map[string]string{
-		"SUMO_ENDPOINT": sumo.URL + "/SECRETPATH", "TASK_QUEUE_URL": url, "AWS_ENDPOINT_URL_SQS": api.URL, "DEAD_LETTER_DELAY": "900000",
+		"SUMO_ENDPOINT": sumo.URL + "/" + leaktest.Secret, "TASK_QUEUE_URL": url, "AWS_ENDPOINT_URL_SQS": api.URL, "DEAD_LETTER_DELAY": "900000",
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": fmt.Sprint(memory), "COMPRESSION_LEVEL": "1",
 	})
 	r := f.Invoke([]byte(`{}`), 5*time.Minute)

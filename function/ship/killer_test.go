@@ -16,6 +16,7 @@ import (
 	"sumoship/dlq/sqstest"
 	"sumoship/function/awstest/lambdatest"
 	"sumoship/function/ship"
+	"sumoship/sumo/leaktest"
 	"sumoship/sumo/sumotest"
 	"sumoship/transform"
 )
@@ -129,7 +130,7 @@ func TestKillersAreIsolated(t *testing.T) {
 			source := sumotest.New()
 			sumo := httptest.NewServer(source)
 			defer sumo.Close()
-			variables := map[string]string{"SUMO_ENDPOINT": sumo.URL + "/SECRETPATH", "TASK_QUEUE_URL": url, "QUARANTINE_QUEUE_URL": quarantine,
+			variables := map[string]string{"SUMO_ENDPOINT": sumo.URL + "/" + leaktest.Secret, "TASK_QUEUE_URL": url, "QUARANTINE_QUEUE_URL": quarantine,
 				"AWS_ENDPOINT_URL_SQS": api.URL, "DEAD_LETTER_DELAY": "0"}
 			for name, value := range c.variables {
 				variables[name] = value

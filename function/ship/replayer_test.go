@@ -26,6 +26,7 @@ import (
 	"sumoship/function"
 	"sumoship/function/awstest/lambdatest"
 	"sumoship/function/ship"
+	"sumoship/sumo/leaktest"
 	"sumoship/sumo/sumotest"
 )
 
@@ -325,7 +326,7 @@ func TestBootstrapReplays(t *testing.T) {
 	sumo := httptest.NewServer(source)
 	defer sumo.Close()
 	f := lambdatest.Deploy(t, lambdatest.Build(t, "sumoship/function/replay"), map[string]string{
-		"SUMO_ENDPOINT": sumo.URL + "/SECRETPATH", "TASK_QUEUE_URL": url, "AWS_ENDPOINT_URL_SQS": api.URL,
+		"SUMO_ENDPOINT": sumo.URL + "/" + leaktest.Secret, "TASK_QUEUE_URL": url, "AWS_ENDPOINT_URL_SQS": api.URL,
 	})
 	r := f.Invoke([]byte(`{}`), 30*time.Second)
 	var report ship.Report

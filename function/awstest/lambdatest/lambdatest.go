@@ -59,8 +59,9 @@ type Function struct {
 	share float64 // of a processor; 0 means all
 	most  int64   // bytes of memory; 0 means any
 
-	next  chan invocation
-	calls int
+	next   chan invocation
+	calls  int
+	starts int
 
 	mu     sync.Mutex
 	output bytes.Buffer
@@ -156,6 +157,25 @@ func (f *Function) Goroutines() int {
 // bytes, or 0 if the system does not say.
 func (f *Function) PeakMemory() int64 { return f.status("VmHWM:") }
 
+// Processor returns the user and system time that the running process has taken, to a
+// hundredth of a second, or 0 if the system does not say.
+func (f *Function) Processor() time.Duration {
+	if f.cmd == nil {
+		return 0
+	}
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", f.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:])) // its name may have blanks
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
 // status returns a size that the system states of the running process, in bytes.
 func (f *Function) status(name string) int64 {
 	if f.cmd == nil {
@@ -221,6 +241,7 @@ func (f *Function) start() {
 	f.cmd = exec.Command(f.bootstrap)
 	f.cmd.Env, f.cmd.Stdout, f.cmd.Stderr = f.env, f, f
 	f.cmd.WaitDelay = time.Second
+	f.starts++
 	if err := f.cmd.Start(); err != nil {
 		f.t.Fatal(err)
 	}
@@ -250,6 +271,13 @@ func (f *Function) kill() {
 // end of timeout is killed, as Lambda does.
 func (f *Function) Invoke(event []byte, timeout time.Duration) Result {
 	f.t.Helper()
+	return f.InvokeKilled(event, timeout, nil)
+}
+
+// InvokeKilled is Invoke with a function that is killed when the moment comes, unless it
+// has answered by then.
+func (f *Function) InvokeKilled(event []byte, timeout time.Duration, moment <-chan struct{}) Result {
+	f.t.Helper()
 	served := f.calls > 0 && f.cmd != nil
 	if f.cmd == nil {
 		f.start()
@@ -260,12 +288,16 @@ func (f *Function) Invoke(event []byte, timeout time.Duration) Result {
 	f.mu.Lock()
 	f.result, f.id = result, inv.id
 	f.mu.Unlock()
+	ended := Result{ErrorType: "Runtime.ExitError", Error: "the process ended"}
 	took := false
 	for !took {
 		select {
 		case f.next <- inv:
 			took = true
 			continue
+		case <-moment:
+			f.kill()
+			return ended
 		case <-f.exited:
 			f.cmd = nil
 		}
@@ -279,27 +311,21 @@ func (f *Function) Invoke(event []byte, timeout time.Duration) Result {
 	select {
 	case r := <-result:
 		return r
+	case <-moment:
+		f.kill()
+		return ended
 	case <-f.exited:
 		f.cmd = nil
-		return Result{ErrorType: "Runtime.ExitError", Error: "the process ended"}
+		return ended
 	case <-time.After(timeout):
 		f.kill()
 		return Result{ErrorType: "Sandbox.Timedout", Error: "the function timed out"}
 	}
 }
 
-// InvokeKilled is Invoke with a function that dies after a while, unless it has
-// answered by then.
-func (f *Function) InvokeKilled(event []byte, timeout, after time.Duration) Result {
-	f.t.Helper()
-	if f.cmd == nil {
-		f.start()
-	}
-	process := f.cmd.Process
-	timer := time.AfterFunc(after, func() { _ = process.Kill() }) // it may have ended
-	defer timer.Stop()
-	return f.Invoke(event, timeout)
-}
+// Starts returns how often a process was started. What an earlier one kept in memory is
+// gone.
+func (f *Function) Starts() int { return f.starts }
 
 // Freeze stops the function for a while, as Lambda does between two invocations.
 func (f *Function) Freeze(d time.Duration) {

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sumoship/version"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
+
+	"sumoship/function"
+	"sumoship/version"
 )
 
 // AWSFlags choose the account and Region as the AWS CLI does.
@@ -43,6 +45,7 @@ func (f *ProfileFlag) Load(ctx context.Context, region string) (aws.Config, erro
 	if err != nil {
 		return cfg, Fail(ExitAWS, fmt.Errorf("read the AWS configuration: %w", err))
 	}
+	function.EndBodies(&cfg)
 	called(ctx, &cfg)
 	return cfg, nil
 }

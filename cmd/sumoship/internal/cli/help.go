@@ -18,6 +18,9 @@ func helpOf(args []string) []string {
 // printHelp is kong's help of a verb, with the examples first: they say more than
 // flags do.
 func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
+	if room := styleOf(ctx.Stdout).Width; room > 0 {
+		options.WrapUpperBound = room
+	}
 	if node := ctx.Selected(); node != nil {
 		node.Detail = examplesFirst(node.Detail)
 	}

@@ -1,11 +1,11 @@
 package cli
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -37,25 +37,27 @@ func readProject() (project, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := map[string]any{}
-	if err := yaml.Unmarshal(b, &p); err != nil {
+	var document any
+	if err := yaml.Unmarshal(b, &document); err != nil {
 		return nil, fmt.Errorf("%s: %w", projectFile, err)
 	}
-	if len(p) == 0 && len(bytes.TrimSpace(b)) > 0 && !strings.HasPrefix(strings.TrimSpace(string(b)), "#") {
+	p, ok := document.(map[string]any)
+	if !ok && document != nil { // which is an empty file, or one of comments
 		return nil, fmt.Errorf("%s: want a mapping of flags and verbs", projectFile)
 	}
 	return p, nil
 }
 
-// Validate refuses what is neither a verb nor a flag, and what a file must not say.
+// Validate refuses what is neither a verb nor a flag, what a file must not say, and values
+// that are not those of the flag, whichever verb is run.
 func (p project) Validate(app *kong.Application) error { return check(app.Node, p, "") }
 
 func check(node *kong.Node, values map[string]any, path string) error {
-	flags := map[string]bool{}
+	flags := map[string][]*kong.Flag{} // several verbs of a family may have one of a name
 	var names []string
 	collect := func(n *kong.Node) {
 		for _, f := range n.Flags {
-			flags[f.Name] = true
+			flags[f.Name] = append(flags[f.Name], f)
 			names = append(names, f.Name)
 		}
 	}
@@ -72,9 +74,10 @@ func check(node *kong.Node, values map[string]any, path string) error {
 			}
 		case slices.Contains(personal, key):
 			return fmt.Errorf("%s: %s%s: only the command line sets it", projectFile, path, key)
+		case child >= 0 && value == nil: // its flags are comments
 		case child >= 0:
 			return fmt.Errorf("%s: %s%s is a verb: want a mapping of its flags", projectFile, path, key)
-		case !flags[key]:
+		case flags[key] == nil:
 			for _, n := range node.Children {
 				names = append(names, n.Name)
 			}
@@ -83,9 +86,51 @@ func check(node *kong.Node, values map[string]any, path string) error {
 				hint = fmt.Sprintf("; did you mean %s?", near[0])
 			}
 			return fmt.Errorf("%s: %s%s is not a flag or a verb there%s", projectFile, path, key, hint)
+		case value != nil:
+			for _, f := range flags[key] {
+				if err := fitting(f, value); err != nil {
+					return fmt.Errorf("%s: %s%s: %w", projectFile, path, key, err)
+				}
+			}
 		}
 	}
 	return nil
+}
+
+// fitting returns why a flag cannot have a value.
+func fitting(f *kong.Flag, value any) error {
+	if f.Tag.Type == "existingfile" {
+		return nil // other verbs go on without it
+	}
+	if f.Enum != "" {
+		all, ok := value.([]any)
+		if !ok {
+			all = []any{value}
+		}
+		for _, v := range all {
+			if !slices.Contains(f.EnumSlice(), fmt.Sprint(v)) {
+				return fmt.Errorf("want one of %s, not %v", strings.Join(f.EnumSlice(), ", "), v)
+			}
+		}
+	}
+	scan := kong.Scan().PushTyped(given(value), kong.FlagValueToken)
+	if err := f.Mapper.Decode(&kong.DecodeContext{Value: f.Value, Scan: scan}, reflect.New(f.Target.Type()).Elem()); err != nil {
+		switch value.(type) {
+		case []any, map[string]any:
+			return errors.New("want one value, neither a list nor a mapping")
+		}
+		return err
+	}
+	return nil
+}
+
+// given is a value as the flag takes it: 123456789012 may be the text of an account.
+func given(value any) any {
+	switch value.(type) {
+	case nil, []any, map[string]any:
+		return value
+	}
+	return fmt.Sprint(value)
 }
 
 // Resolve returns the value of a flag: that of the verb, or else of its family, or else
@@ -110,12 +155,7 @@ func (p project) Resolve(_ *kong.Context, parent *kong.Path, flag *kong.Flag) (a
 			value = v
 		}
 	}
-	switch v := value.(type) {
-	case nil, []any, map[string]any:
-		return value, nil
-	default:
-		return fmt.Sprint(v), nil // 123456789012 may be the text of an account
-	}
+	return given(value), nil
 }
 
 // pathOf returns the names of a verb, after that of the command.

@@ -68,6 +68,9 @@ func dispatch(ctx context.Context, tree any, args []string, s Streams) (e Exit) 
 	if s.Getenv("COMP_LINE") != "" { // a shell asks for completions
 		kongplete.Complete(parser, kongplete.WithPredictor("file", complete.PredictFiles("*")))
 	}
+	if err := file.Validate(parser.Model); err != nil { // kong asks when it has taken values from it
+		return Fail(ExitUsage, err)
+	}
 	args = helpOf(args)
 	if len(args) == 0 {
 		args = []string{"--help"}

@@ -32,7 +32,7 @@ func WriteTable(w io.Writer, head Row, rows []Row) error {
 	if room := styleOf(w).Width; room > 0 {
 		limits, ok := fit(columns, room)
 		if !ok {
-			_, err := io.WriteString(w, blocks(w, head, rows, room))
+			_, err := io.WriteString(Raw(w), blocks(w, head, rows, room))
 			return err
 		}
 		for i, limit := range limits {
@@ -53,7 +53,7 @@ func WriteTable(w io.Writer, head Row, rows []Row) error {
 		t.AppendHeader(painted(w, head))
 	}
 	t.AppendRows(rows)
-	_, err := fmt.Fprintln(w, t.Render())
+	_, err := fmt.Fprintln(Raw(w), t.Render())
 	return err
 }
 

@@ -120,3 +120,38 @@ func TestTablesKeepTheirWords(t *testing.T) {
 		}
 	}
 }
+
+// What is written line by line fits a terminal too, but for what is there to be copied.
+func TestLinesFitTheTerminal(t *testing.T) {
+	const column = "a text that is longer than twenty columns"
+	for name, c := range map[string]struct{ text, want string }{
+		"a sentence":        {column + "\n", "a text that is\nlonger than twenty\ncolumns\n"},
+		"columns":           {"a  text that is longer than twenty\n", "a  text that is\n    longer than\n    twenty\n"},
+		"a command":         {"  " + column + "\n", "  " + column + "\n"},
+		"a word":            {"see arn:aws:logs:eu-west-1:123456789012:log-group:x now\n", "see\narn:aws:logs:eu-west-1:123456789012:log-group:x\nnow\n"},
+		"colours":           {"\x1b[31ma text that is\x1b[0m long enough\n", "\x1b[31ma text that is\x1b[0m long\nenough\n"},
+		"a question":        {"is this text too long? [y/N] ", "is this text too\nlong? [y/N] "},
+		"a moving cursor":   {"\r\x1b[K" + column, "\r\x1b[K" + column},
+		"letters, no bytes": {"äöü äöü äöü äöü äöü\n", "äöü äöü äöü äöü äöü\n"},
+	} {
+		var b bytes.Buffer
+		w := wide(&b, "20")
+		if n, err := fmt.Fprint(w, c.text); err != nil || n != len(c.text) {
+			t.Errorf("%s: %d bytes of %d written, %v", name, n, len(c.text), err)
+		}
+		if d := cmp.Diff(c.want, b.String()); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
+		b.Reset()
+		if fmt.Fprint(Raw(w), c.text); b.String() != c.text {
+			t.Errorf("%s: raw %q", name, &b)
+		}
+	}
+	var b bytes.Buffer
+	if err := WriteIndented(wide(&b, "20"), "  ", column); err != nil {
+		t.Error(err)
+	}
+	if d := cmp.Diff("  a text that is\n  longer than twenty\n  columns\n", b.String()); d != "" {
+		t.Errorf("indented (-want +got):\n%s", d)
+	}
+}

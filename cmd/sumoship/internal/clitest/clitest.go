@@ -16,6 +16,7 @@ import (
 
 	"sumoship/cmd/sumoship/internal/cli"
 	"sumoship/function/awstest/moto"
+	"sumoship/sumo/leaktest"
 )
 
 // Run runs the verb of a tree that args name, and returns what it wrote.
@@ -23,6 +24,7 @@ func Run(t *testing.T, tree any, variables map[string]string, args ...string) (s
 	t.Helper()
 	var o, e bytes.Buffer
 	status = cli.Run(t.Context(), tree, args, cli.Streams{In: strings.NewReader(""), Out: &o, Err: &e, Getenv: func(name string) string { return variables[name] }})
+	leaktest.Check(t, strings.Join(args, " "), o.String()+e.String())
 	checked(t, reflect.New(reflect.TypeOf(tree).Elem()).Interface(), args, status, o.Bytes())
 	return status, o.String(), e.String()
 }

@@ -2,6 +2,7 @@ package clitest
 
 import (
 	"io"
+	"os"
 	"strings"
 	"testing"
 
@@ -12,6 +13,14 @@ import (
 
 // OnTerminal is [Run] on a terminal, and returns what that showed.
 func OnTerminal(t *testing.T, tree any, columns uint16, variables map[string]string, args ...string) string {
+	t.Helper()
+	return onTerminal(t, columns, func(terminal *os.File) {
+		cli.Run(t.Context(), tree, args, cli.Streams{In: strings.NewReader(""), Out: terminal, Err: terminal, Getenv: func(name string) string { return variables[name] }})
+	})
+}
+
+// onTerminal returns what a terminal shows of a run.
+func onTerminal(t *testing.T, columns uint16, run func(terminal *os.File)) string {
 	t.Helper()
 	master, terminal, err := pty.Open()
 	if err != nil {
@@ -26,7 +35,7 @@ func OnTerminal(t *testing.T, tree any, columns uint16, variables map[string]str
 		b, _ := io.ReadAll(master) // ends with an error when the other end is closed
 		shown <- string(b)
 	}()
-	cli.Run(t.Context(), tree, args, cli.Streams{In: strings.NewReader(""), Out: terminal, Err: terminal, Getenv: func(name string) string { return variables[name] }})
+	run(terminal)
 	terminal.Close()
 	return strings.ReplaceAll(<-shown, "\r\n", "\n")
 }

@@ -50,6 +50,9 @@ func (c *Destroy) destroy(ctx context.Context, s cli.Streams, r *result) error {
 	if stack == nil {
 		return cli.Fail(cli.ExitFound, &cli.Missing{Kind: "stack", Name: c.Stack})
 	}
+	if err := ours(stack); err != nil {
+		return err
+	}
 	if aws.ToBool(stack.EnableTerminationProtection) {
 		return cli.Fail(cli.ExitAWS, fmt.Errorf("stack %s is protected against termination", c.Stack))
 	}
@@ -64,7 +67,7 @@ func (c *Destroy) destroy(ctx context.Context, s cli.Streams, r *result) error {
 	r.Stack, r.Region, r.Account, r.DryRun, r.Before, r.Changes = c.Stack, at.region, at.account, c.DryRun, deploymentOf(stack), t.held()
 	fmt.Fprintf(s.Out, "delete stack %s in %s, account %s\n", c.Stack, at.region, at.account)
 	if kept := withEffect(r.Changes, drains); len(kept) > 0 {
-		fmt.Fprintf(s.Out, "these stay, with what is in them: %s\n", strings.Join(kept, ", "))
+		fmt.Fprintf(s.Out, "%s, with what is in them: %s\n", cli.Paint(s.Out, cli.Good, "these stay"), strings.Join(kept, ", "))
 	}
 	if lost := withEffect(r.Changes, loses); len(lost) > 0 {
 		fmt.Fprintf(s.Out, "%s with the log events in them: %s\n", cli.Paint(s.Out, cli.Bad, "LOST"), strings.Join(lost, ", "))
@@ -93,6 +96,9 @@ func (c *Destroy) destroy(ctx context.Context, s cli.Streams, r *result) error {
 		return err
 	}
 	if _, err := at.DeleteStack(ctx, &cloudformation.DeleteStackInput{StackName: &arn}); err != nil {
+		if ctx.Err() != nil {
+			return cli.Interrupted(ctx, "the deletion of stack %s may have begun", c.Stack)
+		}
 		return cli.Fail(cli.ExitAWS, fmt.Errorf("delete stack %s: %w", c.Stack, cli.Plain(err)))
 	}
 	if _, err := follow(ctx, at, s.Err, arn, seen); err != nil {

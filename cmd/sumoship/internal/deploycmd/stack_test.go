@@ -18,6 +18,7 @@ import (
 
 	"sumoship/cmd/sumoship/internal/cli"
 	"sumoship/cmd/sumoship/internal/clitest"
+	"sumoship/sumo/leaktest"
 )
 
 // fake is CloudFormation for what moto does not do: states that take time, events,
@@ -300,7 +301,7 @@ func TestDeploymentShowsNoSecret(t *testing.T) {
 	_, err = (&cloud{stacks: f, region: "eu-west-1", account: "123456789012"}).apply(t.Context(), cli.Streams{In: strings.NewReader(""), Out: &o, Err: &e}, r, change{
 		name: "logs", create: true, action: created, yes: true, template: tmpl, parameters: map[string]string{"SumoEndpoint": endpointURL, "LogRetention": "7"},
 	})
-	if err != nil || strings.Contains(o.String()+e.String(), "SECRETPATH") {
+	if err != nil || leaktest.Find(o.String()+e.String()) != "" {
 		t.Errorf("%v, shown:\n%s%s", err, o.String(), e.String())
 	}
 	clitest.Mentions(t, o.String(), "SumoEndpoint = (secret)", "LogRetention = 7", "aws lambda invoke")
@@ -329,4 +330,25 @@ func TestQueuesAreShownBeforeDeletion(t *testing.T) {
 		t.Errorf("queues (-want +got):\n%s", diff)
 	}
 	clitest.Mentions(t, o.String(), "https://sqs/dead has 3 messages", "sumoship dlq replay --queue https://sqs/dead")
+}
+
+// A stack of something else is not changed; one that has no resources yet is anybody's.
+func TestStacksOfSomethingElse(t *testing.T) {
+	for name, c := range map[string]struct {
+		stack types.Stack
+		want  bool
+	}{
+		"another's":   {types.Stack{StackName: aws.String("shop"), StackStatus: types.StackStatusCreateComplete, Parameters: []types.Parameter{{ParameterKey: aws.String("VpcId")}}}, false},
+		"ours":        {types.Stack{StackStatus: types.StackStatusRollbackComplete, Parameters: []types.Parameter{{ParameterKey: aws.String("SumoEndpointArn")}}}, true},
+		"in review":   {types.Stack{StackStatus: types.StackStatusReviewInProgress}, true},
+		"without any": {types.Stack{StackName: aws.String("shop"), StackStatus: types.StackStatusCreateComplete}, false},
+	} {
+		err := ours(&c.stack)
+		if (err == nil) != c.want {
+			t.Errorf("%s: error %v", name, err)
+		}
+		if err != nil && !strings.Contains(err.Error(), "stack shop is not one of sumoship: it has no parameter SumoEndpointArn; --stack") {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
 }

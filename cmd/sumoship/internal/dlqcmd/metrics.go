@@ -64,16 +64,22 @@ type watch struct {
 // statistic is one of a metric of SQS.
 type statistic struct{ metric, stat string }
 
-// values returns those of statistics since a time, one for each period that has one, the
+// point is a value of a period, which begins at a time.
+type point struct {
+	at    time.Time
+	value float64
+}
+
+// points returns those of statistics since a time, one for each period that has one, the
 // newest first.
-func (w watch) values(ctx context.Context, since, until time.Time, period time.Duration, statistics ...statistic) ([][]float64, error) {
+func (w watch) points(ctx context.Context, since, until time.Time, period time.Duration, statistics ...statistic) ([][]point, error) {
 	in := &cloudwatch.GetMetricDataInput{StartTime: aws.Time(since.Truncate(period)), EndTime: &until, ScanBy: types.ScanByTimestampDescending}
 	for i, s := range statistics {
 		in.MetricDataQueries = append(in.MetricDataQueries, types.MetricDataQuery{Id: aws.String(fmt.Sprint("m", i)), MetricStat: &types.MetricStat{
 			Metric: &types.Metric{Namespace: aws.String("AWS/SQS"), MetricName: &s.metric, Dimensions: []types.Dimension{{Name: aws.String("QueueName"), Value: &w.queue}}},
 			Period: aws.Int32(int32(period.Seconds())), Stat: &s.stat}})
 	}
-	values := make([][]float64, len(statistics))
+	all := make([][]point, len(statistics))
 	pages := cloudwatch.NewGetMetricDataPaginator(w.api, in)
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -82,12 +88,15 @@ func (w watch) values(ctx context.Context, since, until time.Time, period time.D
 		}
 		for _, r := range page.MetricDataResults {
 			var i int
-			if _, err := fmt.Sscanf(aws.ToString(r.Id), "m%d", &i); err == nil && i < len(values) {
-				values[i] = append(values[i], r.Values...)
+			if _, err := fmt.Sscanf(aws.ToString(r.Id), "m%d", &i); err != nil || i >= len(all) {
+				continue
+			}
+			for j := range min(len(r.Timestamps), len(r.Values)) {
+				all[i] = append(all[i], point{r.Timestamps[j], r.Values[j]})
 			}
 		}
 	}
-	return values, nil
+	return all, nil
 }
 
 // read reads the metrics, and estimates how often messages were received if that is
@@ -95,7 +104,7 @@ func (w watch) values(ctx context.Context, since, until time.Time, period time.D
 //
 // Source: Amazon SQS Developer Guide, "Available CloudWatch metrics for Amazon SQS".
 func (w watch) read(ctx context.Context, maxReceives int, now time.Time) (m metrics, err error) {
-	hour, err := w.values(ctx, now.Add(-time.Hour), now, 5*time.Minute, statistic{"ApproximateAgeOfOldestMessage", "Maximum"},
+	hour, err := w.points(ctx, now.Add(-time.Hour), now, 5*time.Minute, statistic{"ApproximateAgeOfOldestMessage", "Maximum"},
 		statistic{"NumberOfMessagesReceived", "Sum"}, statistic{"NumberOfMessagesDeleted", "Sum"}, statistic{"ApproximateNumberOfMessagesVisible", "Maximum"})
 	if err != nil {
 		return m, err
@@ -109,37 +118,37 @@ func (w watch) read(ctx context.Context, maxReceives int, now time.Time) (m metr
 		return m, nil
 	}
 	since := now.Add(-time.Duration(*m.Oldest) * time.Second)
-	hours, err := w.values(ctx, since, now, time.Hour, statistic{"NumberOfMessagesReceived", "Sum"},
+	hours, err := w.points(ctx, since, now, time.Hour, statistic{"NumberOfMessagesReceived", "Sum"},
 		statistic{"ApproximateNumberOfMessagesVisible", "Average"}, statistic{"ApproximateNumberOfMessagesNotVisible", "Average"})
 	if err != nil {
 		return m, err
 	}
+	there := map[int64]float64{} // messages, by the second in which an hour begins: not each metric has each hour
+	for _, p := range append(hours[1], hours[2]...) {
+		there[p.at.Unix()] += p.value
+	}
 	var receives float64
-	for i, received := range hours[0] {
-		there := 1.0 // at least
-		if i < len(hours[1]) && i < len(hours[2]) {
-			there = max(there, hours[1][i]+hours[2][i])
-		}
-		receives += received / there
+	for _, received := range hours[0] {
+		receives += received.value / max(1, there[received.at.Unix()])
 	}
 	m.Receives = &receives
 	return m, nil
 }
 
-func first(values []float64) *float64 {
-	if len(values) == 0 {
+func first(points []point) *float64 {
+	if len(points) == 0 {
 		return nil
 	}
-	return &values[0]
+	return &points[0].value
 }
 
-func sum(values []float64) *float64 {
-	if len(values) == 0 {
+func sum(points []point) *float64 {
+	if len(points) == 0 {
 		return nil
 	}
 	var all float64
-	for _, v := range values {
-		all += v
+	for _, p := range points {
+		all += p.value
 	}
 	return &all
 }

@@ -10,6 +10,7 @@ import (
 
 	"sumoship/cmd/sumoship/internal/cli"
 	"sumoship/dlq"
+	"sumoship/function/ship"
 )
 
 type peekCmd struct {
@@ -44,8 +45,14 @@ type peeked struct {
 func (c *peekCmd) Outputs() []any { return []any{[]peeked{}} }
 
 // peekRow is the form of a line: what comes next is not known, so that the columns
-// have a width of their own.
-const peekRow = "%-28s  %6s  %-16s  %9s  %8s  %s\n"
+// have a width of their own. A terminal narrower than peekWidth has a block for each
+// message.
+const (
+	peekRow   = "%-28s  %6s  %-16s  %9s  %8s  %s\n"
+	peekWidth = 97
+)
+
+var peekHead = []any{"LOG GROUP", "EVENTS", "FIRST FAILURE", "BYTES", "RECEIVES", "WHY"}
 
 func (c *peekCmd) Run(ctx context.Context, s cli.Streams) error {
 	if c.N < 1 {
@@ -119,25 +126,40 @@ func (c *peekCmd) show(s cli.Streams, m message, first bool) error {
 		}
 		b, err := json.Marshal(p)
 		if err == nil && c.JSONL {
-			_, err = fmt.Fprintf(s.Out, "%s\n", b)
+			_, err = fmt.Fprintf(cli.Raw(s.Out), "%s\n", b)
 		} else if err == nil {
-			_, err = fmt.Fprintf(s.Out, "%s%s", map[bool]string{true: "[", false: ",\n"}[first], b)
+			_, err = fmt.Fprintf(cli.Raw(s.Out), "%s%s", map[bool]string{true: "[", false: ",\n"}[first], b)
 		}
 		return err
-	}
-	if first {
-		if _, err := fmt.Fprintf(s.Out, peekRow, "LOG GROUP", "EVENTS", "FIRST FAILURE", "BYTES", "RECEIVES", "WHY"); err != nil {
-			return err
-		}
 	}
 	events := "?"
 	if m.events >= 0 {
 		events = fmt.Sprint(m.events)
 	}
-	why := m.class
+	meaning, why := cli.Doubt, m.class
+	if m.class == ship.Undecodable {
+		meaning = cli.Bad
+	}
 	if text := strings.TrimPrefix(m.why, m.class+": "); text != "" {
 		why = strings.TrimPrefix(m.class, "unknown") + " " + text
 	}
-	_, err := fmt.Fprintf(s.Out, peekRow, cmp.Or(m.group, "?"), events, age(cause.FirstFailure)+" ago", fmt.Sprint(len(m.Body)), fmt.Sprint(m.Receives), strings.TrimSpace(why))
+	why = cli.Paint(s.Out, meaning, strings.TrimSpace(why))
+	row := []any{cmp.Or(m.group, "?"), events, age(cause.FirstFailure) + " ago", fmt.Sprint(len(m.Body)), fmt.Sprint(m.Receives), why}
+	if width := cli.Style(s.Out, s.Getenv).Width; 0 < width && width < peekWidth {
+		var rows []cli.Row
+		for i, name := range peekHead {
+			rows = append(rows, cli.Row{cli.Paint(s.Out, cli.Head, name.(string)), row[i]})
+		}
+		if !first {
+			fmt.Fprintln(s.Out)
+		}
+		return cli.WriteTable(s.Out, nil, rows)
+	}
+	if first {
+		if _, err := fmt.Fprint(s.Out, cli.Paint(s.Out, cli.Head, strings.TrimSuffix(fmt.Sprintf(peekRow, peekHead...), "\n"))+"\n"); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(s.Out, peekRow, row...)
 	return err
 }

@@ -196,20 +196,24 @@ func (c *replayCmd) write(s cli.Streams, report ship.Report, others int, after *
 	}
 	m := report.Messages
 	rows := []cli.Row{{"messages", m.Received, "received"}, {"  done", m.Done, "deleted from the queue"}}
-	add := func(what string, n int, means string) {
+	add := func(meaning cli.Meaning, what string, n int, means string) {
 		if n > 0 {
-			rows = append(rows, cli.Row{what, n, means})
+			rows = append(rows, cli.Row{cli.Paint(s.Out, meaning, what), n, means})
 		}
 	}
-	add("    in part", m.PutBack, "of the done: what Sumo Logic did not confirm is in new messages of the queue")
-	add("    quarantined", m.Quarantined, "of the done: they cannot be read, and are in the quarantine queue")
-	add("  kept", m.Kept, "not confirmed: visible again when their backoff ends")
-	add("  untried", m.Untried, "not sent: Sumo Logic could not be reached a moment before, or time was short")
-	add("others", others, "not meant: received once each, and given back")
-	rows = append(rows, cli.Row{"log events", report.Events, "in these messages"}, cli.Row{"  confirmed", report.Confirmed, "by Sumo Logic"})
-	add("  filtered", report.FilteredTotal(), "dropped by rules or variables, as on the first way")
-	add("  dead-lettered", report.DeadLettered, "still in the queue")
-	add("  quarantined", report.Quarantined, "in the quarantine queue")
+	add(cli.Doubt, "    in part", m.PutBack, "of the done: what Sumo Logic did not confirm is in new messages of the queue")
+	add(cli.Bad, "    quarantined", m.Quarantined, "of the done: they cannot be read, and are in the quarantine queue")
+	add(cli.Doubt, "  kept", m.Kept, "not confirmed: visible again when their backoff ends")
+	add(cli.Doubt, "  untried", m.Untried, "not sent: Sumo Logic could not be reached a moment before, or time was short")
+	add("", "others", others, "not meant: received once each, and given back")
+	confirmed := "  confirmed"
+	if report.Confirmed > 0 {
+		confirmed = cli.Paint(s.Out, cli.Good, confirmed)
+	}
+	rows = append(rows, cli.Row{"log events", report.Events, "in these messages"}, cli.Row{confirmed, report.Confirmed, "by Sumo Logic"})
+	add("", "  filtered", report.FilteredTotal(), "dropped by rules or variables, as on the first way")
+	add(cli.Doubt, "  dead-lettered", report.DeadLettered, "still in the queue")
+	add(cli.Bad, "  quarantined", report.Quarantined, "in the quarantine queue")
 	if after != nil {
 		rows = append(rows, cli.Row{"left", after.Depth(), fmt.Sprintf("messages in the queue, about: %d visible, %d in flight or in backoff, %d delayed", after.Visible, after.InFlight, after.Delayed)})
 	}

@@ -324,7 +324,8 @@ func (c conversion) malformed() bool {
 // writeHCL writes what the resource around a list needs, to copy.
 func (c conversion) writeHCL(s cli.Streams) {
 	if c.hcl != "" {
-		fmt.Fprintf(s.Err, "\nIn the resource around the list of %s:\n\n%s", c.name, c.hcl)
+		fmt.Fprintf(s.Err, "\nIn the resource around the list of %s:\n\n", c.name)
+		fmt.Fprint(cli.Raw(s.Err), c.hcl)
 	}
 }
 

@@ -61,6 +61,8 @@ func (x *deployed) cutover(t *testing.T) {
 		t.Fatalf("status %d\n%s%s", status, out, errs)
 	}
 	clitest.Mentions(t, out, "not begun", "listener main:80 rule", "5 %", "100 %")
+	clitest.Look{Args: "fargate cutover plan moving moving-fargate --cluster prod", Plain: "steps"}.Check(t, new(tree), nil)
+	clitest.Look{Args: "fargate cutover status moving moving-fargate --cluster prod", Plain: "shares"}.Check(t, new(tree), nil)
 
 	// No task of the new version is healthy: nothing moves.
 	status, _, errs = command(t, nil, append([]string{"fargate", "cutover", "run", "moving", "moving-fargate", "--yes", "--json"}, pace...)...)
@@ -151,6 +153,7 @@ func (x *deployed) targets(t *testing.T) {
 	clitest.Mentions(t, out, "default/night", "nightly:3", "nightly-fargate:1")
 	_, out, _ = command(t, nil, append(args, "--dry-run", "--json")...)
 	clitest.Mentions(t, out, `"starts":"arn:aws:ecs:eu-west-1:123456789012:task-definition/nightly:3","changed":false`)
+	clitest.Look{Args: "fargate cutover targets nightly --dry-run --subnets subnet-1,subnet-2 --security-group sg-1 --to " + fresh, Plain: "a list"}.Check(t, new(tree), nil)
 	target := func() events.Target {
 		out, err := client.ListTargetsByRule(t.Context(), &eventbridge.ListTargetsByRuleInput{Rule: aws.String("night")})
 		if err != nil || len(out.Targets) != 1 {

@@ -48,7 +48,7 @@ func (c *diffCmd) Run(ctx context.Context, s cli.Streams) error {
 // writeDiff writes a unified diff, in colour if w is a terminal that has it.
 func writeDiff(w io.Writer, s cli.Streams, diff string) error {
 	if !cli.Style(w, s.Getenv).Colour {
-		_, err := io.WriteString(w, diff)
+		_, err := io.WriteString(cli.Raw(w), diff)
 		return err
 	}
 	var b strings.Builder
@@ -67,6 +67,6 @@ func writeDiff(w io.Writer, s cli.Streams, diff string) error {
 		b.WriteString(text)
 		b.WriteString(line[len(strings.TrimSuffix(line, "\n")):])
 	}
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(cli.Raw(w), b.String())
 	return err
 }

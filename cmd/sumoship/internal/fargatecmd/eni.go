@@ -97,8 +97,8 @@ func writeENIs(w io.Writer, r *eni.Report) error {
 			return err
 		}
 	}
-	fmt.Fprintf(w, "\nTasks in network mode awsvpc on one instance, by its ENIs alone; CPU and memory may\n"+
-		"set a lower limit. Table of AWS's VPC controller, generated %s.\n", r.Table)
+	fmt.Fprintf(w, "\nTasks in network mode awsvpc on one instance, by its ENIs alone; CPU and memory may set a lower limit.\n"+
+		"Table of AWS's VPC controller, generated %s.\n", r.Table)
 	if r.Cluster != nil && r.Cluster.External > 0 {
 		fmt.Fprintf(w, "Not counted: %s outside of EC2, which awsvpc tasks cannot use.\n", cli.Count(r.Cluster.External, "instance"))
 	}
@@ -107,19 +107,22 @@ func writeENIs(w io.Writer, r *eni.Report) error {
 			fmt.Fprintf(w, "%s: %s.\n", t.Type, t.Note)
 		}
 	}
-	fmt.Fprint(w, "\nOn Fargate each task has its own ENI, and no instance limits their number. The next\n"+
-		"limit, there as here, is the free addresses of the subnets: one for each task")
+	all := ""
 	if r.Tasks > 0 {
-		fmt.Fprintf(w, ", %d in all", r.Tasks)
+		all = fmt.Sprintf(", %d in all", r.Tasks)
 	}
-	fmt.Fprintln(w, ".")
+	fmt.Fprintf(w, "\nOn Fargate each task has its own ENI, and no instance limits their number.\n"+
+		"The next limit, there as here, is the free addresses of the subnets: one for each task%s.\n", all)
 	if r.Enable == nil {
 		_, err := fmt.Fprintln(w, "--trunking shows how to enable awsvpcTrunking.")
 		return err
 	}
 	fmt.Fprint(w, "\nTo enable trunking:\n")
 	for _, step := range r.Enable {
-		fmt.Fprintf(w, "  %s\n    %s\n", step.Why, step.Command)
+		if err := cli.WriteIndented(w, "  ", step.Why); err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "    %s\n", step.Command)
 	}
 	_, err := fmt.Fprintln(w, strings.Join(r.Limits, "\n"))
 	return err

@@ -47,15 +47,16 @@ func (f *reportFlags) write(s cli.Streams, r finding.Report, w io.Writer) error 
 		w, style = &file, finding.Style{}
 	}
 	var err error
+	raw := cli.Raw(w)
 	switch f.format() {
 	case "json":
-		err = r.JSON(w)
+		err = r.JSON(raw)
 	case "sarif":
-		err = r.SARIF(w, slices.Concat(fargate.Rules(), service.Rules(), surroundings.Rules()), version.Read().Version)
+		err = r.SARIF(raw, slices.Concat(fargate.Rules(), service.Rules(), surroundings.Rules()), version.Read().Version)
 	case "markdown":
-		err = r.Markdown(w)
+		err = r.Markdown(raw)
 	case "github":
-		err = r.GitHub(w)
+		err = r.GitHub(raw)
 	default:
 		err = f.text(w, r, style)
 	}

@@ -23,7 +23,7 @@ type iamCmd struct {
 func (c *iamCmd) Help() string {
 	var kinds strings.Builder
 	for _, k := range iam.GrantKinds() {
-		fmt.Fprintf(&kinds, "  %-33s %s\n", k.Usage, k.About)
+		fmt.Fprintf(&kinds, "  %s\n    %s\n", k.Usage, k.About)
 	}
 	return `Writes two least-privilege roles. With the task execution role, ECS pulls the
 images from their ECR repositories, writes to the log groups, and reads the

@@ -114,6 +114,8 @@ subscribe  /ecs/side                                                by filter su
 		t.Errorf("status %d, %q\n%s", status, region.changes, errs)
 	}
 
+	clitest.Look{Args: "fargate logs " + region.doc + " --dry-run --retention 30 --subscribe " + region.arn, Colour: "\x1b[32m"}.Check(t, new(tree), nil)
+
 	// CloudWatch Logs does not know of the permission at once.
 	region.PermissionDelay = 500 * time.Millisecond
 	status, out, errs = region.logs(t, append(args, "--yes")...)

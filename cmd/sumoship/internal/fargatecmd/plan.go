@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -79,28 +80,31 @@ func (c *planCmd) Run(ctx context.Context, s cli.Streams) error {
 		return cli.Fail(cli.ExitAWS, cli.Plain(err))
 	}
 	plan := estate.New(inventory, estate.Options{Prices: prices, Headroom: c.Headroom, ByUsage: c.Size == "usage", Arm: c.Arm})
-	out, err := c.render(plan)
-	if err != nil {
+	if c.Out == "" {
+		return c.write(s.Out, plan)
+	}
+	var b bytes.Buffer
+	if err := c.write(&b, plan); err != nil {
 		return err
 	}
-	return cli.WriteResult(s, c.Out, out)
+	return cli.WriteFile(c.Out, b.Bytes())
 }
 
-func (c *planCmd) render(p *estate.Plan) ([]byte, error) {
-	var b bytes.Buffer
+var verdicts = map[estate.Verdict]cli.Meaning{estate.CanMove: cli.Good, estate.NeedsChoice: cli.Doubt, estate.MustStay: cli.Bad, estate.Moved: cli.Aside}
+
+func (c *planCmd) write(w io.Writer, p *estate.Plan) error {
 	as := c.As
 	if c.JSON {
 		as = "json"
 	}
 	switch as {
 	case "json":
-		err := cli.WriteJSON(&b, p)
-		return b.Bytes(), err
+		return cli.WriteJSON(w, p)
 	case "markdown":
-		return []byte(p.Markdown()), nil
+		_, err := io.WriteString(cli.Raw(w), p.Markdown())
+		return err
 	case "html":
-		err := p.HTML(&b)
-		return b.Bytes(), err
+		return p.HTML(cli.Raw(w))
 	}
 	var rows []cli.Row
 	for _, r := range p.Rows {
@@ -114,7 +118,7 @@ func (c *planCmd) render(p *estate.Plan) ([]byte, error) {
 		if len(r.Why) > 1 {
 			why += fmt.Sprintf(" and %d more", len(r.Why)-1)
 		}
-		rows = append(rows, cli.Row{r.Cluster, r.Kind, r.Name, r.Tasks, r.Verdict, wave, r.Limits.String(), r.Usage.String(),
+		rows = append(rows, cli.Row{r.Cluster, r.Kind, r.Name, r.Tasks, cli.Paint(w, verdicts[r.Verdict], string(r.Verdict)), wave, r.Limits.String(), r.Usage.String(),
 			estate.Money(r.Costs.Now), estate.Money(r.Costs.X86), estate.Money(r.Costs.Arm), estate.Money(r.Costs.Spot),
 			estate.Money(r.Costs.Managed), why})
 	}
@@ -122,9 +126,9 @@ func (c *planCmd) render(p *estate.Plan) ([]byte, error) {
 	rows = append(rows, cli.Row{"all", "", "", "", "", "", "", "", estate.Money(t.Now), estate.Money(t.X86),
 		estate.Money(t.Arm), estate.Money(t.Spot), estate.Money(t.Managed), ""})
 	head := cli.Row{"cluster", "kind", "name", "tasks", "verdict", "wave", "by limits", "by usage", "now", "x86", "arm", "spot", "managed", "why"}
-	if err := cli.WriteTable(&b, head, rows); err != nil {
-		return nil, err
+	if err := cli.WriteTable(w, head, rows); err != nil {
+		return err
 	}
-	fmt.Fprintf(&b, "\nA month, in %s.\n%s\n", p.Prices, strings.Join(p.Notes, "\n"))
-	return b.Bytes(), nil
+	_, err := fmt.Fprintf(w, "\nA month, in %s.\n%s\n", p.Prices, strings.Join(p.Notes, "\n"))
+	return err
 }

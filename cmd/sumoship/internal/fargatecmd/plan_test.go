@@ -160,6 +160,12 @@ func TestPlanOf200Services(t *testing.T) {
 	}
 }
 
+func TestPlanOnTerminals(t *testing.T) {
+	clitest.SetAWS(t, estateOf(t, 6))
+	t.Setenv("AWS_MAX_ATTEMPTS", "1")
+	clitest.Look{Args: "fargate plan --all --no-usage", Colour: "\x1b[32mcan move\x1b[0m"}.Check(t, new(tree), nil)
+}
+
 func TestPlanFlags(t *testing.T) {
 	clitest.SetAWS(t, "http://127.0.0.1:1")
 	bad := filepath.Join(t.TempDir(), "prices.json")

@@ -62,7 +62,7 @@ func (c *registerCmd) Run(ctx context.Context, s cli.Streams) error {
 	}
 	request := d.ECS()
 	if c.DryRun {
-		if _, err := s.Out.Write(request); err != nil {
+		if _, err := cli.Raw(s.Out).Write(request); err != nil {
 			return err
 		}
 		fmt.Fprintln(s.Err, "sumoship: dry run: nothing was registered")

@@ -70,12 +70,15 @@ func explainRule(s cli.Streams, r finding.Rule, asJSON bool) error {
 	if asJSON {
 		return cli.WriteJSON(s.Out, show(r))
 	}
-	fmt.Fprintf(s.Out, "%s  %s, %s\n\n%s\n", r.ID, r.Severity, r.Action, r.Summary)
+	fmt.Fprintf(s.Out, "%s  %s, %s\n\n%s\n", cli.Paint(s.Out, cli.Head, r.ID), cli.Paint(s.Out, meanings[r.Severity], string(r.Severity)), r.Action, r.Summary)
 	for _, part := range []struct{ head, text string }{
 		{"What to do", r.Help.String()}, {"With --allow " + r.ID, r.Allow}, {"What ECS says", r.Refusal}, {"Source", r.Source},
 	} {
 		if part.text != "" {
-			fmt.Fprintf(s.Out, "\n%s\n  %s\n", part.head, part.text)
+			fmt.Fprintf(s.Out, "\n%s\n", cli.Paint(s.Out, cli.Head, part.head))
+			if err := cli.WriteIndented(s.Out, "  ", part.text); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -17,6 +17,7 @@ import (
 
 	"sumoship/cmd/sumoship/internal/cli"
 	"sumoship/function/ship"
+	"sumoship/sumo/leaktest"
 )
 
 // The totals add up whatever fails, and agree with the exit status.
@@ -73,7 +74,7 @@ func TestLocalReplayEndsAtARealSource(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context()) // without a deadline, as a terminal
 		defer time.AfterFunc(10*time.Second, cancel).Stop()
 		var out, errs bytes.Buffer
-		got := run(ctx, []string{"local", "--replay", "--endpoint", source.URL + "/SECRETPATH"},
+		got := run(ctx, []string{"local", "--replay", "--endpoint", source.URL + "/" + leaktest.Secret},
 			cli.Streams{In: strings.NewReader(""), Out: &out, Err: &errs, Getenv: func(string) string { return "" }})
 		if got != cli.ExitFound || ctx.Err() != nil || !strings.Contains(out.String(), "retry after 5m0s") {
 			t.Errorf("%d: exit status %d, %v\n%s%s", status, got, ctx.Err(), &out, &errs)
@@ -84,11 +85,11 @@ func TestLocalReplayEndsAtARealSource(t *testing.T) {
 // The secret URL of a source appears in no output.
 func TestLocalKeepsTheEndpointSecret(t *testing.T) {
 	var out bytes.Buffer
-	status := run(context.Background(), []string{"local", "--logs", "--endpoint", "http://127.0.0.1:1/receiver/v1/http/SECRETPATH"},
+	status := run(context.Background(), []string{"local", "--logs", "--endpoint", "http://127.0.0.1:1/receiver/v1/http/" + leaktest.Secret},
 		cli.Streams{In: strings.NewReader(""), Out: &out, Err: &out, Getenv: func(name string) string {
-			return map[string]string{"NUMBER_OF_RETRIES": "0", "SUMO_TOKEN": "SECRETTOKEN"}[name]
+			return map[string]string{"NUMBER_OF_RETRIES": "0", "SUMO_TOKEN": leaktest.Token}[name]
 		}})
-	if status != cli.ExitFound || !strings.Contains(out.String(), "not delivered, and") || strings.Contains(out.String(), "SECRET") {
+	if status != cli.ExitFound || !strings.Contains(out.String(), "not delivered, and") || leaktest.Find(out.String()) != "" {
 		t.Errorf("status %d\n%s", status, out.String())
 	}
 }

@@ -101,6 +101,7 @@ type view struct {
 
 func (v *view) begin() {
 	if v.JSON {
+		v.out = cli.Raw(v.out)
 		v.json = json.NewEncoder(v.out)
 		v.json.SetEscapeHTML(false)
 		fmt.Fprint(v.out, `{"posts":[`)
@@ -157,9 +158,9 @@ func (v *view) breaker(function, state string) {
 		return
 	}
 	if state == "" {
-		fmt.Fprintf(v.out, "BREAKER  %s: closed, the source answers again\n", function)
+		fmt.Fprintf(v.out, "%s  %s: closed, the source answers again\n", cli.Paint(v.out, cli.Good, "BREAKER"), function)
 	} else {
-		fmt.Fprintf(v.out, "BREAKER  %s: open, what follows is not tried until a probe is answered\n", function)
+		fmt.Fprintf(v.out, "%s  %s: open, what follows is not tried until a probe is answered\n", cli.Paint(v.out, cli.Doubt, "BREAKER"), function)
 	}
 }
 

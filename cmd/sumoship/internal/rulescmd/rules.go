@@ -60,7 +60,7 @@ An editor completes and checks a document of rules by it. Exit status: 0.`
 }
 
 func (schemaCmd) Run(s cli.Streams) error {
-	_, err := s.Out.Write(rules.Schema())
+	_, err := cli.Raw(s.Out).Write(rules.Schema())
 	return err
 }
 
@@ -111,13 +111,13 @@ func (c *validateCmd) Run(ctx context.Context, s cli.Streams) error {
 		}
 	} else {
 		for _, m := range mistakes {
-			fmt.Fprintf(s.Out, "%s: %s\n", c.Rules, m)
+			fmt.Fprintf(s.Out, "%s: %s\n", cli.Paint(s.Out, cli.Bad, c.Rules), m)
 		}
 		for _, p := range slow {
-			fmt.Fprintf(s.Out, "%s: rule %s requires no text literally: it is tried on every message\n", c.Rules, p)
+			fmt.Fprintf(s.Out, "%s: rule %s requires no text literally: it is tried on every message\n", cli.Paint(s.Out, cli.Doubt, c.Rules), p)
 		}
 		if err == nil {
-			fmt.Fprintf(s.Out, "%s: %s, no mistakes\n", c.Rules, cli.Count(len(names), "rule"))
+			fmt.Fprintf(s.Out, "%s: %s, %s\n", c.Rules, cli.Count(len(names), "rule"), cli.Paint(s.Out, cli.Good, "no mistakes"))
 		}
 	}
 	if err != nil {

@@ -103,7 +103,7 @@ func (c *testCmd) Run(ctx context.Context, s cli.Streams) error {
 func (j judged) write(w io.Writer, n int) {
 	rule := j.Rule
 	if rule == "" {
-		rule = "no rule"
+		rule = cli.Paint(w, cli.Aside, "no rule")
 	}
 	fmt.Fprintf(w, "%d  %s  %s\n", n, j.LogGroup, rule)
 	line := func(what, value string) {
@@ -113,14 +113,14 @@ func (j judged) write(w io.Writer, n int) {
 	}
 	line("message", strings.ReplaceAll(j.Event, "\n", "\\n"))
 	if !j.Shipped {
-		line("dropped", j.Why)
+		line("dropped", cli.Paint(w, cli.Doubt, j.Why))
 		return
 	}
 	var masked []string
 	for _, mask := range slices.Sorted(maps.Keys(j.Masked)) {
 		masked = append(masked, fmt.Sprintf("%s %d", mask, j.Masked[mask]))
 	}
-	line("masked", strings.Join(masked, ", "))
+	line("masked", cli.Paint(w, cli.Good, strings.Join(masked, ", ")))
 	line("category", j.Category)
 	line("name", j.Name)
 	line("host", j.Host)

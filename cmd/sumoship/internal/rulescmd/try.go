@@ -119,12 +119,15 @@ func (c *tryCmd) Run(ctx context.Context, s cli.Streams) error {
 	t := &tried{LogGroup: c.LogGroup, Dropped: map[string]int{}, Masked: map[string]int{}, Rules: map[string]int{}}
 	t.To = time.Now().UTC().Truncate(time.Millisecond)
 	t.From = t.To.Add(-c.Since)
+	bar := cli.NewBar(c.Limit, "reading log events", s.Err)
 	err = c.fetch(ctx, cloudwatchlogs.NewFromConfig(cfg), t, func(events []types.FilteredLogEvent) error {
+		bar.Add(len(events))
 		in := &history.Reader{File: c.LogGroup, Hints: history.Hints{LogGroup: c.LogGroup}}
 		return in.Read(ctx, bytes.NewReader(asInput(events)), func(b history.Batch) error {
 			return judge(set, base, c.Tag, transform.Event(b.Doc), t.see)
 		})
 	})
+	bar.Finish()
 	if err != nil {
 		return err
 	}
@@ -267,14 +270,15 @@ func (t *tried) write(s cli.Streams) error {
 	share := func(n int) string { return fmt.Sprintf("%.1f %%", 100*float64(n)/float64(t.Events)) }
 	rows := []cli.Row{{"log events", t.Events, ""}}
 	for _, by := range []struct {
-		what   string
-		counts map[string]int
-	}{{"by rule ", t.Rules}, {"dropped, ", t.Dropped}} {
+		what    string
+		counts  map[string]int
+		meaning cli.Meaning
+	}{{"by rule ", t.Rules, ""}, {"dropped, ", t.Dropped, cli.Doubt}} {
 		for _, name := range slices.Sorted(maps.Keys(by.counts)) {
-			rows = append(rows, cli.Row{by.what + name, by.counts[name], share(by.counts[name])})
+			rows = append(rows, cli.Row{cli.Paint(s.Out, by.meaning, by.what+name), by.counts[name], share(by.counts[name])})
 		}
 	}
-	rows = append(rows, cli.Row{"shipped", t.Shipped, share(t.Shipped)}, cli.Row{"shipped as a sample", t.Sampled, share(t.Sampled)}, cli.Row{"with something masked", t.Changed, share(t.Changed)})
+	rows = append(rows, cli.Row{cli.Paint(s.Out, cli.Good, "shipped"), t.Shipped, share(t.Shipped)}, cli.Row{"shipped as a sample", t.Sampled, share(t.Sampled)}, cli.Row{"with something masked", t.Changed, share(t.Changed)})
 	for _, name := range slices.Sorted(maps.Keys(t.Masked)) {
 		rows = append(rows, cli.Row{"masked, " + name, t.Masked[name], ""})
 	}

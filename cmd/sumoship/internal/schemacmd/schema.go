@@ -64,7 +64,7 @@ func (c *Cmd) Run(s cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.Out.Write(b)
+	_, err = cli.Raw(s.Out).Write(b)
 	return err
 }
 

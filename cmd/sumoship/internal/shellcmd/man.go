@@ -20,7 +20,7 @@ func (c *Man) Help() string {
 
 // Run writes the man page.
 func (c *Man) Run(s cli.Streams, k *kong.Context) error {
-	_, err := fmt.Fprint(s.Out, manPage(k.Model))
+	_, err := fmt.Fprint(cli.Raw(s.Out), manPage(k.Model))
 	return err
 }
 

@@ -38,6 +38,6 @@ complete -f -c sumoship -a "(__complete_sumoship)"
 
 // Run writes the script.
 func (c *Completion) Run(s cli.Streams) error {
-	_, err := fmt.Fprint(s.Out, scripts[c.Shell])
+	_, err := fmt.Fprint(cli.Raw(s.Out), scripts[c.Shell])
 	return err
 }

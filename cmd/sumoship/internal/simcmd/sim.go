@@ -174,17 +174,21 @@ func (c *Cmd) write(s cli.Streams, r sim.Result) error {
 	f := r.Fates
 	rows = nil
 	for _, line := range []struct {
-		fate  string
-		n     int
-		delay string
+		fate    string
+		n       int
+		meaning cli.Meaning
+		delay   string
 	}{
-		{"delivered by the forwarder", f.Delivered, delay(f.Delivered, r.Delays.Delivered)},
-		{"dead-lettered, then delivered by replay", f.Replayed, delay(f.Replayed, r.Delays.Replayed)},
-		{"still in the dead-letter queue", f.Waiting, ""},
-		{"in the quarantine queue", f.Quarantined, ""},
-		{"lost", f.Lost, ""},
-		{"delivered more than once, among those above", f.Twice, ""},
+		{"delivered by the forwarder", f.Delivered, cli.Good, delay(f.Delivered, r.Delays.Delivered)},
+		{"dead-lettered, then delivered by replay", f.Replayed, cli.Good, delay(f.Replayed, r.Delays.Replayed)},
+		{"still in the dead-letter queue", f.Waiting, cli.Doubt, ""},
+		{"in the quarantine queue", f.Quarantined, cli.Bad, ""},
+		{"lost", f.Lost, cli.Bad, ""},
+		{"delivered more than once, among those above", f.Twice, cli.Doubt, ""},
 	} {
+		if line.n > 0 {
+			line.fate = cli.Paint(s.Out, line.meaning, line.fate)
+		}
 		rows = append(rows, cli.Row{line.fate, line.n, fmt.Sprintf("%.2f %%", 100*float64(line.n)/float64(max(1, r.Events))), line.delay})
 	}
 	if err := cli.WriteTable(s.Out, nil, rows); err != nil {

@@ -90,6 +90,7 @@ func (w *world) tail(t *testing.T) {
 	if status, out, errs := clitest.Run(t, new(tree), nil, "tail", "--no-follow", "--jsonl", "--function", "forwarder"); out != report+"\n" {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
+	clitest.Look{Args: "tail --no-follow", Colour: "\x1b[33mdead-lettered\x1b[0m"}.Check(t, new(tree), nil)
 	undo := func() {}
 	shown := onTerminal(t, []string{"45 ms", "cannot be read now", "replayed  3 of 3"}, func(n int) {
 		switch n {
@@ -119,6 +120,7 @@ func (w *world) watch(t *testing.T) {
 			w.state("ALARM")
 		}
 	}, "status", "--watch", "--every", "1s")
+	clitest.Look{Args: "status", Colour: "\x1b[31m" + lost + "\x1b[0m"}.Check(t, new(tree), nil)
 	w.state("OK")
 	clitest.Mentions(t, shown, "\x1b[H\x1b[2J", "versions           forwarder v1.2.3", "dead-letter queue  0 messages", "breaker            closed")
 	if status, out, errs := clitest.Run(t, new(tree), nil, "status", "--json"); status != 0 || !strings.Contains(out, `"breaker":"`) { // and as its schema says

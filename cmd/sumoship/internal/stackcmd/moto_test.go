@@ -323,6 +323,7 @@ func (w *world) sound(t *testing.T) {
 	if len(faults) > 0 || len(findings) < 15 {
 		t.Fatalf("a sound stack: %+v", findings)
 	}
+	clitest.Look{Args: "doctor --log-group " + shop, Colour: "\x1b[32m✔\x1b[0m"}.Check(t, new(tree), nil)
 }
 
 // faulty are faults in the stack on moto, each with a way to make it, and to take it

@@ -1,6 +1,7 @@
 package stackcmd
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,7 +22,7 @@ type Tail struct {
 	Since    time.Duration `help:"Begin with what was logged this long ago." default:"10m" placeholder:"TIME"`
 	Follow   bool          `help:"Go on until Ctrl-C." default:"true" negatable:""`
 	Problems bool          `help:"Only warnings and errors."`
-	JSONL    bool          `name:"jsonl" help:"Write the lines as they were logged, one JSON document a line."`
+	JSONL    bool          `name:"jsonl" help:"Write the lines as they were logged, one JSON document a line; text that is not JSON becomes the msg of one."`
 }
 
 // Help is shown by --help.
@@ -64,6 +65,10 @@ func (c *Tail) Run(ctx context.Context, s cli.Streams) error {
 		return cli.Usagef("stack %s has no such function", c.Stack)
 	}
 	logs := doctor.LogsFromAWS(cfg)
+	out := s.Out
+	if c.JSONL {
+		out = cli.Raw(out)
+	}
 	since, seen := time.Now().Add(-c.Since), map[string]time.Time{}
 	look := func() error {
 		var lines []tailed
@@ -82,7 +87,7 @@ func (c *Tail) Run(ctx context.Context, s cli.Streams) error {
 		slices.SortStableFunc(lines, func(a, b tailed) int { return a.At.Compare(b.At) })
 		for _, l := range lines {
 			if text := c.text(s.Out, l); text != "" {
-				if _, err := fmt.Fprintln(s.Out, text); err != nil {
+				if _, err := fmt.Fprintln(out, text); err != nil {
 					return err
 				}
 			}
@@ -122,6 +127,21 @@ type logged struct {
 	Type                                               string          // of the lines of Lambda itself
 }
 
+// document is a line as JSON, on one line. What is not an object, such as the trace of a
+// panic, is in the msg of one.
+func document(l tailed) string {
+	message := strings.TrimSpace(l.Message)
+	var one bytes.Buffer
+	if strings.HasPrefix(message, "{") && json.Compact(&one, []byte(message)) == nil {
+		return one.String()
+	}
+	b, err := json.Marshal(map[string]any{"time": l.At.UTC(), "function": l.function, "msg": message})
+	if err != nil {
+		return "" // a time of no calendar, which AWS does not send
+	}
+	return string(b)
+}
+
 // meanings are those of the levels of what the functions log.
 var meanings = map[string]cli.Meaning{"WARN": cli.Doubt, "ERROR": cli.Bad}
 
@@ -129,7 +149,10 @@ var meanings = map[string]cli.Meaning{"WARN": cli.Doubt, "ERROR": cli.Bad}
 func (c *Tail) text(w io.Writer, l tailed) string {
 	message := strings.TrimSpace(l.Message)
 	var r logged
-	if json.Unmarshal([]byte(message), &r) != nil {
+	if json.Unmarshal([]byte(message), &r) != nil || !strings.HasPrefix(message, "{") {
+		if c.JSONL {
+			return document(l)
+		}
 		return fmt.Sprintf("%s  %-10s  %s", l.At.UTC().Format(time.TimeOnly), l.function, message)
 	}
 	bad := r.Level == "WARN" || r.Level == "ERROR"
@@ -139,7 +162,7 @@ func (c *Tail) text(w io.Writer, l tailed) string {
 	case c.Problems && !bad:
 		return ""
 	case c.JSONL:
-		return message
+		return document(l)
 	}
 	parts := []string{l.At.UTC().Format(time.TimeOnly), fmt.Sprintf("%-10s", l.function), cli.Paint(w, meanings[r.Level], r.Msg)}
 	if r.LogGroup != "" {
