@@ -11,8 +11,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -218,10 +220,12 @@ func TestArchivesAreReproducible(t *testing.T) {
 		t.Fatal(err)
 	}
 	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
-	if err := os.CopyFS(filepath.Join(elsewhere, "docs"), os.DirFS(filepath.Join(tree, "docs"))); err != nil {
-		t.Fatal(err)
+	for _, dir := range []string{"docs", "examples"} {
+		if err := os.CopyFS(filepath.Join(elsewhere, dir), os.DirFS(filepath.Join(tree, dir))); err != nil {
+			t.Fatal(err)
+		}
 	}
-	for _, name := range []string{"source.yaml", "samconfig.toml", "README.md", "CHANGELOG.md"} {
+	for _, name := range pages {
 		content, err := os.ReadFile(filepath.Join(tree, name))
 		if err != nil {
 			t.Fatal(err)
@@ -250,10 +254,50 @@ func TestArchivesAreReproducible(t *testing.T) {
 		t.Errorf("%d archives, of which these differ: %v", len(built[0].sums), diff)
 	}
 	names := namesIn(t, filepath.Join(built[0].out, "sumoship_1.2.3_windows_arm64.zip"))
-	for _, want := range []string{"sumoship", "bucket/sumoship/x/template.json", "bucket/sumoship/x/forwarder-arm64.zip", "licences/go.txt", "README.md", "docs/operations.md", "docs/pictures/way.svg"} {
+	for _, want := range []string{"sumoship", "bucket/sumoship/x/template.json", "bucket/sumoship/x/forwarder-arm64.zip", "licences/go.txt", "README.md", "docs/operations.md", "docs/pictures/way.svg", "examples/terraform/main.tf"} {
 		if !slices.Contains(names, want) {
 			t.Errorf("an archive lacks %s: %v", want, names)
 		}
+	}
+}
+
+// Every link between the pages of an archive leads to something in it.
+func TestArchiveHasWhatItsPagesLinkTo(t *testing.T) {
+	b := &build{tree: "..", out: t.TempDir(), version: "1.2.3", log: io.Discard}
+	for _, dir := range []string{bucketDir, licencesDir} {
+		if err := os.MkdirAll(filepath.Join(b.out, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.pack("windows", "amd64", member{name: "sumoship.exe"}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := zip.OpenReader(filepath.Join(b.out, "sumoship_1.2.3_windows_amd64.zip"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	links := 0
+	for _, f := range r.File {
+		if path.Ext(f.Name) != ".md" {
+			continue
+		}
+		text, err := fs.ReadFile(r, f.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`\]\(([^)#\s]+)(?:#[^)]*)?\)`).FindAllStringSubmatch(string(text), -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			links++
+			if _, err := fs.Stat(r, path.Join(path.Dir(f.Name), m[1])); err != nil {
+				t.Errorf("%s links to %s, which is not in the archive", f.Name, m[1])
+			}
+		}
+	}
+	if links < 50 {
+		t.Errorf("%d links", links)
 	}
 }
 

@@ -27,7 +27,8 @@ data "aws_caller_identity" "this" {}
 data "aws_region" "this" {}
 
 resource "aws_s3_bucket" "code" {
-  bucket = "sumoship-${data.aws_caller_identity.this.account_id}-${data.aws_region.this.name}"
+  # Not the name of the one that sumoship deploy makes.
+  bucket = "sumoship-terraform-${data.aws_caller_identity.this.account_id}-${data.aws_region.this.name}"
 }
 
 resource "aws_s3_object" "code" {

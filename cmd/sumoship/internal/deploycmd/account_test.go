@@ -294,7 +294,8 @@ func stripped(body []byte) ([]byte, error) {
 	for name, r := range resources {
 		resource := r.(map[string]any)
 		kind := resource["Type"].(string)
-		// Outputs that refer to one of these it takes for broken.
+		// It has no alarms and no destinations, and refuses what takes an attribute of one: the
+		// composite alarm, the dashboard and two outputs.
 		if strings.HasPrefix(kind, "AWS::CloudWatch::") || kind == "AWS::Logs::Destination" {
 			delete(resources, name)
 			continue
