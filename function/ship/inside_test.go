@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/semaphore"
 
 	"sumoship/dlq"
 	"sumoship/rules"
@@ -213,4 +214,82 @@ func TestLargeEventsSpareTime(t *testing.T) {
 			t.Error("there is a deadline now")
 		}
 	})
+}
+
+// A message that is replayed alone has at least half of the invocation; another has what
+// is left of it. Who may not enter leaves the way free.
+func TestIsolatedMessagesHaveHalfOfTheTime(t *testing.T) {
+	for name, c := range map[string]struct {
+		after    time.Duration // of ten seconds
+		isolated bool
+		enters   bool
+	}{
+		"alone, early":     {4 * time.Second, true, true},
+		"alone, at half":   {5 * time.Second, true, true},
+		"alone, too late":  {5*time.Second + 1, true, false},
+		"with others":      {9 * time.Second, false, true},
+		"after the end":    {10 * time.Second, false, false},
+		"alone, after all": {10 * time.Second, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				sending, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				r := &run{Replayer: &Replayer{}, start: time.Now(), sending: sending, alone: semaphore.NewWeighted(everyone)}
+				time.Sleep(c.after)
+				release := r.enter(dlq.Message{Entry: dlq.Entry{Cause: dlq.Cause{Isolated: c.isolated}}})
+				if (release != nil) != c.enters {
+					t.Errorf("enters %t", release != nil)
+				}
+				if release != nil {
+					if r.alone.TryAcquire(everyone) || r.alone.TryAcquire(1) == c.isolated {
+						t.Error("it has the wrong share of the way")
+					} else if !c.isolated {
+						r.alone.Release(1)
+					}
+					release()
+				}
+				if !r.alone.TryAcquire(everyone) {
+					t.Error("the way is not free again")
+				}
+			})
+		})
+	}
+}
+
+// What is remembered of records behind a failed one is bounded, and forgotten with them.
+func TestRecordsAheadAreRememberedWithinBounds(t *testing.T) {
+	records := func(sequences ...string) (list []transform.StreamRecord) {
+		for _, s := range sequences {
+			list = append(list, transform.StreamRecord{ID: "shard:" + s, Sequence: s})
+		}
+		return list
+	}
+	batch := records("7", "8", "9", "10")
+	f := &StreamForwarder{ahead: map[string]bool{}}
+	for i := range maxAhead - 2 {
+		f.ahead[fmt.Sprint("other:", i)] = true
+	}
+	known := func() (got []string) {
+		for _, r := range records("6", "7", "8", "9", "10") {
+			if f.ahead[r.ID] {
+				got = append(got, r.Sequence)
+			}
+		}
+		return got
+	}
+	f.ahead["shard:6"], f.ahead["shard:7"] = true, true // of earlier invocations
+	f.remember(batch, []streamOutcome{streamRepeated, streamKept, streamDone, streamDone}, "8")
+	if d := cmp.Diff([]string{"6", "9"}, known()); d != "" || len(f.ahead) != maxAhead {
+		t.Errorf("%d are remembered, of the batch (-want +got):\n%s", len(f.ahead), d)
+	}
+	f.remember(batch[1:], []streamOutcome{streamDone, streamRepeated, streamUntried}, "10")
+	if d := cmp.Diff([]string{"6"}, known()); d != "" {
+		t.Errorf("then (-want +got):\n%s", d)
+	}
+	f.remember([]transform.StreamRecord{{Sequence: "11"}}, []streamOutcome{streamDone}, "10") // no ID to know it by
+	f.remember(batch[3:], []streamOutcome{streamDone}, "")
+	if d := cmp.Diff([]string{"6"}, known()); d != "" || f.ahead[""] || len(f.ahead) != maxAhead-1 {
+		t.Errorf("at last %d (-want +got):\n%s", len(f.ahead), d)
+	}
 }

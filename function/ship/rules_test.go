@@ -325,6 +325,19 @@ func TestTags(t *testing.T) {
 		t.Errorf("another account: %+v, calls %q", r, store.calls)
 	}
 
+	// So does a preview. What nobody can decide would be sent, as far as is known.
+	preview := func(store *tagStore) ship.Report {
+		w := newFixture().withRules(match, &document{})
+		w.vars["AWS_REGION"], w.tags = "eu-west-1", store
+		return w.replayer(t, false).Preview(owned("111122223333"))
+	}
+	if r := preview(&tagStore{}); r.Records != 0 || r.Filtered["default:drop"] != 2 {
+		t.Errorf("preview without the tag: %+v", r)
+	}
+	if r := preview(&tagStore{err: errors.New("refused")}); r.Records != 2 || len(r.Filtered) != 0 {
+		t.Errorf("preview with unreadable tags: %+v", r)
+	}
+
 	// Without tags nobody knows which rule, and with it which masks, apply.
 	w, f = newForwarder(match, &tagStore{err: errors.New("refused")})
 	if r := invoke(f, owned("111122223333")); r.DeadLettered != 2 || len(w.source.Requests()) != 0 || r.Filtered != nil || r.Class != "misconfigured" || !strings.Contains(r.Error, "refused") {

@@ -460,6 +460,55 @@ func TestStreamTakesTheLargestRecord(t *testing.T) {
 	}
 }
 
+// The pieces of a record are as large as the queue takes them with their cause, and
+// together the record.
+func TestPiecesFillTheirMessages(t *testing.T) {
+	const limit = 1000
+	pieces := func(junk string) (entries []dlq.Entry, answered string) {
+		t.Helper()
+		w := newFixture()
+		w.queue.Max = limit
+		answer, err := w.stream(t).Invoke(t.Context(), records(streamRecord(1, junk)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w.queue.Entries(), lowest(t, answer)
+	}
+	entries, _ := pieces(strings.Repeat("junk", 2000))
+	size := len(data(entries[0].Event))
+	for _, length := range []int{4 * limit, 3*size - 4, 3 * size, 3*size + 4, 12*size + 4} {
+		junk := strings.Repeat("abcd", length/4)
+		entries, answered := pieces(junk)
+		joined := ""
+		for i, e := range entries {
+			joined += data(e.Event)
+			whole := len(e.Event) + e.Cause.Size()
+			if whole > limit || i < len(entries)-1 && whole < limit-8 { // three characters of whole groups, four of the numbers
+				t.Errorf("piece %d of %d has %d bytes, with its cause %d", i+1, len(entries), len(e.Event), whole)
+			}
+			if want := fmt.Sprintf("piece %d of %d of the data", i+1, len(entries)); !strings.HasPrefix(e.Cause.Message, want) || e.Cause.Class != ship.Undecodable {
+				t.Errorf("%+v, want %s", e.Cause, want)
+			}
+		}
+		if want := (length + size - 1) / size; joined != junk || len(entries) != want || answered != "" {
+			t.Errorf("%d bytes: %d pieces of %d bytes, want %d; %q is not done", length, len(entries), len(joined), want, answered)
+		}
+	}
+}
+
+// A queue that has no room for a piece leaves the record in the stream.
+func TestPiecesWithoutRoom(t *testing.T) {
+	w := newFixture()
+	w.queue.Max = 100
+	answer, err := w.stream(t).Invoke(t.Context(), records(streamRecord(1, strings.Repeat("junk", 100))))
+	if err != nil || lowest(t, answer) != sequence(1) || len(w.queue.Entries()) != 0 {
+		t.Errorf("%s, %v, %d messages", answer, err, len(w.queue.Entries()))
+	}
+	if r, _ := w.report(t); r.Kept != 1 || !strings.Contains(r.Error, "at most 100 bytes") {
+		t.Errorf("%+v", r)
+	}
+}
+
 // At least once: what is delivered twice is shipped twice, and nothing else happens.
 func TestStreamShipsADuplicateBatch(t *testing.T) {
 	w := newFixture()
