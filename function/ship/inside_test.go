@@ -293,3 +293,21 @@ func TestRecordsAheadAreRememberedWithinBounds(t *testing.T) {
 		t.Errorf("at last %d (-want +got):\n%s", len(f.ahead), d)
 	}
 }
+
+// CloudWatch takes 100 metrics of a log line, so not all of many rules have one.
+func TestMetricsOfRulesAreBounded(t *testing.T) {
+	r := Report{Filtered: map[string]int{"blank": 1}}
+	var want []string
+	for i := range 25 {
+		name := fmt.Sprintf("r%02d", i)
+		r.Filtered[name+":exclude"], r.Filtered[name+":sample"] = 1, 2
+		if i < 20 {
+			want = append(want, "Filtered_"+name+" 3")
+		}
+	}
+	var got []string
+	r.countRules(func(name string, n int) { got = append(got, fmt.Sprint(name, " ", n)) })
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+}

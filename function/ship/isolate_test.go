@@ -335,7 +335,7 @@ func TestPanicIsTheFaultOfOneMessage(t *testing.T) {
 		r := replayerOf(t, o)
 		for i := range 5 {
 			report, err := r.Drain(t.Context())
-			if err != nil || report.Events != report.Confirmed+report.DeadLettered+report.Quarantined || report.Breaker != "" {
+			if err != nil || report.Events != report.Confirmed+report.DeadLettered+report.Quarantined || report.Breaker != "" || report.Failures[ship.Killed] != report.DeadLettered+report.Quarantined {
 				t.Fatalf("run %d: %+v, %v", i, report, err)
 			}
 			w.queue.Wake()

@@ -124,6 +124,9 @@ func TestStreamShipsABatch(t *testing.T) {
 	if want := (ship.StreamCounts{Received: 160, Done: 160}); *r.Stream != want || r.Events != 159 || r.Confirmed != 159 || level != "INFO delivered" {
 		t.Errorf("%s %+v", level, r)
 	}
+	if strings.Contains(w.log.String(), `"messages"`) {
+		t.Errorf("a stream has no messages of a queue: %s", &w.log)
+	}
 	for _, metric := range []string{`"StreamRecords":160`, `"StreamRecordsKept":0`, `"Kept":0`, `"Confirmed":159`} {
 		if !strings.Contains(w.log.String(), metric) {
 			t.Errorf("no %s in %s", metric, &w.log)
