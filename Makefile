@@ -3,12 +3,13 @@
 ARTIFACTS_DIR   ?= dist
 FUNCTION_GOARCH ?= arm64
 FUZZTIME        ?= 10s
+CORPUS          ?= $(shell go env GOCACHE)/fuzz/$(shell go list -m)
 
 # In a checkout, go build finds the version by itself; elsewhere VERSION says it.
 VERSION ?=
 linked = $(if $(VERSION),-X sumoship/version.number=$(VERSION))
 
-.PHONY: help build test lint lint-template bucket release deploy fuzz prove vulnerabilities bench bench-compare
+.PHONY: help build test lint lint-template bucket release deploy fuzz prove vulnerabilities bench bench-compare bench-process
 
 help: ## this list
 	@awk -F ': *## *' '/^[a-z-]+:.* ## /{ printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,8 +48,8 @@ lint-template: ## cfn-lint, for a Region of every partition that matters
 bucket: ## the functions and the template without a transform, in dist/release/bucket
 	go run ./release -bucket -o dist/release
 
-release: ## everything of a release, in dist/release, built twice and compared; VERSION is the tag
-	go run ./release -version $(or $(VERSION),$(shell git describe --tags --always --dirty)) -o dist/release
+release: ## everything of a release, in dist/release, built twice and compared, with COLD=1 from nothing; VERSION is the tag
+	go run ./release $(if $(COLD),-cold) -version $(or $(VERSION),$(shell git describe --tags --always --dirty)) -o dist/release
 
 deploy: ## SAM builds and deploys template.yaml, with the settings of samconfig.toml
 	sam build
@@ -57,14 +58,14 @@ deploy: ## SAM builds and deploys template.yaml, with the settings of samconfig.
 # The targets are found by their text: go test -list would build every package's tests.
 # Each package is compiled once, and its targets run as go test -fuzz runs them. What is
 # interesting is hardly minimized: that took longer than the fuzzing.
-fuzz: ## each fuzz target for FUZZTIME, a time or a count such as 20000x
-	@tests=$$(mktemp -d) && trap 'rm -rf "$$tests"' EXIT && corpus=$$(go env GOCACHE)/fuzz/$$(go list -m) && \
+fuzz: ## each fuzz target for FUZZTIME, a time or a count such as 20000x; what is found goes to CORPUS, by default Go's cache
+	@tests=$$(mktemp -d) && trap 'rm -rf "$$tests"' EXIT && \
 	grep -ro --include='*_test.go' --exclude-dir=dist --exclude-dir=.aws-sam '^func Fuzz[A-Za-z0-9_]*' . | \
 	sed -E 's|^\./(.*)/[^/]*:func |\1 |' | sort | while read -r pkg target; do \
 	  echo "fuzz ./$$pkg $$target"; \
 	  test -x "$$tests/$$pkg/test" || go test -c -fuzz . -vet=off -o "$$tests/$$pkg/test" "./$$pkg" || exit 1; \
 	  (cd "$$pkg" && "$$tests/$$pkg/test" -test.run '^$$' -test.fuzz "^$$target$$" -test.fuzztime $(FUZZTIME) \
-	    -test.fuzzminimizetime 10x -test.fuzzcachedir "$$corpus/$$pkg" -test.paniconexit0 </dev/null) || exit 1; \
+	    -test.fuzzminimizetime 10x -test.fuzzcachedir "$(CORPUS)/$$pkg" -test.paniconexit0 </dev/null) || exit 1; \
 	done
 
 prove: ## what docs/reliability.md says, again, part by part with a summary; half an hour, less with RUNS, SOAK, SEEDS, MUTANTS
@@ -87,3 +88,8 @@ bench-compare: ## COUNT runs of the benchmarks that BENCH matches, at the revisi
 	  go test -run '^$$' -bench '$(BENCH)' -benchmem ./... >>dist/bench/new.txt || exit 1; \
 	done
 	go tool benchstat dist/bench/old.txt dist/bench/new.txt
+
+PROCESSES ?= 3
+
+bench-process: ## the table of docs/performance.md: the built forwarder beside the floor, PROCESSES of each for each load
+	go test ./function/ship -run '^TestProcess$$' -count 1 -v -process $(PROCESSES)

@@ -239,7 +239,7 @@ func isTask(s string) bool { return len(s) == 36 && strings.Count(s, "-") == 4 }
 type Plan struct {
 	Items   int
 	Size    int64 // as stored; -1 if it is not known
-	Text    int64 // decompressed, by the ratio of what was looked at; -1 if it is not known
+	Text    int64 // of the batches, by the ratio of what was looked at; -1 if it is not known
 	Formats map[Format]int
 	Oldest  time.Time // first log event of an item; zero if it is not known
 	Old     int       // items that begin before Retention
@@ -294,7 +294,7 @@ func (f *Files) Plan(ctx context.Context) (Plan, error) {
 type look struct {
 	format       Format
 	first        time.Time
-	stored, text int64 // bytes that were looked at
+	stored, text int64 // bytes that were looked at, and those of their batches
 }
 
 // look reads the beginning of an item.
@@ -337,7 +337,32 @@ func (f *Files) look(ctx context.Context, item Item) (l look, err error) {
 	}
 	l.format = cmp.Or(reader.Format, Unknown)
 	l.stored, l.text = int64(len(head)), textOf(head)
+	l.text = f.batchesOf(ctx, item, head, l.text)
 	return l, nil
+}
+
+// sampleSize is how much of a text is read to know what becomes of it.
+const sampleSize = 64 << 10
+
+// batchesOf returns how long the batches of a head with so much text are, by the
+// beginning of it: pages of the AWS CLI have much that is not shipped, exports nothing.
+func (f *Files) batchesOf(ctx context.Context, item Item, head []byte, text int64) int64 {
+	in, done, err := plain(bytes.NewReader(head))
+	defer done()
+	if err != nil {
+		return text
+	}
+	sample, _ := io.ReadAll(io.LimitReader(in, sampleSize)) // the head may be cut off
+	size := 0
+	// The sample may be cut off too. What is whole of it has been handed on.
+	_ = (&Reader{File: item.Name, Hints: f.hints(item)}).Read(ctx, bytes.NewReader(sample), func(b Batch) error {
+		size += len(b.Doc)
+		return nil
+	})
+	if size == 0 {
+		return text
+	}
+	return int64(float64(text) * float64(size) / float64(len(sample)))
 }
 
 // textOf returns how long a part of an input is without compression.

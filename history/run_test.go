@@ -303,6 +303,35 @@ func TestRate(t *testing.T) {
 	})
 }
 
+// What a plan says of the volume is near what is shipped.
+func TestPlanOfTheVolume(t *testing.T) {
+	var export, page strings.Builder
+	page.WriteString(`{"events":[`)
+	for i := range 20_000 {
+		fmt.Fprintf(&export, "2026-10-02T03:04:05.678Z GET /orders/%d\n", i*i)
+		fmt.Fprintf(&page, `{"logStreamName":"web/app/%d","timestamp":%d,"message":"GET /orders/%d","ingestionTime":1790910245999,"eventId":"%056d"},`, i%3, 1790910245000+i, i*i, i)
+	}
+	pages := strings.TrimSuffix(page.String(), ",") + "]}"
+	for name, content := range map[string]string{"export": export.String(), "export, gzip": zipped(export.String()), "page": pages, "page, gzip": zipped(pages), "one": "2026-10-02T03:04:05.678Z one\n"} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "x"), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p, err := files(t, dir).Plan(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := new(source)
+		totals, err := (&Run{Ship: s.ship}).Do(t.Context(), t.Context(), files(t, dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ratio := float64(p.Text) / float64(totals.Bytes); ratio < 0.9 || ratio > 1.1 {
+			t.Errorf("%s: a plan of %d bytes, and %d shipped", name, p.Text, totals.Bytes)
+		}
+	}
+}
+
 // A plan knows formats, sizes and what is old, and refuses before anything is sent.
 func TestPlan(t *testing.T) {
 	dir, _ := exports(t, 3, 1000)

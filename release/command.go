@@ -26,7 +26,7 @@ func (b *build) command(ctx context.Context, platform string) error {
 	file := filepath.Join(b.out, binariesDir, goos+"_"+goarch, executable)
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w -X sumoship/version.number="+b.tag, "-o", file, "./cmd/sumoship")
 	cmd.Dir = b.tree
-	cmd.Env = cleanEnvironment("CGO_ENABLED=0", "GOOS="+goos, "GOARCH="+goarch)
+	cmd.Env = append(cleanEnvironment("CGO_ENABLED=0", "GOOS="+goos, "GOARCH="+goarch), b.caching(platform == here)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
 	}
@@ -36,6 +36,10 @@ func (b *build) command(ctx context.Context, platform string) error {
 	}
 	return b.pack(goos, goarch, member{executable, true, binary})
 }
+
+// pages are what an archive has of the repository beside docs and examples, so that every
+// link between its pages leads somewhere.
+var pages = []string{"source.yaml", "samconfig.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md"}
 
 // pack writes the archive of the command for a platform: with it the functions and the
 // templates, which sumoship deploy looks for beside it, and what it is made of.
@@ -48,18 +52,20 @@ func (b *build) pack(goos, goarch string, executable member) error {
 		}
 		members = append(members, more...)
 	}
-	more, err := files(b.tree, "source.yaml", "samconfig.toml", "README.md", "CHANGELOG.md")
+	more, err := files(b.tree, pages...)
 	if err != nil {
 		return err
 	}
 	members = append(members, more...)
-	docs, err := below(b.tree, "docs")
-	if err != nil {
-		return err
-	}
-	for _, m := range docs {
-		if ext := path.Ext(m.name); ext == ".md" || ext == ".svg" {
-			members = append(members, m)
+	for _, dir := range []string{"docs", "examples"} {
+		more, err := below(b.tree, dir)
+		if err != nil {
+			return err
+		}
+		for _, m := range more {
+			if path.Ext(m.name) != ".go" {
+				members = append(members, m)
+			}
 		}
 	}
 	pack, ext := tarred, ".tar.gz"

@@ -62,7 +62,7 @@ func (b *build) functions(ctx context.Context) (prefix string, err error) {
 // function builds a function in an empty directory, and returns it as an archive.
 func (b *build) function(ctx context.Context, rule, goarch, dir string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, "make", "--no-print-directory", "-C", b.tree, "build-"+rule, "FUNCTION_GOARCH="+goarch, "ARTIFACTS_DIR="+dir, "VERSION="+b.tag)
-	cmd.Env = cleanEnvironment()
+	cmd.Env = append(cleanEnvironment(), b.caching(true)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("make build-%s: %w\n%s", rule, err, out)
 	}

@@ -16,6 +16,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 )
 
@@ -32,6 +33,8 @@ func main() {
 // build is what a release is built from, and where to.
 type build struct {
 	tree    string    // the repository
+	cache   string    // of Go, for what it is to compile itself; "" is that of the machine
+	cold    bool      // it is to compile everything itself
 	out     string    // an empty directory
 	tag     string    // such as v1.2.3
 	version string    // the tag without its v, for names
@@ -53,7 +56,9 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags.StringVar(&b.out, "o", "dist/release", "`directory` to write to; what is in it is deleted")
 	flags.StringVar(&b.tag, "version", "", "`version`, that of the tag")
 	bucketOnly := flags.Bool("bucket", false, "build only what goes into a bucket: the functions and the expanded template")
+	archiveOnly := flags.Bool("archive", false, "build only the archive of the command for this machine, once")
 	once := flags.Bool("once", false, "do not build a second time, elsewhere, to compare")
+	cold := flags.Bool("cold", false, "in the second build, compile the command for all platforms from nothing, not for this machine's alone")
 	only := flags.String("platforms", strings.Join(platforms, ","), "`platforms` of the command, OS/ARCHITECTURE")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -79,10 +84,13 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		_, err := b.bucket(ctx)
 		return err
 	}
+	if *archiveOnly {
+		return b.archive(ctx, here)
+	}
 	if err := b.all(ctx, strings.Split(*only, ",")); err != nil || *once {
 		return err
 	}
-	return b.again(ctx, strings.Split(*only, ","))
+	return b.again(ctx, strings.Split(*only, ","), *cold)
 }
 
 // bucket builds what goes into a bucket.
@@ -93,8 +101,8 @@ func (b *build) bucket(ctx context.Context) (prefix string, err error) {
 	return prefix, b.template(ctx, prefix)
 }
 
-// all builds everything.
-func (b *build) all(ctx context.Context, platforms []string) error {
+// archive builds the archives of the command for platforms, and what is in them.
+func (b *build) archive(ctx context.Context, platforms ...string) error {
 	if _, err := b.bucket(ctx); err != nil {
 		return err
 	}
@@ -106,6 +114,14 @@ func (b *build) all(ctx context.Context, platforms []string) error {
 			return fmt.Errorf("the command for %s: %w", p, err)
 		}
 	}
+	return nil
+}
+
+// all builds everything.
+func (b *build) all(ctx context.Context, platforms []string) error {
+	if err := b.archive(ctx, platforms...); err != nil {
+		return err
+	}
 	if err := b.publish(); err != nil {
 		return err
 	}
@@ -116,14 +132,17 @@ func (b *build) all(ctx context.Context, platforms []string) error {
 }
 
 // again builds everything a second time, of a copy of the tree in another directory,
-// and returns an error that names what differs.
-func (b *build) again(ctx context.Context, platforms []string) error {
+// and returns an error that names what differs. The functions, and the command for this
+// machine, are compiled from nothing, with the standard library and all modules. The
+// commands for other platforms, which would take five times as long, are linked and packed
+// again of what the first build compiled, unless cold.
+func (b *build) again(ctx context.Context, platforms []string, cold bool) error {
 	temp, err := os.MkdirTemp("", "release-again-")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(temp) }()
-	second := build{tree: filepath.Join(temp, "another", "tree"), out: filepath.Join(temp, "out"), tag: b.tag, version: b.version, log: io.Discard}
+	second := build{tree: filepath.Join(temp, "another", "tree"), cache: filepath.Join(temp, "cache"), cold: cold, out: filepath.Join(temp, "out"), tag: b.tag, version: b.version, log: io.Discard}
 	if err := copyTree(b.tree, second.tree); err != nil {
 		return err
 	}
@@ -138,6 +157,18 @@ func (b *build) again(ctx context.Context, platforms []string) error {
 	}
 	_, err = fmt.Fprintf(b.log, "a second build, of a copy of the tree, has the same %d files\n", len(b.sums))
 	return err
+}
+
+// here is the platform of this machine.
+const here = runtime.GOOS + "/" + runtime.GOARCH
+
+// caching is the environment that says where Go keeps what it compiles. alone says that it
+// is to take nothing from another build.
+func (b *build) caching(alone bool) []string {
+	if b.cache == "" || !alone && !b.cold {
+		return nil
+	}
+	return []string{"GOCACHE=" + b.cache}
 }
 
 // empty empties the directory to write to. It deletes only what a build has made.

@@ -11,8 +11,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -149,7 +151,8 @@ func TestExpandedTemplate(t *testing.T) {
 }
 
 // Two builds in two directories have the same bytes: of one function, with both
-// architectures; the release script compares all of them.
+// architectures. Go's cache is the same, so this compares linking and packing; make release
+// compares all of them, compiled from nothing, which takes 43 s of a processor for one alone.
 func TestFunctionsAreReproducible(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds binaries")
@@ -217,10 +220,12 @@ func TestArchivesAreReproducible(t *testing.T) {
 		t.Fatal(err)
 	}
 	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
-	if err := os.CopyFS(filepath.Join(elsewhere, "docs"), os.DirFS(filepath.Join(tree, "docs"))); err != nil {
-		t.Fatal(err)
+	for _, dir := range []string{"docs", "examples"} {
+		if err := os.CopyFS(filepath.Join(elsewhere, dir), os.DirFS(filepath.Join(tree, dir))); err != nil {
+			t.Fatal(err)
+		}
 	}
-	for _, name := range []string{"source.yaml", "samconfig.toml", "README.md", "CHANGELOG.md"} {
+	for _, name := range pages {
 		content, err := os.ReadFile(filepath.Join(tree, name))
 		if err != nil {
 			t.Fatal(err)
@@ -249,10 +254,50 @@ func TestArchivesAreReproducible(t *testing.T) {
 		t.Errorf("%d archives, of which these differ: %v", len(built[0].sums), diff)
 	}
 	names := namesIn(t, filepath.Join(built[0].out, "sumoship_1.2.3_windows_arm64.zip"))
-	for _, want := range []string{"sumoship", "bucket/sumoship/x/template.json", "bucket/sumoship/x/forwarder-arm64.zip", "licences/go.txt", "README.md", "docs/operations.md", "docs/pictures/way.svg"} {
+	for _, want := range []string{"sumoship", "bucket/sumoship/x/template.json", "bucket/sumoship/x/forwarder-arm64.zip", "licences/go.txt", "README.md", "docs/operations.md", "docs/pictures/way.svg", "examples/terraform/main.tf"} {
 		if !slices.Contains(names, want) {
 			t.Errorf("an archive lacks %s: %v", want, names)
 		}
+	}
+}
+
+// Every link between the pages of an archive leads to something in it.
+func TestArchiveHasWhatItsPagesLinkTo(t *testing.T) {
+	b := &build{tree: "..", out: t.TempDir(), version: "1.2.3", log: io.Discard}
+	for _, dir := range []string{bucketDir, licencesDir} {
+		if err := os.MkdirAll(filepath.Join(b.out, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.pack("windows", "amd64", member{name: "sumoship.exe"}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := zip.OpenReader(filepath.Join(b.out, "sumoship_1.2.3_windows_amd64.zip"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	links := 0
+	for _, f := range r.File {
+		if path.Ext(f.Name) != ".md" {
+			continue
+		}
+		text, err := fs.ReadFile(r, f.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`\]\(([^)#\s]+)(?:#[^)]*)?\)`).FindAllStringSubmatch(string(text), -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			links++
+			if _, err := fs.Stat(r, path.Join(path.Dir(f.Name), m[1])); err != nil {
+				t.Errorf("%s links to %s, which is not in the archive", f.Name, m[1])
+			}
+		}
+	}
+	if links < 50 {
+		t.Errorf("%d links", links)
 	}
 }
 
@@ -292,21 +337,27 @@ func TestReleased(t *testing.T) {
 	}
 	for _, p := range platforms {
 		goos, goarch, _ := strings.Cut(p, "/")
-		found, err := filepath.Glob(filepath.Join(*built, binariesDir, goos+"_"+goarch, "sumoship*"))
+		archives, err := filepath.Glob(filepath.Join(*built, "sumoship_*_"+goos+"_"+goarch+".*"))
+		if err != nil || len(archives) == 0 || !published[filepath.Base(archives[0])] {
+			t.Errorf("%s: archives %v, %v", p, archives, err)
+			continue
+		}
+		dir := t.TempDir()
+		unpack(t, archives[0], dir)
+		found, err := filepath.Glob(filepath.Join(dir, "sumoship*"))
 		if err != nil || len(found) != 1 {
 			t.Fatalf("%s: %v, %v", p, found, err)
 		}
 		if got := platformOf(t, found[0]); got != p {
 			t.Errorf("the command for %s is for %s", p, got)
 		}
-		archives, err := filepath.Glob(filepath.Join(*built, "sumoship_*_"+goos+"_"+goarch+".*"))
-		if err != nil || len(archives) == 0 || !published[filepath.Base(archives[0])] {
-			t.Errorf("%s: archives %v, %v", p, archives, err)
-		}
 	}
 	functions, err := filepath.Glob(filepath.Join(*built, bucketDir, "sumoship", "*", "*.zip"))
 	if err != nil || len(functions) != 5*len(architectures) {
 		t.Errorf("%d archives of functions, %v", len(functions), err)
+	}
+	if boms, err := filepath.Glob(filepath.Join(*built, "*.bom.json")); err != nil || len(boms) != len(platforms)+len(functions) {
+		t.Errorf("%d bills of materials, %v", len(boms), err)
 	}
 	for _, f := range functions {
 		r, err := zip.OpenReader(f)
@@ -339,13 +390,24 @@ func TestReleased(t *testing.T) {
 		t.Skipf("no archive for this machine: %v, %v", archives, err)
 	}
 	dir := t.TempDir()
-	if out, err := exec.Command("tar", "-xzf", archives[0], "-C", dir).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	unpack(t, archives[0], dir)
 	cmd := exec.Command(filepath.Join(dir, "sumoship"), "deploy", "--write", "out")
 	cmd.Dir, cmd.Env = dir, []string{}
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "10 function archives") {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// unpack unpacks an archive of the command.
+func unpack(t *testing.T, archive, dir string) {
+	t.Helper()
+	if r, err := zip.OpenReader(archive); err == nil {
+		defer r.Close()
+		if err := os.CopyFS(dir, r); err != nil {
+			t.Fatal(err)
+		}
+	} else if out, err := exec.Command("tar", "-xzf", archive, "-C", dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
 	}
 }
 

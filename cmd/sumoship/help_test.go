@@ -15,7 +15,7 @@ import (
 
 // The help of every verb begins with examples, each of which is a call of the verb
 // whose flags exist; it names every flag, and many flags are in groups. It fits a narrow
-// terminal.
+// terminal, and errors of usage point to it.
 func TestHelpOfEveryVerb(t *testing.T) {
 	var (
 		example = regexp.MustCompile(`\bsumoship ([^|<>#]*)`)
@@ -61,6 +61,9 @@ func TestHelpOfEveryVerb(t *testing.T) {
 		}
 		if delete(groups, "AWS"); flags > 12 && len(groups) == 0 {
 			t.Errorf("%s has %d flags in no groups", verb.Path(), flags)
+		}
+		if status, out, errs := command(t, nil, append(slices.Clone(path), "--no-such-flag")...); status != cli.ExitUsage || out != "" || verb.Path() != "help" && !strings.HasSuffix(errs, "sumoship: see sumoship "+verb.Path()+" --help\n") {
+			t.Errorf("%s with a flag that it does not have: status %d\n%s%s", verb.Path(), status, out, errs)
 		}
 		if verb.Help == "" {
 			t.Errorf("%s says nothing of itself", verb.Path())

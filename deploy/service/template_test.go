@@ -13,6 +13,7 @@ import (
 
 	"sumoship/deploy/service"
 	"sumoship/deploy/tree"
+	"sumoship/function/awstest/moto"
 )
 
 // golden are the shapes whose whole template is in testdata.
@@ -75,13 +76,7 @@ func compareGolden(t *testing.T, path string, got []byte) {
 // cfn-lint finds nothing in the templates. It knows the schemas of CloudFormation,
 // and many rules of ECS.
 func TestTemplatesPassCFNLint(t *testing.T) {
-	lint, err := exec.LookPath("cfn-lint")
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("CI needs cfn-lint (pip install cfn-lint==1.51.0): %v", err)
-		}
-		t.Skip("no cfn-lint on PATH")
-	}
+	lint := moto.Tool(t, "cfn-lint", "pip install cfn-lint==1.51.0")
 	args := []string{"-r", "us-east-1", "cn-north-1", "us-gov-west-1", "--"}
 	write := func(name string, template []byte) {
 		path := filepath.Join(t.TempDir(), name)

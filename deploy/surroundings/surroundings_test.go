@@ -16,6 +16,7 @@ import (
 	"sumoship/deploy/finding"
 	"sumoship/deploy/surroundings"
 	"sumoship/deploy/taskdef"
+	"sumoship/function/awstest/moto"
 )
 
 var update = flag.Bool("update", false, "write the findings and templates in testdata")
@@ -88,13 +89,7 @@ func testAdapt(t *testing.T, path string, found map[string]bool) {
 // The edited templates can be deployed: cfn-lint finds nothing in them. Of the
 // converted ones with the old surroundings it refuses most.
 func TestEditedTemplatesPassCFNLint(t *testing.T) {
-	lint, err := exec.LookPath("cfn-lint")
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("cfn-lint is missing: pip install cfn-lint")
-		}
-		t.Skip("cfn-lint is missing")
-	}
+	lint := moto.Tool(t, "cfn-lint", "pip install cfn-lint==1.51.0")
 	dir := t.TempDir()
 	files, _ := filepath.Glob("testdata/*.txtar")
 	args := []string{"--non-zero-exit-code", "warning", "--regions", "us-east-1", "cn-north-1", "us-gov-west-1", "--template"}

@@ -1,5 +1,7 @@
 // The stack of a release, from CDK: the resources are those of its template, and defined
-// there alone. Unpack the archive of the release into this directory.
+// there alone. Unpack the archive of the release into this directory. cdk deploy
+// acknowledges CAPABILITY_NAMED_IAM by itself; a pipeline that deploys what cdk synth has
+// written has to do so.
 import { globSync } from 'node:fs';
 import * as path from 'node:path';
 import { App, CfnOutput, Stack } from 'aws-cdk-lib';

@@ -27,7 +27,8 @@ data "aws_caller_identity" "this" {}
 data "aws_region" "this" {}
 
 resource "aws_s3_bucket" "code" {
-  bucket = "sumoship-${data.aws_caller_identity.this.account_id}-${data.aws_region.this.name}"
+  # Not the name of the one that sumoship deploy makes.
+  bucket = "sumoship-terraform-${data.aws_caller_identity.this.account_id}-${data.aws_region.this.name}"
 }
 
 resource "aws_s3_object" "code" {
@@ -41,7 +42,7 @@ resource "aws_s3_object" "code" {
 
 resource "aws_cloudformation_stack" "sumoship" {
   name         = "sumoship"
-  capabilities = ["CAPABILITY_NAMED_IAM"]
+  capabilities = ["CAPABILITY_NAMED_IAM"] # the roles can have names (RoleNamePrefix)
   template_url = "https://${aws_s3_bucket.code.bucket_regional_domain_name}/${local.template}"
   depends_on   = [aws_s3_object.code]
 

@@ -49,6 +49,33 @@ func TestExamplesSetParametersThatThereAre(t *testing.T) {
 	}
 }
 
+// Whoever deploys the template by other means has to acknowledge what sumoship deploy does:
+// roles that can have names. The examples and the commands of the pages do.
+func TestExamplesAcknowledgeNamedRoles(t *testing.T) {
+	const capability = "CAPABILITY_NAMED_IAM"
+	named := false
+	for _, r := range readTemplate(t).section("Resources") {
+		named = named || text(get(r, "Type")) == "AWS::IAM::Role" && get(r, "Properties", "RoleName") != nil
+	}
+	if !named {
+		t.Fatalf("no role has a name: %s is not needed any more", capability)
+	}
+	for file, min := range map[string]int{"../../examples/terraform/main.tf": 1, "../../examples/cdk/sumoship.ts": 1, "../../samconfig.toml": 1, "../../docs/scenarios.md": 2, "../../docs/operations.md": 2} {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(b), capability); n < min {
+			t.Errorf("%s has %s %d times, want %d", file, capability, n, min)
+		}
+		for _, m := range regexp.MustCompile(`(?s)create-stack-set .*?\n(?:done|\x60{3})|capabilities *= *.*?\n`).FindAllString(string(b), -1) {
+			if !strings.Contains(m, capability) {
+				t.Errorf("%s lacks %s in:\n%s", file, capability, m)
+			}
+		}
+	}
+}
+
 // The metadata for the Serverless Application Repository is what it accepts.
 //
 // Source: AWS Serverless Application Repository Developer Guide, "AWS SAM template

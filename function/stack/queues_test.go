@@ -69,6 +69,41 @@ func TestQueuesLoseNothing(t *testing.T) {
 	})
 }
 
+// An update of a stack of an earlier template replaces nothing that has log events in it:
+// logical IDs, and the properties that CloudFormation cannot change in place, are those that
+// they have had since they are there.
+//
+// Source: AWS CloudFormation Template Reference, "Update requires: Replacement" of each type.
+func TestUpdatesKeepWhatHoldsLogEvents(t *testing.T) {
+	id := map[string]any{"Id": map[string]any{"Fn::Select": []any{2, map[string]any{"Fn::Split": []any{"/", map[string]any{"Ref": "AWS::StackId"}}}}}}
+	named := func(name string) map[string]any {
+		return map[string]any{"QueueName": map[string]any{"Fn::Sub": []any{name, id}}}
+	}
+	want := map[string]map[string]any{
+		"DeadLetterQueue": named("sumoship-dead-letters-${Id}"),
+		"QuarantineQueue": named("sumoship-quarantine-${Id}"),
+		"CentralStream":   {},
+		"CentralBucket":   {},
+	}
+	fixed := map[string][]string{"AWS::SQS::Queue": {"QueueName", "FifoQueue"}, "AWS::Kinesis::Stream": {"Name"}, "AWS::S3::Bucket": {"BucketName"}}
+	got := map[string]map[string]any{}
+	for name, r := range readTemplate(t).section("Resources") {
+		properties, holds := fixed[text(get(r, "Type"))]
+		if !holds {
+			continue
+		}
+		got[name] = map[string]any{}
+		for _, p := range properties {
+			if v := get(r, "Properties", p); v != nil {
+				got[name][p] = v
+			}
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("an update would replace (-before +now):\n%s", diff)
+	}
+}
+
 // The visibility timeout is at least six times replay's timeout, whichever is chosen,
 // and a request takes less time than the forwarder has.
 func TestTimeoutsAreInOrder(t *testing.T) {

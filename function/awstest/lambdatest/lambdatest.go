@@ -157,6 +157,25 @@ func (f *Function) Goroutines() int {
 // bytes, or 0 if the system does not say.
 func (f *Function) PeakMemory() int64 { return f.status("VmHWM:") }
 
+// Processor returns the user and system time that the running process has taken, to a
+// hundredth of a second, or 0 if the system does not say.
+func (f *Function) Processor() time.Duration {
+	if f.cmd == nil {
+		return 0
+	}
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", f.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:])) // its name may have blanks
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
 // status returns a size that the system states of the running process, in bytes.
 func (f *Function) status(name string) int64 {
 	if f.cmd == nil {

@@ -13,9 +13,13 @@ import (
 )
 
 // Tool returns the path of a program that a test needs. Without the program the test
-// is skipped; in CI it fails.
+// is skipped; in CI it fails. With -short the test is skipped too: what the program does
+// is most of its time.
 func Tool(t testing.TB, name, install string) (path string) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("runs", name)
+	}
 	path, err := exec.LookPath(name)
 	if err != nil {
 		if os.Getenv("CI") != "" {

@@ -155,14 +155,11 @@ func (c *Cmd) backfiller(ctx context.Context, s cli.Streams) (*ship.Backfiller, 
 	if c.Logs {
 		env.Out = s.Err
 	}
-	workers := c.Workers
-	if workers == 0 {
-		workers = sumo.DefaultInFlight
-	}
 	load := func(ctx context.Context, region string) (aws.Config, error) {
 		return c.ProfileFlag.Load(ctx, cmp.Or(region, c.Region))
 	}
-	b, err := ship.NewBackfiller(ship.Options{Env: env, AWS: load, HTTP: sumo.NewHTTP(workers)})
+	// MAX_IN_FLIGHT is not known yet; the workers bound the connections.
+	b, err := ship.NewBackfiller(ship.Options{Env: env, AWS: load, HTTP: sumo.NewHTTP(maxWorkers)})
 	if err != nil {
 		return nil, "", cli.Usagef("invalid configuration (%s):\n%w", as, err)
 	}

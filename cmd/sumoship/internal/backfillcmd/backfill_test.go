@@ -208,6 +208,37 @@ func TestBackfillResumes(t *testing.T) {
 	}
 }
 
+// As many bodies are in flight as MAX_IN_FLIGHT or --workers says, and no more.
+func TestBackfillReachesMaxInFlight(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 20 {
+		write(t, dir, fmt.Sprint(i), []byte("2026-10-02T03:04:05.000Z one\n"))
+	}
+	for want, args := range map[int64][]string{6: nil, 9: {"--workers", "9"}} {
+		var inFlight, most, all atomic.Int64
+		reached := make(chan struct{})
+		srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			n := inFlight.Add(1)
+			defer inFlight.Add(-1)
+			for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+			}
+			if all.Add(1) == want {
+				close(reached)
+			}
+			select {
+			case <-reached:
+			case <-time.After(10 * time.Second):
+			}
+			time.Sleep(10 * time.Millisecond) // for one more than are allowed
+		}))
+		variables := map[string]string{"SUMO_ENDPOINT": srv.URL + "/receiver/v1/http/X", "MAX_IN_FLIGHT": "6"}
+		if status, out, errs := command(t, variables, append(args, dir, "--log-group", "g", "--yes")...); status != cli.ExitOK || most.Load() != want || all.Load() != 20 {
+			t.Errorf("status %d, %d bodies, at most %d at once, want %d\n%s%s", status, all.Load(), most.Load(), want, out, errs)
+		}
+		srv.Close()
+	}
+}
+
 func TestBackfillFromStandardInput(t *testing.T) {
 	s, variables := source(t)
 	var o, e bytes.Buffer
@@ -274,6 +305,11 @@ func TestBackfillFromCloudWatchLogs(t *testing.T) {
 	}
 	if len(found) != 2573 || len(lines(s)) != 2573 || throttled == 0 {
 		t.Errorf("%d log events, %d times, %d throttled", len(found), len(lines(s)), throttled)
+	}
+	// Some of them, by a filter pattern.
+	s, variables = source(t)
+	if status, out, errs = command(t, variables, append(args, "--filter-pattern", "ERROR 25")...); status != cli.ExitOK || len(lines(s)) != 83 {
+		t.Errorf("status %d, %d log events\n%s%s", status, len(lines(s)), out, errs)
 	}
 	for name, c := range map[string]struct {
 		args   []string

@@ -141,10 +141,14 @@ func (c *targetsCmd) change(ctx context.Context, s cli.Streams, all pointed, app
 		return err
 	}
 	n := 0
-	return apply(func() {
+	err := apply(func() {
 		all.Targets[n].Changed = true
 		n++
 	})
+	if err != nil && ctx.Err() != nil {
+		return cli.Interrupted(ctx, "%s of %d changed, and the next may be; run it again for the others", cli.Count(n, "target"), len(rows))
+	}
+	return err
 }
 
 // find lists the targets, in the order of their rules.

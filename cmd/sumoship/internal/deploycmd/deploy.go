@@ -31,6 +31,9 @@ const (
 	previousCode = "PreviousCode"
 )
 
+// endpointARN is a parameter that every template has had.
+const endpointARN = "SumoEndpointArn"
+
 // target is the stack that a verb is about.
 type target struct {
 	cli.AWSFlags
@@ -127,8 +130,11 @@ func (c *Deploy) deploy(ctx context.Context, s cli.Streams, r *result) error {
 	if err != nil {
 		return err
 	}
+	if c.Parameters == "" && set.file != "" {
+		fmt.Fprintf(s.Err, "settings of %s\n", set.file)
+	}
 	maps.Copy(set.parameters, c.Set)
-	if err := release.template.unknown(set.parameters); err != nil {
+	if err := release.template.check(set.parameters); err != nil {
 		return err
 	}
 	if c.Stack == "" {
@@ -156,6 +162,11 @@ func (c *Deploy) deploy(ctx context.Context, s cli.Streams, r *result) error {
 		if err := endpoint(set.parameters, s.Getenv); err != nil {
 			return err
 		}
+		if err := release.template.check(set.parameters); err != nil {
+			return err
+		}
+	} else if err := ours(stack); err != nil {
+		return err
 	}
 	watch := unmonitored(stack)
 	switch {
@@ -212,7 +223,7 @@ func (c *Deploy) deploy(ctx context.Context, s cli.Streams, r *result) error {
 // endpoint sets the parameters of the endpoint of a new stack from the environment,
 // unless they are given.
 func endpoint(parameters map[string]string, getenv func(string) string) error {
-	if parameters["SumoEndpoint"] != "" || parameters["SumoEndpointArn"] != "" {
+	if parameters["SumoEndpoint"] != "" || parameters[endpointARN] != "" {
 		return nil
 	}
 	value := strings.TrimSpace(getenv("SUMO_ENDPOINT"))
@@ -220,7 +231,7 @@ func endpoint(parameters map[string]string, getenv func(string) string) error {
 	case value == "":
 		return cli.Usagef("which HTTP Source? Set SUMO_ENDPOINT to its URL, or to the ARN of the secret that has it (--set SumoEndpointArn=ARN)")
 	case strings.HasPrefix(value, "arn:"):
-		parameters["SumoEndpointArn"] = value
+		parameters[endpointARN] = value
 	default:
 		token := strings.TrimSpace(getenv("SUMO_TOKEN"))
 		if _, err := sumo.ParseEndpoint(value, token); err != nil {
@@ -316,6 +327,9 @@ func (c *cloud) apply(ctx context.Context, s cli.Streams, r *result, x change) (
 		return nil, err
 	}
 	if _, err := c.ExecuteChangeSet(ctx, &cloudformation.ExecuteChangeSetInput{ChangeSetName: set.id, StackName: &set.stack}); err != nil {
+		if ctx.Err() != nil {
+			return nil, cli.Interrupted(ctx, "the change of stack %s may have begun", x.name)
+		}
 		return nil, cli.Fail(cli.ExitAWS, fmt.Errorf("execute the change set: %w", cli.Plain(err)))
 	}
 	executed = true
@@ -330,6 +344,9 @@ func (c *cloud) apply(ctx context.Context, s cli.Streams, r *result, x change) (
 	fmt.Fprintf(s.Out, "stack %s: %s\n", x.name, deployed.StackStatus)
 	if arn := output(deployed, "ForwarderArn"); arn != "" {
 		fmt.Fprintf(s.Out, "forwarder: %s\n", arn)
+	}
+	if url := output(deployed, "DeadLetterQueueUrl"); url != "" {
+		fmt.Fprintf(s.Out, "dead-letter queue: %s\n", url)
 	}
 	if test := output(deployed, "TestCommand"); test != "" {
 		fmt.Fprintf(s.Out, "a log event all the way, by hand:\n  %s\n", test)

@@ -50,6 +50,9 @@ func (c *Destroy) destroy(ctx context.Context, s cli.Streams, r *result) error {
 	if stack == nil {
 		return cli.Fail(cli.ExitFound, &cli.Missing{Kind: "stack", Name: c.Stack})
 	}
+	if err := ours(stack); err != nil {
+		return err
+	}
 	if aws.ToBool(stack.EnableTerminationProtection) {
 		return cli.Fail(cli.ExitAWS, fmt.Errorf("stack %s is protected against termination", c.Stack))
 	}
@@ -93,6 +96,9 @@ func (c *Destroy) destroy(ctx context.Context, s cli.Streams, r *result) error {
 		return err
 	}
 	if _, err := at.DeleteStack(ctx, &cloudformation.DeleteStackInput{StackName: &arn}); err != nil {
+		if ctx.Err() != nil {
+			return cli.Interrupted(ctx, "the deletion of stack %s may have begun", c.Stack)
+		}
 		return cli.Fail(cli.ExitAWS, fmt.Errorf("delete stack %s: %w", c.Stack, cli.Plain(err)))
 	}
 	if _, err := follow(ctx, at, s.Err, arn, seen); err != nil {

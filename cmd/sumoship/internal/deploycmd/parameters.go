@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -18,6 +20,7 @@ import (
 
 // settings are what a file and flags say about a stack.
 type settings struct {
+	file                  string // that they are from, "" if there is none
 	stack, region, bucket string
 	parameters, tags      map[string]string
 }
@@ -35,6 +38,7 @@ func readSettings(name string) (settings, error) {
 	} else if err != nil {
 		return s, cli.Usagef("--parameters: %w", err)
 	}
+	given := name != ""
 	name = cmp.Or(name, samconfigName)
 	type parameters struct {
 		StackName string `toml:"stack_name"`
@@ -49,12 +53,17 @@ func readSettings(name string) (settings, error) {
 			Deploy struct{ Parameters parameters }
 		}
 	}
-	if err := toml.Unmarshal(body, &file); err != nil {
+	meta, err := toml.Decode(string(body), &file)
+	if err != nil {
 		if e, ok := errors.AsType[toml.ParseError](err); ok {
-			return s, cli.Usagef("%s: line %d: %s", name, e.Position.Line, e.Message)
+			return s, cli.Usagef("%s: line %d: %s; want TOML, in the shape of samconfig.toml", name, e.Position.Line, e.Message)
 		}
 		return s, cli.Usagef("%s: %w", name, err)
 	}
+	if err := readable(meta, given); err != nil {
+		return s, cli.Usagef("%s: %w", name, err)
+	}
+	s.file = name
 	for _, p := range []parameters{file.Default.Global.Parameters, file.Default.Deploy.Parameters} {
 		s.stack, s.region, s.bucket = cmp.Or(p.StackName, s.stack), cmp.Or(p.Region, s.region), cmp.Or(p.Bucket, s.bucket)
 		for what, set := range map[string]struct {
@@ -69,6 +78,37 @@ func readSettings(name string) (settings, error) {
 		}
 	}
 	return s, nil
+}
+
+// settingNames are the settings that are read; SAM has others beside them.
+var settingNames = []string{"stack_name", "region", "s3_bucket", "parameter_overrides", "tags"}
+
+// readable returns an error if what a file says would be passed over: all of a file that
+// the user has given, or a setting whose name is nearly one that is read.
+func readable(meta toml.MetaData, given bool) error {
+	if given && !meta.IsDefined("default", "deploy", "parameters") && !meta.IsDefined("default", "global", "parameters") {
+		var has []string
+		for _, key := range meta.Keys() {
+			if len(key) == 3 && key[2] == "parameters" {
+				has = append(has, "["+key.String()+"]")
+			}
+		}
+		if len(has) > 0 {
+			return fmt.Errorf("want [default.deploy.parameters]; it has %s", strings.Join(has, ", "))
+		}
+		return errors.New("want [default.deploy.parameters], and the settings below it")
+	}
+	for _, key := range meta.Undecoded() {
+		if len(key) != 4 || slices.Contains(settingNames, key[3]) || key[0] != "default" || key[1] != "deploy" && key[1] != "global" || key[2] != "parameters" {
+			continue
+		}
+		for _, known := range settingNames {
+			if levenshtein.ComputeDistance(key[3], known) <= 2 {
+				return fmt.Errorf("%s; did you mean %s?", key[3], known)
+			}
+		}
+	}
+	return nil
 }
 
 // pairsOf reads NAME=VALUE in the ways of samconfig.toml: one text, a list of texts, or
@@ -149,11 +189,17 @@ func split(text string) (words []string, err error) {
 	return words, nil
 }
 
-// unknown returns an error that names the parameters which the template does not have.
-func (t template) unknown(given map[string]string) error {
+// check returns an error that names the parameters which the template does not have, or
+// whose values it does not take, before CloudFormation would.
+func (t template) check(given map[string]string) error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(given)) {
-		if _, ok := t.Parameters[name]; ok && name != codeBucket && name != codePrefix {
+		if p, ok := t.Parameters[name]; ok && name != codeBucket && name != codePrefix {
+			if want := p.refuses(given[name]); want != "" && fmt.Sprint(p.NoEcho) == "true" {
+				errs = append(errs, fmt.Errorf("%s: %s", name, want))
+			} else if want != "" {
+				errs = append(errs, fmt.Errorf("%s: %q; %s", name, given[name], want))
+			}
 			continue
 		}
 		best, distance := "", 4
@@ -175,4 +221,54 @@ func (t template) unknown(given map[string]string) error {
 		return nil
 	}
 	return cli.Fail(cli.ExitUsage, errors.Join(errs...))
+}
+
+// declared is a parameter as a template declares it.
+type declared struct {
+	Default               any
+	NoEcho                any
+	Type                  string
+	AllowedValues         []any
+	AllowedPattern        string
+	ConstraintDescription string
+	MinValue, MaxValue    *float64
+	MaxLength             *int
+}
+
+// refuses says what a parameter wants instead of a value, "" if it takes the value. A
+// pattern that Go does not have (look-around) is CloudFormation's to check.
+func (p declared) refuses(value string) (want string) {
+	if len(p.AllowedValues) > 0 {
+		var all []string
+		for _, v := range p.AllowedValues {
+			text := fmt.Sprint(v)
+			if f, ok := v.(float64); ok {
+				text = strconv.FormatFloat(f, 'f', -1, 64)
+			}
+			if text == value {
+				return ""
+			}
+			all = append(all, cmp.Or(text, "nothing"))
+		}
+		return "want " + strings.Join(all, ", ")
+	}
+	if p.Type == "Number" {
+		n, err := strconv.ParseFloat(value, 64)
+		switch {
+		case err != nil:
+			return "want a number"
+		case p.MinValue != nil && n < *p.MinValue:
+			return fmt.Sprintf("want %.0f at least", *p.MinValue)
+		case p.MaxValue != nil && n > *p.MaxValue:
+			return fmt.Sprintf("want %.0f at most", *p.MaxValue)
+		}
+		return ""
+	}
+	if p.MaxLength != nil && len(value) > *p.MaxLength {
+		return fmt.Sprintf("want %d characters at most", *p.MaxLength)
+	}
+	if pattern, err := regexp.Compile("^(?:" + p.AllowedPattern + ")$"); p.AllowedPattern != "" && err == nil && !pattern.MatchString(value) {
+		return cmp.Or(p.ConstraintDescription, "want what matches "+p.AllowedPattern)
+	}
+	return ""
 }

@@ -26,11 +26,8 @@ type bundle struct {
 
 // template is what a template says about itself.
 type template struct {
-	Parameters map[string]struct {
-		Default any
-		NoEcho  any
-	}
-	Resources map[string]struct {
+	Parameters map[string]declared
+	Resources  map[string]struct {
 		Type           string
 		DeletionPolicy string
 	}
@@ -68,7 +65,7 @@ func openBundle(from string, executable func() (string, error)) (*bundle, error)
 	switch {
 	case len(found) == 0 && from == "":
 		return nil, cli.Usagef("the functions and the template are not beside this command (%s): "+
-			"a release has them in its archive; in the repository, make bucket builds them, for --from dist/release/bucket", dir)
+			"a release has them in its archive, from which a link may lead here, but no copy; in the repository, make bucket builds them, for --from dist/release/bucket", dir)
 	case len(found) == 0:
 		return nil, cli.Usagef("--from: %s has no sumoship/*/%s", dir, templateName)
 	case len(found) > 1:

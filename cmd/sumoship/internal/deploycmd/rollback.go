@@ -47,6 +47,9 @@ func (c *Rollback) rollback(ctx context.Context, s cli.Streams, r *result) error
 	if create {
 		return cli.Fail(cli.ExitFound, &cli.Missing{Kind: "stack", Name: c.Stack})
 	}
+	if err := ours(stack); err != nil {
+		return err
+	}
 	bucket, now, before := parameter(stack, codeBucket), parameter(stack, codePrefix), parameter(stack, previousCode)
 	if before == "" {
 		return cli.Fail(cli.ExitFound, fmt.Errorf("stack %s has had no other release that sumoship deploy knows of", c.Stack))

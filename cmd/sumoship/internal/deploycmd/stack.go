@@ -84,6 +84,20 @@ func ready(s *types.Stack) (create bool, err error) {
 	return false, nil
 }
 
+// ours returns an error if a stack is of something else: samconfig.toml of another
+// project, or a wrong name, must not change it, or delete it.
+func ours(s *types.Stack) error {
+	if s.StackStatus == types.StackStatusReviewInProgress {
+		return nil // it has no resources
+	}
+	for _, p := range s.Parameters {
+		if aws.ToString(p.ParameterKey) == endpointARN {
+			return nil
+		}
+	}
+	return cli.Usagef("stack %s is not one of sumoship: it has no parameter %s; --stack names another", aws.ToString(s.StackName), endpointARN)
+}
+
 // parameter returns the value of a parameter of a stack, "" if it has none.
 func parameter(s *types.Stack, name string) string {
 	if s == nil {
@@ -212,6 +226,22 @@ func (c *changeSet) discard(ctx context.Context) error {
 // if it is deleted. arn is its ARN, by which a deleted stack is found too. Events up to
 // seen are not written.
 func follow(ctx context.Context, api stacks, w io.Writer, arn string, seen map[string]bool) (*types.Stack, error) {
+	stack, err := followed(ctx, api, w, arn, seen)
+	if err != nil && ctx.Err() != nil {
+		return nil, cli.Interrupted(ctx, "CloudFormation goes on with stack %s without this command", nameOf(arn))
+	}
+	return stack, err
+}
+
+// nameOf is the name in the ARN of a stack, which ends in stack/NAME/ID.
+func nameOf(arn string) string {
+	if parts := strings.Split(arn, "/"); len(parts) == 3 {
+		return parts[1]
+	}
+	return arn
+}
+
+func followed(ctx context.Context, api stacks, w io.Writer, arn string, seen map[string]bool) (*types.Stack, error) {
 	var failures []string
 	cause := "" // of the rollback, if no resource failed: an alarm
 	for {
@@ -255,7 +285,7 @@ func follow(ctx context.Context, api stacks, w io.Writer, arn string, seen map[s
 			return stack, cli.Fail(cli.ExitAWS, err)
 		}
 		if err := pause(ctx, every); err != nil {
-			return nil, fmt.Errorf("%w: CloudFormation goes on without this command", err)
+			return nil, err
 		}
 	}
 }

@@ -331,3 +331,24 @@ func TestQueuesAreShownBeforeDeletion(t *testing.T) {
 	}
 	clitest.Mentions(t, o.String(), "https://sqs/dead has 3 messages", "sumoship dlq replay --queue https://sqs/dead")
 }
+
+// A stack of something else is not changed; one that has no resources yet is anybody's.
+func TestStacksOfSomethingElse(t *testing.T) {
+	for name, c := range map[string]struct {
+		stack types.Stack
+		want  bool
+	}{
+		"another's":   {types.Stack{StackName: aws.String("shop"), StackStatus: types.StackStatusCreateComplete, Parameters: []types.Parameter{{ParameterKey: aws.String("VpcId")}}}, false},
+		"ours":        {types.Stack{StackStatus: types.StackStatusRollbackComplete, Parameters: []types.Parameter{{ParameterKey: aws.String("SumoEndpointArn")}}}, true},
+		"in review":   {types.Stack{StackStatus: types.StackStatusReviewInProgress}, true},
+		"without any": {types.Stack{StackName: aws.String("shop"), StackStatus: types.StackStatusCreateComplete}, false},
+	} {
+		err := ours(&c.stack)
+		if (err == nil) != c.want {
+			t.Errorf("%s: error %v", name, err)
+		}
+		if err != nil && !strings.Contains(err.Error(), "stack shop is not one of sumoship: it has no parameter SumoEndpointArn; --stack") {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}

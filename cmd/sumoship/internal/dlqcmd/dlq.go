@@ -51,8 +51,8 @@ func (f *queueFlags) config(ctx context.Context, s cli.Streams) (aws.Config, err
 	return f.ProfileFlag.LoadRegion(ctx, cmp.Or(regionOf(f.queue(s)), f.Region))
 }
 
-// open finds the queue.
-func (f *queueFlags) open(ctx context.Context, s cli.Streams) (address string, q *dlq.Queue, err error) {
+// open finds the queue. What is put into it becomes visible after delay.
+func (f *queueFlags) open(ctx context.Context, s cli.Streams, delay time.Duration) (address string, q *dlq.Queue, err error) {
 	name := f.queue(s)
 	if name == "" {
 		return "", nil, cli.Usagef("which queue? Give --queue or set TASK_QUEUE_URL")
@@ -65,12 +65,12 @@ func (f *queueFlags) open(ctx context.Context, s cli.Streams) (address string, q
 	if address, err = dlq.Find(ctx, client, name); err != nil {
 		return "", nil, cli.Fail(cli.ExitAWS, err)
 	}
-	return address, dlq.New(address, dlq.DefaultDelay, func(context.Context) (*sqs.Client, error) { return client, nil }), nil
+	return address, dlq.New(address, delay, func(context.Context) (*sqs.Client, error) { return client, nil }), nil
 }
 
 // openQuarantine finds the queue's quarantine queue, and reads the status of both.
 func (f *queueFlags) openQuarantine(ctx context.Context, s cli.Streams) (status dlq.Status, quarantine *dlq.Queue, there dlq.Status, err error) {
-	_, q, err := f.open(ctx, s)
+	_, q, err := f.open(ctx, s, 0)
 	if err != nil {
 		return status, nil, there, err
 	}

@@ -5,12 +5,20 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
 	"sumoship/cmd/sumoship/internal/cli"
 	"sumoship/cmd/sumoship/internal/clitest"
+	"sumoship/cmd/sumoship/internal/objects/s3test"
+	"sumoship/dlq"
 	"sumoship/dlq/sqstest"
 	"sumoship/function/ship"
 	"sumoship/sumo/sumotest"
@@ -110,6 +118,155 @@ func TestDLQReplayDeliversAndQuarantines(t *testing.T) {
 	// Back from the quarantine queue, once it is known why.
 	status, out, errs = command(t, nil, "dlq", "redrive", "--queue", "dead")
 	if status != 0 || out != "1 message from quarantine to dead.\n" || len(server.Messages("dead")) != 1 {
+		t.Errorf("status %d\n%s%s", status, out, errs)
+	}
+}
+
+// rows counts the receives that SQS has had when the first row is written.
+type rows struct {
+	bytes.Buffer
+	receives *atomic.Int64
+	first    int64
+}
+
+func (r *rows) Write(b []byte) (int, error) {
+	if r.first == 0 {
+		r.first = r.receives.Load()
+	}
+	return r.Buffer.Write(b)
+}
+
+// A peek shows messages as they come, not once it has all of them.
+func TestDLQPeekStreams(t *testing.T) {
+	server := clitest.Queues(t)
+	for i := range 60 {
+		clitest.Send(t, server, "dead", clitest.Message("/ecs/shop", fmt.Sprint(i)), nil)
+	}
+	var receives atomic.Int64
+	server.OnRequest(func(c sqstest.Call) sqstest.Fault {
+		if c.Op == "ReceiveMessage" {
+			receives.Add(1)
+		}
+		return sqstest.Fault{}
+	})
+	out := &rows{receives: &receives}
+	status := run(t.Context(), []string{"dlq", "peek", "--queue", "dead", "-n", "100", "--jsonl"},
+		cli.Streams{In: strings.NewReader(""), Out: out, Err: io.Discard, Getenv: func(string) string { return "" }})
+	if n := strings.Count(out.String(), "\n"); status != cli.ExitOK || n != 60 || out.first > 2 || receives.Load() != 7 {
+		t.Errorf("status %d, %d rows, the first after %d receives of %d", status, n, out.first, receives.Load())
+	}
+}
+
+// One message by its ID, while the others stay.
+func TestDLQReplayOfAnID(t *testing.T) {
+	server := clitest.Queues(t)
+	source := sumotest.New()
+	url, stop, err := source.Serve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	for i := range 12 {
+		clitest.Send(t, server, "dead", clitest.Message("/ecs/shop", fmt.Sprint("line ", i)), nil)
+	}
+	id := server.Messages("dead")[7].ID
+	status, out, errs := command(t, nil, "dlq", "replay", "--queue", "dead", "--endpoint", url, "--id", id)
+	if status != cli.ExitOK || !strings.Contains(out, "  done        1  deleted from the queue\n") || !strings.Contains(out, "about: 11 visible, 0 in flight") || len(source.Taken()) != 1 || !strings.Contains(source.Taken()[0], "line 7") {
+		t.Errorf("status %d, %q\n%s%s", status, source.Taken(), out, errs)
+	}
+	for _, m := range server.Messages("dead") {
+		if m.ID == id || m.VisibleAt.After(time.Now()) {
+			t.Errorf("%s is left, visible at %s", m.ID, m.VisibleAt)
+		}
+	}
+	if n := len(server.Messages("dead")); n != 11 {
+		t.Errorf("%d messages left", n)
+	}
+}
+
+// What a bucket refuses deletes and puts nothing.
+func TestDLQBucketThatRefuses(t *testing.T) {
+	const refused = "access denied: s3:"
+	for name, c := range map[string]struct {
+		method, end string // of the request that is refused
+		status      int
+		code        string
+		args        []string
+		want        string
+		queue       int // messages afterwards
+	}{
+		"list":                {"GET", "bucket", 403, "AccessDenied", []string{"export", "s3://bucket/new", "--delete"}, "export to s3://bucket/new: list s3://bucket/new/: " + refused, 3},
+		"write":               {"PUT", ".ndjson", 403, "AccessDenied", []string{"export", "s3://bucket/new", "--delete"}, "0 messages deleted from the queue", 3},
+		"write the checksums": {"PUT", "SHA256SUMS", 403, "AccessDenied", []string{"export", "s3://bucket/new", "--delete"}, "3 messages deleted from the queue, all of them stored before", 0},
+		"read":                {"GET", ".ndjson", 403, "AccessDenied", []string{"import", "s3://bucket/saved"}, "read s3://bucket/saved/ecs/", 3},
+		"vanished":            {"GET", ".ndjson", 404, "NoSuchKey", []string{"import", "s3://bucket/saved"}, "NoSuchKey", 3},
+		"note what was put":   {"PUT", "imported.log", 403, "AccessDenied", []string{"import", "s3://bucket/saved"}, "note what was put: ", 6},
+		"nothing":             {"", "", 0, "", []string{"import", "s3://bucket/saved"}, "", 6},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := clitest.Queues(t)
+			for i := range 3 {
+				clitest.Send(t, server, "dead", clitest.Message("/ecs/shop", fmt.Sprint("line ", i)), nil)
+			}
+			objects, refuses := s3test.New("bucket"), atomic.Bool{}
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if refuses.Load() && r.Method == c.method && strings.HasSuffix(strings.TrimSuffix(r.URL.Path, "/"), c.end) {
+					w.WriteHeader(c.status)
+					fmt.Fprintf(w, "<Error><Code>%s</Code><Message>no</Message></Error>", c.code)
+					return
+				}
+				objects.ServeHTTP(w, r)
+			}))
+			defer srv.Close()
+			t.Setenv("AWS_ENDPOINT_URL_S3", srv.URL)
+			variables := map[string]string{"AWS_ENDPOINT_URL_S3": srv.URL}
+			if status, out, errs := command(t, variables, "dlq", "export", "s3://bucket/saved", "--queue", "dead"); status != cli.ExitOK {
+				t.Fatalf("status %d\n%s%s", status, out, errs)
+			}
+			refuses.Store(c.method != "")
+			status, out, errs := command(t, variables, append(append([]string{"dlq"}, c.args...), "--queue", "dead")...)
+			if wrong := c.method != ""; (status == cli.ExitAWS) != wrong || !strings.Contains(errs, c.want) || wrong && !strings.Contains(errs, map[string]string{"AccessDenied": refused, "NoSuchKey": "NoSuchKey"}[c.code]) {
+				t.Errorf("status %d\n%s%s\nwant %s", status, out, errs, c.want)
+			}
+			if n := len(server.Messages("dead")); n != c.queue {
+				t.Errorf("%d messages in the queue, want %d", n, c.queue)
+			}
+		})
+	}
+}
+
+func TestForecast(t *testing.T) {
+	for want, c := range map[string]struct{ before, after int }{
+		"shrinks by 25 messages a minute: empty in 4m0s": {150, 100},
+		"grows by 50 messages a minute":                  {0, 100},
+		"the depth has not changed in 2m0s":              {7, 7},
+		"empty":                                          {50, 0},
+	} {
+		r := new(queueReport)
+		if got := r.forecast(dlq.Status{Visible: c.before}, dlq.Status{InFlight: c.after}, 2*time.Minute); got != want {
+			t.Errorf("%+v: %q, want %q", c, got, want)
+		}
+	}
+}
+
+// SQS moves only messages that are visible; a redrive says what stays.
+func TestDLQRedriveSaysWhatStays(t *testing.T) {
+	server := clitest.Queues(t)
+	for range 3 {
+		clitest.Send(t, server, "quarantine", "garbage", nil)
+	}
+	url := "http://sqs/123456789012/quarantine"
+	if out, err := server.Client().ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &url, MaxNumberOfMessages: 2, VisibilityTimeout: 600}); err != nil || len(out.Messages) != 2 {
+		t.Fatal(out, err)
+	}
+	const stays = "about 2 messages of quarantine in flight or delayed, which SQS does not move; run the command again when they are visible"
+	for _, want := range []string{"1 message from quarantine to dead.\n", "0 messages from quarantine to dead.\n"} {
+		if status, out, errs := command(t, nil, "dlq", "redrive", "--queue", "dead"); status != cli.ExitFound || out != want || !strings.Contains(errs, stays) {
+			t.Errorf("status %d\n%s%s", status, out, errs)
+		}
+	}
+	server.Show("quarantine")
+	if status, out, errs := command(t, nil, "dlq", "redrive", "--queue", "dead", "--json"); status != cli.ExitOK || !strings.Contains(out, `"moved":2,"left":0`) || errs != "" {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
 }

@@ -214,7 +214,7 @@ func (c *exportCmd) Run(ctx context.Context, s cli.Streams) error {
 	if c.Workers < 1 {
 		return cli.Usagef("--workers: want 1 or more")
 	}
-	_, q, err := c.open(ctx, s)
+	_, q, err := c.open(ctx, s, 0)
 	if err != nil {
 		return err
 	}

@@ -62,7 +62,7 @@ func (c *peekCmd) Run(ctx context.Context, s cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	_, q, err := c.open(ctx, s)
+	_, q, err := c.open(ctx, s, 0)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ type redriven struct {
 	From  string `json:"from"`
 	To    string `json:"to"`
 	Moved int    `json:"moved"` // messages
+	Left  int    `json:"left"`  // messages that SQS did not see, in flight or delayed, about
 	State string `json:"state"` // of the move, as SQS has it
 }
 
@@ -30,10 +31,11 @@ func (c *redriveCmd) Help() string {
 	return `  sumoship dlq redrive --queue dead-letters
 
 --queue is the dead-letter queue; its redrive policy names the quarantine queue. SQS
-moves the messages. Mend first what kept them from being read or replayed, or they come
-back.
+moves the messages that are visible. Mend first what kept them from being read or
+replayed, or they come back.
 
-Exit status: 0 if all were moved, 2 if the command is wrong, 3 if AWS refused.`
+Exit status: 0 if all were moved, 1 if some are in flight or delayed and stay, 2 if the
+command is wrong, 3 if AWS refused.`
 }
 
 func (c *redriveCmd) Run(ctx context.Context, s cli.Streams) error {
@@ -66,13 +68,17 @@ func (c *redriveCmd) Run(ctx context.Context, s cli.Streams) error {
 		}
 		bar.Finish()
 	}
+	left := max(0, min(before.Depth()-move.Moved, before.InFlight+before.Delayed))
 	if c.JSON {
-		err = cli.WriteJSON(s.Out, redriven{before.Name, status.Name, move.Moved, move.State})
+		err = cli.WriteJSON(s.Out, redriven{before.Name, status.Name, move.Moved, left, move.State})
 	} else {
 		_, err = fmt.Fprintf(s.Out, "%s from %s to %s.\n", cli.Count(move.Moved, "message"), before.Name, status.Name)
 	}
 	if err == nil && move.State != "COMPLETED" {
 		return cli.Fail(cli.ExitAWS, fmt.Errorf("SQS stopped the move (%s): %s", move.State, cmp.Or(move.Why, "no reason given")))
+	}
+	if err == nil && left > 0 {
+		return cli.Fail(cli.ExitFound, fmt.Errorf("about %s of %s in flight or delayed, which SQS does not move; run the command again when they are visible", cli.Count(left, "message"), before.Name))
 	}
 	return err
 }

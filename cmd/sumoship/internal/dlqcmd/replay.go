@@ -27,7 +27,7 @@ type replayCmd struct {
 	Endpoint    string `sets:"SUMO_ENDPOINT" help:"Send to this HTTP Source, a URL or the ARN of an SSM parameter or secret. Default: the variable SUMO_ENDPOINT." placeholder:"URL|ARN"`
 	DryRun      bool   `help:"Show what would be sent, and send nothing."`
 	NoRules     bool   `help:"Also send, without rules, what a function with rules has dead-lettered."`
-	Workers     int    `sets:"NUM_OF_WORKERS" help:"Number of messages in flight." default:"4"`
+	Workers     *int   `sets:"NUM_OF_WORKERS" help:"Number of messages in flight, or of receives with --dry-run. Default: 4, or 16." placeholder:"N"`
 	Logs        bool   `help:"Write the function's own log lines to standard error."`
 }
 
@@ -75,8 +75,14 @@ type previewed struct {
 func (c *replayCmd) Outputs() []any { return []any{replayed{}, previewed{}} }
 
 func (c *replayCmd) Run(ctx context.Context, s cli.Streams) error {
-	if c.Workers < 1 || c.Workers > 64 {
-		return cli.Usagef("--workers: %d: want 1 to 64", c.Workers)
+	workers := 4
+	if c.DryRun {
+		workers = 16
+	}
+	if c.Workers != nil {
+		if workers = *c.Workers; workers < 1 || workers > 64 {
+			return cli.Usagef("--workers: %d: want 1 to 64", workers)
+		}
 	}
 	match, err := c.matcher(time.Now())
 	if err != nil {
@@ -85,7 +91,7 @@ func (c *replayCmd) Run(ctx context.Context, s cli.Streams) error {
 	if c.Max < 0 {
 		return cli.Usagef("--max: want 1 or more")
 	}
-	url, q, err := c.open(ctx, s)
+	url, q, err := c.open(ctx, s, dlq.DefaultDelay)
 	if err != nil {
 		return err
 	}
@@ -93,7 +99,7 @@ func (c *replayCmd) Run(ctx context.Context, s cli.Streams) error {
 	if err != nil {
 		return cli.Fail(cli.ExitAWS, err)
 	}
-	variables := map[string]string{"TASK_QUEUE_URL": url, "NUM_OF_WORKERS": fmt.Sprint(c.Workers)}
+	variables := map[string]string{"TASK_QUEUE_URL": url, "NUM_OF_WORKERS": fmt.Sprint(workers)}
 	if c.Endpoint != "" {
 		variables["SUMO_ENDPOINT"] = c.Endpoint
 	}
@@ -106,12 +112,14 @@ func (c *replayCmd) Run(ctx context.Context, s cli.Streams) error {
 	}
 	options := ship.ReplayOptions{Options: ship.Options{Env: env, AWS: c.aws, Queue: q}, Inbox: q, KeepRules: !c.NoRules}
 	var inbox *chosen
+	giveBack := func() {}
 	if (c.any() || c.Max > 0) && !c.DryRun {
 		held, err := q.Hold(ctx, 5*time.Minute)
 		if err != nil {
 			return cli.Fail(cli.ExitAWS, err)
 		}
-		defer func() { _ = held.Release() }() // what stays is visible again in minutes
+		giveBack = sync.OnceFunc(func() { _ = held.Release() }) // what stays is visible again in minutes
+		defer giveBack()
 		inbox = &chosen{Queue: q, match: match, most: c.Max, maxReceives: status.MaxReceives, held: held}
 		if c.Max == 0 && len(c.ID) > 0 {
 			inbox.most = len(c.ID)
@@ -130,7 +138,7 @@ func (c *replayCmd) Run(ctx context.Context, s cli.Streams) error {
 		return cli.Usagef("invalid configuration:\n%w", err)
 	}
 	if c.DryRun {
-		return c.preview(ctx, s, q, status, match, replayer)
+		return c.preview(ctx, s, q, dlq.Scan{Workers: workers, MaxReceives: status.MaxReceives}, status.Depth(), match, replayer)
 	}
 	total := status.Visible
 	if c.Max > 0 {
@@ -144,6 +152,7 @@ func (c *replayCmd) Run(ctx context.Context, s cli.Streams) error {
 		bar.Add(1)
 	}
 	report, err := replayer.Drain(ctx)
+	giveBack()
 	bar.Finish()
 	others := 0
 	if inbox != nil {
@@ -218,14 +227,13 @@ func (c *replayCmd) write(s cli.Streams, report ship.Report, others int, after *
 // maxPreview bounds the messages of a dry run, unless all are asked for.
 const maxPreview = 1000
 
-func (c *replayCmd) preview(ctx context.Context, s cli.Streams, q *dlq.Queue, status dlq.Status, match func(message) bool, r *ship.Replayer) error {
+func (c *replayCmd) preview(ctx context.Context, s cli.Streams, q *dlq.Queue, scan dlq.Scan, depth int, match func(message) bool, r *ship.Replayer) error {
 	total := ship.Report{Left: -1}
 	groups := map[string]*ship.Report{}
 	messages, broken, others := 0, 0, 0
 	var mu sync.Mutex
-	scan := dlq.Scan{Most: maxPreview, MaxReceives: status.MaxReceives}
-	if c.All {
-		scan.Most = 0
+	if !c.All {
+		scan.Most = maxPreview
 	}
 	bar := cli.NewBar(-1, "looking at messages", s.Err)
 	found, scanErr := q.Scan(ctx, scan, func(batch []dlq.Message) ([]dlq.Message, error) {
@@ -259,7 +267,7 @@ func (c *replayCmd) preview(ctx context.Context, s cli.Streams, q *dlq.Queue, st
 	})
 	bar.Finish()
 	if c.JSON {
-		if err := cli.WriteJSON(s.Out, previewed{messages, broken, others, total, found.Messages, found.All, status.Depth()}); err != nil {
+		if err := cli.WriteJSON(s.Out, previewed{messages, broken, others, total, found.Messages, found.All, depth}); err != nil {
 			return err
 		}
 		return scanError(ctx, scanErr, cli.Count(found.Messages, "message")+" looked at")
@@ -277,7 +285,7 @@ func (c *replayCmd) preview(ctx context.Context, s cli.Streams, q *dlq.Queue, st
 		text += fmt.Sprintf(", %s not meant", cli.Count(others, "other"))
 	}
 	if !found.All {
-		text = fmt.Sprintf("Of the first %d of about %s, ", found.Messages, cli.Count(max(status.Depth(), found.Messages), "message")) + text + "; --all counts all"
+		text = fmt.Sprintf("Of the first %d of about %s, ", found.Messages, cli.Count(max(depth, found.Messages), "message")) + text + "; --all counts all"
 	}
 	if _, err := fmt.Fprintln(s.Out, text+". Nothing was sent."); err != nil {
 		return err

@@ -73,7 +73,7 @@ func (c *statsCmd) Run(ctx context.Context, s cli.Streams) error {
 	if c.Sample < 1 || c.Workers < 1 {
 		return cli.Usagef("--sample and --workers: want 1 or more")
 	}
-	_, q, err := c.open(ctx, s)
+	_, q, err := c.open(ctx, s, 0)
 	if err != nil {
 		return err
 	}

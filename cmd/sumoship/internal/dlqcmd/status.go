@@ -58,7 +58,7 @@ func (c *statusCmd) Run(ctx context.Context, s cli.Streams) error {
 	if c.Sample < 0 || c.Forecast < 0 {
 		return cli.Usagef("--sample and --forecast: want more than 0")
 	}
-	_, q, err := c.open(ctx, s)
+	_, q, err := c.open(ctx, s, 0)
 	if err != nil {
 		return err
 	}

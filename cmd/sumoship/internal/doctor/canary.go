@@ -52,7 +52,8 @@ type CanaryOptions struct {
 	Group     string // the log event is written into it
 	Forwarder string // log group of the forwarder
 	Patience  time.Duration
-	Search    Search // nil ends the way at the 200 of Sumo Logic
+	Search    Search           // nil ends the way at the 200 of Sumo Logic
+	Progress  func(hop string) // is told at each look what is waited for; may be nil
 }
 
 // How often a canary looks where it is. Each search is a job of Sumo Logic, which
@@ -95,7 +96,13 @@ func Follow(ctx context.Context, events Events, o CanaryOptions) (*Canary, error
 		return c, err
 	}
 	add("log group", Sound, time.Now(), "%s", o.Group)
+	waits := func(hop string) {
+		if o.Progress != nil {
+			o.Progress(hop)
+		}
+	}
 	report, err := await(ctx, o.Patience, poll, func() (*canaryReport, error) {
+		waits("the forwarder's report")
 		lines, err := events.Lines(ctx, o.Forwarder, start)
 		for _, line := range lines {
 			var r canaryReport
@@ -131,6 +138,7 @@ func Follow(ctx context.Context, events Events, o CanaryOptions) (*Canary, error
 		return c, nil
 	}
 	found, err := await(ctx, o.Patience, searchPoll, func() (*int, error) {
+		waits("the search of Sumo Logic")
 		n, err := o.Search.Count(ctx, c.ID, start.Add(-time.Minute))
 		if err != nil || n == 0 {
 			return nil, err

@@ -65,9 +65,13 @@ func TestCanaryFollowsItsWay(t *testing.T) {
 				if c.search > 0 {
 					p.found = time.Now().Add(c.search)
 				}
-				got, err := Follow(t.Context(), p, CanaryOptions{Group: "/hb", Forwarder: "/fw", Patience: 30 * time.Second, Search: p})
+				waits := map[string]int{}
+				got, err := Follow(t.Context(), p, CanaryOptions{Group: "/hb", Forwarder: "/fw", Patience: 30 * time.Second, Search: p, Progress: func(hop string) { waits[hop]++ }})
 				if err != nil {
 					t.Fatal(err)
+				}
+				if waits["the forwarder's report"] == 0 || (waits["the search of Sumo Logic"] > 0) != (c.search > 0) {
+					t.Errorf("progress %v", waits)
 				}
 				var hops []string
 				for _, h := range got.Hops {

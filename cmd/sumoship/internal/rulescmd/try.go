@@ -119,12 +119,15 @@ func (c *tryCmd) Run(ctx context.Context, s cli.Streams) error {
 	t := &tried{LogGroup: c.LogGroup, Dropped: map[string]int{}, Masked: map[string]int{}, Rules: map[string]int{}}
 	t.To = time.Now().UTC().Truncate(time.Millisecond)
 	t.From = t.To.Add(-c.Since)
+	bar := cli.NewBar(c.Limit, "reading log events", s.Err)
 	err = c.fetch(ctx, cloudwatchlogs.NewFromConfig(cfg), t, func(events []types.FilteredLogEvent) error {
+		bar.Add(len(events))
 		in := &history.Reader{File: c.LogGroup, Hints: history.Hints{LogGroup: c.LogGroup}}
 		return in.Read(ctx, bytes.NewReader(asInput(events)), func(b history.Batch) error {
 			return judge(set, base, c.Tag, transform.Event(b.Doc), t.see)
 		})
 	})
+	bar.Finish()
 	if err != nil {
 		return err
 	}

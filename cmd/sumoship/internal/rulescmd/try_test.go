@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -86,6 +87,9 @@ func TestTryOnMoto(t *testing.T) {
 	_, out := run("--yes", "--prices", prices)
 	clitest.Mentions(t, out, "dropped, shop:exclude", "with something masked", "bytes of records after", "30 days like these", "Sumo Logic: $")
 	clitest.Look{Args: "rules try " + rules + " --yes --log-group " + group, Colour: "\x1b[33mdropped, shop:exclude\x1b[0m"}.Check(t, new(tree), nil)
+	if shown := clitest.OnTerminal(t, new(tree), 200, nil, "rules", "try", rules, "--yes", "--log-group", group); !strings.Contains(shown, "reading log events") {
+		t.Errorf("no progress:\n%q", shown)
+	}
 
 	for _, c := range []struct {
 		status int

@@ -145,6 +145,7 @@ func (c *Doctor) canary(ctx context.Context, s cli.Streams) (*doctor.Canary, err
 		return nil, cli.Usagef("which log group? The stack has no heartbeat: give one that is shipped by --log-group")
 	}
 	bar := cli.NewBar(-1, "following the canary", s.Err)
+	o.Progress = func(hop string) { bar.Describe("waiting for " + hop) }
 	canary, err := doctor.Follow(ctx, doctor.LogsFromAWS(cfg), o)
 	bar.Finish()
 	if ctx.Err() != nil {
