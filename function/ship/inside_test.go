@@ -294,6 +294,46 @@ func TestRecordsAheadAreRememberedWithinBounds(t *testing.T) {
 	}
 }
 
+// What a payload says of its size counts first, and then all that is allowed. Without
+// room in time nothing is tried.
+func TestPayloadsHaveTheRoomTheySay(t *testing.T) {
+	event := transform.Pack([]byte(strings.Repeat("x", 100_000)))
+	for name, c := range map[string]struct {
+		most int64
+		lies bool
+		want []int64
+	}{
+		"it says so":       {most: 1 << 20, want: []int64{100_000}},
+		"it lies":          {most: 1 << 20, lies: true, want: []int64{100_000, 1 << 20}},
+		"no more allowed":  {most: 100_000, lies: true, want: []int64{100_000}},
+		"less is allowed":  {most: 50_000, lies: true, want: []int64{50_000}},
+		"more than room":   {most: 2 * maxInWork, lies: true, want: []int64{100_000, 2 * maxInWork}},
+		"a byte more only": {most: 100_001, lies: true, want: []int64{100_000, 100_001}},
+	} {
+		room := semaphore.NewWeighted(maxInWork)
+		var got []int64
+		err := inWork(t.Context(), room, event, c.most, func(limit int64) bool {
+			got = append(got, limit)
+			if free := maxInWork - min(limit, maxInWork); free > 0 && !room.TryAcquire(free) || room.TryAcquire(1) {
+				t.Errorf("%s: it does not hold the room of %d", name, limit)
+			} else {
+				room.Release(free)
+			}
+			return c.lies
+		})
+		if d := cmp.Diff(c.want, got); d != "" || err != nil || !room.TryAcquire(maxInWork) {
+			t.Errorf("%s: %v, (-want +got):\n%s", name, err, d)
+		}
+	}
+	full := semaphore.NewWeighted(maxInWork)
+	full.TryAcquire(maxInWork)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := inWork(ctx, full, event, 1<<20, func(int64) bool { t.Error("tried without room"); return false }); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
 // CloudWatch takes 100 metrics of a log line, so not all of many rules have one.
 func TestMetricsOfRulesAreBounded(t *testing.T) {
 	r := Report{Filtered: map[string]int{"blank": 1}}

@@ -108,6 +108,7 @@ func (w *fixture) report(t testing.TB) (r ship.Report, level string) {
 
 func TestStreamShipsABatch(t *testing.T) {
 	w := newFixture()
+	w.vars["HEARTBEAT_LOG_GROUP"] = "/ecs/web"
 	list := streamOf(0, numbered(159)...)
 	list = slices.Insert(list, 80, streamRecord(1000, data(transform.Pack([]byte(`{"messageType":"CONTROL_MESSAGE","owner":"CloudwatchLogs","logEvents":[{"id":"","timestamp":1,"message":"CWL CONTROL MESSAGE: Checking health of destination Kinesis stream."}]}`)))))
 	answer, err := w.stream(t).Invoke(t.Context(), records(list...))
@@ -121,7 +122,7 @@ func TestStreamShipsABatch(t *testing.T) {
 		t.Errorf("client %s", c)
 	}
 	r, level := w.report(t)
-	if want := (ship.StreamCounts{Received: 160, Done: 160}); *r.Stream != want || r.Events != 159 || r.Confirmed != 159 || level != "INFO delivered" {
+	if want := (ship.StreamCounts{Received: 160, Done: 160}); *r.Stream != want || r.Events != 159 || r.Confirmed != 159 || r.Heartbeat != 159 || level != "INFO delivered" {
 		t.Errorf("%s %+v", level, r)
 	}
 	if strings.Contains(w.log.String(), `"messages"`) {
