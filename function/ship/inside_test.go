@@ -228,8 +228,8 @@ func TestIsolatedMessagesHaveHalfOfTheTime(t *testing.T) {
 		"alone, at half":   {5 * time.Second, true, true},
 		"alone, too late":  {5*time.Second + 1, true, false},
 		"with others":      {9 * time.Second, false, true},
-		"after the end":    {10 * time.Second, false, false},
-		"alone, after all": {10 * time.Second, true, false},
+		"after the end":    {11 * time.Second, false, false},
+		"alone, after all": {11 * time.Second, true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
