@@ -242,15 +242,22 @@ func TestIsolatedMessagesHaveHalfOfTheTime(t *testing.T) {
 					t.Errorf("enters %t", release != nil)
 				}
 				if release != nil {
-					if r.alone.TryAcquire(everyone) || r.alone.TryAcquire(1) == c.isolated {
-						t.Error("it has the wrong share of the way")
-					} else if !c.isolated {
-						r.alone.Release(1)
+					share := int64(1)
+					if c.isolated {
+						share = everyone
 					}
+					if !r.alone.TryAcquire(everyone-share) || r.alone.TryAcquire(1) {
+						t.Error("it has the wrong share of the way")
+					}
+					r.alone.Release(everyone - share)
 					release()
 				}
 				if !r.alone.TryAcquire(everyone) {
-					t.Error("the way is not free again")
+					t.Fatal("the way is not free again")
+				}
+				// It stays taken until the time is over.
+				if r.enter(dlq.Message{}) != nil || r.alone.TryAcquire(1) {
+					t.Error("enters a way that is taken")
 				}
 			})
 		})
@@ -331,6 +338,51 @@ func TestPayloadsHaveTheRoomTheySay(t *testing.T) {
 	cancel()
 	if err := inWork(ctx, full, event, 1<<20, func(int64) bool { t.Error("tried without room"); return false }); !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+}
+
+// inbox is one that gives some messages, or fails.
+type inbox struct {
+	Inbox
+	receive func(n int, wait time.Duration) ([]dlq.Message, error)
+}
+
+func (i inbox) Receive(_ context.Context, n int, wait, _ time.Duration) ([]dlq.Message, error) {
+	return i.receive(n, wait)
+}
+
+// A receive has room for as many of the largest messages as it asks for, and keeps as much
+// of it as has come.
+func TestReceivedBytesAreBounded(t *testing.T) {
+	room := semaphore.NewWeighted(maxReceived)
+	held := func(n int64) bool {
+		exactly := room.TryAcquire(maxReceived-n) && !room.TryAcquire(1)
+		room.Release(maxReceived - n)
+		return exactly
+	}
+	sending, cancel := context.WithCancel(t.Context())
+	come := []dlq.Message{{Body: "abc"}, {Body: "defgh"}}
+	r := &run{sending: sending, Replayer: &Replayer{received: room, inbox: inbox{receive: func(n int, wait time.Duration) ([]dlq.Message, error) {
+		if !held(int64(n)*maxMessage) || wait != receiveWait {
+			t.Errorf("%d messages are asked for, with other room, for %s", n, wait)
+		}
+		return come, nil
+	}}}}
+	if messages, bytes, err := r.receive(3, time.Minute); err != nil || len(messages) != 2 || bytes != 8 || !held(8) {
+		t.Errorf("%d messages, %d bytes, %v", len(messages), bytes, err)
+	}
+	room.Release(8)
+	come = []dlq.Message{{Body: strings.Repeat("x", maxMessage+1)}}
+	if _, bytes, err := r.receive(1, time.Minute); err != nil || bytes != maxMessage || !held(maxMessage) {
+		t.Errorf("%d bytes, %v", bytes, err)
+	}
+	cancel()
+	r.inbox = nil
+	if !room.TryAcquire(maxReceived - maxMessage) {
+		t.Fatal("no room")
+	}
+	if _, bytes, err := r.receive(1, time.Minute); !errors.Is(err, context.Canceled) || bytes != 0 {
+		t.Errorf("without room: %d bytes, %v", bytes, err)
 	}
 }
 

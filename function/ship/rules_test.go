@@ -219,6 +219,19 @@ func TestRulesKeyFromAStore(t *testing.T) {
 	}
 }
 
+// A preview says what cannot be sent, and why.
+func TestPreviewOfWhatCannotBeSent(t *testing.T) {
+	r := newFixture().replayer(t, false).Preview([]byte("unreadable"))
+	if r.Records != 0 || r.Events != 1 || r.Class != ship.Undecodable || r.Failures[ship.Undecodable] != 1 || r.Left != -1 {
+		t.Errorf("unreadable: %+v", r)
+	}
+	w := newFixture().withRules("s3://conf/rules.json", &document{err: errors.New("no answer")})
+	r = w.replayer(t, false).Preview(event("a", "b"))
+	if r.Records != 0 || r.Events != 2 || r.Class != "misconfigured" || r.Failures["misconfigured"] != 2 || !strings.Contains(r.Error, "rules") {
+		t.Errorf("without rules: %+v", r)
+	}
+}
+
 // rotating is a document whose key changes.
 type rotating struct {
 	*document

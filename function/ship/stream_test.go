@@ -513,6 +513,47 @@ func TestPiecesWithoutRoom(t *testing.T) {
 	}
 }
 
+// A record whose pieces the queue does not take stays in the stream, and so does one for
+// which nobody knows how large they may be.
+func TestPiecesThatAreRefused(t *testing.T) {
+	for name, c := range map[string]struct {
+		queue ship.Queue
+		want  string
+	}{
+		"not taken":     {&dlqtest.Queue{Max: 1000, Err: errors.New("it is down")}, "it is down"},
+		"limit is gone": {&forgetful{Queue: &dlqtest.Queue{Max: 1000}}, "no limit"},
+	} {
+		w := newFixture()
+		o := w.options()
+		o.Queue = c.queue
+		f, err := ship.NewStreamForwarder(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := f.Invoke(t.Context(), records(streamRecord(1, strings.Repeat("junk", 1000))))
+		if err != nil || lowest(t, answer) != sequence(1) {
+			t.Errorf("%s: %s, %v", name, answer, err)
+		}
+		if r, _ := w.report(t); r.Kept != 1 || r.DeadLettered != 0 || !strings.Contains(r.Error, c.want) {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}
+
+// forgetful is a queue that tells its limit once.
+type forgetful struct {
+	*dlqtest.Queue
+	told bool
+}
+
+func (q *forgetful) Limit(ctx context.Context) (int, error) {
+	if q.told {
+		return 0, errors.New("no limit")
+	}
+	q.told = true
+	return q.Queue.Limit(ctx)
+}
+
 // At least once: what is delivered twice is shipped twice, and nothing else happens.
 func TestStreamShipsADuplicateBatch(t *testing.T) {
 	w := newFixture()
