@@ -117,6 +117,9 @@ func (c *Cmd) Run(ctx context.Context, s cli.Streams) error {
 	switch {
 	case tried == 0 && ctx.Err() == nil && unread != nil:
 		return cli.Usagef("%w", unread)
+	case tried == 0 && ctx.Err() == nil && !c.JSON:
+		_, err := fmt.Fprintln(s.Out, "There are no log events to send.")
+		return err
 	case tried == 0:
 		view.begin()
 	}
