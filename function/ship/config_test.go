@@ -103,14 +103,16 @@ func TestVariablesTakeEffect(t *testing.T) {
 func TestMetadataFromMessages(t *testing.T) {
 	const message = `{"_sumo_metadata":{"category":"c","sourceFieldsOverride":"role=admin"}}`
 	for value, want := range map[string][2]string{"": {"c", "role=admin"}, "all": {"c", "role=admin"}, "fields": {"", "role=admin"}, "none": {"", ""}} {
-		w := newFixture()
-		w.vars["METADATA_FROM_MESSAGES"] = value
-		if _, err := w.forwarder(t).Ship(t.Context(), event(message)); err != nil {
-			t.Fatal(err)
-		}
-		h := w.source.Requests()[0].Header
-		if got := [2]string{h.Get("X-Sumo-Category"), h.Get("X-Sumo-Fields")}; got != want {
-			t.Errorf("%q: category and fields %q, want %q", value, got, want)
+		for _, rules := range []string{"", `{"version":1,"default":{"mask":["email"]}}`} { // which say nothing of it
+			w := newFixture()
+			w.vars["METADATA_FROM_MESSAGES"], w.vars["RULES"] = value, rules
+			if _, err := w.forwarder(t).Ship(t.Context(), event(message)); err != nil {
+				t.Fatal(err)
+			}
+			h := w.source.Requests()[0].Header
+			if got := [2]string{h.Get("X-Sumo-Category"), h.Get("X-Sumo-Fields")}; got != want {
+				t.Errorf("%q, rules %q: category and fields %q, want %q", value, rules, got, want)
+			}
 		}
 	}
 }

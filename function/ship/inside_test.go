@@ -228,8 +228,8 @@ func TestIsolatedMessagesHaveHalfOfTheTime(t *testing.T) {
 		"alone, at half":   {5 * time.Second, true, true},
 		"alone, too late":  {5*time.Second + 1, true, false},
 		"with others":      {9 * time.Second, false, true},
-		"after the end":    {10 * time.Second, false, false},
-		"alone, after all": {10 * time.Second, true, false},
+		"after the end":    {11 * time.Second, false, false},
+		"alone, after all": {11 * time.Second, true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -242,15 +242,22 @@ func TestIsolatedMessagesHaveHalfOfTheTime(t *testing.T) {
 					t.Errorf("enters %t", release != nil)
 				}
 				if release != nil {
-					if r.alone.TryAcquire(everyone) || r.alone.TryAcquire(1) == c.isolated {
-						t.Error("it has the wrong share of the way")
-					} else if !c.isolated {
-						r.alone.Release(1)
+					share := int64(1)
+					if c.isolated {
+						share = everyone
 					}
+					if !r.alone.TryAcquire(everyone-share) || r.alone.TryAcquire(1) {
+						t.Error("it has the wrong share of the way")
+					}
+					r.alone.Release(everyone - share)
 					release()
 				}
 				if !r.alone.TryAcquire(everyone) {
-					t.Error("the way is not free again")
+					t.Fatal("the way is not free again")
+				}
+				// It stays taken until the time is over.
+				if r.enter(dlq.Message{}) != nil || r.alone.TryAcquire(1) {
+					t.Error("enters a way that is taken")
 				}
 			})
 		})
@@ -291,5 +298,108 @@ func TestRecordsAheadAreRememberedWithinBounds(t *testing.T) {
 	f.remember(batch[3:], []streamOutcome{streamDone}, "")
 	if d := cmp.Diff([]string{"6"}, known()); d != "" || f.ahead[""] || len(f.ahead) != maxAhead-1 {
 		t.Errorf("at last %d (-want +got):\n%s", len(f.ahead), d)
+	}
+}
+
+// What a payload says of its size counts first, and then all that is allowed. Without
+// room in time nothing is tried.
+func TestPayloadsHaveTheRoomTheySay(t *testing.T) {
+	event := transform.Pack([]byte(strings.Repeat("x", 100_000)))
+	for name, c := range map[string]struct {
+		most int64
+		lies bool
+		want []int64
+	}{
+		"it says so":       {most: 1 << 20, want: []int64{100_000}},
+		"it lies":          {most: 1 << 20, lies: true, want: []int64{100_000, 1 << 20}},
+		"no more allowed":  {most: 100_000, lies: true, want: []int64{100_000}},
+		"less is allowed":  {most: 50_000, lies: true, want: []int64{50_000}},
+		"more than room":   {most: 2 * maxInWork, lies: true, want: []int64{100_000, 2 * maxInWork}},
+		"a byte more only": {most: 100_001, lies: true, want: []int64{100_000, 100_001}},
+	} {
+		room := semaphore.NewWeighted(maxInWork)
+		var got []int64
+		err := inWork(t.Context(), room, event, c.most, func(limit int64) bool {
+			got = append(got, limit)
+			if free := maxInWork - min(limit, maxInWork); free > 0 && !room.TryAcquire(free) || room.TryAcquire(1) {
+				t.Errorf("%s: it does not hold the room of %d", name, limit)
+			} else {
+				room.Release(free)
+			}
+			return c.lies
+		})
+		if d := cmp.Diff(c.want, got); d != "" || err != nil || !room.TryAcquire(maxInWork) {
+			t.Errorf("%s: %v, (-want +got):\n%s", name, err, d)
+		}
+	}
+	full := semaphore.NewWeighted(maxInWork)
+	full.TryAcquire(maxInWork)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := inWork(ctx, full, event, 1<<20, func(int64) bool { t.Error("tried without room"); return false }); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+// inbox is one that gives some messages, or fails.
+type inbox struct {
+	Inbox
+	receive func(n int, wait time.Duration) ([]dlq.Message, error)
+}
+
+func (i inbox) Receive(_ context.Context, n int, wait, _ time.Duration) ([]dlq.Message, error) {
+	return i.receive(n, wait)
+}
+
+// A receive has room for as many of the largest messages as it asks for, and keeps as much
+// of it as has come.
+func TestReceivedBytesAreBounded(t *testing.T) {
+	room := semaphore.NewWeighted(maxReceived)
+	held := func(n int64) bool {
+		exactly := room.TryAcquire(maxReceived-n) && !room.TryAcquire(1)
+		room.Release(maxReceived - n)
+		return exactly
+	}
+	sending, cancel := context.WithCancel(t.Context())
+	come := []dlq.Message{{Body: "abc"}, {Body: "defgh"}}
+	r := &run{sending: sending, Replayer: &Replayer{received: room, inbox: inbox{receive: func(n int, wait time.Duration) ([]dlq.Message, error) {
+		if !held(int64(n)*maxMessage) || wait != receiveWait {
+			t.Errorf("%d messages are asked for, with other room, for %s", n, wait)
+		}
+		return come, nil
+	}}}}
+	if messages, bytes, err := r.receive(3, time.Minute); err != nil || len(messages) != 2 || bytes != 8 || !held(8) {
+		t.Errorf("%d messages, %d bytes, %v", len(messages), bytes, err)
+	}
+	room.Release(8)
+	come = []dlq.Message{{Body: strings.Repeat("x", maxMessage+1)}}
+	if _, bytes, err := r.receive(1, time.Minute); err != nil || bytes != maxMessage || !held(maxMessage) {
+		t.Errorf("%d bytes, %v", bytes, err)
+	}
+	cancel()
+	r.inbox = nil
+	if !room.TryAcquire(maxReceived - maxMessage) {
+		t.Fatal("no room")
+	}
+	if _, bytes, err := r.receive(1, time.Minute); !errors.Is(err, context.Canceled) || bytes != 0 {
+		t.Errorf("without room: %d bytes, %v", bytes, err)
+	}
+}
+
+// CloudWatch takes 100 metrics of a log line, so not all of many rules have one.
+func TestMetricsOfRulesAreBounded(t *testing.T) {
+	r := Report{Filtered: map[string]int{"blank": 1}}
+	var want []string
+	for i := range 25 {
+		name := fmt.Sprintf("r%02d", i)
+		r.Filtered[name+":exclude"], r.Filtered[name+":sample"] = 1, 2
+		if i < 20 {
+			want = append(want, "Filtered_"+name+" 3")
+		}
+	}
+	var got []string
+	r.countRules(func(name string, n int) { got = append(got, fmt.Sprint(name, " ", n)) })
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("-want +got:\n%s", d)
 	}
 }

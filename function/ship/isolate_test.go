@@ -246,6 +246,9 @@ func TestDeathsAreFoundByTheNextProcess(t *testing.T) {
 			if strings.Join(w.source.Taken(), "") != `{"timestamp":0,"message":"another"}` {
 				t.Errorf("%s: taken %q", c.name, w.source.Taken())
 			}
+			if left, err := filepath.Glob(filepath.Join(w.temporary, "sumoship-replay", "message-*")); (len(left) > 0) != (c.after > 0 && !c.receive) || err != nil { // what is somebody else's may still be reported
+				t.Errorf("%s: %q are still in the journal, %v", c.name, left, err)
+			}
 			// A second process finds nothing new.
 			w.log.Reset()
 			if _, err := w.replayer(t).Drain(t.Context()); err != nil || strings.Contains(w.log.String(), "may have killed") {
@@ -335,7 +338,7 @@ func TestPanicIsTheFaultOfOneMessage(t *testing.T) {
 		r := replayerOf(t, o)
 		for i := range 5 {
 			report, err := r.Drain(t.Context())
-			if err != nil || report.Events != report.Confirmed+report.DeadLettered+report.Quarantined || report.Breaker != "" {
+			if err != nil || report.Events != report.Confirmed+report.DeadLettered+report.Quarantined || report.Breaker != "" || report.Failures[ship.Killed] != report.DeadLettered+report.Quarantined {
 				t.Fatalf("run %d: %+v, %v", i, report, err)
 			}
 			w.queue.Wake()
@@ -353,6 +356,43 @@ func TestPanicIsTheFaultOfOneMessage(t *testing.T) {
 		if strings.Contains(w.log.String(), "SECRET") {
 			t.Errorf("a secret in %s", w.log.String())
 		}
+	}
+}
+
+// A message that does not end with its time is given up, put anew to be replayed alone,
+// and stops the run, which itself ends in time.
+func TestMessageThatDoesNotEndIsGivenUp(t *testing.T) {
+	for name, c := range map[string]struct {
+		alone  bool
+		deaths int
+	}{"with others": {false, 0}, "alone": {true, 1}} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newFixture()
+			o := w.replayOptions()
+			o.HTTP = &http.Client{Transport: doer(func(*http.Request) (*http.Response, error) {
+				time.Sleep(time.Hour) // whatever its context says
+				return nil, io.ErrUnexpectedEOF
+			})}
+			o.Quarantine = w.quarantine
+			if _, err := w.queue.Put(t.Context(), []dlq.Entry{{Event: event("a"), Cause: dlq.Cause{Attempts: 1, Isolated: c.alone}}}); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			start := time.Now()
+			report, err := replayerOf(t, o).Drain(ctx)
+			if took := time.Since(start); took >= time.Minute || took < 30*time.Second {
+				t.Errorf("%s: it took %s", name, took)
+			}
+			left := w.queue.Entries()
+			if len(left) != 1 || !left[0].Cause.Isolated || left[0].Cause.Deaths != c.deaths || report.DeadLettered != 1 || report.Messages.Isolated != 1 {
+				t.Errorf("%s: %+v, %+v, %v", name, left, report, err)
+			}
+			time.Sleep(2 * time.Hour)
+			if n := len(w.queue.Entries()); n != 1 {
+				t.Errorf("%s: %d messages after its end", name, n)
+			}
+		})
 	}
 }
 

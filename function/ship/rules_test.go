@@ -219,6 +219,84 @@ func TestRulesKeyFromAStore(t *testing.T) {
 	}
 }
 
+// A preview says what cannot be sent, and why.
+func TestPreviewOfWhatCannotBeSent(t *testing.T) {
+	r := newFixture().replayer(t, false).Preview([]byte("unreadable"))
+	if r.Records != 0 || r.Events != 1 || r.Class != ship.Undecodable || r.Failures[ship.Undecodable] != 1 || r.Left != -1 {
+		t.Errorf("unreadable: %+v", r)
+	}
+	w := newFixture().withRules("s3://conf/rules.json", &document{err: errors.New("no answer")})
+	r = w.replayer(t, false).Preview(event("a", "b"))
+	if r.Records != 0 || r.Events != 2 || r.Class != "misconfigured" || r.Failures["misconfigured"] != 2 || !strings.Contains(r.Error, "rules") {
+		t.Errorf("without rules: %+v", r)
+	}
+}
+
+// rotating is a document whose key changes.
+type rotating struct {
+	*document
+	key string
+}
+
+func (r *rotating) Parameter(context.Context, string, string) (string, error) { return r.key, nil }
+
+// A new key counts though the document with the rules is the old one.
+func TestRulesKeyIsReadAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &rotating{&document{text: `{"version":1,"masks":{"email":{"hmac":true}},"default":{"mask":["email"]}}`, etag: `"1"`}, "the-first-key-01234"}
+		w := newFixture().withRules("s3://conf/rules.json", d.document)
+		w.secrets, w.vars["RULES_KEY"] = d, "arn:aws:ssm:eu-west-1:111122223333:parameter/key"
+		f := w.forwarder(t)
+		for _, key := range []string{d.key, d.key, "the-second-key-0123"} {
+			d.key = key
+			ships(t, f, "a@example.com")
+			time.Sleep(10 * time.Minute)
+		}
+		sent := bodies(w)
+		if len(sent) != 3 || sent[0] != sent[1] || sent[1] == sent[2] {
+			t.Errorf("%q", sent)
+		}
+	})
+}
+
+func bodies(w *fixture) (texts []string) {
+	for _, r := range w.source.Requests() {
+		texts = append(texts, string(r.Body))
+	}
+	return texts
+}
+
+// late is a store that answers from the second call on.
+type late struct{ *document }
+
+func (l late) Object(ctx context.Context, bucket, key, etag string, limit int) ([]byte, string, error) {
+	if l.reads == 0 {
+		l.reads++
+		<-ctx.Done()
+		return nil, "", ctx.Err()
+	}
+	return l.document.Object(ctx, bucket, key, etag, limit)
+}
+
+// An invocation without time for the rules says nothing of the store: the next one asks
+// at once.
+func TestRulesAreReadAfterOneWithoutTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &document{text: maskMail}
+		w := newFixture().withRules("s3://conf/rules.json", d)
+		w.objects = late{d}
+		f := w.forwarder(t)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		if r, err := f.Ship(ctx, event("a@example.com")); err != nil || r.DeadLettered != 1 {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		if r := ships(t, f, "a@example.com"); r.Confirmed != 1 || r.Masked["email"] != 1 {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
 func TestWrongRulesStopTheStart(t *testing.T) {
 	for _, tt := range []struct{ rules, key, want string }{
 		{"arn:aws:sns:eu-west-1:111122223333:x", "", "is not the ARN of an SSM parameter"},

@@ -27,6 +27,7 @@ func TestErrorsOfStoresQuoteNoSecret(t *testing.T) {
 		"validation":       {&smithy.GenericAPIError{Code: "ValidationException", Message: "1 validation error detected: Value '" + quoted + "' at 'name' failed"}, "ValidationException"},
 		"not found":        {&smithy.GenericAPIError{Code: "ParameterNotFound"}, "ParameterNotFound"},
 		"a secret as code": {&smithy.GenericAPIError{Code: leaktest.Secret, Message: quoted}, "answered with an error"},
+		"a code with one":  {&smithy.GenericAPIError{Code: leaktest.Secret + "Exception", Message: quoted}, "answered with an error"},
 		"not decoded":      {&smithy.DeserializationError{Err: fmt.Errorf("parsing %q: invalid syntax", quoted)}, "the response cannot be read"},
 		"anything else":    {errors.New(quoted), "no response; check the credentials, the Region and the network"},
 		"no route":         {&net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 443}, Err: syscall.EHOSTUNREACH}, "dial tcp 10.0.0.1:443: no route to host"},

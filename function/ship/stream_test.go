@@ -108,6 +108,7 @@ func (w *fixture) report(t testing.TB) (r ship.Report, level string) {
 
 func TestStreamShipsABatch(t *testing.T) {
 	w := newFixture()
+	w.vars["HEARTBEAT_LOG_GROUP"] = "/ecs/web"
 	list := streamOf(0, numbered(159)...)
 	list = slices.Insert(list, 80, streamRecord(1000, data(transform.Pack([]byte(`{"messageType":"CONTROL_MESSAGE","owner":"CloudwatchLogs","logEvents":[{"id":"","timestamp":1,"message":"CWL CONTROL MESSAGE: Checking health of destination Kinesis stream."}]}`)))))
 	answer, err := w.stream(t).Invoke(t.Context(), records(list...))
@@ -121,8 +122,11 @@ func TestStreamShipsABatch(t *testing.T) {
 		t.Errorf("client %s", c)
 	}
 	r, level := w.report(t)
-	if want := (ship.StreamCounts{Received: 160, Done: 160}); *r.Stream != want || r.Events != 159 || r.Confirmed != 159 || level != "INFO delivered" {
+	if want := (ship.StreamCounts{Received: 160, Done: 160}); *r.Stream != want || r.Events != 159 || r.Confirmed != 159 || r.Heartbeat != 159 || level != "INFO delivered" {
 		t.Errorf("%s %+v", level, r)
+	}
+	if strings.Contains(w.log.String(), `"messages"`) {
+		t.Errorf("a stream has no messages of a queue: %s", &w.log)
 	}
 	for _, metric := range []string{`"StreamRecords":160`, `"StreamRecordsKept":0`, `"Kept":0`, `"Confirmed":159`} {
 		if !strings.Contains(w.log.String(), metric) {
@@ -507,6 +511,47 @@ func TestPiecesWithoutRoom(t *testing.T) {
 	if r, _ := w.report(t); r.Kept != 1 || !strings.Contains(r.Error, "at most 100 bytes") {
 		t.Errorf("%+v", r)
 	}
+}
+
+// A record whose pieces the queue does not take stays in the stream, and so does one for
+// which nobody knows how large they may be.
+func TestPiecesThatAreRefused(t *testing.T) {
+	for name, c := range map[string]struct {
+		queue ship.Queue
+		want  string
+	}{
+		"not taken":     {&dlqtest.Queue{Max: 1000, Err: errors.New("it is down")}, "it is down"},
+		"limit is gone": {&forgetful{Queue: &dlqtest.Queue{Max: 1000}}, "no limit"},
+	} {
+		w := newFixture()
+		o := w.options()
+		o.Queue = c.queue
+		f, err := ship.NewStreamForwarder(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := f.Invoke(t.Context(), records(streamRecord(1, strings.Repeat("junk", 1000))))
+		if err != nil || lowest(t, answer) != sequence(1) {
+			t.Errorf("%s: %s, %v", name, answer, err)
+		}
+		if r, _ := w.report(t); r.Kept != 1 || r.DeadLettered != 0 || !strings.Contains(r.Error, c.want) {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}
+
+// forgetful is a queue that tells its limit once.
+type forgetful struct {
+	*dlqtest.Queue
+	told bool
+}
+
+func (q *forgetful) Limit(ctx context.Context) (int, error) {
+	if q.told {
+		return 0, errors.New("no limit")
+	}
+	q.told = true
+	return q.Queue.Limit(ctx)
 }
 
 // At least once: what is delivered twice is shipped twice, and nothing else happens.

@@ -44,6 +44,7 @@ func TestTriggersThatAreNotMessagesFail(t *testing.T) {
 		`{"Records":[{"eventSource":"aws:sqs","body":"b"}]}`:                                               "no messageId",
 		`{"Records":[{"eventSource":"aws:sqs","messageId":"m"}]}`:                                          "no body",
 		`{"Records":[{"eventSource":"aws:sqs","messageId":"m","body":1}]}`:                                 "not an array of messages",
+		`{"Records":[{"eventSource":"aws:s3","body":1}]}`:                                                  "this is an event of Amazon S3;",
 		`{"Records":[{"eventSource":"aws:sqs","messageId":"m","body":"b"},{"eventSource":"aws:kinesis"}]}`: "Amazon Kinesis",
 		`{"Records":[{"eventSource":"aws:sqs","messageId":"m","body":"b"}],"Records":[]}`:                  `it has "Records" twice`,
 		`{"Records":[{"eventSource":"aws:sqs","messageId":"m","body":"b"}`:                                 "not valid JSON",

@@ -108,7 +108,7 @@ func score(ctx context.Context, s *suite, p mutated, workers int, seed uint64, s
 	var mu sync.Mutex
 	each(ctx, workers, len(p.changes), func(i int) {
 		outcomes[i] = s.try(ctx, p.path, p.changes[i].id, true)
-		if ctx.Err() == nil && outcomes[i] != killed {
+		if ctx.Err() == nil && outcomes[i] != killed && outcomes[i] != overtime {
 			mu.Lock()
 			fmt.Fprintf(stdout, "%s: %s\n", outcomes[i], p.changes[i])
 			mu.Unlock()
@@ -126,14 +126,14 @@ func score(ctx context.Context, s *suite, p mutated, workers int, seed uint64, s
 		counts[o]++
 		if i%10 == 0 {
 			checked++
-			if checks[i] == killed {
+			if checks[i] == killed || checks[i] == overtime {
 				red++
 			}
 		}
 	}
-	ran := len(p.changes)
-	fmt.Fprintf(stdout, "%s: %d of %d changes were noticed (%.1f %%), %d survived, %d are not reached; seed %d, %d in all; without a change, %d of %d runs were red\n",
-		p.path, counts[killed], ran, 100*float64(counts[killed])/float64(max(1, ran)), counts[survived], counts[unreached], seed, p.all, red, checked)
+	ran, noticed := len(p.changes), counts[killed]+counts[overtime]
+	fmt.Fprintf(stdout, "%s: %d of %d changes were noticed (%.1f %%), %d of them since tests did not end, %d survived, %d are not reached; seed %d, %d in all; without a change, %d of %d runs were red\n",
+		p.path, noticed, ran, 100*float64(noticed)/float64(max(1, ran)), counts[overtime], counts[survived], counts[unreached], seed, p.all, red, checked)
 }
 
 // each calls f for 0 to n-1, by several workers.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -21,6 +22,7 @@ type outcome string
 
 const (
 	killed    outcome = "noticed"
+	overtime  outcome = "out of time" // noticed, since the tests did not end
 	survived  outcome = "survived"
 	unreached outcome = "not reached" // by any test
 )
@@ -72,6 +74,9 @@ func (b *binary) run(ctx context.Context, names []string, change int, limit time
 	cmd.Env = append(append(os.Environ(), "MUTATE_CHANGE="+strconv.Itoa(change)), env...)
 	if err = cmd.Run(); cmd.ProcessState != nil {
 		cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	}
+	if err != nil && ctx.Err() != nil {
+		err = ctx.Err()
 	}
 	return cpu, err
 }
@@ -161,7 +166,10 @@ func (s *suite) try(ctx context.Context, own string, id int, with bool) outcome 
 				names = append(names, t.name)
 				limit += 5 * t.took
 			}
-			if _, err := b.run(ctx, names, change, limit); err != nil {
+			switch _, err := b.run(ctx, names, change, limit); {
+			case errors.Is(err, context.DeadlineExceeded):
+				return overtime
+			case err != nil:
 				return killed
 			}
 			result = survived
