@@ -325,7 +325,9 @@ func stripped(body []byte) ([]byte, error) {
 	for _, output := range []string{"DashboardUrl", "DestinationArn"} {
 		delete(outputs, output)
 	}
-	return json.Marshal(doc)
+	out, err := json.Marshal(doc)
+	// It reads JSON as YAML, which takes it seconds each time, unless that fails at once.
+	return append([]byte("\t"), out...), err
 }
 
 // report writes into the log of the forwarder.
