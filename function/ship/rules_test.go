@@ -114,15 +114,16 @@ func TestNothingLeavesWithoutRules(t *testing.T) {
 	} {
 		for _, place := range []string{"arn:aws:ssm:eu-west-1:111122223333:parameter/rules", "s3://conf/rules.json"} {
 			w := newFixture().withRules(place, d)
-			f := w.forwarder(t)
+			f, before := w.forwarder(t), d.reads
 			for range 2 { // the second finds what the first has found
 				r := ships(t, f, "mail a@example.com", "", "x")
-				if r.DeadLettered != 3 || r.Lost != 0 || r.Class != "misconfigured" || !strings.Contains(r.Error, "rules") || strings.Contains(r.Error, "\n") {
+				if r.DeadLettered != 3 || r.Lost != 0 || r.Class != "misconfigured" || !strings.Contains(r.Error, "rules") || strings.Contains(r.Error, "\n") ||
+					!strings.Contains(r.Error, map[bool]string{true: place, false: "/rules"}[strings.HasPrefix(place, "s3:")]) {
 					t.Errorf("%s, %s: %+v", name, place, r)
 				}
 			}
-			if n := len(w.source.Requests()); n != 0 {
-				t.Errorf("%s, %s: %d requests", name, place, n)
+			if n := len(w.source.Requests()); n != 0 || d.reads-before != 1 {
+				t.Errorf("%s, %s: %d requests, %d reads", name, place, n, d.reads-before)
 			}
 			entries := w.queue.Entries()
 			if len(entries) != 2 || len(messages(t, entries[0].Event)) != 3 {
@@ -216,6 +217,16 @@ func TestRulesKeyFromAStore(t *testing.T) {
 	}
 	if len(sent) != 2 || !strings.Contains(slices.Collect(maps.Keys(sent))[0], "[email:") {
 		t.Errorf("%v", sent)
+	}
+}
+
+// A rule says where its flow records have their addresses.
+func TestFlowRecordsOfARule(t *testing.T) {
+	const rule = `{"version":1,"default":{"format":"VPC-RAW","flowLogs":{"internal":["10.0.0.0/8"],"format":"${version} ${dstaddr} ${srcaddr}"}}}`
+	w := newFixture().withRules(rule, &document{})
+	r := ships(t, w.forwarder(t), "5 10.0.0.1 10.0.0.2", "5 8.8.8.8 10.0.0.2", "5 10.0.0.1 8.8.8.8")
+	if r.Confirmed != 2 || sum(r.Filtered) != 1 {
+		t.Errorf("%+v: %q", r, w.source.Taken())
 	}
 }
 
