@@ -183,6 +183,9 @@ func TestStaleRulesAreUsedAndTold(t *testing.T) {
 		if r := ships(t, f, "a@example.com"); r.Masked["email"] != 1 || !r.StaleRules {
 			t.Errorf("the store is down: %+v", r)
 		}
+		if ships(t, f, "x"); d.reads != 3 {
+			t.Errorf("%d reads: a store that is down is asked again at once", d.reads)
+		}
 		d.err, d.text, d.etag = nil, "{", `"2"`
 		time.Sleep(6 * time.Minute)
 		if r := ships(t, f, "a@example.com"); r.Masked["email"] != 1 || !r.StaleRules {
@@ -253,21 +256,24 @@ func (r *rotating) Parameter(context.Context, string, string) (string, error) { 
 
 // A new key counts though the document with the rules is the old one.
 func TestRulesKeyIsReadAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		d := &rotating{&document{text: `{"version":1,"masks":{"email":{"hmac":true}},"default":{"mask":["email"]}}`, etag: `"1"`}, "the-first-key-01234"}
-		w := newFixture().withRules("s3://conf/rules.json", d.document)
-		w.secrets, w.vars["RULES_KEY"] = d, "arn:aws:ssm:eu-west-1:111122223333:parameter/key"
-		f := w.forwarder(t)
-		for _, key := range []string{d.key, d.key, "the-second-key-0123"} {
-			d.key = key
-			ships(t, f, "a@example.com")
-			time.Sleep(10 * time.Minute)
-		}
-		sent := bodies(w)
-		if len(sent) != 3 || sent[0] != sent[1] || sent[1] == sent[2] {
-			t.Errorf("%q", sent)
-		}
-	})
+	const hmac = `{"version":1,"masks":{"email":{"hmac":true}},"default":{"mask":["email"]}}`
+	for _, place := range []string{"s3://conf/rules.json", hmac} {
+		synctest.Test(t, func(t *testing.T) {
+			d := &rotating{&document{text: hmac, etag: `"1"`}, "the-first-key-01234"}
+			w := newFixture().withRules(place, d.document)
+			w.secrets, w.vars["RULES_KEY"] = d, "arn:aws:ssm:eu-west-1:111122223333:parameter/key"
+			f := w.forwarder(t)
+			for _, key := range []string{d.key, d.key, "the-second-key-0123"} {
+				d.key = key
+				ships(t, f, "a@example.com")
+				time.Sleep(10 * time.Minute)
+			}
+			sent := bodies(w)
+			if len(sent) != 3 || sent[0] != sent[1] || sent[1] == sent[2] {
+				t.Errorf("%s: %q", place, sent)
+			}
+		})
+	}
 }
 
 func bodies(w *fixture) (texts []string) {
