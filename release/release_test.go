@@ -337,8 +337,8 @@ func TestReleased(t *testing.T) {
 	}
 	for _, p := range platforms {
 		goos, goarch, _ := strings.Cut(p, "/")
-		archives, err := filepath.Glob(filepath.Join(*built, "sumoship_*_"+goos+"_"+goarch+".*"))
-		if err != nil || len(archives) == 0 || !published[filepath.Base(archives[0])] {
+		archives, err := filepath.Glob(filepath.Join(*built, "sumoship_*_"+goos+"_"+goarch+".[tz]*")) // tar.gz or zip
+		if err != nil || len(archives) != 1 || !published[filepath.Base(archives[0])] {
 			t.Errorf("%s: archives %v, %v", p, archives, err)
 			continue
 		}

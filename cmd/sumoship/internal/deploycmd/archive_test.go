@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -31,6 +32,7 @@ import (
 	"sumoship/cmd/sumoship/internal/clitest"
 	"sumoship/function/awstest/lambdatest"
 	"sumoship/function/awstest/moto"
+	"sumoship/sumo/leaktest"
 	"sumoship/sumo/sumotest"
 	"sumoship/transform"
 )
@@ -66,6 +68,7 @@ func (m *machine) run(args ...string) (status int, out string) {
 	cmd.Dir = m.dir
 	cmd.Env = append([]string{"AWS_ENDPOINT_URL=" + m.a.URL, "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=id", "AWS_SECRET_ACCESS_KEY=secret"}, m.variables...)
 	b, err := cmd.CombinedOutput()
+	leaktest.Check(m.t, strings.Join(args, " "), string(b))
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		return exit.ExitCode(), string(b)
 	} else if err != nil {
@@ -118,6 +121,7 @@ func (m *machine) forward(prefix string) (deliver func(message string)) {
 			text = text[:strings.LastIndexByte(text, '\n')+1]
 		}
 		logged += len(text)
+		leaktest.Check(t, "the log of the forwarder", text)
 		for line := range strings.Lines(text) {
 			m.a.report(t, line)
 		}
@@ -193,7 +197,8 @@ func TestArchiveOnMoto(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(stop)
-	secret, err := a.secrets.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: aws.String("sumo"), SecretString: &address})
+	address = strings.TrimSuffix(address, "/receiver/v1/http/local") + leaktest.Path
+	secret, err := a.secrets.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: aws.String("sumo"), SecretString: aws.String(fmt.Sprintf(`{"endpoint":%q,"token":%q}`, address, leaktest.Token))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,7 +257,7 @@ func TestArchiveOnMoto(t *testing.T) {
 	// The two canaries came to the source, by the forwarders of two releases.
 	var canaries []string
 	for _, r := range source.Requests() {
-		if id := regexp.MustCompile(`canary[A-Z0-9]+`).FindString(string(r.Body)); id != "" && r.Taken {
+		if id := regexp.MustCompile(`canary[A-Z0-9]+`).FindString(string(r.Body)); id != "" && r.Taken && r.Header.Get("X-Sumo-Token") == leaktest.Token {
 			canaries = append(canaries, r.Header.Get("User-Agent"))
 		}
 	}
