@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"sumoship/dlq"
 	"sumoship/dlq/dlqtest"
 	"sumoship/function/ship"
 	"sumoship/sumo/sumotest"
@@ -92,6 +93,28 @@ func TestForwarderLogsOneLineAndItsMetrics(t *testing.T) {
 	}
 	if values["Events"] != 2.0 || values["Confirmed"] != 1.0 || values["Filtered"] != 1.0 {
 		t.Errorf("metrics %s", lines[1])
+	}
+}
+
+// What fits the queue only without why it is there goes without.
+func TestLogEventThatFitsWithoutItsCause(t *testing.T) {
+	dead := func(limit int) (ship.Report, []dlq.Entry) {
+		w := newFixture(sumotest.Statuses(200, 400)...)
+		w.vars["MAX_BODY_BYTES"], w.vars["MAX_IN_FLIGHT"] = "1", "1"
+		w.queue.Max = limit
+		r, err := w.forwarder(t).Ship(t.Context(), event("confirmed", strings.Repeat("refused", 100)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r, w.queue.Entries()
+	}
+	_, entries := dead(0)
+	size := len(entries[0].Event)
+	for _, limit := range []int{size + entries[0].Cause.Size(), size + 1, size} {
+		r, got := dead(limit)
+		if r.DeadLettered != 1 || len(got) != 1 || string(got[0].Event) != string(entries[0].Event) {
+			t.Errorf("limit %d for %d bytes: %+v", limit, size, r)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"sumoship/dlq"
+	"sumoship/function"
 	"sumoship/rules"
 	"sumoship/sumo/leaktest"
 	"sumoship/transform"
@@ -338,6 +340,46 @@ func TestPayloadsHaveTheRoomTheySay(t *testing.T) {
 	cancel()
 	if err := inWork(ctx, full, event, 1<<20, func(int64) bool { t.Error("tried without room"); return false }); !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+}
+
+// A source that throttles is asked again sooner than one that is down.
+func TestPausesOfTheBreaker(t *testing.T) {
+	vars := map[string]string{"SUMO_ENDPOINT": "https://collectors.example.com/x", "BREAKER_PAUSE": "60000"}
+	o := Options{Env: function.Env{Getenv: func(name string) string { return vars[name] }, Out: io.Discard}}
+	forwarder, err := NewForwarder(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := NewStreamForwarder(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*shipper{forwarder.shipper, stream.shipper} {
+		if b := s.client.Breaker; b.Pause != time.Minute || b.Throttled != 10*time.Second {
+			t.Errorf("%s after it was unavailable, %s after a 429", b.Pause, b.Throttled)
+		}
+	}
+}
+
+// A pause of the breaker is waited for, as far as there is time for a request afterwards.
+func TestWaitsLeaveTimeToSend(t *testing.T) {
+	for _, c := range []struct{ pause, left, want time.Duration }{
+		{10 * time.Second, 0, 10 * time.Second}, {10 * time.Second, time.Hour, 10 * time.Second}, {10 * time.Second, 5 * time.Second, 4 * time.Second},
+		{10 * time.Second, time.Second, 0}, {10 * time.Second, time.Second / 2, 0}, {0, time.Hour, 0}, {-time.Second, 0, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			sending, cancel := context.WithCancel(t.Context())
+			if c.left > 0 {
+				sending, cancel = context.WithTimeout(t.Context(), c.left)
+			}
+			defer cancel()
+			start := time.Now()
+			(&shipper{config: config{timeout: time.Second}}).wait(sending, c.pause)
+			if got := time.Since(start); got != c.want {
+				t.Errorf("%+v: %s", c, got)
+			}
+		})
 	}
 }
 

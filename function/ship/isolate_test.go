@@ -359,6 +359,19 @@ func TestPanicIsTheFaultOfOneMessage(t *testing.T) {
 	}
 }
 
+// Without a queue to put it into, a message whose attempt panics stays where it is.
+func TestPanicWithoutAQueue(t *testing.T) {
+	w := newFixture()
+	o := w.replayOptions()
+	o.Queue = nil
+	o.HTTP = &http.Client{Transport: doer(func(*http.Request) (*http.Response, error) { panic("now") })}
+	w.put(event("a"))
+	report, err := replayerOf(t, o).Drain(t.Context())
+	if left := w.queue.Entries(); err != nil || len(left) != 1 || left[0].Cause.Isolated || report.Messages.Kept != 1 {
+		t.Errorf("%+v, %+v, %v", left, report, err)
+	}
+}
+
 // A message that does not end with its time is given up, put anew to be replayed alone,
 // and stops the run, which itself ends in time.
 func TestMessageThatDoesNotEndIsGivenUp(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -32,6 +33,45 @@ import (
 
 // A queue with messages of an older function, of Lambda and of other origin drains: two
 // are delivered, one is quarantined.
+// deaf is an inbox from which nothing can be received.
+type deaf struct{ ship.Inbox }
+
+func (deaf) Receive(context.Context, int, time.Duration, time.Duration) ([]dlq.Message, error) {
+	return nil, errors.New("the queue is gone")
+}
+
+// A drain that cannot receive fails its invocation.
+func TestDrainWithoutItsQueueFails(t *testing.T) {
+	w := newFixture()
+	o := w.replayOptions()
+	o.Inbox = deaf{}
+	if out, err := replayerOf(t, o).Invoke(t.Context(), []byte("{}")); err == nil || !strings.Contains(err.Error(), "gone") || out != nil {
+		t.Errorf("%s, %v", out, err)
+	}
+}
+
+// Progress tells what became of each message.
+func TestProgressTellsOfEachMessage(t *testing.T) {
+	w := newFixture(sumotest.Statuses(200, 400)...)
+	w.vars["NUM_OF_WORKERS"] = "1"
+	w.put(event("a"), event("b"), []byte("unreadable"))
+	r := w.replayer(t, true)
+	var got []string
+	r.Progress = func(p ship.Report) {
+		got = append(got, fmt.Sprintf("%d done %d quarantined %d confirmed", p.Messages.Done, p.Messages.Quarantined, p.Confirmed))
+	}
+	if _, err := r.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(w.log.String(), "could not be deleted") {
+		t.Error(w.log.String())
+	}
+	want := []string{"1 done 0 quarantined 1 confirmed", "0 done 0 quarantined 0 confirmed", "1 done 1 quarantined 0 confirmed"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+}
+
 func TestDrainTakesEverythingThatCanLieInAQueue(t *testing.T) {
 	server := sqstest.New()
 	server.Add(sqstest.Config{Name: "quarantine"})

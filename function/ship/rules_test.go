@@ -114,15 +114,16 @@ func TestNothingLeavesWithoutRules(t *testing.T) {
 	} {
 		for _, place := range []string{"arn:aws:ssm:eu-west-1:111122223333:parameter/rules", "s3://conf/rules.json"} {
 			w := newFixture().withRules(place, d)
-			f := w.forwarder(t)
+			f, before := w.forwarder(t), d.reads
 			for range 2 { // the second finds what the first has found
 				r := ships(t, f, "mail a@example.com", "", "x")
-				if r.DeadLettered != 3 || r.Lost != 0 || r.Class != "misconfigured" || !strings.Contains(r.Error, "rules") || strings.Contains(r.Error, "\n") {
+				if r.DeadLettered != 3 || r.Lost != 0 || r.Class != "misconfigured" || !strings.Contains(r.Error, "rules") || strings.Contains(r.Error, "\n") ||
+					!strings.Contains(r.Error, map[bool]string{true: place, false: "/rules"}[strings.HasPrefix(place, "s3:")]) {
 					t.Errorf("%s, %s: %+v", name, place, r)
 				}
 			}
-			if n := len(w.source.Requests()); n != 0 {
-				t.Errorf("%s, %s: %d requests", name, place, n)
+			if n := len(w.source.Requests()); n != 0 || d.reads-before != 1 {
+				t.Errorf("%s, %s: %d requests, %d reads", name, place, n, d.reads-before)
 			}
 			entries := w.queue.Entries()
 			if len(entries) != 2 || len(messages(t, entries[0].Event)) != 3 {
@@ -182,6 +183,9 @@ func TestStaleRulesAreUsedAndTold(t *testing.T) {
 		if r := ships(t, f, "a@example.com"); r.Masked["email"] != 1 || !r.StaleRules {
 			t.Errorf("the store is down: %+v", r)
 		}
+		if ships(t, f, "x"); d.reads != 3 {
+			t.Errorf("%d reads: a store that is down is asked again at once", d.reads)
+		}
 		d.err, d.text, d.etag = nil, "{", `"2"`
 		time.Sleep(6 * time.Minute)
 		if r := ships(t, f, "a@example.com"); r.Masked["email"] != 1 || !r.StaleRules {
@@ -219,6 +223,16 @@ func TestRulesKeyFromAStore(t *testing.T) {
 	}
 }
 
+// A rule says where its flow records have their addresses.
+func TestFlowRecordsOfARule(t *testing.T) {
+	const rule = `{"version":1,"default":{"format":"VPC-RAW","flowLogs":{"internal":["10.0.0.0/8"],"format":"${version} ${dstaddr} ${srcaddr}"}}}`
+	w := newFixture().withRules(rule, &document{})
+	r := ships(t, w.forwarder(t), "5 10.0.0.1 10.0.0.2", "5 8.8.8.8 10.0.0.2", "5 10.0.0.1 8.8.8.8")
+	if r.Confirmed != 2 || sum(r.Filtered) != 1 {
+		t.Errorf("%+v: %q", r, w.source.Taken())
+	}
+}
+
 // A preview says what cannot be sent, and why.
 func TestPreviewOfWhatCannotBeSent(t *testing.T) {
 	r := newFixture().replayer(t, false).Preview([]byte("unreadable"))
@@ -242,21 +256,24 @@ func (r *rotating) Parameter(context.Context, string, string) (string, error) { 
 
 // A new key counts though the document with the rules is the old one.
 func TestRulesKeyIsReadAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		d := &rotating{&document{text: `{"version":1,"masks":{"email":{"hmac":true}},"default":{"mask":["email"]}}`, etag: `"1"`}, "the-first-key-01234"}
-		w := newFixture().withRules("s3://conf/rules.json", d.document)
-		w.secrets, w.vars["RULES_KEY"] = d, "arn:aws:ssm:eu-west-1:111122223333:parameter/key"
-		f := w.forwarder(t)
-		for _, key := range []string{d.key, d.key, "the-second-key-0123"} {
-			d.key = key
-			ships(t, f, "a@example.com")
-			time.Sleep(10 * time.Minute)
-		}
-		sent := bodies(w)
-		if len(sent) != 3 || sent[0] != sent[1] || sent[1] == sent[2] {
-			t.Errorf("%q", sent)
-		}
-	})
+	const hmac = `{"version":1,"masks":{"email":{"hmac":true}},"default":{"mask":["email"]}}`
+	for _, place := range []string{"s3://conf/rules.json", hmac} {
+		synctest.Test(t, func(t *testing.T) {
+			d := &rotating{&document{text: hmac, etag: `"1"`}, "the-first-key-01234"}
+			w := newFixture().withRules(place, d.document)
+			w.secrets, w.vars["RULES_KEY"] = d, "arn:aws:ssm:eu-west-1:111122223333:parameter/key"
+			f := w.forwarder(t)
+			for _, key := range []string{d.key, d.key, "the-second-key-0123"} {
+				d.key = key
+				ships(t, f, "a@example.com")
+				time.Sleep(10 * time.Minute)
+			}
+			sent := bodies(w)
+			if len(sent) != 3 || sent[0] != sent[1] || sent[1] == sent[2] {
+				t.Errorf("%s: %q", place, sent)
+			}
+		})
+	}
 }
 
 func bodies(w *fixture) (texts []string) {
