@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -177,8 +178,8 @@ func (p *yamlParser) node(v *yaml.Node, depth int) (*Node, error) {
 	if depth > maxDepth {
 		return nil, p.fail(start, "more than %d levels of nesting", maxDepth)
 	}
-	if v.Style&yaml.TaggedStyle != 0 && strings.HasPrefix(v.Tag, "!") && strings.ContainsAny(v.Tag, ",[]{}") {
-		return nil, p.fail(start, "the tag %s has a character that no tag may have: put a space behind its name", v.Tag)
+	if v.Style&yaml.TaggedStyle != 0 && strings.HasPrefix(v.Tag, "!") && strings.ContainsFunc(v.Tag, notOfATag) {
+		return nil, p.fail(start, "the tag %q has a character that no tag may have: put a space behind its name", v.Tag)
 	}
 	n := &Node{src: p.src, names: p.names, start: start, end: start}
 	n.yaml = &yamlNode{body: p.body(v, start), flow: v.Style&yaml.FlowStyle != 0, anchor: v.Anchor != ""}
@@ -687,4 +688,10 @@ func (p *yamlParser) style() {
 	if i := strings.IndexByte(p.text, '\n'); i > 0 && p.text[i-1] == '\r' {
 		p.src.style.newline = "\r\n"
 	}
+}
+
+// notOfATag reports whether no tag may have a character. The parser has decoded those
+// that were percent-encoded.
+func notOfATag(r rune) bool {
+	return r <= ' ' || unicode.IsControl(r) || strings.ContainsRune(",[]{}", r)
 }

@@ -33,6 +33,32 @@ import (
 
 // A queue with messages of an older function, of Lambda and of other origin drains: two
 // are delivered, one is quarantined.
+// A message whose remainder the queue does not take stays as it is, in a drain and in a
+// batch: what was confirmed of it comes twice rather than the rest never.
+func TestMessageStaysIfItsRemainderCannotBePutBack(t *testing.T) {
+	for _, drain := range []bool{true, false} {
+		w := newFixture(sumotest.Statuses(200, 503)...)
+		w.vars["MAX_BODY_BYTES"], w.vars["MAX_IN_FLIGHT"], w.vars["NUMBER_OF_RETRIES"] = "1", "1", "0"
+		o := w.replayOptions()
+		o.Queue = noQueue{}
+		w.put(event("a", "b"))
+		if drain {
+			report, err := replayerOf(t, o).Drain(t.Context())
+			if err != nil || report.Messages.Kept != 1 || report.Messages.Done != 0 || report.Confirmed != 1 {
+				t.Errorf("%+v, %+v, %v", report, report.Messages, err)
+			}
+			if left := w.queue.Entries(); len(left) != 1 || len(messages(t, left[0].Event)) != 2 {
+				t.Errorf("%d messages are left", len(left))
+			}
+		} else if out, err := replayerOf(t, o).Invoke(t.Context(), batchOf(event("a", "b"))); err != nil || len(failures(t, out)) != 1 {
+			t.Errorf("%s, %v", out, err)
+		}
+		if n := len(w.source.Taken()); n != 1 {
+			t.Errorf("%d taken", n)
+		}
+	}
+}
+
 // deaf is an inbox from which nothing can be received.
 type deaf struct{ ship.Inbox }
 
