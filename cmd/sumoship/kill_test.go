@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -38,6 +39,14 @@ type killer struct {
 	most   int // requests until then
 	victim atomic.Pointer[os.Process]
 	left   atomic.Int64
+	inWork sync.RWMutex // read-locked by each request
+}
+
+// settle waits until what a dead process has asked for is done.
+func (k *killer) settle(srv *httptest.Server) {
+	srv.CloseClientConnections()
+	k.inWork.Lock()
+	defer k.inWork.Unlock()
 }
 
 // aim has the process die at its request n.
@@ -47,6 +56,8 @@ func (k *killer) aim(p *os.Process, n int) {
 }
 
 func (k *killer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	k.inWork.RLock()
+	defer k.inWork.RUnlock()
 	p, left := k.victim.Load(), k.left.Add(-1)
 	if p == nil || left != 0 {
 		k.Handler.ServeHTTP(w, r)
@@ -121,8 +132,11 @@ func TestKilledExportAndImport(t *testing.T) {
 			}
 			want := bodies(queues, "dead")
 			random := rand.New(rand.NewPCG(17, uint64(round)))
-			// What a dead process held is visible again after a while.
-			exports := untilDone(t, random, killers, func() { queues.Show("dead") }, "dlq", "export", dir, "--queue", "dead", "--delete", "--workers", fmt.Sprint(workers))
+			between := func() { // what a dead process held is visible again after a while
+				sqsAPI.settle(srv)
+				queues.Show("dead")
+			}
+			exports := untilDone(t, random, killers, between, "dlq", "export", dir, "--queue", "dead", "--delete", "--workers", fmt.Sprint(workers))
 			if left := len(queues.Messages("dead")); left != 0 {
 				t.Errorf("%d messages are left in the queue", left)
 			}
