@@ -320,8 +320,10 @@ func (r *run) settle(m dlq.Message, left remainder, report Report) outcome {
 	}
 	left.inQueue = true
 	if _, err := r.deadLetter(r.saving, left); err != nil {
-		// The whole message stays. Some of its log events will be sent twice.
-		report.failed(left.cause.Class, err, 0)
+		if lost, ok := errors.AsType[*LostError](err); ok { // which it is not: the queue has it
+			err = lost.Err
+		}
+		r.out.Log.Error("a message stays whole, and some of it will be sent twice: the rest could not be put back", "message", m.ID, "error", err)
 		return outcome{kept, report, stop}
 	}
 	return outcome{putBack, report, stop}

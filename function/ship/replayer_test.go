@@ -31,8 +31,6 @@ import (
 	"sumoship/sumo/sumotest"
 )
 
-// A queue with messages of an older function, of Lambda and of other origin drains: two
-// are delivered, one is quarantined.
 // A message whose remainder the queue does not take stays as it is, in a drain and in a
 // batch: what was confirmed of it comes twice rather than the rest never.
 func TestMessageStaysIfItsRemainderCannotBePutBack(t *testing.T) {
@@ -98,6 +96,8 @@ func TestProgressTellsOfEachMessage(t *testing.T) {
 	}
 }
 
+// A queue with messages of an older function, of Lambda and of other origin drains: two
+// are delivered, one is quarantined.
 func TestDrainTakesEverythingThatCanLieInAQueue(t *testing.T) {
 	server := sqstest.New()
 	server.Add(sqstest.Config{Name: "quarantine"})

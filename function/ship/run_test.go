@@ -1,0 +1,719 @@
+package ship
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sumoship/dlq"
+	"sumoship/function"
+	"sumoship/transform"
+)
+
+// world is everything around a run of replay. It notes what is asked of the queues, in
+// order, and fails where it should.
+type world struct {
+	mu    sync.Mutex
+	notes []string
+	fails map[string]bool // by the first word of a note
+	slow  time.Duration   // what a Put takes
+	log   bytes.Buffer
+	vars  map[string]string
+	come  []dlq.Message // what is received next
+
+	answer func(*http.Request) int // the status of the source; nil means 200
+}
+
+var errDown = errors.New("it is down")
+
+func (w *world) note(format string, a ...any) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	text := fmt.Sprintf(format, a...)
+	w.notes = append(w.notes, text)
+	if word, _, _ := strings.Cut(text, " "); w.fails[word] {
+		return errDown
+	}
+	return nil
+}
+
+// noted returns what was noted since the last call.
+func (w *world) noted() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := w.notes
+	w.notes = nil
+	return out
+}
+
+func (w *world) Receive(context.Context, int, time.Duration, time.Duration) ([]dlq.Message, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := w.come
+	w.come = nil
+	return out, nil
+}
+
+func (w *world) Delete(_ context.Context, m dlq.Message) error { return w.note("delete %s", m.ID) }
+
+func (w *world) ChangeVisibility(_ context.Context, m dlq.Message, timeout time.Duration) error {
+	return w.note("visible %s in %s", m.ID, timeout)
+}
+
+func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
+	io.Copy(io.Discard, r.Body)
+	status := 200
+	if w.answer != nil {
+		status = w.answer(r)
+	}
+	return &http.Response{StatusCode: status, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+}
+
+// shelf is a queue of a world.
+type shelf struct {
+	*world
+	name  string
+	limit int
+}
+
+func (q shelf) Limit(context.Context) (int, error) {
+	if q.fails["limit"] {
+		return 0, errDown
+	}
+	return q.limit, nil
+}
+
+func (q shelf) Put(_ context.Context, entries []dlq.Entry) (failed []int, err error) {
+	time.Sleep(q.slow)
+	for i, e := range entries {
+		text := string(e.Event)
+		if b, err := transform.Decode(e.Event, 1<<20); err == nil {
+			var messages []string
+			for r := range (transform.Options{Format: transform.Raw}).Records(b) {
+				messages = append(messages, string(r.Line))
+			}
+			text = strings.Join(messages, "+")
+		}
+		c := e.Cause
+		first := "new"
+		if !c.FirstFailure.IsZero() && time.Since(c.FirstFailure) > time.Minute {
+			first = c.FirstFailure.Format(time.DateOnly)
+		}
+		if e := q.note("%s %s: %s %q %s, %s, attempts %d, isolated %t, deaths %d", q.name, text, c.Class, c.Message, c.LogGroup, first, c.Attempts, c.Isolated, c.Deaths); e != nil {
+			failed, err = append(failed, i), e
+		}
+	}
+	return failed, err
+}
+
+func newWorld() *world {
+	return &world{fails: map[string]bool{}, vars: map[string]string{"SUMO_ENDPOINT": "https://collectors.example.com/x", "NUM_OF_WORKERS": "1", "NUMBER_OF_RETRIES": "0", "COMPRESS_DATA": "false"}}
+}
+
+func (w *world) options() Options {
+	return Options{Env: function.Env{Getenv: func(name string) string { return w.vars[name] }, Out: &w.log}, HTTP: &http.Client{Transport: w}, Queue: shelf{w, "put", 1 << 20}}
+}
+
+func (w *world) replayer(t *testing.T, change func(*ReplayOptions)) *Replayer {
+	t.Helper()
+	o := ReplayOptions{Options: w.options(), Inbox: w, Quarantine: shelf{w, "quarantine", 1 << 20}}
+	if change != nil {
+		change(&o)
+	}
+	r, err := NewReplayer(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// logged reports whether a line of the log has all of these texts.
+func (w *world) logged(texts ...string) bool {
+	for line := range strings.Lines(w.log.String()) {
+		if !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(line, text) }) {
+			return true
+		}
+	}
+	return false
+}
+
+func packed(messages ...string) []byte {
+	var events []string
+	for i, m := range messages {
+		events = append(events, fmt.Sprintf(`{"id":"%d","timestamp":%d,"message":%q}`, i, i, m))
+	}
+	return transform.Pack([]byte(`{"messageType":"DATA_MESSAGE","logGroup":"g","logStream":"s","logEvents":[` + strings.Join(events, ",") + `]}`))
+}
+
+var long = time.Date(1999, 1, 2, 3, 4, 5, 0, time.UTC) // ago
+
+// message is one that failed four times.
+func message(id string, event []byte) dlq.Message {
+	return dlq.Message{ID: id, Body: string(event), Receives: 1, Entry: dlq.Entry{Event: event,
+		Cause: dlq.Cause{Class: "unavailable", Message: "before", FirstFailure: long, LogGroup: "g", Attempts: 4}}}
+}
+
+func check[T any](t *testing.T, what string, want, got T) {
+	t.Helper()
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("%s (-want +got):\n%s", what, d)
+	}
+}
+
+// What becomes of a message depends on what of it was not confirmed, and why: it is
+// counted once, its history goes on, and what would fail for any message stops the run.
+func TestRemaindersOfMessages(t *testing.T) {
+	batch, err := transform.Decode(packed("a", "b"), 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := remainder{event: packed("a", "b"), batch: batch, events: 2, unconfirmed: []int{0, 1}}
+	part := remainder{event: packed("a", "b"), batch: batch, events: 1, unconfirmed: []int{1}, partial: true}
+	unreadable := remainder{event: []byte("junk"), events: 1}
+	because := func(left remainder, class string) remainder {
+		left.cause = dlq.Cause{Class: class, Message: "why", LogGroup: "g", Attempts: 1, FirstFailure: time.Now()}
+		return left
+	}
+	type want struct {
+		disposition               disposition
+		deadLettered, quarantined int
+		stop                      string
+		notes                     []string
+		log                       string
+	}
+	for name, c := range map[string]struct {
+		left remainder
+		set  func(*world, *ReplayOptions)
+		want want
+	}{
+		"all confirmed": {left: remainder{event: packed("a"), batch: batch}, want: want{disposition: delivered}},
+		"unreadable": {because(unreadable, Undecodable), nil, want{quarantined, 0, 1, "",
+			[]string{`quarantine body of m: undecodable "why" g, 1999-01-02, attempts 5, isolated false, deaths 0`}, ""}},
+		"unreadable, without a quarantine": {because(unreadable, Undecodable), func(_ *world, o *ReplayOptions) { o.Quarantine = nil }, want{kept, 1, 0, "", nil, ""}},
+		"unreadable, the quarantine is down": {because(unreadable, Undecodable), func(w *world, _ *ReplayOptions) { w.fails["quarantine"] = true }, want{kept, 1, 0, "",
+			[]string{`quarantine body of m: undecodable "why" g, 1999-01-02, attempts 5, isolated false, deaths 0`}, "could not be put into the quarantine queue"}},
+		"rejected":      {because(whole, "rejected"), nil, want{kept, 2, 0, "", nil, ""}},
+		"unavailable":   {because(whole, "unavailable"), nil, want{kept, 2, 0, "why", nil, ""}},
+		"throttled":     {because(whole, "throttled"), nil, want{kept, 2, 0, "why", nil, ""}},
+		"misconfigured": {because(whole, "misconfigured"), nil, want{kept, 2, 0, "why", nil, ""}},
+		"out of time":   {because(whole, "out_of_time"), nil, want{kept, 2, 0, "why", nil, ""}},
+		"rejected in part": {because(part, "rejected"), nil, want{putBack, 1, 0, "",
+			[]string{`put b: rejected "why" g, 1999-01-02, attempts 5, isolated false, deaths 0`}, ""}},
+		"unavailable for a part": {because(part, "unavailable"), nil, want{putBack, 1, 0, "why",
+			[]string{`put b: unavailable "why" g, 1999-01-02, attempts 5, isolated false, deaths 0`}, ""}},
+		"rejected in part, the queue is down": {because(part, "rejected"), func(w *world, _ *ReplayOptions) { w.fails["put"] = true }, want{kept, 1, 0, "",
+			[]string{`put b: rejected "why" g, 1999-01-02, attempts 5, isolated false, deaths 0`}, `"message":"m","error":"why; it is down"`}},
+		"in part, without a queue": {because(part, "throttled"), func(_ *world, o *ReplayOptions) { o.Queue = nil }, want{kept, 1, 0, "why", nil, "there is no dead-letter queue"}},
+	} {
+		w := newWorld()
+		r, end := w.replayer(t, func(o *ReplayOptions) {
+			if c.set != nil {
+				c.set(w, o)
+			}
+		}).begin(t.Context())
+		m := message("m", c.left.event)
+		m.Body = "body of m"
+		o := r.settle(m, c.left, Report{Left: -1, Events: 2})
+		got := want{disposition: o.disposition, deadLettered: o.report.DeadLettered, quarantined: o.report.Quarantined, notes: w.noted()}
+		if o.stop != nil {
+			got.stop = o.stop.Error()
+		}
+		if c.want.log != "" && w.logged(`"level":"ERROR"`, "stays", c.want.log) {
+			got.log = c.want.log
+		} else {
+			got.log = w.log.String()
+		}
+		if d := cmp.Diff(c.want, got, cmp.AllowUnexported(want{})); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
+		check(t, name, Report{Left: -1, Events: 2, DeadLettered: c.want.deadLettered, Quarantined: c.want.quarantined}, o.report)
+		end()
+	}
+}
+
+// In a batch Lambda deletes what is done; in a drain, or beside a message that is
+// isolated, replay does. Whatever is not done is given back after its backoff. What the
+// queue refuses is told, and changes nothing of the answer.
+func TestMessagesAreDeletedOrGivenBack(t *testing.T) {
+	for name, c := range map[string]struct {
+		status  int
+		deletes bool
+		fails   string
+		want    disposition
+		notes   func(m dlq.Message) []string
+		log     string
+	}{
+		"delivered, in a batch":       {200, false, "", delivered, nil, ""},
+		"delivered, in a drain":       {200, true, "", delivered, func(dlq.Message) []string { return []string{"delete m"} }, ""},
+		"delivered, but not deleted":  {200, true, "delete", delivered, func(dlq.Message) []string { return []string{"delete m"} }, "could not be deleted"},
+		"kept, in a batch":            {400, false, "", kept, givenBack, ""},
+		"kept, in a drain":            {400, true, "", kept, givenBack, ""},
+		"kept, but not given back":    {400, true, "visible", kept, givenBack, "only after its visibility timeout"},
+		"unavailable, and given back": {503, true, "", kept, givenBack, ""},
+	} {
+		w := newWorld()
+		w.answer = func(*http.Request) int { return c.status }
+		w.fails[c.fails] = true
+		p := w.replayer(t, nil)
+		var told []Messages
+		p.Progress = func(r Report) { told = append(told, *r.Messages) }
+		r, end := p.begin(t.Context())
+		r.deletes = c.deletes
+		m := message("m", packed("a"))
+		if got := r.handle(m); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+		var notes []string
+		if c.notes != nil {
+			notes = c.notes(m)
+		}
+		check(t, name, notes, w.noted())
+		if told := w.logged(c.log, `"error":"it is down"`); told != (c.log != "") {
+			t.Errorf("%s: log %s", name, &w.log)
+		}
+		if (r.stopErr != nil) != (c.status == 503) {
+			t.Errorf("%s: the run is stopped by %v", name, r.stopErr)
+		}
+		counts := countOf(m, c.want)
+		check(t, name+": told", []Messages{counts}, told)
+		check(t, name+": reported", &counts, end().Messages)
+	}
+}
+
+func givenBack(m dlq.Message) []string { return []string{fmt.Sprintf("visible m in %s", m.Backoff())} }
+
+// The first failure of a run is the one that its report names, and what is not tried
+// after it is counted and given back, without having been anywhere.
+func TestReportNamesTheFirstFailure(t *testing.T) {
+	w := newWorld()
+	statuses := []int{200, 400, 404, 200}
+	w.answer = func(*http.Request) int { s := statuses[0]; statuses = statuses[1:]; return s }
+	r := w.replayer(t, nil)
+	var left []int64
+	r.Progress = func(p Report) { left = append(left, p.Left) }
+	run, end := r.begin(t.Context())
+	var messages []dlq.Message
+	for i := range 5 {
+		messages = append(messages, message(fmt.Sprint(i), packed(fmt.Sprint(i))))
+	}
+	check(t, "dispositions", []disposition{delivered, kept, kept, untried, untried}, run.batch(messages))
+	report := end()
+	if report.Class != "rejected" || !strings.Contains(report.Error, "400") || report.Confirmed != 1 || report.DeadLettered != 2 || report.Events != 3 || report.Left != -1 {
+		t.Errorf("%+v", report)
+	}
+	check(t, "failures", map[string]int{"rejected": 1, "misconfigured": 1}, report.Failures)
+	check(t, "messages", &Messages{Received: 5, Done: 1, Kept: 2, Untried: 2}, report.Messages)
+	check(t, "time left, as each message tells", []int64{-1, -1, -1, -1, -1}, left)
+	check(t, "given back", 4, len(w.noted()))
+}
+
+// Where a message was given up, the invocation fails, so that Lambda deletes nothing and
+// gives nothing back: replay does, at once, and ends.
+func TestBatchWithAMessageThatDoesNotEnd(t *testing.T) {
+	for _, down := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld()
+			w.fails["visible"], w.fails["delete"] = down, down
+			requests := 0
+			w.answer = func(*http.Request) int {
+				if requests++; requests == 2 {
+					time.Sleep(time.Hour)
+				}
+				return 200
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			var panicked any
+			func() {
+				defer func() { panicked = recover() }()
+				out, err := w.replayer(t, nil).Invoke(ctx, []byte(`{"Records":[`+strings.Join([]string{sqsRecord("0"), sqsRecord("1"), sqsRecord("2")}, ",")+`]}`))
+				t.Errorf("%s, %v", out, err)
+			}()
+			if panicked != errOverrun {
+				t.Errorf("panicked with %v", panicked)
+			}
+			notes := w.noted()
+			untried := dlq.NewMessage("2", "", map[string]string{"ApproximateReceiveCount": "1"}, nil)
+			want := []string{
+				`put message 1: unavailable "before" g, 1999-01-02, attempts 4, isolated true, deaths 0`, "visible 2 in " + untried.Backoff().String(),
+				"delete 0", "delete 1", "visible 2 in 0s",
+			}
+			check(t, "asked of the queue", want, notes)
+			for _, id := range []string{"0", "1", "2"} {
+				if w.logged("comes again later than it could, or twice", `"message":"`+id+`"`, "it is down") != down {
+					t.Errorf("%s: %s", id, &w.log)
+				}
+			}
+			if !w.logged(`"msg":"dead-lettered"`, `"received":3,"done":2`, `"isolated":1`, `"untried":1`, `"killed":1`) {
+				t.Errorf("no report in %s", &w.log)
+			}
+			time.Sleep(2 * time.Hour)
+			check(t, "asked later", nil, w.noted())
+		})
+	}
+}
+
+// sqsRecord is a message of SQS in an event.
+func sqsRecord(id string) string {
+	attribute := func(value string) string { return `{"stringValue":"` + value + `","dataType":"String"}` }
+	return fmt.Sprintf(`{"messageId":%q,"receiptHandle":"h","eventSource":"aws:sqs","body":%q,"attributes":{"ApproximateReceiveCount":"1"},"messageAttributes":{"ErrorClass":%s,"ErrorMessage":%s,"FirstFailure":%s,"Attempts":%s,"LogGroup":%s}}`,
+		id, packed("message "+id), attribute("unavailable"), attribute("before"), attribute(long.Format(time.RFC3339)), attribute("4"), attribute("g"))
+}
+
+// Of a batch in which a message was given up, what is done is deleted, unless it is
+// already, and what was not tried comes back at once. What is kept has its backoff.
+func TestBatchIsGivenBack(t *testing.T) {
+	all := []disposition{delivered, putBack, quarantined, isolated, overflowed, kept, untried}
+	var messages []dlq.Message
+	for i := range all {
+		messages = append(messages, dlq.Message{ID: fmt.Sprint(i)})
+	}
+	for deletes, want := range map[bool][]string{
+		false: {"delete 0", "delete 1", "delete 2", "delete 3", "delete 4", "visible 6 in 0s"}, true: {"visible 6 in 0s"},
+	} {
+		w := newWorld()
+		r, end := w.replayer(t, nil).begin(t.Context())
+		defer end()
+		r.deletes = deletes
+		r.giveBack(messages, all)
+		check(t, fmt.Sprint("deletes ", deletes), want, w.noted())
+	}
+}
+
+// A message that killed replay before, or that was received before by a process that is
+// new, may kill it: it is visible again a minute after the end of the run. Without a
+// journal, or an end, nobody would know of it.
+func TestSuspectsComeBackSoon(t *testing.T) {
+	for name, c := range map[string]struct {
+		isolated, used, endless, journalless bool
+		receives                             int
+		fails                                bool
+		want                                 []string
+	}{
+		"received first":                 {receives: 1},
+		"received before":                {receives: 2, want: []string{"visible m in 1m59s"}},
+		"received before, by us perhaps": {receives: 2, used: true},
+		"isolated":                       {isolated: true, receives: 1, used: true, want: []string{"visible m in 1m59s"}},
+		"isolated, refused":              {isolated: true, receives: 1, fails: true, want: []string{"visible m in 1m59s"}},
+		"without an end":                 {isolated: true, receives: 2, endless: true},
+		"without a journal":              {isolated: true, receives: 2, journalless: true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld()
+			w.vars["DEADLINE_RESERVE"] = "5000"
+			w.fails["visible"] = c.fails
+			p := w.replayer(t, func(o *ReplayOptions) {
+				if !c.journalless {
+					o.Temporary = t.TempDir()
+				}
+			})
+			if c.used {
+				_, end := p.begin(t.Context())
+				end()
+			}
+			ctx := t.Context()
+			if !c.endless {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, time.Minute)
+				defer cancel()
+			}
+			r, end := p.begin(ctx)
+			defer end()
+			m := message("m", packed("a"))
+			m.Receives, m.Entry.Cause.Isolated = c.receives, c.isolated
+			r.comeBackSoon(m)
+			check(t, name, c.want, w.noted())
+			if w.logged("could not be shortened", `"error":"it is down"`) != c.fails {
+				t.Errorf("%s: %s", name, &w.log)
+			}
+		})
+	}
+}
+
+// A run ends its sending with the time of the function less the reserve, its saving a
+// fifth of that later, and gives a message up after a quarter of what is between.
+func TestTimesOfARun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.vars["DEADLINE_RESERVE"] = "10000"
+		p := w.replayer(t, nil)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		for _, fresh := range []bool{true, false} {
+			r, end := p.begin(ctx)
+			sending, _ := r.sending.Deadline()
+			saving, _ := r.saving.Deadline()
+			got := []time.Duration{time.Since(r.start), time.Until(sending), time.Until(saving), time.Until(r.overdue)}
+			check(t, "start, sending, saving, overdue", []time.Duration{0, 50 * time.Second, 58 * time.Second, 52 * time.Second}, got)
+			if r.fresh != fresh || r.deletes || r.stopped() {
+				t.Errorf("fresh %t, deletes %t, stopped %t", r.fresh, r.deletes, r.stopped())
+			}
+			if report := end(); report.Left != 60_000 || report.Millis != 0 || report.Breaker != "" || r.sending.Err() == nil {
+				t.Errorf("%+v", report)
+			}
+		}
+		r, end := p.begin(t.Context())
+		if !r.overdue.IsZero() {
+			t.Errorf("without an end a message is given up at %s", r.overdue)
+		}
+		time.Sleep(1500 * time.Millisecond)
+		if report := end(); report.Left != -1 || report.Millis != 1500 {
+			t.Errorf("%+v", report)
+		}
+	})
+}
+
+// The messages that died with an earlier process are put anew and deleted. They stay
+// where they are, and are known still, if somebody else has received them or the queue
+// does not take them.
+func TestMessagesThatDiedAreTakenUp(t *testing.T) {
+	for name, c := range map[string]struct {
+		fails     string
+		alone     bool
+		notes     []string
+		remembers int
+		log       string
+	}{
+		"put anew": {notes: []string{"visible m in 2m0s", `put a: unavailable "before" g, 1999-01-02, attempts 4, isolated true, deaths 0`, "delete m"}},
+		"put anew, and had been alone": {alone: true, notes: []string{"visible m in 2m0s",
+			`put a: unavailable "before" g, 1999-01-02, attempts 4, isolated true, deaths 3`, "delete m"}},
+		"somebody else's":   {fails: "visible", notes: []string{"visible m in 2m0s"}, remembers: 1},
+		"the queue is down": {fails: "put", notes: []string{"visible m in 2m0s", `put a: unavailable "before" g, 1999-01-02, attempts 4, isolated true, deaths 0`}, remembers: 1, log: "could not be put anew"},
+		"it is not deleted": {fails: "delete", notes: []string{"visible m in 2m0s", `put a: unavailable "before" g, 1999-01-02, attempts 4, isolated true, deaths 0`, "delete m"},
+			log: "that was put anew could not be deleted"},
+	} {
+		w := newWorld()
+		w.fails[c.fails] = true
+		directory := t.TempDir()
+		m := message("m", packed("a"))
+		m.Entry.Cause.Deaths, m.Entry.Cause.Isolated = 2, c.alone
+		w.replayer(t, func(o *ReplayOptions) { o.Temporary = directory }).journal.begin(m) // and its process dies
+		p := w.replayer(t, func(o *ReplayOptions) { o.Temporary = directory })
+		_, end := p.begin(t.Context())
+		report := end()
+		check(t, name, c.notes, w.noted())
+		files, _ := filepath.Glob(filepath.Join(directory, journalDir, "*"))
+		if len(files) != c.remembers || len(p.journal.fallen) != c.remembers {
+			t.Errorf("%s: %d files, %d in memory", name, len(files), len(p.journal.fallen))
+		}
+		dead := 1 - c.remembers
+		if report.DeadLettered != dead || report.Events != dead || report.Failures[Killed] != dead {
+			t.Errorf("%s: %+v", name, report)
+		}
+		if c.log != "" && !w.logged(c.log, `"error":"it is down"`) || c.fails == "" && w.logged("it is down") {
+			t.Errorf("%s: %s", name, &w.log)
+		}
+		if c.remembers > 0 { // what was somebody else's is not asked for again; it may come
+			w.fails = map[string]bool{}
+			_, end := p.begin(t.Context())
+			end()
+			if again := len(w.noted()); (again > 0) != (c.fails == "put") {
+				t.Errorf("%s: asked %d times for it again", name, again)
+			}
+		}
+		_ = os.RemoveAll(directory)
+	}
+}
+
+// When a message panics, Go's own errors are quoted; any other value may be what a log
+// must not have. It is put anew, or stays where it is.
+func TestPanicsAreTold(t *testing.T) {
+	zero := 0
+	for name, c := range map[string]struct {
+		panics func()
+		queue  bool
+		want   string
+		kept   bool
+	}{
+		"an error of Go":  {func() { _ = 1 / zero }, true, "panic: runtime error: integer divide by zero", false},
+		"a text":          {func() { panic("SECRET") }, true, "panic with a value of type string", false},
+		"an error":        {func() { panic(errDown) }, true, "panic with a value of type *errors.errorString", false},
+		"without a queue": {func() { panic("SECRET") }, false, "panic with a value of type string", true},
+	} {
+		w := newWorld()
+		r, end := w.replayer(t, func(o *ReplayOptions) {
+			if !c.queue {
+				o.Queue = nil
+			}
+		}).begin(t.Context())
+		m := message("m", packed("a"))
+		m.Entry.Cause.Deaths = 1
+		var o outcome
+		func() {
+			defer func() { o = r.panicked(m, recover()) }()
+			c.panics()
+		}()
+		want := outcome{disposition: isolated, report: Report{Left: -1, Events: 1, DeadLettered: 1, Failures: map[string]int{Killed: 1}, Class: Killed, Error: c.want}}
+		notes := []string{`put a: unavailable "before" g, 1999-01-02, attempts 4, isolated true, deaths 2`}
+		if c.kept {
+			want.disposition, notes = kept, nil
+		}
+		if d := cmp.Diff(want, o, cmp.AllowUnexported(outcome{})); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
+		check(t, name, notes, w.noted())
+		if !w.logged(`"level":"ERROR"`, "a message panicked", `"message":"m"`, c.want, "run_test.go") || !w.logged("may have killed replay", `"message":"m","logGroup":"g","deaths":2`, c.want) || w.logged("SECRET") {
+			t.Errorf("%s: %s", name, &w.log)
+		}
+		end()
+	}
+}
+
+// After three deaths a message is quarantined as it is, with how often it killed, or
+// stays, untouched.
+func TestKillersAreBuried(t *testing.T) {
+	for _, down := range []bool{false, true} {
+		w := newWorld()
+		w.fails["quarantine"] = down
+		r, end := w.replayer(t, nil).begin(t.Context())
+		r.deletes = true
+		for deaths := range maxDeaths + 1 {
+			m := message("m", packed("a"))
+			m.Body, m.Entry.Cause.Isolated, m.Entry.Cause.Deaths = "body of m", true, deaths
+			want, notes := delivered, []string{"delete m"}
+			if deaths == maxDeaths {
+				want, notes = quarantined, []string{`quarantine body of m: killed "killed replay 3 times" g, 1999-01-02, attempts 4, isolated false, deaths 0`, "delete m"}
+				if down {
+					want, notes = kept, []string{notes[0], givenBack(m)[0]}
+				}
+			}
+			check(t, fmt.Sprint(deaths, " deaths"), want, r.handle(m))
+			check(t, fmt.Sprint(deaths, " deaths"), notes, w.noted())
+		}
+		report := end()
+		if report.Events != 4 || report.Confirmed != 3 || report.Quarantined+report.DeadLettered != 1 || (report.DeadLettered == 1) != down || report.Failures[Killed] != 1 || report.Error != "killed replay 3 times" {
+			t.Errorf("%+v", report)
+		}
+	}
+	w := newWorld()
+	r, end := w.replayer(t, nil).begin(t.Context())
+	defer end()
+	m := message("m", packed("a"))
+	m.Entry.Cause.Deaths = 3
+	if o := r.bury(m); o.report.Left != -1 || o.stop != nil {
+		t.Errorf("%+v", o)
+	}
+}
+
+// A message is either the worker's, which puts what is left of it where it belongs even
+// beyond its time, or was given up, and then whatever it still does is nothing.
+func TestNobodyDecidesTwice(t *testing.T) {
+	for name, c := range map[string]struct {
+		event   []byte
+		answer  func() // of the source, after a minute's run less a second
+		slow    time.Duration
+		want    outcome
+		notes   []string
+		overran bool
+	}{
+		"it ends in time": {event: packed("a"), answer: func() {}, want: outcome{disposition: delivered}},
+		"it is being quarantined": {event: []byte("junk"), slow: 55 * time.Second, want: outcome{disposition: quarantined},
+			notes: []string{`quarantine junk: undecodable`}},
+		"it ends too late":   {event: packed("a"), answer: func() { time.Sleep(time.Hour) }, want: outcome{disposition: isolated, stop: errOverrun}, notes: []string{"put a: unavailable"}, overran: true},
+		"it panics too late": {event: packed("a"), answer: func() { time.Sleep(time.Hour); panic("late") }, want: outcome{disposition: isolated, stop: errOverrun}, notes: []string{"put a: unavailable"}, overran: true},
+		"it panics in time":  {event: packed("a"), answer: func() { panic("now") }, want: outcome{disposition: isolated}, notes: []string{"put a: unavailable"}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld()
+			w.slow = c.slow
+			w.answer = func(*http.Request) int { c.answer(); return 200 }
+			p := w.replayer(t, nil)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			r, end := p.begin(ctx)
+			o := r.watched(message("m", c.event))
+			notes := w.noted()
+			for i := range notes {
+				notes[i] = strings.Join(strings.Fields(notes[i])[:3], " ")
+			}
+			check(t, name, c.notes, notes)
+			if o.disposition != c.want.disposition || o.stop != c.want.stop || r.overran.Load() != c.overran {
+				t.Errorf("%s: %+v, overran %t", name, o, r.overran.Load())
+			}
+			if c.overran {
+				if took := time.Since(r.start); took != r.overdue.Sub(r.start) || o.report.Error != errOverrun.Error() {
+					t.Errorf("%s: given up after %s: %+v", name, took, o.report)
+				}
+			}
+			end()
+			time.Sleep(2 * time.Hour)
+			check(t, name+", later", nil, w.noted())
+			if w.logged("panicked") != (name == "it panics in time") {
+				t.Errorf("%s: %s", name, &w.log)
+			}
+		})
+	}
+}
+
+// panicky is a queue that panics.
+type panicky struct{ shelf }
+
+func (panicky) Put(context.Context, []dlq.Entry) ([]int, error) { panic("in the queue") }
+
+// A panic while what is left of a message is put somewhere is the fault of the message
+// too.
+func TestPanicOfWhatIsSettled(t *testing.T) {
+	w := newWorld()
+	r, end := w.replayer(t, func(o *ReplayOptions) { o.Quarantine = panicky{} }).begin(t.Context())
+	defer end()
+	if o := r.watched(message("m", []byte("junk"))); o.disposition != isolated || o.stop != nil {
+		t.Errorf("%+v", o)
+	}
+	check(t, "put anew", []string{`put junk: unavailable "before" g, 1999-01-02, attempts 4, isolated true, deaths 1`}, w.noted())
+}
+
+// Messages go together, those that are isolated after them, the likelier killers last:
+// who killed more often, and of those the larger.
+func TestOrderOfABatch(t *testing.T) {
+	of := func(isolated bool, deaths, size int) dlq.Message {
+		return dlq.Message{Entry: dlq.Entry{Event: packed(strings.Repeat("x", size)), Cause: dlq.Cause{Isolated: isolated, Deaths: deaths}}}
+	}
+	together, alone := split([]dlq.Message{of(true, 2, 1), of(false, 0, 9), of(true, 0, 900), of(true, 0, 90), of(false, 0, 1), of(true, 1, 5), of(true, 0, 90)})
+	check(t, "together", []int{1, 4}, together)
+	check(t, "alone", []int{3, 6, 2, 5, 0}, alone)
+}
+
+// The age of messages that were received before, or killed replay, is written before the
+// work, once for the oldest so far.
+func TestAgesBeforeTheWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		r, end := w.replayer(t, nil).begin(t.Context())
+		defer end()
+		time.Sleep(time.Hour)
+		of := func(age time.Duration, receives int, isolated bool) dlq.Message {
+			return dlq.Message{Sent: time.Now().Add(-age), Receives: receives, Entry: dlq.Entry{Cause: dlq.Cause{Isolated: isolated}}}
+		}
+		for _, c := range []struct {
+			messages []dlq.Message
+			want     string
+		}{
+			{nil, ""},
+			{[]dlq.Message{of(10*time.Second, 1, false)}, ""},
+			{[]dlq.Message{of(0, 2, false)}, ""},
+			{[]dlq.Message{of(20*time.Second, 1, false), of(10*time.Second, 2, false), of(5*time.Second, 1, false)}, `"MessageAge":20`},
+			{[]dlq.Message{of(20*time.Second, 2, false)}, ""},
+			{[]dlq.Message{of(21*time.Second, 1, true)}, `"MessageAge":21`},
+			{[]dlq.Message{of(15*time.Second, 2, false)}, ""},
+		} {
+			w.log.Reset()
+			r.reportAge(c.messages)
+			if got := w.log.String(); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+				t.Errorf("%s, want %s", got, c.want)
+			}
+		}
+	})
+}
