@@ -488,7 +488,7 @@ func TestUntriedMessagesAreGivenBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, id := range []string{"m0", "m1", "m2"} {
-			if d, ok := inbox.timeouts[id]; !ok || d > 2*time.Minute {
+			if d, ok := inbox.timeouts[id]; !ok || d > 2*time.Minute || d < 15*time.Second {
 				t.Errorf("%s has a timeout of %s, %t", id, d, ok)
 			}
 		}

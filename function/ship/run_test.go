@@ -32,7 +32,8 @@ type world struct {
 	slow  time.Duration   // what a Put takes
 	log   bytes.Buffer
 	vars  map[string]string
-	come  []dlq.Message // what is received next
+	come  [][]dlq.Message // what each receive gets
+	asked []string        // what each asks for
 
 	answer func(*http.Request) int // the status of the source; nil means 200
 }
@@ -59,11 +60,20 @@ func (w *world) noted() []string {
 	return out
 }
 
-func (w *world) Receive(context.Context, int, time.Duration, time.Duration) ([]dlq.Message, error) {
+func (w *world) Receive(ctx context.Context, n int, _, visibility time.Duration) ([]dlq.Message, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	out := w.come
-	w.come = nil
+	w.asked = append(w.asked, fmt.Sprintf("%d for %s", n, visibility))
+	switch {
+	case w.fails["receive"]:
+		return nil, errDown
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case len(w.come) == 0:
+		return nil, nil
+	}
+	out := w.come[0]
+	w.come = w.come[1:]
 	return out, nil
 }
 
