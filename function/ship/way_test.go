@@ -2,6 +2,7 @@ package ship
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -1014,4 +1015,168 @@ func TestRulesBecomeOptions(t *testing.T) {
 	if r := (&Treatment{Set: set, FilterOnly: true}).Apply(base).Rule(transform.Origin{LogGroup: "all"}); r.Masks != nil {
 		t.Error("masks where nothing is sent")
 	}
+}
+
+// shop is a store of rules and of their key.
+type shop struct {
+	noStore
+	key, document, etag string
+	err, keyErr         error
+	known               []string // ETags that were asked with
+}
+
+func (s *shop) Parameter(_ context.Context, _, name string) (string, error) {
+	if strings.HasSuffix(name, "key") {
+		return s.key, s.keyErr
+	}
+	return s.document, s.err
+}
+
+func (s *shop) Secret(context.Context, string, string) (string, error) { return s.key, s.keyErr }
+
+func (s *shop) Object(_ context.Context, bucket, key, etag string, limit int) ([]byte, string, error) {
+	s.known = append(s.known, fmt.Sprintf("%s/%s %d %s", bucket, key, limit, etag))
+	if etag != "" && etag == s.etag {
+		return nil, etag, nil
+	}
+	return []byte(s.document), s.etag, s.err
+}
+
+// Why there are no rules names their place, or that of their key; the key is never told.
+func TestWhyThereAreNoRules(t *testing.T) {
+	const hmac = `{"version":1,"masks":{"email":{"hmac":true}},"default":{"mask":["email"]}}`
+	const good = "SECRET-of-sixteen"
+	parameter := secret{value: "arn:aws:ssm:r:1:parameter/rules", service: "ssm", region: "r"}
+	key := secret{value: "arn:aws:ssm:r:1:parameter/key", service: "ssm", region: "r"}
+	inSecret := secret{value: "arn:aws:secretsmanager:r:1:secret:key", service: "secretsmanager", region: "r"}
+	for name, c := range map[string]struct {
+		place rulesPlace
+		key   secret
+		shop  shop
+		want  string
+	}{
+		"a bucket":             {rulesPlace{bucket: "b", key: "k"}, key, shop{key: good, document: hmac}, ""},
+		"a parameter":          {rulesPlace{parameter: parameter}, inSecret, shop{key: " " + good + "\n", document: hmac}, ""},
+		"the variable":         {rulesPlace{inline: hmac}, secret{value: good}, shop{}, ""},
+		"no answer, a bucket":  {rulesPlace{bucket: "b", key: "k"}, key, shop{key: good, err: errDown}, "rules: reading s3://b/k: it is down"},
+		"no answer, parameter": {rulesPlace{parameter: parameter}, key, shop{key: good, err: errDown}, "rules: reading ssm arn:aws:ssm:r:1:parameter/rules: it is down"},
+		"no key":               {rulesPlace{inline: hmac}, key, shop{keyErr: errDown}, "the key of the rules: reading ssm arn:aws:ssm:r:1:parameter/key: it is down"},
+		"no secret":            {rulesPlace{inline: hmac}, inSecret, shop{keyErr: errDown}, "the key of the rules: reading secretsmanager arn:aws:secretsmanager:r:1:secret:key: it is down"},
+		"a short key":          {rulesPlace{inline: hmac}, key, shop{key: "  SECRET-of-15-xx  "}, "the key of the rules in ssm arn:aws:ssm:r:1:parameter/key has 15 bytes; want at least 16"},
+		"a key, just":          {rulesPlace{inline: hmac}, key, shop{key: "  SECRET-of-16-xxx  "}, ""},
+		"wrong":                {rulesPlace{bucket: "b", key: "k"}, key, shop{key: good, document: `{"version":1,"a":1,"b":2}`}, "rules in s3://b/k: "},
+		"wrong, in a variable": {rulesPlace{inline: "{"}, secret{}, shop{}, "rules in RULES: "},
+	} {
+		b := &rulebook{place: c.place, key: c.key, secrets: &c.shop, objects: &c.shop}
+		set, stale, err := b.get(t.Context())
+		if stale || (set == nil) != (c.want != "") || c.want == "" && err != nil || c.want != "" && (err == nil || !strings.HasPrefix(err.Error(), c.want)) {
+			t.Errorf("%s: %v, %t, %v", name, set, stale, err)
+		}
+		if err != nil && (strings.Contains(err.Error(), "SECRET") || strings.Contains(err.Error(), "\n")) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A document that is unchanged is not compiled again, unless the key is another one.
+func TestUnchangedRulesAreKept(t *testing.T) {
+	s := &shop{key: "the-first-key-0123", document: `{"version":1}`, etag: "1"}
+	b := &rulebook{place: rulesPlace{bucket: "b", key: "k"}, key: secret{value: "key", service: "ssm", region: "r"}, secrets: s, objects: s}
+	var sets []*rules.Set
+	for _, change := range []func(){func() {}, func() {}, func() { s.key = "the-second-key-012" }, func() {}, func() { s.etag = "2" }, func() {}} {
+		change()
+		b.next = time.Time{}
+		set, _, err := b.get(t.Context())
+		if err != nil || set == nil {
+			t.Fatal(err)
+		}
+		sets = append(sets, set)
+	}
+	limit := rules.MaxSize + 1
+	var want []string
+	for _, etag := range []string{"", "1", "", "1", "1", "2"} {
+		want = append(want, fmt.Sprintf("b/k %d %s", limit, etag))
+	}
+	check(t, "asked", want, s.known)
+	for i, same := range []bool{true, false, true, false, true} {
+		if (sets[i] == sets[i+1]) != same {
+			t.Errorf("read %d: the same rules: %t", i+1, !same)
+		}
+	}
+}
+
+// What a function answers is its report, or nothing beside an error.
+func TestAnswersAreReports(t *testing.T) {
+	w := newWorld()
+	f, err := NewForwarder(w.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func(answer []byte, err error) (r Report) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(answer, &r); err != nil {
+			t.Fatalf("%s: %v", answer, err)
+		}
+		return r
+	}
+	if r := read(f.Invoke(t.Context(), packed("a", "b"))); r.Confirmed != 2 || r.Left != -1 {
+		t.Errorf("%+v", r)
+	}
+	w.come = [][]dlq.Message{{message("1", packed("a"))}}
+	if r := read(w.replayer(t, nil).Invoke(t.Context(), []byte("{}"))); r.Confirmed != 1 || *r.Messages != (Messages{Received: 1, Done: 1, Age: r.Messages.Age}) {
+		t.Errorf("%+v", r)
+	}
+	w.answer, w.fails["put"] = func(*http.Request) int { return 400 }, true
+	var lost *LostError
+	if answer, err := f.Invoke(t.Context(), packed("a")); answer != nil || !errors.As(err, &lost) || lost.Events != 1 {
+		t.Errorf("%s, %v", answer, err)
+	}
+	var other *EventError
+	if answer, err := w.replayer(t, nil).Invoke(t.Context(), []byte("[]")); answer != nil || !errors.As(err, &other) {
+		t.Errorf("%s, %v", answer, err)
+	}
+}
+
+// A message that waits for its turn, or for the way, does not begin once the run has
+// stopped; the way is free for nobody else then.
+func TestStoppedRunBeginsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		r, end := w.replayer(t, nil).begin(t.Context())
+		defer end()
+		first := r.enter(dlq.Message{Entry: dlq.Entry{Cause: dlq.Cause{Isolated: true}}})
+		entered := make(chan bool)
+		go func() { entered <- r.enter(dlq.Message{}) != nil }()
+		synctest.Wait()
+		r.stop(nil)
+		check(t, "stopped by nothing", false, r.stopped())
+		r.stop(errDown)
+		r.stop(errOverrun)
+		if !r.stopped() || r.stopErr != errDown {
+			t.Errorf("stopped by %v, want the first reason", r.stopErr)
+		}
+		first()
+		if <-entered || !r.alone.TryAcquire(everyone) {
+			t.Error("it begins, or holds the way")
+		}
+		r.alone.Release(everyone)
+		r.pace.interval = time.Hour
+		before := r.pace.next
+		if r.enter(dlq.Message{}) != nil || r.pace.next != before {
+			t.Error("it begins, or takes a turn")
+		}
+		r.stopErr = nil
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		r.sending = ctx
+		if release := r.enter(dlq.Message{}); release == nil {
+			t.Error("the first turn is free")
+		}
+		if r.enter(dlq.Message{}) != nil {
+			t.Error("it begins though its turn is after the end")
+		}
+	})
 }
