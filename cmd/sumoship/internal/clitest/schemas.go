@@ -11,9 +11,9 @@ import (
 	"go/token"
 	"io"
 	"maps"
+	"os"
 	"path/filepath"
 	"reflect"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -139,6 +139,18 @@ func (c comments) describe(s *jsonschema.Schema, t reflect.Type) {
 	}
 }
 
+// module is the directory of go.mod, above that of a test.
+func module() string {
+	dir, _ := os.Getwd()
+	for dir != filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	return dir
+}
+
 // of returns the comments of a package of this module.
 func (c comments) of(pkg string) map[string]string {
 	under, ok := strings.CutPrefix(pkg, "sumoship/")
@@ -146,8 +158,7 @@ func (c comments) of(pkg string) map[string]string {
 		return c[pkg]
 	}
 	c[pkg] = map[string]string{}
-	_, here, _, _ := runtime.Caller(0)
-	files, _ := filepath.Glob(filepath.Join(filepath.Dir(here), "../../../..", under, "*.go"))
+	files, _ := filepath.Glob(filepath.Join(module(), under, "*.go"))
 	for _, name := range files {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {

@@ -113,3 +113,9 @@ func span(d time.Duration) string {
 }
 
 func days(d time.Duration) string { return fmt.Sprintf("%.3g days", d.Hours()/24) }
+
+// unseen is about how many messages of a queue were in flight or delayed, of those that
+// were there before some were seen.
+func unseen(before dlq.Status, seen int) int {
+	return max(0, min(before.Depth()-seen, before.InFlight+before.Delayed))
+}

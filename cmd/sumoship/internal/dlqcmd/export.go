@@ -33,7 +33,10 @@ them back, with 14 more days.
 A message is deleted only with --delete, and only after the disk has stored it, or S3
 has confirmed its object with its SHA-256. The same command goes on after an
 interruption; nothing is written twice. What goes to S3 waits in temporary files, up
-to 1 GB; an object that has 64 MB already is followed by HOUR.2.ndjson.`
+to 1 GB; an object that has 64 MB already is followed by HOUR.2.ndjson.
+
+Exit status: 0 if all were seen, 1 if some are in flight or delayed and stay, 2 if the
+command is wrong or a file cannot be written, 3 if AWS refused.`
 }
 
 // exportName is the path of the file of a message.
@@ -116,6 +119,7 @@ type exported struct {
 	Files    int    `json:"files"`
 	Bytes    int64  `json:"bytes"`
 	All      bool   `json:"all"`
+	Left     int    `json:"left"` // messages that were in flight or delayed, and not seen, about
 }
 
 // Outputs is what it writes as JSON.
@@ -172,6 +176,7 @@ func (f *queueFlags) exportTo(ctx context.Context, s cli.Streams, q *dlq.Queue, 
 	bar.Finish()
 	result.Deleted, result.All, result.Written = found.Deleted, found.All, a.Written()
 	result.Before = max(0, result.Messages-result.Written)
+	result.Left = unseen(status, result.Messages+result.Others)
 	var closing error
 	result.Files, result.Bytes, closing = a.Close(ctx)
 	if storing == nil {
@@ -186,7 +191,19 @@ func (f *queueFlags) exportTo(ctx context.Context, s cli.Streams, q *dlq.Queue, 
 	return result, scanError(ctx, scanErr, fmt.Sprintf("%s written, %d deleted; run the command again to go on", cli.Count(result.Written, "message"), found.Deleted))
 }
 
-func (r exported) write(s cli.Streams, asJSON bool, to string) error {
+// write writes the result of an export that ended with err, and returns the error of the
+// verb.
+func (r exported) write(s cli.Streams, asJSON bool, to string, err error) error {
+	if e := r.text(s, asJSON, to); err == nil {
+		err = e
+	}
+	if err == nil && r.Left > 0 {
+		return cli.Fail(cli.ExitFound, fmt.Errorf("about %s of %s in flight or delayed, which SQS does not show; run the command again when they are visible", cli.Count(r.Left, "message"), r.Queue))
+	}
+	return err
+}
+
+func (r exported) text(s cli.Streams, asJSON bool, to string) error {
 	if asJSON {
 		return cli.WriteJSON(s.Out, r)
 	}
@@ -223,8 +240,5 @@ func (c *exportCmd) Run(ctx context.Context, s cli.Streams) error {
 		return cli.Fail(cli.ExitAWS, err)
 	}
 	result, err := c.exportTo(ctx, s, q, status, c.Dir, c.Workers, c.Delete, match)
-	if e := result.write(s, c.JSON, c.Dir); err == nil {
-		err = e
-	}
-	return err
+	return result.write(s, c.JSON, c.Dir, err)
 }

@@ -30,8 +30,5 @@ func (c *purgeCmd) Run(ctx context.Context, s cli.Streams) error {
 		return err
 	}
 	result, err := c.exportTo(ctx, s, quarantine, there, c.Save, 4, true, func(m message) bool { return m.class == ship.Undecodable })
-	if e := result.write(s, c.JSON, c.Save); err == nil {
-		err = e
-	}
-	return err
+	return result.write(s, c.JSON, c.Save, err)
 }

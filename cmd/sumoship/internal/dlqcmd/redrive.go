@@ -68,7 +68,7 @@ func (c *redriveCmd) Run(ctx context.Context, s cli.Streams) error {
 		}
 		bar.Finish()
 	}
-	left := max(0, min(before.Depth()-move.Moved, before.InFlight+before.Delayed))
+	left := unseen(before, move.Moved)
 	if c.JSON {
 		err = cli.WriteJSON(s.Out, redriven{before.Name, status.Name, move.Moved, left, move.State})
 	} else {
