@@ -544,14 +544,6 @@ func TestRemaindersAreDeadLettered(t *testing.T) {
 // If the queue has accepted some, what fits only without its cause is lost: the others
 // would be there twice.
 func TestNothingIsRebuiltTwice(t *testing.T) {
-	noise := func(seed, n int) string {
-		rng := rand.New(rand.NewPCG(uint64(seed), 0))
-		b := make([]byte, n)
-		for i := range b {
-			b[i] = "0123456789abcdef"[rng.IntN(16)]
-		}
-		return string(b)
-	}
 	texts := []string{noise(1, 600), noise(2, 600), noise(3, 660)}
 	event := packed(texts...)
 	batch, err := transform.Decode(event, 1<<20)
@@ -580,6 +572,50 @@ func TestNothingIsRebuiltTwice(t *testing.T) {
 	notes := w.noted()
 	if accepted != 2 || err == nil || len(notes) != 2 || !strings.HasPrefix(notes[0], "put "+texts[0]) || !strings.HasPrefix(notes[1], "put "+texts[1]) {
 		t.Errorf("%d accepted, %q, %v", accepted, notes, err)
+	}
+}
+
+// noise returns n characters that gzip does not shorten by more than half.
+func noise(seed, n int) string {
+	rng := rand.New(rand.NewPCG(uint64(seed), 0))
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = "0123456789abcdef"[rng.IntN(16)]
+	}
+	return string(b)
+}
+
+// An event that is put in parts when the time ends goes whole if it fits, though a part is
+// there already, and counts once. If the queue does not take it whole, the part counts.
+func TestTimeEndsBetweenParts(t *testing.T) {
+	var messages []string // alike, so that parts of the event are nearly as long as it
+	for i := range 8 {
+		messages = append(messages, noise(1, 600)+noise(2+i, 100))
+	}
+	event := packed(messages...)
+	batch, err := transform.Decode(event, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := remainder{event: event, batch: batch, events: 8, unconfirmed: []int{0, 1, 2, 3, 4, 5, 6, 7}, partial: true, cause: dlq.Cause{Class: "rejected", Message: "why" + strings.Repeat(".", 300)}}
+	for _, refused := range []bool{false, true} {
+		w := newWorld()
+		ctx, cancel := context.WithCancel(t.Context())
+		var sizes []int
+		o := w.options()
+		o.Queue = puts{shelf{w, "put", len(event)}, &sizes, func(i int) bool { cancel(); return refused && i > 0 }}
+		f, err := NewForwarder(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		accepted, err := f.deadLetter(ctx, left)
+		if len(sizes) < 2 || sizes[0] >= len(event) || sizes[1] != len(event) {
+			t.Fatalf("put %d bytes, want a part and the %d of the event", sizes, len(event))
+		}
+		lost, _ := errors.AsType[*LostError](err)
+		if !refused && (accepted != 8 || err != nil || len(sizes) != 2) || refused && (accepted < 1 || accepted > 4 || lost == nil || lost.Events != 8-accepted) {
+			t.Errorf("refused %t: %d accepted, %v", refused, accepted, err)
+		}
 	}
 }
 
