@@ -1217,3 +1217,101 @@ func TestStoppedRunBeginsNothing(t *testing.T) {
 		}
 	})
 }
+
+// The report of a stream names the first failure, whatever comes after it.
+func TestReportOfAStreamNamesTheFirstFailure(t *testing.T) {
+	data := []byte(strings.TrimSuffix(strings.TrimPrefix(string(packed("a")), `{"awslogs":{"data":`), `}}`))
+	for _, statuses := range [][]int{{400, 200, 200}, {200, 400, 404}, {400, 404, 200}} {
+		w := newWorld()
+		w.answer = func(*http.Request) int { s := statuses[0]; statuses = statuses[1:]; return s }
+		s, err := NewStreamForwarder(w.options())
+		if err != nil {
+			t.Fatal(err)
+		}
+		what := fmt.Sprint(statuses)
+		var records []transform.StreamRecord
+		for i := range 3 {
+			records = append(records, transform.StreamRecord{ID: fmt.Sprint(i), Sequence: fmt.Sprint(i), Source: "aws:kinesis", Data: data})
+		}
+		s.batch(t.Context(), records)
+		if !w.logged(`"class":"rejected","error":"rejected: the source answered 400`, `"failures":{`) {
+			t.Errorf("%s: %s", what, &w.log)
+		}
+	}
+}
+
+// What a message chooses beyond the bound goes with the source of its origin, and an
+// origin beyond it with that of the payload. What is admitted stays so.
+func TestSourcesBeyondTheBound(t *testing.T) {
+	batch, err := transform.Decode(packed("a"), 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload := (transform.Options{}).SourceOf(batch)
+	origin := func(i int) transform.Source { return transform.Source{Host: fmt.Sprint("origin ", i)} }
+	chosen := func(i int) transform.Source { return transform.Source{Category: fmt.Sprint("chosen ", i)} }
+	for limit, refused := range map[int]int{1: 4, 2: 1, 3: 0} {
+		s := sources{limit: limit, batch: batch}
+		over := 0
+		for i, c := range []struct {
+			source, usual, one, two transform.Source // one and two are admitted with a limit of 1 and 2
+		}{
+			{payload, payload, payload, payload},
+			{chosen(1), origin(1), chosen(1), chosen(1)},
+			{chosen(2), origin(1), origin(1), chosen(2)},
+			{origin(1), origin(1), origin(1), origin(1)},
+			{origin(2), origin(2), payload, origin(2)},
+			{chosen(1), origin(3), chosen(1), chosen(1)},
+			{chosen(2), origin(3), payload, chosen(2)},
+			{payload, origin(1), payload, payload},
+			{chosen(3), origin(2), payload, origin(2)},
+			{chosen(1), origin(1), chosen(1), chosen(1)},
+		} {
+			want := map[int]transform.Source{1: c.one, 2: c.two, 3: c.source}[limit]
+			if want != c.source {
+				over++
+			}
+			check(t, fmt.Sprintf("limit %d, record %d", limit, i), sumo.Source(want), s.admit(transform.Record{Source: c.source, Usual: c.usual}))
+		}
+		if s.refused != refused || over != refused {
+			t.Errorf("limit %d: %d are refused, want %d (%d)", limit, s.refused, refused, over)
+		}
+	}
+}
+
+// An endpoint that is wrong may have been rotated, and is read again; what else fails says
+// nothing of it.
+func TestWrongEndpointIsReadAgain(t *testing.T) {
+	for status, want := range map[int]int{200: 1, 400: 1, 503: 1, 401: 2, 404: 2} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld()
+			w.vars["SUMO_ENDPOINT"], w.vars["BREAKER_PAUSE"] = "arn:aws:ssm:eu-west-1:111122223333:parameter/endpoint", "1000"
+			w.answer = func(*http.Request) int { return status }
+			store := new(addresses)
+			o := w.options()
+			o.Secrets = store
+			f, err := NewForwarder(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if _, err := f.Ship(t.Context(), packed("a")); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Minute)
+			}
+			check(t, fmt.Sprint("reads after ", status), want, store.reads)
+		})
+	}
+}
+
+// addresses is a store of an endpoint.
+type addresses struct {
+	noStore
+	reads int
+}
+
+func (a *addresses) Parameter(context.Context, string, string) (string, error) {
+	a.reads++
+	return "https://collectors.example.com/x", nil
+}
