@@ -154,7 +154,7 @@ func (p placeholderValues) lookup(name string) (value string, ok bool) {
 // name of a log stream would add a field.
 var fieldText = strings.NewReplacer(",", "_", "=", "_")
 
-// expand replaces the placeholders in override by their values; what stands in
+// expand replaces the placeholders in override by their values; text in
 // other braces is literal. ok is false if there is no value for one of them: the
 // override then counts as not set.
 func (p placeholderValues) expand(override string) (value string, ok bool) {

@@ -38,7 +38,7 @@ type Masks interface {
 	// May reports whether JSON without escapes may hold something to hide in its
 	// strings.
 	May(json []byte) bool
-	// Append appends text, which is UTF-8, with what is to be hidden replaced, and
+	// Append appends text, which is UTF-8, with what must be hidden replaced, and
 	// returns how many replacements there are; it appends nothing if there are none.
 	// key is the member of a JSON object that
 	// the text is the value of, or nil.

@@ -84,7 +84,7 @@ var (
 	strongEnd = regexp.MustCompile(`(hosts?|hostnames?|urls?|uris?|addr|address|endpoints?)$`)
 	weakEnd   = regexp.MustCompile(`(servers?|brokers?)$`)
 	noEnd     = set("ghost", "curl", "observer", "observers", "localhost")
-	// qualifiers make another thing of what stands before them: DB_SERVER_TYPE, NODE_ENV.
+	// qualifiers make another thing of the words before them: DB_SERVER_TYPE, NODE_ENV.
 	qualifiers = set("type", "engine", "driver", "dialect", "adapter", "vendor", "version", "tag", "role", "env", "environment", "mode", "kind",
 		"client", "profile", "profiles", "id", "user", "username", "login", "password", "pass", "secret", "token", "key", "image", "label",
 		"labels", "group", "class", "scheme", "protocol", "path", "prefix", "suffix", "name", "names", "alias", "port", "size", "count",

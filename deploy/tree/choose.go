@@ -131,7 +131,7 @@ func (n *Node) slot(i int) *Node {
 	return n.items[i-len(n.fields)]
 }
 
-// sit returns what stands in the place of a value, nil for nothing.
+// sit returns the node that takes the place of a value, nil for none.
 func (o *owner) sit(v *Node) *Node {
 	s, ok := o.seats[v]
 	if !ok || s.branch == nil {

@@ -13,7 +13,7 @@ import (
 
 var update = flag.Bool("update", false, "write the figures into docs/rules.md")
 
-// sample writes secrets, look-alikes and what stands around them.
+// sample writes secrets, look-alikes and the text around them.
 type sample struct{ *rand.Rand }
 
 func (s sample) pick(of ...string) string { return of[s.IntN(len(of))] }
@@ -157,7 +157,7 @@ var secrets = map[string]func(s sample) string{
 	"phone, FR": func(s sample) string { return grouped("06"+s.digits(8), s.pick(" ", ".", ""), 2, 2, 2, 2, 2) },
 }
 
-// Secrets that need what stands before them: whole lines with the secret in braces.
+// Secrets that need the text before them: whole lines with the secret in braces.
 var corpusLines = map[string]func(s sample) string{
 	"secret key, in a file":   func(s sample) string { return "aws_secret_access_key = {" + s.chars(base64s, 40) + "}" },
 	"secret key, environment": func(s sample) string { return "export AWS_SECRET_ACCESS_KEY={" + s.chars(base64s, 40) + "} # x" },

@@ -45,7 +45,7 @@ func forms(secret string) []string {
 	found := []string{bare, url.QueryEscape(bare), url.PathEscape(bare), hex.EncodeToString([]byte(bare)), strings.ToUpper(hex.EncodeToString([]byte(bare)))}
 	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 		for before := range 3 {
-			// What stands before and after it changes the characters at its ends.
+			// The text before and after it changes the characters at its ends.
 			whole := encoding.EncodeToString([]byte(strings.Repeat("?", before) + bare))
 			found = append(found, whole[(8*before+5)/6:len(whole)-1])
 		}

@@ -21,7 +21,7 @@ import (
 	"sumoship/history"
 )
 
-// input finds what is to be read, and looks at it.
+// input finds what to read, and looks at it.
 func (c *Cmd) input(ctx context.Context, s cli.Streams) (*input, error) {
 	for i := range c.LogGroup {
 		if err := c.Named("--log-group", &c.LogGroup[i]); err != nil {

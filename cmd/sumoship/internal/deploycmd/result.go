@@ -49,7 +49,7 @@ const (
 // Outputs is what a verb writes as JSON.
 func (t *target) Outputs() []any { return []any{result{}} }
 
-// report runs a verb. If its result is to be JSON, what it says on the way goes to
+// report runs a verb. With --json, what the verb says on the way goes to
 // standard error, and the result is written once there is an action: also if the canary
 // then does not arrive.
 func (t *target) report(s cli.Streams, run func(s cli.Streams, r *result) error) error {
