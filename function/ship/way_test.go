@@ -722,6 +722,14 @@ func TestBuffersOfLargePayloadsAreNotKept(t *testing.T) {
 		data := strings.TrimSuffix(strings.TrimPrefix(string(event), `{"awslogs":{"data":`), `}}`)
 		check(t, "lowest", "", s.batch(t.Context(), []transform.StreamRecord{{ID: "1", Sequence: "1", Source: "aws:kinesis", Data: []byte(data)}}))
 		check(t, fmt.Sprint("stream of ", size), want, len(s.decoders))
+		f, err := NewForwarder(w.options())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Ship(t.Context(), event); err != nil {
+			t.Fatal(err)
+		}
+		check(t, fmt.Sprint("forwarder, of ", size), 1, len(f.decoders)) // one event at a time
 	}
 }
 
@@ -1046,6 +1054,26 @@ func TestRulesBecomeOptions(t *testing.T) {
 	if r == nil || r.Columns == nil || *r.Columns != [2]int{2, 0} || len(r.Redact) != 1 || r.Masks == nil || r.Decide == nil || len(r.Internal) != 1 || r.Source.Name != "n" || r.Source.Category != "c" || r.Source.Host != "h" || r.Source.Fields != "k=v" {
 		t.Errorf("%+v", r)
 	}
+	shipped := 0
+	for i := range 100 {
+		switch drop, fields := r.Decide(fmt.Append(nil, "id ", i), []byte("m")); {
+		case drop == "" && fields == rules.RateField+"=0.5":
+			shipped++
+		case drop != "all:sample" || fields != "":
+			t.Errorf("event %d: %q, %q", i, drop, fields)
+		}
+	}
+	if shipped < 25 || shipped > 75 {
+		t.Errorf("%d of 100 are shipped", shipped)
+	}
+	for want := range 3 {
+		check(t, "masked", want, treat.Masked["email"])
+		if out, n := r.Masks.Append(nil, []byte("to a@example.com"), nil); string(out) != "to [email]" || n != 1 {
+			t.Errorf("%s, %d", out, n)
+		}
+		treat.Count()
+		treat.Count() // since the last call
+	}
 	if treat.Apply(base).Rule(transform.Origin{LogGroup: "other"}) != nil {
 		t.Error("a rule fits what it does not match")
 	}
@@ -1314,4 +1342,57 @@ type addresses struct {
 func (a *addresses) Parameter(context.Context, string, string) (string, error) {
 	a.reads++
 	return "https://collectors.example.com/x", nil
+}
+
+// What was done behind a record that stays is counted as repeated, and not sent again.
+func TestRepeatedRecordsAreCounted(t *testing.T) {
+	data := []byte(strings.TrimSuffix(strings.TrimPrefix(string(packed("a")), `{"awslogs":{"data":`), `}}`))
+	w := newWorld()
+	w.vars["NUM_OF_WORKERS"] = "3"
+	s, err := NewStreamForwarder(w.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var records []transform.StreamRecord
+	for i := range 3 {
+		records = append(records, transform.StreamRecord{ID: fmt.Sprint(i), Sequence: fmt.Sprint(i), Source: "aws:kinesis", Data: data})
+	}
+	s.ahead["1"], s.ahead["2"] = true, true
+	requests, status := 0, 404
+	w.answer = func(*http.Request) int { requests++; return status }
+	check(t, "answer", "0", s.batch(t.Context(), records))
+	if !w.logged(`"stream":{"received":3,"done":2,"repeated":2,"kept":1,"untried":0}`) || !s.stuck || len(s.ahead) != 2 {
+		t.Errorf("stuck %t, %s", s.stuck, &w.log)
+	}
+	s.stuck, status = false, 200
+	check(t, "answer", "", s.batch(t.Context(), records))
+	if !w.logged(`"stream":{"received":3,"done":3,"repeated":2,"kept":0,"untried":0}`) || s.stuck || len(s.ahead) != 0 || requests != 2 {
+		t.Errorf("stuck %t, %d requests, %s", s.stuck, requests, &w.log)
+	}
+}
+
+// An event is one JSON object that has each member once.
+func TestEventsAreOneObject(t *testing.T) {
+	for text, want := range map[string]string{
+		`{}`: "", ` {"a":1,"b":[]} `: "", `[]`: "not a JSON object", `1`: "not a JSON object", ``: "not a JSON object", `{"a"`: "not valid JSON", `{"a":`: "not valid JSON", `{"a":1`: "not valid JSON",
+		`{"a":1,}`: "not valid JSON", `{1:1}`: "not valid JSON", `{"a":1]`: "not valid JSON", `{"a":1}{}`: "more than one JSON document", `{"a":1} x`: "more than one JSON document", `{"a":1,"a":2}`: `it has "a" twice`,
+	} {
+		members, err := readObject([]byte(text))
+		if err == nil && want != "" || err != nil && err.Error() != want || (members == nil) != (want != "") {
+			t.Errorf("%s: %v, %v; want %s", text, members, err, want)
+		}
+	}
+}
+
+// The options of records are those of the variables, and every mistake is named.
+func TestRecordOptionsOfTheEnvironment(t *testing.T) {
+	vars := map[string]string{"SUMO_ENDPOINT": "https://collectors.example.com/x", "LOG_FORMAT": "RAW", "SOURCE_HOST_OVERRIDE": "h"}
+	o, err := RecordOptions(func(name string) string { return vars[name] })
+	if err != nil || o.Format != transform.Raw || o.Source.Host != "h" {
+		t.Errorf("%+v, %v", o, err)
+	}
+	vars["LOG_FORMAT"], vars["NUM_OF_WORKERS"] = "raw", "x"
+	if _, err := RecordOptions(func(name string) string { return vars[name] }); err == nil || !strings.Contains(err.Error(), "LOG_FORMAT") || !strings.Contains(err.Error(), "NUM_OF_WORKERS") {
+		t.Error(err)
+	}
 }
