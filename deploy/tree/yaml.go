@@ -209,13 +209,19 @@ func (p *yamlParser) node(v *yaml.Node, depth int) (*Node, error) {
 	return n, nil
 }
 
-// body returns where a value begins, after its tag and anchor.
+// body returns where a value begins, after its tag and anchor, of which it has one at
+// most: another is that of the next key.
 func (p *yamlParser) body(v *yaml.Node, start int) int {
 	if v.Kind != yaml.ScalarNode && v.Anchor == "" && v.Style&yaml.TaggedStyle == 0 {
 		return start
 	}
+	tag, anchor := true, v.Anchor != "" // may follow
+	follows := func(at int) bool {
+		return at < len(p.text) && (tag && p.text[at] == '!' || anchor && p.text[at] == '&')
+	}
 	at := start
-	for at < len(p.text) && (p.text[at] == '!' || p.text[at] == '&') {
+	for follows(at) {
+		tag, anchor = tag && p.text[at] != '!', anchor && p.text[at] != '&'
 		stop := " \t\r\n"
 		if p.text[at] == '&' || v.Kind != yaml.ScalarNode && !strings.HasPrefix(p.text[at:], "!<") {
 			stop += "[]{},"
@@ -226,7 +232,7 @@ func (p *yamlParser) body(v *yaml.Node, start int) int {
 		}
 		at = p.skip(end)
 		if v.Kind == yaml.ScalarNode && v.Value == "" && v.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0 &&
-			(at == len(p.text) || p.text[at] != '!' && p.text[at] != '&') {
+			!follows(at) {
 			return end // nothing follows the tag
 		}
 	}
