@@ -311,10 +311,10 @@ func TestMessagesAreHeld(t *testing.T) {
 					next()
 				}
 			}
+			release()
 			if told := w.logged(`"level":"WARN"`, "could not be extended", `"message":"1"`, `"error":"it is down"`); told != down {
 				t.Errorf("%s", &w.log)
 			}
-			release()
 			time.Sleep(time.Hour)
 			check(t, "released", nil, w.noted())
 		})
