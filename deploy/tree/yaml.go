@@ -482,7 +482,8 @@ func (p *yamlParser) mapping(n *Node, v *yaml.Node, depth int) error {
 		if err != nil {
 			return err
 		}
-		if value.start < colon+1 { // nothing follows the colon
+		empty := value.kind == Null && value.start == value.end && value.tag == "" && !value.yaml.anchor
+		if empty || value.start < colon+1 { // the library may place nothing behind a comma
 			value.start, value.end, value.yaml.body = colon+1, colon+1, colon+1
 		}
 		f.value = value
