@@ -84,6 +84,18 @@ func TestMasksHideTextAndStrings(t *testing.T) {
 	}
 }
 
+// Half of a character, which CloudWatch Logs passes on as an escape, does not keep a
+// masked text from being JSON. IDs and times are not text.
+func TestMasksLeaveWhatIsNotText(t *testing.T) {
+	b := decode(t, `{"logEvents":[{"id":"7","timestamp":7,"message":"{\"a\":\"\ud83d 7\"}"}]}`)
+	o := withRule(Rule{Masks: stars("7")})
+	o.EventID = true
+	line := string(records(o, b)[0].Line)
+	if want := `{"id":"7","timestamp":7,"message":{"a":"` + "\ufffd" + ` *\"\\\n*"}}`; line != want {
+		t.Errorf("%q, want\n%q", line, want)
+	}
+}
+
 // What goes into headers has been masked before.
 func TestMasksHideMetadata(t *testing.T) {
 	rule := Rule{Masks: stars("secret"), Source: Source{Category: "c/{json:who}"}}
@@ -108,6 +120,7 @@ func TestRuleNamesRecords(t *testing.T) {
 		{"plain", "x", Source{Fields: "team={tag:team},none={tag:none},c={container},v=1"}, Source{"plain", "of-variables", "/ecs/shop/api", "team=pay_1,v=1"}},
 		{"2026/11/27/[$LATEST]" + task, "x", Source{Category: "{version}{function}"}, Source{"2026/11/27/[$LATEST]" + task, "$LATEST", "/ecs/shop/api", "a=b"}},
 		{"plain", `{"a":{"b":[1,"x,y"]},"c":true}`, Source{Category: "{json:a.b.1}", Fields: "n={json:a.b.0},s={json:a.b.1},o={json:a},t={json:c}"}, Source{"plain", "x,y", "/ecs/shop/api", "n=1,s=x_y,t=true"}},
+		{"a=,b", "x", Source{Name: "{logStream}", Fields: "c=,d=1"}, Source{"a=,b", "of-variables", "/ecs/shop/api", "d=1"}},
 		{"plain", `no JSON`, Source{Category: "{json:a}"}, Source{"plain", "of-variables", "/ecs/shop/api", "a=b"}},
 		{"plain", `{"a":"m","_sumo_metadata":{"category":"chosen"}}`, Source{Category: "{json:a}", Name: "{json:a}"}, Source{"m", "chosen", "/ecs/shop/api", "a=b"}},
 	} {
