@@ -120,7 +120,7 @@ func TestRuleNamesRecords(t *testing.T) {
 		{"plain", "x", Source{Fields: "team={tag:team},none={tag:none},c={container},v=1"}, Source{"plain", "of-variables", "/ecs/shop/api", "team=pay_1,v=1"}},
 		{"2026/11/27/[$LATEST]" + task, "x", Source{Category: "{version}{function}"}, Source{"2026/11/27/[$LATEST]" + task, "$LATEST", "/ecs/shop/api", "a=b"}},
 		{"plain", `{"a":{"b":[1,"x,y"]},"c":true}`, Source{Category: "{json:a.b.1}", Fields: "n={json:a.b.0},s={json:a.b.1},o={json:a},t={json:c}"}, Source{"plain", "x,y", "/ecs/shop/api", "n=1,s=x_y,t=true"}},
-		{"a=,b", "x", Source{Name: "{logStream}", Fields: "c=,d=1"}, Source{"a=,b", "of-variables", "/ecs/shop/api", "d=1"}},
+		{"a=,b", "x", Source{Name: "{logStream}", Category: "{logStream}", Host: "{logStream}", Fields: "c=,d=1"}, Source{"a=,b", "a=,b", "a=,b", "d=1"}},
 		{"plain", `no JSON`, Source{Category: "{json:a}"}, Source{"plain", "of-variables", "/ecs/shop/api", "a=b"}},
 		{"plain", `{"a":"m","_sumo_metadata":{"category":"chosen"}}`, Source{Category: "{json:a}", Name: "{json:a}"}, Source{"m", "chosen", "/ecs/shop/api", "a=b"}},
 	} {
