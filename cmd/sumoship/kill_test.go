@@ -116,6 +116,7 @@ func TestKilledExportAndImport(t *testing.T) {
 			defer srv.Close()
 			defer objects.Close()
 			clitest.SetAWS(t, srv.URL)
+			t.Setenv("TMPDIR", t.TempDir()) // what a killed upload leaves
 			t.Setenv("AWS_ENDPOINT_URL_S3", objects.URL)
 			if to == "bucket" {
 				dir, killers = "s3://bucket/saved", append(killers, s3API)
