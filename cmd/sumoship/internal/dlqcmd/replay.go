@@ -49,8 +49,8 @@ The variables of the replay function work here too. Set RULES and RULES_KEY as i
 them: without, nothing is masked or dropped by rules, and what a function with rules
 has dead-lettered stays in the queue, unless --no-rules is given.
 
-Exit status: 0 if no visible message is left, 1 if one is, 2 if the command is
-wrong, 3 if AWS refused.`
+Exit status: 0 if all that was meant was sent, 1 if some could not be sent in full
+and stays, 2 if the command is wrong, 3 if AWS refused.`
 }
 
 // replayed is the result in JSON.

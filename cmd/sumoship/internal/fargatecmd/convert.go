@@ -36,14 +36,16 @@ is a finding. Findings go to standard error, or to --report FILE; with -o FILE,
 JSON and SARIF go to standard output.
 
 A change to the meaning of the definition is refused: nothing is written, unless
---allow ID accepts the change. docs/fargate.md explains the IDs.
+--allow ID accepts the change; sumoship fargate explain ID says what it means.
 
-A directory is searched as check does. Of several inputs each is written or
+A directory is searched as check does; -o names another, which is made if need be, and
+whose files of the same names are replaced. Of several inputs each is written or
 refused on its own; --resource all converts every task definition of a template.
 
   sumoship fargate convert shop.json -o shop-fargate.json
   sumoship fargate convert --from-ecs shop:7 --diff
   sumoship fargate convert shop.json | sumoship fargate register -
+  sumoship fargate convert deploy/ -o fargate/
   sumoship fargate convert deploy/ --region eu-west-1 --execution-role ARN --diff
   sumoship fargate convert deploy/ --region eu-west-1 --execution-role ARN --in-place
   sumoship fargate convert template.yaml --with-services -o template.yaml
