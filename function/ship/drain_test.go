@@ -171,7 +171,7 @@ func TestBatchOfAnOutage(t *testing.T) {
 	}
 }
 
-// A receive that ends with the time of the run is no error of the queue.
+// A receive that ends with the time of the run is not an error of the queue.
 func TestReceiveThatEndsWithTheRun(t *testing.T) {
 	w := newWorld()
 	r, end := w.replayer(t, nil).begin(t.Context())

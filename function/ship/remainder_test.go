@@ -60,7 +60,7 @@ func TestWhatIsLeftOfAnEvent(t *testing.T) {
 			s.send(context.Background(), s.takeDecoder(), packed("x"), 1<<20, nil)
 		}, left: remainder{events: 2, unconfirmed: []int{0, 2}, cause: cause("unavailable", open)},
 			report: report(Report{Filtered: blank, Records: 2, Untried: 2, Failures: map[string]int{"unavailable": 2}, Class: "unavailable", Error: open})},
-		"the source is down, and nothing is to be sent": {set: func(w *world, s *shipper) {
+		"the source is down, and nothing is left to send": {set: func(w *world, s *shipper) {
 			w.answer = func(*http.Request) int { return 503 }
 			s.send(context.Background(), s.takeDecoder(), packed("x"), 1<<20, nil)
 			s.records.StreamPrefixes = []string{"other"}
@@ -110,7 +110,7 @@ func TestWhatIsLeftOfAnEvent(t *testing.T) {
 					t.Errorf("left (-want +got):\n%s", d)
 				}
 				check(t, "report", c.report, r)
-				if f.client.Breaker != nil && name != "the source is down" && name != "the source is down, and nothing is to be sent" {
+				if f.client.Breaker != nil && name != "the source is down" && name != "the source is down, and nothing is left to send" {
 					check(t, "breaker", "", f.breaker())
 				}
 			})
