@@ -62,8 +62,12 @@ func TestBreakerOpensAndCloses(t *testing.T) {
 					t.Errorf("the first delivery took %s", took)
 				}
 				left := state(t, c, sumo.Open)
-				if left < 15*time.Second || left > 45*time.Second {
-					t.Errorf("open for %s, want 30 s give or take half", left)
+				pause := sumo.DefaultPause / 32
+				if step.Status == http.StatusTooManyRequests {
+					pause = sumo.DefaultPause
+				}
+				if left < pause/2 || left > pause*3/2 {
+					t.Errorf("open for %s, want %s give or take half", left, pause)
 				}
 				if _, tried := attempt(t, c); tried || len(source.Requests()) != requests {
 					t.Error("tried while open")
@@ -96,10 +100,7 @@ func TestProbes(t *testing.T) {
 		attempt(t, c)
 		patient := 0
 		for i := range 64 {
-			left, want := state(t, c, sumo.Open), time.Minute
-			if i == 0 {
-				want = 30 * time.Second
-			}
+			left, want := state(t, c, sumo.Open), 2*sumo.DefaultPause>>max(0, 6-i)
 			if left < want/2 || left > want*3/2 {
 				t.Errorf("pause %d: %s, want %s give or take half", i, left, want)
 			}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sumoship/function/ship"
+	"sumoship/sumo"
 	"sumoship/sumo/sumotest"
 )
 
@@ -203,7 +204,7 @@ func TestBatchStopsWhileTheSourceIsUnavailable(t *testing.T) {
 		}
 		start := time.Now()
 		invoke(4) // a probe, which fails
-		if took, n := time.Since(start), len(w.source.Requests()); took < 15*time.Second || n != 7 {
+		if took, n := time.Since(start), len(w.source.Requests()); took < sumo.DefaultPause/64 || n != 7 {
 			t.Errorf("the next batch took %s and made %d requests, want a pause and 1", took, n-6)
 		}
 		invoke(0) // a probe, and then the others

@@ -35,7 +35,7 @@ func TestWhatIsLeftOfAnEvent(t *testing.T) {
 		return dlq.Cause{Class: class, Message: message, LogGroup: "g", Attempts: 1}
 	}
 	blank := map[string]int{"blank": 1}
-	const open = "unavailable: not tried for another 45s: the source answered 503 Service Unavailable"
+	const open = "unavailable: not tried for another 1s: the source answered 503 Service Unavailable"
 	for name, c := range map[string]struct {
 		set      func(w *world, s *shipper)
 		event    []byte
@@ -495,8 +495,8 @@ func TestStreamTriesOneRecordFirst(t *testing.T) {
 			{200, 13 * time.Second, "", 9, 0, "", `"level":"INFO","msg":"delivered"`},            // 10 s, one, and twice four
 			{200, 3 * time.Second, "", 9, 0, "", `"level":"INFO","msg":"delivered"`},
 			{503, time.Second, "100", 0, 4, "unavailable", `"level":"WARN","msg":"kept"`},
-			{503, 61 * time.Second, "100", 0, 1, "unavailable", `"level":"WARN","msg":"kept"`},
-			{200, 123 * time.Second, "", 9, 0, "", `"level":"INFO","msg":"delivered"`},
+			{503, time.Minute/32 + time.Second, "100", 0, 1, "unavailable", `"level":"WARN","msg":"kept"`},
+			{200, time.Minute/16 + 3*time.Second, "", 9, 0, "", `"level":"INFO","msg":"delivered"`},
 			{200, 3 * time.Second, "", 9, 0, "", `"level":"INFO","msg":"delivered"`},
 		} {
 			status = c.status
