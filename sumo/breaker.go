@@ -15,13 +15,13 @@ import (
 //
 // The zero value is closed and has the defaults. It is safe for concurrent use.
 type Breaker struct {
-	// Pause is half of how long it stays open in the end, give or take half of that.
-	// At first it stays so for a 32nd of Pause, and after each probe that failed for
-	// twice as long: a source that hiccups, or of which a part works, is found again
-	// soon. 0 means DefaultPause.
+	// Pause is how long it stays open, give or take half of that, and after a probe
+	// that failed twice as long; 0 means DefaultPause. If the source answered that it
+	// cannot, the first pause is a 32nd of it and doubles up to there: probes cost
+	// little then, and a source of which a part works is found again soon.
 	Pause time.Duration
-	// Throttled is the pause after a 429 without Retry-After, and after a probe that
-	// failed so twice as long; 0 means Pause.
+	// Throttled takes the place of Pause after a 429 without Retry-After, and does
+	// not begin with less; 0 means Pause.
 	Throttled time.Duration
 	// Probe is the timeout of the requests of a probe: short, since a source that
 	// hangs holds every environment that probes it. Every patientProbe-th probe
@@ -133,9 +133,12 @@ func (b *Breaker) leave(probe bool, o *Outcome) {
 
 // next is how long to stay open after a failure.
 func (b *Breaker) next(failure *SendError) time.Duration {
-	pause, doublings := cmp.Or(b.Pause, DefaultPause), 6
-	if failure.Class == Throttled {
-		pause, doublings = cmp.Or(b.Throttled, pause), 1
+	pause, doublings := cmp.Or(b.Pause, DefaultPause), 1
+	switch {
+	case failure.Class == Throttled:
+		pause = cmp.Or(b.Throttled, pause)
+	case failure.Status != 0:
+		doublings = 6
 	}
 	pause = 2 * pause >> max(0, doublings-(b.failures-1))
 	random := random(b.Rand)

@@ -10,26 +10,30 @@ import (
 	"time"
 )
 
-// The pause doubles, give or take half, up to twice that of the settings; of a source
-// that throttles it begins with that of the settings. It is at least, but not by much,
-// what the source asks for.
+// The pause doubles, give or take half, up to twice that of the settings: from a 32nd of
+// it if the source answered, from itself if not or if it throttles. It is at least, but
+// not by much, what the source asks for.
 func TestPauseOfTheBreaker(t *testing.T) {
 	for _, tt := range []struct {
 		breaker     *Breaker
 		failure     SendError
 		least, most time.Duration
 	}{
-		{&Breaker{failures: 1}, SendError{Class: Unavailable}, DefaultPause / 64, DefaultPause * 3 / 64},
-		{&Breaker{failures: 1, Pause: 32 * time.Second}, SendError{Class: Unavailable}, time.Second / 2, time.Second * 3 / 2},
-		{&Breaker{failures: 2, Pause: 32 * time.Second}, SendError{Class: Unavailable}, time.Second, 3 * time.Second},
-		{&Breaker{failures: 6, Pause: 32 * time.Second}, SendError{Class: Unavailable}, 16 * time.Second, 48 * time.Second},
-		{&Breaker{failures: 7, Pause: 32 * time.Second}, SendError{Class: Unavailable}, 32 * time.Second, 96 * time.Second},
-		{&Breaker{failures: 99, Pause: 32 * time.Second}, SendError{Class: Unavailable}, 32 * time.Second, 96 * time.Second},
-		{&Breaker{failures: 1, Throttled: 4 * time.Second}, SendError{Class: Throttled}, 2 * time.Second, 6 * time.Second},
-		{&Breaker{failures: 2, Throttled: 4 * time.Second}, SendError{Class: Throttled}, 4 * time.Second, 12 * time.Second},
-		{&Breaker{failures: 99, Throttled: 4 * time.Second}, SendError{Class: Throttled}, 4 * time.Second, 12 * time.Second},
-		{&Breaker{failures: 6, Throttled: 4 * time.Second}, SendError{Class: Unavailable}, 15 * time.Second, 45 * time.Second},
-		{&Breaker{failures: 1}, SendError{Class: Throttled, RetryAfter: 100 * time.Second}, 100 * time.Second, 125 * time.Second},
+		{&Breaker{failures: 1}, SendError{Class: Unavailable}, 15 * time.Second, 45 * time.Second},
+		{&Breaker{failures: 1, Pause: 10 * time.Second}, SendError{Class: Unavailable}, 5 * time.Second, 15 * time.Second},
+		{&Breaker{failures: 2}, SendError{Class: Unavailable}, 30 * time.Second, 90 * time.Second},
+		{&Breaker{failures: 9}, SendError{Class: Unavailable}, 30 * time.Second, 90 * time.Second},
+		{&Breaker{failures: 1}, SendError{Class: Unavailable, Status: 503}, DefaultPause / 64, DefaultPause * 3 / 64},
+		{&Breaker{failures: 1, Pause: 32 * time.Second}, SendError{Class: Unavailable, Status: 503}, time.Second / 2, time.Second * 3 / 2},
+		{&Breaker{failures: 2, Pause: 32 * time.Second}, SendError{Class: Unavailable, Status: 503}, time.Second, 3 * time.Second},
+		{&Breaker{failures: 6, Pause: 32 * time.Second}, SendError{Class: Unavailable, Status: 503}, 16 * time.Second, 48 * time.Second},
+		{&Breaker{failures: 7, Pause: 32 * time.Second}, SendError{Class: Unavailable, Status: 503}, 32 * time.Second, 96 * time.Second},
+		{&Breaker{failures: 99, Pause: 32 * time.Second}, SendError{Class: Unavailable, Status: 503}, 32 * time.Second, 96 * time.Second},
+		{&Breaker{failures: 1, Throttled: 4 * time.Second}, SendError{Class: Throttled, Status: 429}, 2 * time.Second, 6 * time.Second},
+		{&Breaker{failures: 2, Throttled: 4 * time.Second}, SendError{Class: Throttled, Status: 429}, 4 * time.Second, 12 * time.Second},
+		{&Breaker{failures: 99, Throttled: 4 * time.Second}, SendError{Class: Throttled, Status: 429}, 4 * time.Second, 12 * time.Second},
+		{&Breaker{failures: 1, Throttled: 4 * time.Second}, SendError{Class: Unavailable}, 15 * time.Second, 45 * time.Second},
+		{&Breaker{failures: 1}, SendError{Class: Throttled, Status: 429, RetryAfter: 100 * time.Second}, 100 * time.Second, 125 * time.Second},
 	} {
 		t.Run(fmt.Sprint(tt.least, tt.most), func(t *testing.T) {
 			lowest, highest := time.Hour, time.Duration(0)

@@ -15,15 +15,21 @@ import (
 
 var long = flag.Bool("long", false, "the outages of docs/reliability.md, in minutes of real time")
 
-const head = "| source | outage | events a second | limit | events | executions, outage / health | peak / health | replays at once | requests per event | drain / outage | latency while draining / health | dead-lettered while draining | oldest message | quarantined | lost | twice | GB·s per event, outage / health |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"
+const head = "| source | outage | events a second | limit | events | executions, outage / health | dead-lettered in the outage | peak / health | replays at once | requests per event | drain / outage | latency while draining / health | dead-lettered while draining | oldest message | quarantined | lost | twice | GB·s per event, outage / health |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"
 
 // What a source does in an outage.
 const (
 	status   = "503"
 	hang     = "hang"
 	throttle = "429"
-	slow     = "slow"  // answers after 20 s
-	halfDead = "503/2" // every other request
+	slow     = "slow" // answers after 20 s
+)
+
+// What a source does of which a part works: it fails each second, third or fifth request.
+const (
+	half  = "503/2"
+	third = "503/3"
+	fifth = "503/5"
 )
 
 // Promises 9 and 10, with the template's defaults.
@@ -34,10 +40,11 @@ func TestOutagesStayCheapAndEnd(t *testing.T) {
 	scenarios := []scenario{
 		{source: status, outage: time.Hour, rate: 0.5, account: 1000, scale: 0.01},
 		{source: hang, outage: time.Hour, rate: 0.5, account: 1000, scale: 0.01},
+		{source: third, outage: time.Hour, rate: 5, account: 1000, scale: 0.1},
 	}
 	if *long {
 		scenarios = nil
-		for _, c := range []string{status, hang, throttle, slow, halfDead} {
+		for _, c := range []string{status, hang, throttle, slow, half, third, fifth} {
 			scenarios = append(scenarios,
 				scenario{source: c, outage: time.Hour, rate: 5, account: 1000, scale: 0.1},
 				scenario{source: c, outage: 12 * time.Hour, rate: 0.5, account: 1000, scale: 0.01})
@@ -103,7 +110,7 @@ var seeds = flag.Uint64("seeds", 10, "how many small fleets TestFleets goes thro
 // Whatever the outage: nothing is lost, nothing good is quarantined, and the queue
 // is empty in the end.
 func TestFleets(t *testing.T) {
-	conditions := []string{status, hang, throttle, slow, halfDead}
+	conditions := []string{status, hang, throttle, slow, half}
 	for seed := range *seeds {
 		rng := rand.New(rand.NewPCG(seed, 17))
 		sc := scenario{
