@@ -137,6 +137,11 @@ func (c *Deploy) deploy(ctx context.Context, s cli.Streams, r *result) error {
 	if err := release.template.check(set.parameters); err != nil {
 		return err
 	}
+	if value := set.parameters["SumoEndpoint"]; value != "" {
+		if _, err := sumo.ParseEndpoint(value, set.parameters["SumoToken"]); err != nil {
+			return cli.Usagef("SumoEndpoint: %w", err)
+		}
+	}
 	if c.Stack == "" {
 		c.Stack = set.stack
 	}
