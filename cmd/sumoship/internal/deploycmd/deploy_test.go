@@ -238,6 +238,13 @@ func TestReleaseOnMoto(t *testing.T) {
 		if slices.Contains(c.args, samconfig) { // the first deployment
 			clitest.Look{Args: "destroy --dry-run --stack logs", Colour: "\x1b[32mthese stay\x1b[0m"}.Check(t, new(tree), nil)
 		}
+		if slices.Contains(c.args, "ForwarderMemory=1024") { // there is a release to go back to
+			asked := a.changeSets
+			a.changes = "<member><ResourceChange><Action>Modify</Action><LogicalResourceId>Forwarder</LogicalResourceId><ResourceType>AWS::Lambda::Function</ResourceType></ResourceChange></member>" +
+				"<member><ResourceChange><Action>Remove</Action><LogicalResourceId>Dashboard</LogicalResourceId><ResourceType>AWS::CloudWatch::Dashboard</ResourceType></ResourceChange></member>"
+			clitest.Look{Args: "rollback --dry-run --stack logs", Colour: "\x1b[33mremoved\x1b[0m"}.Check(t, new(tree), nil)
+			a.changes, a.changeSets = "", asked
+		}
 	}
 
 	// A stack of something else is left alone.
