@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"net/url"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -35,12 +37,30 @@ func LambdaConfig(getenv func(string) string) ConfigLoader {
 			Credentials:   credentials.NewStaticCredentialsProvider(key, secret, getenv("AWS_SESSION_TOKEN")),
 			ConfigSources: []any{endpointsOf(getenv)},
 		}
-		if url := getenv("AWS_ENDPOINT_URL"); url != "" {
-			cfg.BaseEndpoint = &url
+		if endpoint := getenv(EndpointVariable); endpoint != "" {
+			if err := CheckEndpoint(EndpointVariable, endpoint); err != nil {
+				return aws.Config{}, err
+			}
+			cfg.BaseEndpoint = &endpoint
 		}
 		EndBodies(&cfg)
 		return cfg, nil
 	}
+}
+
+// EndpointVariable sets the endpoint of all services of AWS, and with _SERVICE at its end
+// that of one.
+const EndpointVariable = "AWS_ENDPOINT_URL"
+
+// CheckEndpoint returns an error if an endpoint of AWS, set by what name says, is not a
+// URL that can be called. The SDK takes any text, and fails in the middle of a call, with
+// words of its own. The error has no user and password.
+func CheckEndpoint(name, endpoint string) error {
+	if u, err := url.Parse(endpoint); err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" {
+		return nil
+	}
+	shown := endpoint[strings.LastIndexByte(endpoint, '@')+1:]
+	return &VarError{name, fmt.Errorf("%q is not the URL of an endpoint; want http:// or https:// and a host, such as http://localhost:5000", shown)}
 }
 
 // EndBodies has the clients of a configuration send request bodies that end as bodies do.
@@ -80,8 +100,8 @@ func endBody(ctx context.Context, in middleware.BuildInput, next middleware.Buil
 type endpointsOf func(string) string
 
 func (e endpointsOf) GetServiceBaseEndpoint(_ context.Context, sdkID string) (string, bool, error) {
-	url := e("AWS_ENDPOINT_URL_" + strings.ToUpper(strings.ReplaceAll(sdkID, " ", "_")))
-	return url, url != "", nil
+	endpoint := e(EndpointVariable + "_" + strings.ToUpper(strings.ReplaceAll(sdkID, " ", "_")))
+	return endpoint, endpoint != "", nil
 }
 
 func (e endpointsOf) GetUseFIPSEndpoint(context.Context) (aws.FIPSEndpointState, bool, error) {

@@ -24,8 +24,8 @@ type address struct {
 }
 
 // ParseEndpoint parses the URL of an HTTP Source and its token, "" if the URL
-// contains it. The scheme is https; http is accepted for loopback hosts only.
-// Errors contain nothing of the URL.
+// contains it. The scheme is https, and there is a path, but for loopback hosts: what
+// listens there stands in for a source. Errors contain nothing of the URL.
 func ParseEndpoint(raw, token string) (Endpoint, error) {
 	u, err := url.Parse(strings.TrimSpace(raw))
 	if err != nil { // the error would quote the URL
@@ -40,6 +40,8 @@ func ParseEndpoint(raw, token string) (Endpoint, error) {
 		return Endpoint{}, errors.New("scheme is http; want https, except for a loopback host")
 	case u.Scheme != "https" && u.Scheme != "http":
 		return Endpoint{}, errors.New("scheme is not https; want https://…, as shown in Sumo Logic")
+	case strings.Trim(u.Path, "/") == "" && !loopback(u.Hostname()):
+		return Endpoint{}, errors.New("path is missing; want the whole URL, https://…/receiver/v1/http/…: copy it from Sumo Logic, Collection, Show URL beside the source")
 	}
 	for _, r := range token {
 		if r <= ' ' || r > '~' {

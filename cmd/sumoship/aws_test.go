@@ -80,12 +80,14 @@ func TestFailuresOfAWSInAllVerbs(t *testing.T) {
 		name   string
 		server http.HandlerFunc
 		env    map[string]string
+		status int
 		want   string
 	}{
-		{"no credentials", html, map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true"}, `no AWS credentials: set AWS_PROFILE or give --profile,`},
-		{"a proxy", html, nil, `answered 502 Bad Gateway`},
-		{"unreachable", nil, map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, `cannot reach .* at 127.0.0.1:1: connect: connection refused; see the Region, the network and AWS_ENDPOINT_URL`},
-		{"denied", refused, nil, `arn:aws:iam::` + accountID + `:user/ann may not some:Action on some-resource`},
+		{"no credentials", html, map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true"}, cli.ExitAWS, `no AWS credentials: set AWS_PROFILE or give --profile,`},
+		{"a proxy", html, nil, cli.ExitAWS, `answered 502 Bad Gateway`},
+		{"unreachable", nil, map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, cli.ExitAWS, `cannot reach .* at 127.0.0.1:1: connect: connection refused; see the Region, the network and AWS_ENDPOINT_URL`},
+		{"no scheme", nil, map[string]string{"AWS_ENDPOINT_URL": "localhost:5000"}, cli.ExitUsage, `sumoship: AWS_ENDPOINT_URL: "localhost:5000" is not the URL of an endpoint; want http`},
+		{"denied", refused, nil, cli.ExitAWS, `arn:aws:iam::` + accountID + `:user/ann may not some:Action on some-resource`},
 	} {
 		t.Run(fault.name, func(t *testing.T) {
 			endpoint := ""
@@ -103,7 +105,7 @@ func TestFailuresOfAWSInAllVerbs(t *testing.T) {
 			for _, line := range callers {
 				status, out, errs := command(t, nil, argv(dir, line, false)...)
 				last := strings.TrimSpace(errs[strings.LastIndexByte(strings.TrimSpace(errs), '\n')+1:])
-				if status != cli.ExitAWS || !regexp.MustCompile(fault.want).MatchString(last) || sdkWords.MatchString(errs) || !strings.HasPrefix(last, "sumoship: ") || strings.Contains(out+errs, "/SECRET") {
+				if status != fault.status || !regexp.MustCompile(fault.want).MatchString(last) || sdkWords.MatchString(errs) || !strings.HasPrefix(last, "sumoship: ") || strings.Contains(out+errs, "/SECRET") {
 					t.Errorf("%s: status %d\n%s%s", line, status, out, errs)
 				}
 			}

@@ -297,6 +297,13 @@ func endsAtAQuestion(t *testing.T, signal syscall.Signal, args ...string) ending
 		t.Fatal(err)
 	}
 	defer master.Close()
+	// A terminal throws away what it has not shown yet when it sends a signal: on a busy
+	// machine that may be what the command said because of it.
+	keep := exec.Command("stty", "noflsh")
+	keep.Stdin = terminal
+	if err := keep.Run(); err != nil {
+		t.Fatalf("stty: %v", err)
+	}
 	p := &process{Cmd: exec.Command("sumoship", args...)}
 	p.Stdin, p.Stdout, p.Stderr = terminal, terminal, terminal
 	p.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}

@@ -19,11 +19,6 @@ import (
 	"sumoship/sumo/sumotest"
 )
 
-// likeOthers are verbs that write what another writes, and change something at each run.
-var likeOthers = map[string]string{
-	"rollback": "deploy", "fargate cutover run": "fargate cutover status", "fargate cutover back": "fargate cutover status",
-}
-
 // Every verb has colours by meaning where they are wanted, or a reason for none, and
 // whole words on lines that fit a terminal of any width.
 func TestLooksOfEveryVerb(t *testing.T) {
@@ -111,9 +106,6 @@ func TestLooksOfEveryVerb(t *testing.T) {
 	rows["help"] = true // it is turned into the help of a verb
 	for _, verb := range cli.Verbs(new(verbs)) {
 		path := verb.Path()
-		if likeOthers[path] != "" {
-			continue
-		}
 		if here, there := rows[path], lookedAt(t, path); here == there {
 			t.Errorf("%s: has a row here %v, and a clitest.Look in its package %v", path, here, there)
 		}

@@ -45,6 +45,11 @@ func TestEveryWrongVariableIsNamedAtOnce(t *testing.T) {
 		}
 	}
 	w := newFixture()
+	w.vars["SUMO_ENDPOINT"] = "https://SECRET.example.com/"
+	if _, err := ship.NewForwarder(w.options()); err == nil || !strings.Contains(err.Error(), "SUMO_ENDPOINT: path is missing; want the whole URL") || strings.Contains(err.Error(), "SECRET") {
+		t.Errorf("an endpoint without a path: %v", err)
+	}
+	w = newFixture()
 	w.vars["COMPRESS_DATA"], w.vars["LOG_FORMAT"], w.vars["MAX_IN_FLIGHT"] = "x", "y", "z"
 	_, err := ship.NewForwarder(w.options())
 	for _, name := range []string{"COMPRESS_DATA", "LOG_FORMAT", "MAX_IN_FLIGHT"} {

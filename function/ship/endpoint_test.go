@@ -181,6 +181,7 @@ func TestWithoutAnEndpointEventsAreDeadLettered(t *testing.T) {
 		"http":     {values: []string{"http://collectors.example.com/" + leaktest.Secret}},
 		"bad JSON": {values: []string{`{"url":"https://` + leaktest.Secret + `"}`}},
 		"nonsense": {values: []string{leaktest.Secret}},
+		"no path":  {values: []string{`{"endpoint":"https://collectors.example.com/","token":"` + leaktest.Token + `"}`}},
 	} {
 		w := newFixture()
 		w.secrets = store

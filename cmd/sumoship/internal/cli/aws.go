@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
@@ -45,9 +48,33 @@ func (f *ProfileFlag) Load(ctx context.Context, region string) (aws.Config, erro
 	if err != nil {
 		return cfg, Fail(ExitAWS, fmt.Errorf("read the AWS configuration: %w", err))
 	}
+	if err := checkEndpoints(ctx, cfg, os.Environ()); err != nil {
+		return cfg, Usagef("%w", err)
+	}
 	function.EndBodies(&cfg)
 	called(ctx, &cfg)
 	return cfg, nil
+}
+
+// checkEndpoints returns an error for each endpoint that the environment sets, or the
+// profile for all services, and that is not a URL. The SDK reads those of one service when
+// a client is made: after a verb has done a part of its work.
+func checkEndpoints(ctx context.Context, cfg aws.Config, environ []string) error {
+	if ignored, _, err := awsconfig.GetIgnoreConfiguredEndpoints(ctx, cfg.ConfigSources); ignored && err == nil {
+		return nil
+	}
+	var errs []error
+	for _, variable := range slices.Sorted(slices.Values(environ)) {
+		name, value, _ := strings.Cut(variable, "=")
+		if value != "" && (name == function.EndpointVariable || strings.HasPrefix(name, function.EndpointVariable+"_")) {
+			errs = append(errs, function.CheckEndpoint(name, value))
+		}
+	}
+	err := errors.Join(errs...)
+	if err == nil && cfg.BaseEndpoint != nil { // of the variable, which is well, or of the profile
+		err = function.CheckEndpoint("endpoint_url of the AWS configuration", *cfg.BaseEndpoint)
+	}
+	return err
 }
 
 // LoadRegion is Load for calls that need a Region.

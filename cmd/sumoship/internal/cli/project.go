@@ -136,8 +136,7 @@ func given(value any) any {
 // Resolve returns the value of a flag: that of the verb, or else of its family, or else
 // of all verbs.
 func (p project) Resolve(_ *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
-	set := slices.ContainsFunc(flag.Envs, func(name string) bool { _, ok := os.LookupEnv(name); return ok })
-	if set || slices.Contains(personal, flag.Name) {
+	if len(flag.Envs) > 0 || slices.Contains(personal, flag.Name) {
 		return nil, nil
 	}
 	var value any
@@ -166,14 +165,16 @@ func pathOf(node *kong.Node) string {
 	return node.Path()
 }
 
-// withVariables names the variable of each flag, but of the personal ones.
+// withVariables has each flag, but the personal ones, take its value from its variable, if
+// that has one: a variable that is set but empty counts as one that is not, as it does for
+// the AWS CLI. kong would read it as a text, which is a mistake for most kinds of flags.
 func withVariables(k *kong.Kong) error {
 	for _, leaf := range append(k.Model.Leaves(false), k.Model.Node) {
 		for _, f := range leaf.Flags {
-			if len(f.Envs) > 0 || slices.Contains(personal, f.Name) {
+			name := envPrefix + "_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+			if slices.Contains(personal, f.Name) || os.Getenv(name) == "" {
 				continue
 			}
-			name := envPrefix + "_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 			f.Envs, f.Tag.Envs = []string{name}, []string{name}
 		}
 	}

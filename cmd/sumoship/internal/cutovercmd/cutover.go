@@ -162,8 +162,8 @@ killed leaves the shares as they are, and the next one goes on.
 
 Services without a load balancer share the work by the number of their tasks.
 
-Exit status: 0 the new service has all requests, 1 it went back, or was
-interrupted, 2 the command is wrong, 3 AWS refused.`
+Exit status: 0 the new service has all requests, 1 it went back, 2 the command is
+wrong, 3 AWS refused, 130 after Ctrl-C.`
 }
 
 func (c *runCmd) Run(ctx context.Context, s cli.Streams) error {

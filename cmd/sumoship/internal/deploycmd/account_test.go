@@ -47,6 +47,7 @@ type account struct {
 	secrets   *secretsmanager.Client
 
 	deliver func(message string) // is told of each log event of the heartbeat's log group
+	changes string               // of an update, in XML; moto names none
 
 	mu         sync.Mutex
 	changeSets []url.Values      // how they were asked for
@@ -212,7 +213,7 @@ func (a *account) executed(ctx context.Context) (err error) {
 	return err
 }
 
-// answered adds to the description of a stack what moto does not keep.
+// answered adds to the descriptions of a stack and of a change set what moto does not keep.
 func (a *account) answered(r *http.Response) error {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -227,6 +228,7 @@ func (a *account) answered(r *http.Response) error {
 		}
 		body = bytes.Replace(bytes.Replace(body, []byte("<Outputs/>"), nil, 1), []byte("<StackName>"), []byte("<Outputs>"+members+"</Outputs>"+a.watched+"<StackName>"), 1)
 	}
+	body = bytes.Replace(body, []byte("<Changes/></DescribeChangeSetResult>"), []byte("<Changes>"+a.changes+"</Changes></DescribeChangeSetResult>"), 1)
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	r.Header.Set("Content-Length", strconv.Itoa(len(body)))
 	return nil

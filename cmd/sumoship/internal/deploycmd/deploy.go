@@ -137,6 +137,11 @@ func (c *Deploy) deploy(ctx context.Context, s cli.Streams, r *result) error {
 	if err := release.template.check(set.parameters); err != nil {
 		return err
 	}
+	if value := set.parameters["SumoEndpoint"]; value != "" {
+		if _, err := sumo.ParseEndpoint(value, set.parameters["SumoToken"]); err != nil {
+			return cli.Usagef("SumoEndpoint: %w", err)
+		}
+	}
 	if c.Stack == "" {
 		c.Stack = set.stack
 	}
@@ -303,9 +308,9 @@ func (c *cloud) apply(ctx context.Context, s cli.Streams, r *result, x change) (
 			return nil, err
 		}
 	}
-	verb := "update"
+	verb, what := "update", "update"
 	if x.create {
-		verb = "create"
+		verb, what = "create", "creation"
 	}
 	fmt.Fprintf(s.Out, "%s stack %s in %s, account %s, with the functions of %s\n", verb, x.name, c.region, c.account, x.parameters[codePrefix])
 	x.writeParameters(s)
@@ -322,18 +327,17 @@ func (c *cloud) apply(ctx context.Context, s cli.Streams, r *result, x change) (
 	if err := cli.Consent(ctx, s, x.yes, "Deploy?"); err != nil {
 		return nil, err
 	}
-	seen := map[string]bool{}
-	if _, err := news(ctx, c, set.stack, seen); err != nil {
-		return nil, err
-	}
-	if _, err := c.ExecuteChangeSet(ctx, &cloudformation.ExecuteChangeSetInput{ChangeSetName: set.id, StackName: &set.stack}); err != nil {
-		if ctx.Err() != nil {
-			return nil, cli.Interrupted(ctx, "the change of stack %s may have begun", x.name)
-		}
-		return nil, cli.Fail(cli.ExitAWS, fmt.Errorf("execute the change set: %w", cli.Plain(err)))
-	}
-	executed = true
-	deployed, err = follow(ctx, c, s.Err, set.stack, seen)
+	deployed, err = c.carryOut(ctx, s.Err, work{
+		arn: set.stack, what: what + " of stack " + x.name,
+		next: fmt.Sprintf("aws cloudformation describe-stack-events --stack-name %s --region %s shows what becomes of it", x.name, c.region),
+		begin: func() error {
+			if _, err := c.ExecuteChangeSet(ctx, &cloudformation.ExecuteChangeSetInput{ChangeSetName: set.id, StackName: &set.stack}); err != nil {
+				return cli.Fail(cli.ExitAWS, fmt.Errorf("execute the change set: %w", cli.Plain(err)))
+			}
+			executed = true
+			return nil
+		},
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -238,6 +238,13 @@ func TestReleaseOnMoto(t *testing.T) {
 		if slices.Contains(c.args, samconfig) { // the first deployment
 			clitest.Look{Args: "destroy --dry-run --stack logs", Colour: "\x1b[32mthese stay\x1b[0m"}.Check(t, new(tree), nil)
 		}
+		if slices.Contains(c.args, "ForwarderMemory=1024") { // there is a release to go back to
+			asked := a.changeSets
+			a.changes = "<member><ResourceChange><Action>Modify</Action><LogicalResourceId>Forwarder</LogicalResourceId><ResourceType>AWS::Lambda::Function</ResourceType></ResourceChange></member>" +
+				"<member><ResourceChange><Action>Remove</Action><LogicalResourceId>Dashboard</LogicalResourceId><ResourceType>AWS::CloudWatch::Dashboard</ResourceType></ResourceChange></member>"
+			clitest.Look{Args: "rollback --dry-run --stack logs", Colour: "\x1b[33mremoved\x1b[0m"}.Check(t, new(tree), nil)
+			a.changes, a.changeSets = "", asked
+		}
 	}
 
 	// A stack of something else is left alone.
@@ -347,6 +354,7 @@ func TestDeployRefuses(t *testing.T) {
 		{"a value that is not a number", []string{"deploy", "--from", dir, "--set", "LogRetention=week"}, []string{`LogRetention: "week"; want a number`}},
 		{"a value that is too long", []string{"deploy", "--from", dir, "--set", "FilterPattern=abcd"}, []string{`FilterPattern: "abcd"; want 3 characters at most`}},
 		{"a secret against its pattern", []string{"deploy", "--from", dir, "--set", "SumoToken=SECRET PATH"}, []string{"SumoToken: must be a token without spaces"}},
+		{"an endpoint without a path", []string{"deploy", "--from", dir, "--set", "SumoEndpoint=https://SECRET.example.com"}, []string{"SumoEndpoint: path is missing; want the whole URL", "Show URL"}},
 		{"no parameters file", []string{"deploy", "--from", dir, "--parameters", "/nowhere.toml"}, []string{"--parameters: ", "/nowhere.toml"}},
 		{"no Region", []string{"deploy", "--from", dir}, []string{"which Region?"}},
 	} {
@@ -367,7 +375,7 @@ func TestDeployRefuses(t *testing.T) {
 
 // tiny is a template with one function.
 var tiny = []byte(`{"Parameters":{"CodeBucket":{},"CodePrefix":{},"LogRetention":{"Type":"Number","MinValue":1,"MaxValue":9},"FilterPattern":{"Type":"String","MaxLength":3,"AllowedPattern":"(?!x)y"},
-	"Subscription":{"Type":"String","AllowedValues":["none","pattern",7]},"SumoToken":{"NoEcho":true,"AllowedPattern":"|[!-~]+","ConstraintDescription":"must be a token without spaces"}},"Outputs":{},"Resources":{"Forwarder":{"Type":"AWS::Lambda::Function"}}}`)
+	"Subscription":{"Type":"String","AllowedValues":["none","pattern",7]},"SumoEndpoint":{"NoEcho":true},"SumoToken":{"NoEcho":true,"AllowedPattern":"|[!-~]+","ConstraintDescription":"must be a token without spaces"}},"Outputs":{},"Resources":{"Forwarder":{"Type":"AWS::Lambda::Function"}}}`)
 
 // --write writes the template and the archives, and overwrites nothing.
 func TestWrite(t *testing.T) {
@@ -402,6 +410,7 @@ func TestEndpoint(t *testing.T) {
 		{given: map[string]string{"SumoEndpointArn": "a"}, variables: map[string]string{"SUMO_ENDPOINT": endpointURL}, want: map[string]string{"SumoEndpointArn": "a"}},
 		{wrong: "which HTTP Source?"},
 		{variables: map[string]string{"SUMO_ENDPOINT": "http://example.com/SECRETPATH"}, wrong: "SUMO_ENDPOINT: "},
+		{variables: map[string]string{"SUMO_ENDPOINT": "https://SECRETPATH.example.com"}, wrong: "SUMO_ENDPOINT: path is missing; want the whole URL"},
 	} {
 		got := map[string]string{}
 		maps.Copy(got, c.given)

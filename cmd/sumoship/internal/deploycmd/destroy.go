@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -91,22 +92,28 @@ func (c *Destroy) destroy(ctx context.Context, s cli.Streams, r *result) error {
 	if err := cli.Consent(ctx, s, c.Yes, "Delete?"); err != nil {
 		return err
 	}
-	arn, seen := aws.ToString(stack.StackId), map[string]bool{}
-	if _, err := news(ctx, at, arn, seen); err != nil {
-		return err
-	}
-	if _, err := at.DeleteStack(ctx, &cloudformation.DeleteStackInput{StackName: &arn}); err != nil {
-		if ctx.Err() != nil {
-			return cli.Interrupted(ctx, "the deletion of stack %s may have begun", c.Stack)
-		}
-		return cli.Fail(cli.ExitAWS, fmt.Errorf("delete stack %s: %w", c.Stack, cli.Plain(err)))
-	}
-	if _, err := follow(ctx, at, s.Err, arn, seen); err != nil {
+	if err := at.delete(ctx, s.Err, stack); err != nil {
 		return err
 	}
 	r.Action = deleted
 	fmt.Fprintf(s.Out, "stack %s is deleted\n", c.Stack)
 	return nil
+}
+
+// delete deletes a stack, and writes what happens until it is gone. One that is being
+// deleted is followed.
+func (c *cloud) delete(ctx context.Context, w io.Writer, stack *types.Stack) error {
+	name, arn := aws.ToString(stack.StackName), aws.ToString(stack.StackId)
+	_, err := c.carryOut(ctx, w, work{
+		arn: arn, what: "deletion of stack " + name, next: fmt.Sprintf("sumoship destroy --stack %s --region %s follows it to its end", name, c.region),
+		begin: func() error {
+			if _, err := c.DeleteStack(ctx, &cloudformation.DeleteStackInput{StackName: &arn}); err != nil {
+				return cli.Fail(cli.ExitAWS, fmt.Errorf("delete stack %s: %w", name, cli.Plain(err)))
+			}
+			return nil
+		},
+	})
+	return err
 }
 
 // held returns the resources that hold log events, and what becomes of them with their

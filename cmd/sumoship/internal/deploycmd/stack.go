@@ -74,7 +74,7 @@ func ready(s *types.Stack) (create bool, err error) {
 	case status == types.StackStatusReviewInProgress:
 		return true, nil
 	case strings.HasSuffix(string(status), "_IN_PROGRESS"):
-		return false, fmt.Errorf("stack %s is %s: wait until somebody else's change is over", name, status)
+		return false, fmt.Errorf("stack %s is %s: wait until that is over", name, status)
 	case status == types.StackStatusRollbackComplete, status == types.StackStatusRollbackFailed, status == types.StackStatusCreateFailed,
 		status == types.StackStatusDeleteFailed:
 		return false, fmt.Errorf("stack %s is %s, and cannot be updated: sumoship destroy --stack %s deletes what is left of it", name, status, name)
@@ -222,26 +222,37 @@ func (c *changeSet) discard(ctx context.Context) error {
 	return nil
 }
 
-// follow writes what happens to a stack until it is over, and returns the stack, nil
-// if it is deleted. arn is its ARN, by which a deleted stack is found too. Events up to
-// seen are not written.
-func follow(ctx context.Context, api stacks, w io.Writer, arn string, seen map[string]bool) (*types.Stack, error) {
-	stack, err := followed(ctx, api, w, arn, seen)
+// work is what CloudFormation does with a stack, also when nobody follows it any more.
+type work struct {
+	arn   string // of the stack; a deleted one is found by it too
+	what  string // "update of stack logs"
+	next  string // which command shows it, for who has interrupted this one
+	begin func() error
+}
+
+// carryOut has CloudFormation begin, and writes what happens until it is over. It returns
+// the stack, nil if it is deleted.
+func (c *cloud) carryOut(ctx context.Context, w io.Writer, x work) (*types.Stack, error) {
+	seen := map[string]bool{}
+	if _, err := news(ctx, c, x.arn, seen); err != nil {
+		return nil, err
+	}
+	if err := x.begin(); err != nil {
+		if ctx.Err() != nil {
+			return nil, cli.Interrupted(ctx, "the %s may have begun, and goes on by itself then; %s", x.what, x.next)
+		}
+		return nil, err
+	}
+	stack, err := follow(ctx, c, w, x.arn, seen)
 	if err != nil && ctx.Err() != nil {
-		return nil, cli.Interrupted(ctx, "CloudFormation goes on with stack %s without this command", nameOf(arn))
+		return nil, cli.Interrupted(ctx, "CloudFormation goes on with the %s by itself; %s", x.what, x.next)
 	}
 	return stack, err
 }
 
-// nameOf is the name in the ARN of a stack, which ends in stack/NAME/ID.
-func nameOf(arn string) string {
-	if parts := strings.Split(arn, "/"); len(parts) == 3 {
-		return parts[1]
-	}
-	return arn
-}
-
-func followed(ctx context.Context, api stacks, w io.Writer, arn string, seen map[string]bool) (*types.Stack, error) {
+// follow writes what happens to a stack until it is over, and returns the stack, nil
+// if it is deleted. Events up to seen are not written.
+func follow(ctx context.Context, api stacks, w io.Writer, arn string, seen map[string]bool) (*types.Stack, error) {
 	var failures []string
 	cause := "" // of the rollback, if no resource failed: an alarm
 	for {

@@ -32,9 +32,19 @@ type fake struct {
 	out    []types.Output
 	others []types.ChangeSetSummary
 	asked  *cloudformation.CreateChangeSetInput
+	hangs  string // the call that never answers
 }
 
 func (f *fake) call(name string) { f.calls = append(f.calls, name) }
+
+// wait is for the end of a call that never answers.
+func (f *fake) wait(ctx context.Context, name string) error {
+	if f.hangs != name {
+		return nil
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
 
 func next[T any](list *[]T) (v T) {
 	v = (*list)[0]
@@ -76,14 +86,14 @@ func (f *fake) ListChangeSets(context.Context, *cloudformation.ListChangeSetsInp
 	return &cloudformation.ListChangeSetsOutput{Summaries: f.others}, nil
 }
 
-func (f *fake) DeleteStack(context.Context, *cloudformation.DeleteStackInput, ...options) (*cloudformation.DeleteStackOutput, error) {
+func (f *fake) DeleteStack(ctx context.Context, _ *cloudformation.DeleteStackInput, _ ...options) (*cloudformation.DeleteStackOutput, error) {
 	f.call("delete stack")
-	return nil, nil
+	return nil, f.wait(ctx, "delete stack")
 }
 
-func (f *fake) ExecuteChangeSet(context.Context, *cloudformation.ExecuteChangeSetInput, ...options) (*cloudformation.ExecuteChangeSetOutput, error) {
+func (f *fake) ExecuteChangeSet(ctx context.Context, _ *cloudformation.ExecuteChangeSetInput, _ ...options) (*cloudformation.ExecuteChangeSetOutput, error) {
 	f.call("execute")
-	return nil, nil
+	return nil, f.wait(ctx, "execute")
 }
 
 func event(id, resource, status, reason string) types.StackEvent {

@@ -69,6 +69,7 @@ func (x *deployed) cutover(t *testing.T) {
 	if status != cli.ExitFound || !strings.Contains(errs, "went back") {
 		t.Fatalf("status %d\n%s", status, errs)
 	}
+	clitest.Look{Args: "fargate cutover run moving moving-fargate --cluster prod --yes --poll 20ms --health-wait 100ms", Plain: "steps, and why it went back"}.Check(t, new(tree), nil)
 	m.shares(t, 0)
 
 	m.register(t, "10.0.1.10", "10.0.1.11")
@@ -77,6 +78,7 @@ func (x *deployed) cutover(t *testing.T) {
 		t.Fatalf("status %d\n%s%s", status, out, errs)
 	}
 	m.shares(t, 100)
+	clitest.Look{Args: "fargate cutover run moving moving-fargate --cluster prod --yes", Plain: "how it stands"}.Check(t, new(tree), nil)
 	clitest.Mentions(t, out, "OldServiceWeight", "delete-service --cluster prod --service moving")
 	if n, suspended := m.desired(t, "moving"), m.suspended(t); n != 0 || !suspended {
 		t.Errorf("the old service has %d tasks, its scaling is suspended: %t", n, suspended)
@@ -90,6 +92,7 @@ func (x *deployed) cutover(t *testing.T) {
 		t.Fatalf("status %d\n%s", status, errs)
 	}
 	clitest.Mentions(t, out, `"new":0`)
+	clitest.Look{Args: "fargate cutover back moving moving-fargate --cluster prod --yes", Plain: "how it stands"}.Check(t, new(tree), nil)
 	_, out, _ = command(t, nil, append([]string{"fargate", "cutover", "plan", "moving", "moving-fargate", "--json"}, pace...)...)
 	clitest.Mentions(t, out, `"steps":[{"new":5,`)
 	m.shares(t, 0)
