@@ -159,3 +159,39 @@ func TestFails(t *testing.T) { Other(); t.Error("always") }
 		t.Error(last)
 	}
 }
+
+// A bound is reached by a test that never meets it: such a change has survived.
+func TestABoundThatIsNeverMetIsReached(t *testing.T) {
+	sample(t, `-- a.go --
+package sample
+
+func Less(a, b int) bool           { return a < b }
+func LessOrEqual(a, b int) bool    { return a <= b }
+func Greater(a, b int) bool        { return a > b }
+func GreaterOrEqual(a, b int) bool { return a >= b }
+-- a_test.go --
+package sample
+
+import "testing"
+
+func Test(t *testing.T) {
+	if !Less(1, 2) || !LessOrEqual(1, 2) || !Greater(2, 1) || !GreaterOrEqual(2, 1) {
+		t.Error("not so")
+	}
+	if Less(2, 1) || LessOrEqual(2, 1) || Greater(1, 2) || GreaterOrEqual(1, 2) {
+		t.Error("so")
+	}
+}
+`)
+	got := mutate(t, "-only", "becomes", ".")
+	want := []string{
+		"survived: a.go:3:47 Less: < becomes <=",
+		"survived: a.go:4:47 LessOrEqual: <= becomes <",
+		"survived: a.go:5:47 Greater: > becomes >=",
+		"survived: a.go:6:47 GreaterOrEqual: >= becomes >",
+	}
+	slices.Sort(got[:len(got)-1])
+	if d := cmp.Diff(want, got[:len(got)-1]); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
