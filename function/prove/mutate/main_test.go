@@ -71,6 +71,14 @@ func f(a, b int, s string, k kind) (int, error) {
 
 func done() { panic("never"); recover() }
 
+type pair struct{ a, b int }
+
+func zero() (pair, [2]int, []int) { return pair{}, [2]int{}, nil }
+
+func empty() ([]int, any) { return []int{}, pair{} }
+
+func boxed() any { return pair{} }
+
 func ends(k kind) bool {
 	switch {
 	case k == some:
@@ -94,8 +102,9 @@ func ends(k kind) bool {
 		`a.go:26:3 f: the statement is gone`, `a.go:26:10 f: what is appended is missing`,
 		`a.go:28:2 f: zero values are returned`, `a.go:28:11 f: % becomes *`, `a.go:28:13 f: 2 becomes one more`,
 		`a.go:31:13 done: the function does nothing`, `a.go:31:31 done: the statement is gone`,
-		`a.go:35:9 ends: == becomes the contrary`, `a.go:35:12 ends: some becomes one more`, `a.go:36:3 ends: the statement is gone`,
-		`a.go:37:3 ends: zero values are returned`, `a.go:37:10 ends: true becomes false`, `a.go:39:10 ends: false becomes true`,
+		`a.go:37:29 empty: zero values are returned`, `a.go:39:20 boxed: zero values are returned`,
+		`a.go:43:9 ends: == becomes the contrary`, `a.go:43:12 ends: some becomes one more`, `a.go:44:3 ends: the statement is gone`,
+		`a.go:45:3 ends: zero values are returned`, `a.go:45:10 ends: true becomes false`, `a.go:47:10 ends: false becomes true`,
 	}
 	slices.Sort(want)
 	slices.Sort(got)
