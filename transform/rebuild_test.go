@@ -212,19 +212,22 @@ func TestRebuildEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// What surrounds the events may leave no room for any: they are counted at once.
+// What surrounds the events may leave no room for any: then they are counted at once,
+// not tried one by one.
 func TestRebuildOfADocumentThatIsTooLarge(t *testing.T) {
 	noise := make([]byte, 6000)
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range noise {
 		noise[i] = "0123456789abcdef"[r.IntN(16)]
 	}
-	for _, doc := range []string{
-		`{"x":"` + string(noise) + `","logEvents":[{"message":"a"},7,{"message":"b"}]}`,
-		`{"logEvents":[{"message":"a"},7,{"message":"b"}],"x":"` + string(noise) + `"}`,
-	} {
-		if parts, unfit := rebuild(decode(t, doc), func(i int) bool { return i != 1 }, 2000); len(parts) != 0 || unfit != 2 {
-			t.Errorf("%d parts, %d unfit, want 2 unfit", len(parts), unfit)
+	for _, around := range []string{`{"x":"` + string(noise) + `","logEvents":[%s]}`, `{"logEvents":[%s],"x":"` + string(noise) + `"}`} {
+		for _, events := range []string{`{"message":"a"},7,{"message":"b"}`, strings.Repeat(`{"message":"a"},`, 999) + "7"} {
+			b := decode(t, fmt.Sprintf(around, events))
+			asked := 0
+			parts, unfit := rebuild(b, func(i int) bool { asked++; return i != 1 }, 2000)
+			if len(parts) != 0 || unfit != b.Len()-1 || asked > 2*b.Len()+10 {
+				t.Errorf("%d parts, %d unfit of %d events, after %d looks at one", len(parts), unfit, b.Len()-1, asked)
+			}
 		}
 	}
 	doc := document(`{"message":"a"}`, `{"message":"`+string(noise)+`"}`, `{"message":"b"}`)
@@ -253,6 +256,25 @@ func TestRebuildPacksAnEventAsSmallAsItMust(t *testing.T) {
 	for limit, want := range map[int]int{small: 3, small - 1: 2} {
 		if parts, unfit := rebuild(b, func(int) bool { return true }, limit); len(parts) != want || unfit != 3-want {
 			t.Errorf("limit %d: %d parts, %d unfit, want %d parts", limit, len(parts), unfit, want)
+		}
+	}
+}
+
+// Only a large batch is packed fast: a small one becomes no larger than it came.
+func TestRebuildPacksASmallBatchSmall(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, n := range []int{1, 30, 1000} {
+		messages := make([]string, n)
+		for i := range messages {
+			messages[i] = fmt.Sprintf("order %d taken from %s in %d ms", r.IntN(1000), []string{"shop", "store", "till"}[r.IntN(3)], r.IntN(100))
+		}
+		event := Pack([]byte(withMessages(messages...)))
+		b, err := Decode(event, DefaultLimit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if parts, _ := rebuild(b, func(int) bool { return true }, 1<<20); len(parts) != 1 || len(parts[0].Event) != len(event) {
+			t.Errorf("%d events in %d bytes: %d parts, the first of %d bytes", n, len(event), len(parts), len(parts[0].Event))
 		}
 	}
 }

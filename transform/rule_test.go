@@ -21,7 +21,11 @@ func (s stars) Append(dst, text, key []byte) ([]byte, int) {
 	if string(key) == "password" {
 		return append(dst, "***"...), 1
 	}
-	return append(dst, bytes.ReplaceAll(text, []byte(s), []byte(`*"\`+"\n*"))...), bytes.Count(text, []byte(s))
+	n := bytes.Count(text, []byte(s))
+	if n == 0 {
+		return dst, 0
+	}
+	return append(dst, bytes.ReplaceAll(text, []byte(s), []byte(`*"\`+"\n*"))...), n
 }
 
 func withRule(r Rule) Options { return Options{Rule: func(Origin) *Rule { return &r }} }
@@ -93,6 +97,16 @@ func TestMasksLeaveWhatIsNotText(t *testing.T) {
 	line := string(records(o, b)[0].Line)
 	if want := `{"id":"7","timestamp":7,"message":{"a":"` + "\ufffd" + ` *\"\\\n*"}}`; line != want {
 		t.Errorf("%q, want\n%q", line, want)
+	}
+}
+
+// A raw message in which masks find nothing is as it was logged.
+func TestMasksThatFindNothingLeaveARawMessage(t *testing.T) {
+	rule := Rule{Format: Raw, Masks: stars("secret")}
+	for _, message := range []string{`{ "a" : "\u0041" }`, `[ "x", {"y" : "\\"} ]`, `{ "secret" : 7 }`, `{ "a" : "b" }`, ` "a\/b" `, ` text \u0041 `, "a\n\tb "} {
+		if got := string(records(withRule(rule), documentOf(t, "s", message))[0].Line); got != message {
+			t.Errorf("%q becomes %q", message, got)
+		}
 	}
 }
 
@@ -168,7 +182,7 @@ func TestRuleDecides(t *testing.T) {
 	if want := []string{`0 a "DEBUG"`, "1 INFO", "2 WARN", `3 {"l":"INFO","_sumo_metadata":{"category":"c"}}`, "4 INFO"}; cmp.Diff(want, seen) != "" {
 		t.Error(cmp.Diff(want, seen))
 	}
-	if got[0].Dropped != ByRule || got[0].Why != "quiet:exclude" || got[1].Dropped != Kept {
+	if got[0].Dropped != ByRule || got[0].Why != "quiet:exclude" || got[0].Reason() != "quiet:exclude" || got[1].Dropped != Kept || got[1].Reason() != "kept" {
 		t.Errorf("%+v", got[:2])
 	}
 	var fields []string

@@ -53,6 +53,28 @@ func TestScanStringAtEveryOffset(t *testing.T) {
 	}
 }
 
+// Where a text ends, nothing starts.
+func TestNothingIsReadAtTheEnd(t *testing.T) {
+	for _, s := range []string{``, `1`, `"`, `[`, `{"a":`, `\u00`} {
+		b := []byte(s)
+		text, _ := scanString(b, len(b))
+		value, _ := scanValue(b, len(b), 0)
+		_, digits := hex4(b, len(b))
+		object := scanObject(b, len(b), func([]byte, int) int { return len(b) })
+		array := scanArray(b, len(b), func(int) int { return len(b) })
+		for what, end := range map[string]int{
+			"string": text, "value": value, "number": scanNumber(b, len(b)), "word": scanWord(b, len(b), "null"), "object": object, "array": array,
+		} {
+			if end != -1 {
+				t.Errorf("behind %s a %s ends at %d", s, what, end)
+			}
+		}
+		if digits || scanSpace(b, len(b)) != len(b) || indexEvent(b, len(b)) != (eventIndex{}) {
+			t.Errorf("behind %s there are digits, white space or an event", s)
+		}
+	}
+}
+
 func TestScanStringCutInAnEscape(t *testing.T) {
 	for _, s := range []string{``, `a`, `"`, `"\`, `"\"`, `"\u`, `"\u0`, `"\u00e`, `"\u00e9`, `"\ud83d\u`} {
 		if end, _ := scanString([]byte(s), 0); end != -1 {
@@ -75,6 +97,14 @@ var values = []string{
 // checkScan compares our reading of a text with that of encoding/json.
 func checkScan(t *testing.T, b []byte) {
 	t.Helper()
+	first := json.NewDecoder(bytes.NewReader(b))
+	wantEnd := -1
+	if err := first.Decode(new(json.RawMessage)); err == nil {
+		wantEnd = int(first.InputOffset())
+	}
+	if end, _ := scanValue(b, scanSpace(b, 0), 0); end != wantEnd {
+		t.Fatalf("the value that begins %.200q ends at %d, want %d", b, end, wantEnd)
+	}
 	from, to, spaced, ok := isJSON(b)
 	if want := json.Valid(b); ok != want {
 		t.Fatalf("isJSON(%.200q) = %v, want %v", b, ok, want)
