@@ -338,22 +338,20 @@ func notGzip(data []byte) error {
 	b := begin[:n]
 	at := func(magic string) bool { return len(b) >= len(magic) && string(b[:len(magic)]) == magic }
 	switch {
-	case at("\x1f\x8b"):
-		return nil
 	case at("\xf3\x89\x9a\xc2"):
 		// Source: amazon-kinesis-producer, aggregation-format.md.
 		return errors.New("the Kinesis Producer Library has aggregated this record; " + want)
 	case at("\x28\xb5\x2f\xfd"):
 		return errors.New("this is zstd; " + want)
 	}
-	for i := 1; i < utf8.UTFMax && len(b) > 0 && !utf8.Valid(b); i++ { // a character may go on beyond
+	for i := 1; i < utf8.UTFMax && !utf8.Valid(b); i++ { // a character may go on beyond
 		b = b[:len(b)-1]
 	}
 	readable := len(b) > 0 && utf8.Valid(b) && !bytes.ContainsFunc(b, func(r rune) bool { return r < ' ' && r != '\t' && r != '\n' && r != '\r' })
-	switch trimmed := bytes.TrimSpace(b); {
+	switch {
 	case !readable:
 		return nil
-	case len(trimmed) > 0 && trimmed[0] == '{':
+	case bytes.HasPrefix(bytes.TrimSpace(b), []byte("{")):
 		return errors.New("this is JSON without gzip; " + want)
 	}
 	return errors.New("this is plain text; " + want)

@@ -88,6 +88,43 @@ func TestMasksHideTextAndStrings(t *testing.T) {
 	}
 }
 
+// Each path redacts on its own, from the outermost value on, and only in JSON that has
+// values within.
+func TestRedactHidesThePathsOfAnyJSON(t *testing.T) {
+	for _, tt := range []struct{ paths, message, want string }{
+		{"a", `{"a":1,"b":{"a":2}}`, `{"a":"[REDACTED]","b":{"a":2}}`},
+		{"b.a", `{"a":1,"b":{"a":2}}`, `{"a":1,"b":{"a":"[REDACTED]"}}`},
+		{"0", `["a",["b"]]`, `["[REDACTED]",["b"]]`},
+		{"1.0", `["a",["b"]]`, `["a",["[REDACTED]"]]`},
+		{"*.a", `[{"a":1},{"b":{"a":2}},7]`, `[{"a":"[REDACTED]"},{"b":{"a":2}},7]`},
+		{"*", `["a",{"b":1}]`, `["[REDACTED]","[REDACTED]"]`},
+		{"*", `{"a":[],"b":"c"}`, `{"a":"[REDACTED]","b":"[REDACTED]"}`},
+		{"a,b", `{"b":1,"a":2,"c":3}`, `{"b":"[REDACTED]","a":"[REDACTED]","c":3}`},
+		{"a,a.b", `{"a":{"b":1}}`, `{"a":"[REDACTED]"}`},
+		{"a.b.c", `{"a":{"b":7}}`, `{"a":{"b":7}}`},
+		{"a", `{}`, `{}`},
+		{"0", `[]`, `[]`},
+		{"a", `7`, `7`},
+		{"*", `"a"`, `"a"`},
+		{"*", `text`, `"text"`},
+	} {
+		var rule Rule
+		for path := range strings.SplitSeq(tt.paths, ",") {
+			rule.Redact = append(rule.Redact, ParsePath(path))
+		}
+		quoted, _ := json.Marshal(tt.message)
+		for _, message := range []string{string(quoted), tt.message} { // JSON as text, and as it is
+			if !json.Valid([]byte(message)) {
+				continue
+			}
+			got := lines(withRule(rule), decode(t, document(`{"message":`+message+`}`)))
+			if d := cmp.Diff([]string{`{"message":` + tt.want + `}`}, got); d != "" {
+				t.Errorf("%s in %s (-want +got):\n%s", tt.paths, message, d)
+			}
+		}
+	}
+}
+
 // Half of a character, which CloudWatch Logs passes on as an escape, does not keep a
 // masked text from being JSON. IDs and times are not text.
 func TestMasksLeaveWhatIsNotText(t *testing.T) {
