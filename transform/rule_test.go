@@ -231,6 +231,16 @@ func TestRuleDecides(t *testing.T) {
 	}
 }
 
+// A batch without events has no origin, so that nobody asks for what a rule needs.
+func TestNoRuleIsAskedForWithoutEvents(t *testing.T) {
+	o := Options{Rule: func(from Origin) *Rule { t.Errorf("asked for the rule of %+v", from); return nil }}
+	for _, doc := range []string{document(), ` {"messageType":"CONTROL_MESSAGE","logEvents":[{"message":"x"}]}`, `{"logEvents":[ ]}`} {
+		if got := records(o, decode(t, doc)); len(got) > 0 {
+			t.Errorf("%s: %d records", doc, len(got))
+		}
+	}
+}
+
 // The field of a sample stands behind those that the rule takes from the message.
 func TestRuleNamesSampledRecords(t *testing.T) {
 	for _, tt := range []struct {
