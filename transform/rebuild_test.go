@@ -212,6 +212,28 @@ func TestRebuildEndsWithItsContext(t *testing.T) {
 	}
 }
 
+// What could not be packed whole is no payload, and stays so.
+func TestPackerThatFailedGivesNothing(t *testing.T) {
+	done, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, p := range map[string]*packer{
+		"its context is done":     {ctx: done, limit: math.MaxInt},
+		"the limit is exceeded":   {ctx: t.Context(), limit: 40},
+		"there is no room at all": {ctx: t.Context()},
+	} {
+		p.reset(gzip.DefaultCompression)
+		p.write([]byte(small))
+		if first := p.close(); first != nil || p.err == nil || p.full() == (p.ctx == done) {
+			t.Errorf("%s: %q, %v", name, first, p.err)
+		}
+		err := p.err
+		p.write([]byte(small))
+		if again := p.close(); again != nil || p.err != err {
+			t.Errorf("%s: later %q, %v", name, again, p.err)
+		}
+	}
+}
+
 // What surrounds the events may leave no room for any: then they are counted at once,
 // not tried one by one.
 func TestRebuildOfADocumentThatIsTooLarge(t *testing.T) {
