@@ -376,10 +376,8 @@ func validUTF8(b []byte) []byte {
 // subpart returns the length of the maximal subpart of a character at the start of
 // b, which does not start with a whole one; at least 1.
 func subpart(b []byte) int {
-	want, low, high := 0, byte(0x80), byte(0xbf)
+	want, low, high := 1, byte(0x80), byte(0xbf) // one byte also of a character of two
 	switch c := b[0]; {
-	case 0xc2 <= c && c <= 0xdf:
-		want = 2
 	case 0xe0 <= c && c <= 0xef:
 		want = 3
 	case 0xf0 <= c && c <= 0xf4:
