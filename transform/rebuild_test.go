@@ -302,6 +302,33 @@ func TestRebuildPacksASmallBatchSmall(t *testing.T) {
 	}
 }
 
+// Each part is a message of the queue: all but the last fill most of the limit, and it
+// takes little more than one pass to find out how much does.
+func TestRebuildFillsItsParts(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for name, length := range map[string]func() int{"lines alike": func() int { return 2 }, "lines of all lengths": func() int { return r.IntN(40) }} {
+		messages := make([]string, 3000)
+		for i := range messages {
+			for range length() {
+				messages[i] += fmt.Sprintf("%016x order %d; ", r.Uint64(), i)
+			}
+		}
+		b := decode(t, withMessages(messages...))
+		for _, limit := range []int{8 << 10, 16 << 10, 64 << 10} {
+			asked := 0
+			parts, unfit := rebuild(b, func(int) bool { asked++; return true }, limit)
+			for i, p := range parts[:len(parts)-1] {
+				if len(p.Event) < limit*7/10 {
+					t.Errorf("%s, limit %d: part %d of %d has %d bytes", name, limit, i, len(parts), len(p.Event))
+				}
+			}
+			if len(parts) < 2 || unfit > 0 || asked > b.Len()*5/4 {
+				t.Errorf("%s, limit %d: %d parts, %d unfit, %d looks at one of %d events", name, limit, len(parts), unfit, asked, b.Len())
+			}
+		}
+	}
+}
+
 // randomBatch returns a document with events of all kinds; n is the number of each.
 func randomBatch(r *rand.Rand) string {
 	uuids := []string{id, id2, "00000000-0000-0000-0000-000000000000"}

@@ -88,8 +88,8 @@ var values = []string{
 	``, ` `, `0`, `-0`, `7`, `-`, `01`, `-01`, `1.`, `.1`, `1.0`, `1e`, `1e+`, `1E-07`, `1e1.0`, `+1`, `0x1`, `1 2`,
 	`true`, `false`, `null`, `nul`, `tru`, `truefalse`, `True`, `NaN`, `Infinity`, `undefined`,
 	`""`, `"a"`, `"a`, `'a'`, `"\x"`, "\"\t\"", `"\u12"`, `"a" "b"`,
-	`[]`, `[ ]`, `[1]`, `[1,]`, `[,1]`, `[1 2]`, `[1,2`, `]`, `[[],[[]]]`, `[1}`,
-	`{}`, `{ }`, `{"a":1}`, `{"a":1,}`, `{,"a":1}`, `{"a"}`, `{"a":}`, `{"a" 1}`, `{a:1}`, `{1:1}`, `{"a":1 "b":2}`, `{"a":1`, `}`, `{"a":1]`,
+	`[]`, `[ ]`, `[`, `[ `, `[1]`, `[1,]`, `[,1]`, `[1 2]`, `[1,2`, `]`, `[[],[[]]]`, `[1}`,
+	`{}`, `{ }`, `{`, `{ `, `{"a":1}`, `{"a":1,}`, `{,"a":1}`, `{"a"}`, `{"a":}`, `{"a" 1}`, `{a:1}`, `{1:1}`, `{"a":1 "b":2}`, `{"a":1`, `}`, `{"a":1]`,
 	` { "a" : [ 1 , true , null , "x y" , { } , [ ] ] , "a" : -1.5e+10 } `, "\t[\n]\r\n", "\v1", "\u00a01", "\ufeff1",
 	`{"a":{"b":{"c":[{"d":"\ud800"}]}}}`, "[1]\x00", `{}{}`,
 }
@@ -201,6 +201,15 @@ func TestScanObjectAndScanArrayRefuseWhatIsNotJSON(t *testing.T) {
 			if got := scanArray(b, 0, value(b)); got != want {
 				t.Errorf("scanArray(%s) = %d, want %d", b, got, want)
 			}
+		}
+	}
+	for c := range 256 { // only its bracket begins an array, only its brace an object
+		array, object := append([]byte{byte(c)}, `1,"[2]"]`...), append([]byte{byte(c)}, `"a":1}`...)
+		if got := scanArray(array, 0, value(array)); (got == len(array)) != (c == '[') || got != len(array) && got != -1 {
+			t.Errorf("scanArray(%q) = %d", array, got)
+		}
+		if got := scanObject(object, 0, func(_ []byte, i int) int { return value(object)(i) }); (got == len(object)) != (c == '{') || got != len(object) && got != -1 {
+			t.Errorf("scanObject(%q) = %d", object, got)
 		}
 	}
 	b := []byte(`[1,{"a":2}]`)
