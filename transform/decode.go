@@ -111,11 +111,8 @@ func (d *Decoder) Decode(event []byte, limit int64) (*Batch, error) {
 		}
 		d.doc, err = d.inflate(d.doc[:0], &unpacking{src: data}, len(data), limit)
 	}
-	if errors.Is(err, gzip.ErrHeader) || errors.Is(err, errTruncated) {
-		err = cmp.Or(notGzip(data), err)
-	}
 	if err != nil {
-		return nil, &DecodeError{StageGzip, err}
+		return nil, &DecodeError{StageGzip, cmp.Or(notGzip(data), err)}
 	}
 	doc := d.doc
 	if !utf8.Valid(doc) {
@@ -330,7 +327,8 @@ func truncated(err error) error {
 var errTruncated = errors.New("the data is truncated")
 
 // notGzip returns what a payload, in base64, is instead of gzip, nil if that is not
-// known. Other programs may write into a stream, or invoke a function by hand.
+// known or if it begins as gzip, which no text does. Other programs may write into a
+// stream, or invoke a function by hand.
 func notGzip(data []byte) error {
 	const want = "want what CloudWatch Logs writes, JSON in gzip"
 	var begin [48]byte

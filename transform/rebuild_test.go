@@ -212,6 +212,26 @@ func TestRebuildEndsWithItsContext(t *testing.T) {
 	}
 }
 
+// Rebuild looks for its context also among events that are not kept.
+func TestRebuildEndsWithItsContextAmongWhatIsNotKept(t *testing.T) {
+	b := decode(t, withMessages(make([]string, 5000)...))
+	for _, at := range []int{0, 1, 1500, 3900} {
+		ctx, cancel := context.WithCancel(t.Context())
+		last := 0
+		for p := range b.Rebuild(ctx, func(i int) bool {
+			if last = i; i == at {
+				cancel()
+			}
+			return false
+		}, 1<<20) {
+			t.Errorf("a part of %d events", p.Events)
+		}
+		if last > at+1024 {
+			t.Errorf("ended at %d, it went on to event %d", at, last)
+		}
+	}
+}
+
 // What could not be packed whole is no payload, and stays so.
 func TestPackerThatFailedGivesNothing(t *testing.T) {
 	done, cancel := context.WithCancel(t.Context())
