@@ -111,11 +111,8 @@ func (d *Decoder) Decode(event []byte, limit int64) (*Batch, error) {
 		}
 		d.doc, err = d.inflate(d.doc[:0], &unpacking{src: data}, len(data), limit)
 	}
-	if errors.Is(err, gzip.ErrHeader) || errors.Is(err, errTruncated) {
-		err = cmp.Or(notGzip(data), err)
-	}
 	if err != nil {
-		return nil, &DecodeError{StageGzip, err}
+		return nil, &DecodeError{StageGzip, cmp.Or(notGzip(data), err)}
 	}
 	doc := d.doc
 	if !utf8.Valid(doc) {
@@ -330,7 +327,8 @@ func truncated(err error) error {
 var errTruncated = errors.New("the data is truncated")
 
 // notGzip returns what a payload, in base64, is instead of gzip, nil if that is not
-// known. Other programs may write into a stream, or invoke a function by hand.
+// known or if it begins as gzip, which no text does. Other programs may write into a
+// stream, or invoke a function by hand.
 func notGzip(data []byte) error {
 	const want = "want what CloudWatch Logs writes, JSON in gzip"
 	var begin [48]byte
@@ -338,22 +336,20 @@ func notGzip(data []byte) error {
 	b := begin[:n]
 	at := func(magic string) bool { return len(b) >= len(magic) && string(b[:len(magic)]) == magic }
 	switch {
-	case at("\x1f\x8b"):
-		return nil
 	case at("\xf3\x89\x9a\xc2"):
 		// Source: amazon-kinesis-producer, aggregation-format.md.
 		return errors.New("the Kinesis Producer Library has aggregated this record; " + want)
 	case at("\x28\xb5\x2f\xfd"):
 		return errors.New("this is zstd; " + want)
 	}
-	for i := 1; i < utf8.UTFMax && len(b) > 0 && !utf8.Valid(b); i++ { // a character may go on beyond
+	for i := 1; i < utf8.UTFMax && !utf8.Valid(b); i++ { // a character may go on beyond
 		b = b[:len(b)-1]
 	}
 	readable := len(b) > 0 && utf8.Valid(b) && !bytes.ContainsFunc(b, func(r rune) bool { return r < ' ' && r != '\t' && r != '\n' && r != '\r' })
-	switch trimmed := bytes.TrimSpace(b); {
+	switch {
 	case !readable:
 		return nil
-	case len(trimmed) > 0 && trimmed[0] == '{':
+	case bytes.HasPrefix(bytes.TrimSpace(b), []byte("{")):
 		return errors.New("this is JSON without gzip; " + want)
 	}
 	return errors.New("this is plain text; " + want)
@@ -378,10 +374,8 @@ func validUTF8(b []byte) []byte {
 // subpart returns the length of the maximal subpart of a character at the start of
 // b, which does not start with a whole one; at least 1.
 func subpart(b []byte) int {
-	want, low, high := 0, byte(0x80), byte(0xbf)
+	want, low, high := 1, byte(0x80), byte(0xbf) // one byte also of a character of two
 	switch c := b[0]; {
-	case 0xc2 <= c && c <= 0xdf:
-		want = 2
 	case 0xe0 <= c && c <= 0xef:
 		want = 3
 	case 0xf0 <= c && c <= 0xf4:

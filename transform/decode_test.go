@@ -123,6 +123,7 @@ func TestDecodeRefusesWithStageAndWithoutContent(t *testing.T) {
 		return b
 	}
 	good := zip(small)
+	padded := append(bytes.Clone(good), make([]byte, 3-len(good)%3)...) // its base64 has no = at the end
 	doc := func(s string) []byte { return lambdaEvent(zip(s)) }
 	for _, tt := range []struct {
 		name  string
@@ -157,6 +158,8 @@ func TestDecodeRefusesWithStageAndWithoutContent(t *testing.T) {
 		{"beyond ASCII", []byte(`{"awslogs":{"data":"` + secret + `é"}}`), StageBase64},
 		{"a digit too few", []byte(`{"awslogs":{"data":"H4sIA"}}`), StageBase64},
 		{"padding in the middle", []byte(`{"awslogs":{"data":"H4==sIAA"}}`), StageBase64},
+
+		{"junk behind whole gzip", []byte(`{"awslogs":{"data":"` + base64.StdEncoding.EncodeToString(padded) + `{` + secret + `}"}}`), StageBase64},
 
 		{"data only newlines", []byte(`{"awslogs":{"data":"\n\r\n"}}`), StageGzip},
 		{"not gzip", lambdaEvent([]byte(small + secret)), StageGzip},

@@ -21,6 +21,29 @@ func (m interfaces) SubnetOf(address string) string {
 	return ""
 }
 
+func TestReadFlowRecord(t *testing.T) {
+	for _, tt := range []struct {
+		line    string
+		columns *[2]int
+		want    FlowRecord
+	}{
+		{"2 1 eni-1 10.0.0.1 10.0.0.2 1 2 6", nil, FlowRecord{"eni-1", "10.0.0.1", "10.0.0.2"}},
+		{"2 1 eni-1 10.0.0.1", nil, FlowRecord{"eni-1", "10.0.0.1", ""}},
+		{"10.0.0.1 10.0.0.2 6 eni-1", &[2]int{1, 0}, FlowRecord{"eni-1", "10.0.0.2", "10.0.0.1"}},
+		{"a eni-1 b eni-2", &[2]int{0, 2}, FlowRecord{"eni-1", "a", "b"}}, // the first one
+		{"eni-1 eni-2 eni-3", &[2]int{0, 1}, FlowRecord{"eni-3", "eni-1", "eni-2"}},
+		{"a b c d e", nil, FlowRecord{"", "d", "e"}},
+		{"a  b c", nil, FlowRecord{"", "c", ""}}, // two blanks are an empty word
+		{"a b c d -", nil, FlowRecord{"", "d", "-"}},
+		{"an eniac", nil, FlowRecord{}},
+		{"", nil, FlowRecord{}},
+	} {
+		if got := ReadFlowRecord([]byte(tt.line), tt.columns); got != tt.want {
+			t.Errorf("%q: %+v, want %+v", tt.line, got, tt.want)
+		}
+	}
+}
+
 func TestFlowRecordsGetTheirInterface(t *testing.T) {
 	known := interfaces{
 		"eni-1": {Subnet: "subnet-1", VPC: "vpc-1", SecurityGroups: []string{"sg-1", "sg-2"}, Addresses: []string{"10.0.0.1", "2001:db8::1"}},
@@ -42,6 +65,9 @@ func TestFlowRecordsGetTheirInterface(t *testing.T) {
 		{"2 1 eni-3 10.0.0.2 8.8.8.8 1", nil, ""},
 		{"2 1 eni-1 - - - - - - - 1 2 - NODATA", nil, ""},
 		{"2 1 - - - NODATA", nil, ""},
+		{"eni-1 - -", &[2]int{1, 2}, ""},
+		{"eni-1 - 10.0.0.1", &[2]int{1, 2}, groups + `,"direction":"inbound"` + rest},
+		{"NODATA eni-2", &[2]int{4, 5}, `,"security-group-ids":[]` + rest},
 		{"", nil, ""},
 	} {
 		if tt.line == "" {

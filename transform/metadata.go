@@ -55,9 +55,6 @@ func unlessNone(value string) string {
 // override returns s with the settings of a _sumo_metadata member. A setting that
 // is not a string, a number, a boolean or a list of those is ignored.
 func (s Source) override(metadata []byte) Source {
-	if len(metadata) == 0 || metadata[0] != '{' {
-		return s
-	}
 	// Of two keys for one field the later wins. A repeated key counts at its first
 	// position with its last value, as in JSON.parse.
 	type setting struct {

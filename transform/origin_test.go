@@ -72,7 +72,11 @@ func TestOriginOfAnEvent(t *testing.T) {
 // override which names them does not count.
 func TestOriginThatIsUnknown(t *testing.T) {
 	b := decode(t, document(`{"message":"x"}`, `{"message":"y","extractedFields":{"@aws.account":"1","@aws.region":"r"}}`))
-	got := records(Options{Source: Source{Category: "{account}", Name: "{region}", Fields: "a={account},r={region}"}}, b)
+	o := Options{Source: Source{Category: "{account}", Name: "{region}", Fields: "a={account},r={region}"}}
+	got := records(o, b)
+	if of := o.SourceOf(b); of != got[0].Source {
+		t.Errorf("of the batch %+v, of an event that says nothing %+v", of, got[0].Source)
+	}
 	if d := cmp.Diff([]Source{{Name: "web/app/1", Host: "/ecs/web"}, {Name: "r", Category: "1", Host: "/ecs/web", Fields: "a=1,r=r"}},
 		[]Source{got[0].Source, got[1].Source}); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
@@ -122,24 +126,41 @@ func TestLogInfoReplacesMembersOfItsNames(t *testing.T) {
 	}
 }
 
-// An event is read by its index as it is read without.
+// An event is read by its index as it is read without. It has one only if each of its
+// members is where CloudWatch Logs puts it.
 func TestIndexedEventsAreReadAsOthers(t *testing.T) {
-	for end, indexed := range map[string]bool{
-		`}`: true,
-		`,"extractedFields":{"a":{"b":[1,"}"]}}}`: true,
-		`,"extractedFields":null}`:                true,
-		`,"extractedFields":{},"x":1}`:            false,
-		`,"extractedFields":{} }`:                 false,
+	const message = `{"id":"1","timestamp":7,"message":"a\"}"`
+	for event, indexed := range map[string]bool{
+		message + `}`: true,
+		message + `,"extractedFields":{"a":{"b":[1,"}"]}}}`: true,
+		message + `,"extractedFields":null}`:                true,
+		message + `,"extractedFields":{},"x":1}`:            false,
+		message + `,"extractedFields":{} }`:                 false,
+		message + `,"extractedfields":{}}`:                  false,
+		message + ` }`:                                      false,
+		`{"ID":"1","timestamp":7,"message":"x"}`:            false,
+		`{"id":"1","timeStamp":7,"message":"x"}`:            false,
+		`{"id":"1","timestamp":7,"Message":"x"}`:            false,
+		`{"id":"1","timestamp":7}`:                          false,
+		`{"id":"1","message":"x","timestamp":7}`:            false,
+		`{"id":"1" ,"timestamp":7,"message":"x"}`:           false,
+		`{"id":"1","timestamp":7 ,"message":"x"}`:           false,
+		`{"id":7,"timestamp":7,"message":"x"}`:              false,
+		`{"id":"1","timestamp":"7","message":"x"}`:          false,
+		`{"id":"1","timestamp":7,"message":7}`:              false,
+		`{"id":"1","timestamp":7,"message":null}`:           false,
+		`"{"`: false,
+		`7`:   false,
 	} {
-		b := decode(t, document(`{"id":"1","timestamp":7,"message":"a\"}"`+end))
+		b := decode(t, document(event))
 		if got := b.index[0].end != 0; got != indexed {
-			t.Errorf("%s: indexed: %v", end, got)
+			t.Errorf("%s: indexed: %v", event, got)
 		}
 		whole := *b
 		whole.index = nil
 		o := Options{EventID: true, LogInfo: true}
 		if d := cmp.Diff(records(o, &whole), records(o, b)); d != "" {
-			t.Errorf("%s: (-read +indexed):\n%s", end, d)
+			t.Errorf("%s: (-read +indexed):\n%s", event, d)
 		}
 	}
 }

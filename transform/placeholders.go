@@ -85,19 +85,20 @@ func lambdaNames(group, stream string) (function, version string) {
 // awslogsStream splits the name of a log stream of the awslogs driver. All parts
 // are "" if the name has another form.
 func awslogsStream(name string) (prefix, container, taskID string) {
-	rest, taskID, found := cutLast(name, "/")
-	prefix, container, named := cutLast(rest, "/")
-	if !found || !named || prefix == "" || container == "" || !isTaskID(taskID) {
+	rest, taskID := cutLast(name)
+	prefix, container = cutLast(rest)
+	if container == "" || !isTaskID(taskID) {
 		return "", "", ""
 	}
 	return prefix, container, taskID
 }
 
-func cutLast(s, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
+// cutLast cuts s around its last slash, if there is something before it.
+func cutLast(s string) (before, after string) {
+	if i := strings.LastIndexByte(s, '/'); i > 0 {
+		return s[:i], s[i+1:]
 	}
-	return s, "", false
+	return s, ""
 }
 
 // isTaskID reports whether s is the id of an ECS task: 32 hexadecimal digits, or a

@@ -19,6 +19,9 @@ func TestOverridesExpandPlaceholders(t *testing.T) {
 		{"shop/web/" + task, "aws{logGroup}:{logStream}", "aws/ecs/shop:shop/web/" + task},
 		{"shop/web/" + task, "{container}{container}", "webweb"},
 		{"shop/web/" + task, "{Container} {} {x}", "{Container} {} {x}"},
+		{"plain", "{logGroup.1}:{logGroup.02}", "ecs:shop"},
+		{"plain", "{logGroup.+1} {logGroup.-1} {logGroup.0} {logGroup.100} {logGroup.} {logGroup.1 }", "{logGroup.+1} {logGroup.-1} {logGroup.0} {logGroup.100} {logGroup.} {logGroup.1 }"},
+		{"plain", "{logGroup.99}", "-"},
 		{"shop/{logGroup}/" + task, "{container}", "{logGroup}"}, // values are not expanded again
 		{"web/" + task, "ecs/{container}", "-"},
 		{"/web/" + task, "ecs/{container}", "-"},

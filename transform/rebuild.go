@@ -57,7 +57,7 @@ func (b *Batch) Rebuild(ctx context.Context, keep func(event int) bool, limit in
 				if !r.emptyFits() {
 					part.Events, next.i = r.count(at), b.to
 				}
-			} else if part.Events > 0 {
+			} else {
 				room = limit * raw / max(1, len(part.Event)) / 20 * 19
 			}
 			if ctx.Err() != nil || part.Events > 0 && !yield(part) {

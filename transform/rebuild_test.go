@@ -212,19 +212,64 @@ func TestRebuildEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// What surrounds the events may leave no room for any: they are counted at once.
+// Rebuild looks for its context also among events that are not kept.
+func TestRebuildEndsWithItsContextAmongWhatIsNotKept(t *testing.T) {
+	b := decode(t, withMessages(make([]string, 5000)...))
+	for _, at := range []int{0, 1, 1500, 3900} {
+		ctx, cancel := context.WithCancel(t.Context())
+		last := 0
+		for p := range b.Rebuild(ctx, func(i int) bool {
+			if last = i; i == at {
+				cancel()
+			}
+			return false
+		}, 1<<20) {
+			t.Errorf("a part of %d events", p.Events)
+		}
+		if last > at+1024 {
+			t.Errorf("ended at %d, it went on to event %d", at, last)
+		}
+	}
+}
+
+// What could not be packed whole is no payload, and stays so.
+func TestPackerThatFailedGivesNothing(t *testing.T) {
+	done, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, p := range map[string]*packer{
+		"its context is done":     {ctx: done, limit: math.MaxInt},
+		"the limit is exceeded":   {ctx: t.Context(), limit: 40},
+		"there is no room at all": {ctx: t.Context()},
+	} {
+		p.reset(gzip.DefaultCompression)
+		p.write([]byte(small))
+		if first := p.close(); first != nil || p.err == nil || p.full() == (p.ctx == done) {
+			t.Errorf("%s: %q, %v", name, first, p.err)
+		}
+		err := p.err
+		p.write([]byte(small))
+		if again := p.close(); again != nil || p.err != err {
+			t.Errorf("%s: later %q, %v", name, again, p.err)
+		}
+	}
+}
+
+// What surrounds the events may leave no room for any: then they are counted at once,
+// not tried one by one.
 func TestRebuildOfADocumentThatIsTooLarge(t *testing.T) {
 	noise := make([]byte, 6000)
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range noise {
 		noise[i] = "0123456789abcdef"[r.IntN(16)]
 	}
-	for _, doc := range []string{
-		`{"x":"` + string(noise) + `","logEvents":[{"message":"a"},7,{"message":"b"}]}`,
-		`{"logEvents":[{"message":"a"},7,{"message":"b"}],"x":"` + string(noise) + `"}`,
-	} {
-		if parts, unfit := rebuild(decode(t, doc), func(i int) bool { return i != 1 }, 2000); len(parts) != 0 || unfit != 2 {
-			t.Errorf("%d parts, %d unfit, want 2 unfit", len(parts), unfit)
+	for _, around := range []string{`{"x":"` + string(noise) + `","logEvents":[%s]}`, `{"logEvents":[%s],"x":"` + string(noise) + `"}`} {
+		for _, events := range []string{`{"message":"a"},7,{"message":"b"}`, strings.Repeat(`{"message":"a"},`, 999) + "7"} {
+			b := decode(t, fmt.Sprintf(around, events))
+			asked := 0
+			parts, unfit := rebuild(b, func(i int) bool { asked++; return i != 1 }, 2000)
+			if len(parts) != 0 || unfit != b.Len()-1 || asked > 2*b.Len()+10 {
+				t.Errorf("%d parts, %d unfit of %d events, after %d looks at one", len(parts), unfit, b.Len()-1, asked)
+			}
 		}
 	}
 	doc := document(`{"message":"a"}`, `{"message":"`+string(noise)+`"}`, `{"message":"b"}`)
@@ -243,16 +288,63 @@ func TestRebuildPacksAnEventAsSmallAsItMust(t *testing.T) {
 	b := decode(t, withMessages("a", text.String(), "b"))
 	second := func(i int) bool { return i == 1 }
 	fast, _ := rebuild(b, second, math.MaxInt)
+	alone := []byte(document(`{"id":"1","timestamp":1,"message":"` + text.String() + `"}`))
 	p := packer{ctx: context.Background(), limit: math.MaxInt}
 	p.reset(gzip.BestCompression)
-	p.write([]byte(document(`{"id":"1","timestamp":1,"message":"` + text.String() + `"}`)))
-	small := len(p.close())
-	if len(fast) != 1 || len(fast[0].Event) <= small {
-		t.Fatalf("%d parts; packed small it has %d bytes", len(fast), small)
+	p.write(alone)
+	small, usual := len(p.close()), len(Pack(alone))
+	if len(fast) != 1 || len(fast[0].Event) <= max(small, usual) {
+		t.Fatalf("%d parts; packed small it has %d bytes, as usual %d", len(fast), small, usual)
 	}
 	for limit, want := range map[int]int{small: 3, small - 1: 2} {
 		if parts, unfit := rebuild(b, func(int) bool { return true }, limit); len(parts) != want || unfit != 3-want {
 			t.Errorf("limit %d: %d parts, %d unfit, want %d parts", limit, len(parts), unfit, want)
+		}
+	}
+}
+
+// Only a large batch is packed fast: a small one becomes no larger than it came.
+func TestRebuildPacksASmallBatchSmall(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, n := range []int{1, 30, 1000} {
+		messages := make([]string, n)
+		for i := range messages {
+			messages[i] = fmt.Sprintf("order %d taken from %s in %d ms", r.IntN(1000), []string{"shop", "store", "till"}[r.IntN(3)], r.IntN(100))
+		}
+		event := Pack([]byte(withMessages(messages...)))
+		b, err := Decode(event, DefaultLimit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if parts, _ := rebuild(b, func(int) bool { return true }, 1<<20); len(parts) != 1 || len(parts[0].Event) != len(event) {
+			t.Errorf("%d events in %d bytes: %d parts, the first of %d bytes", n, len(event), len(parts), len(parts[0].Event))
+		}
+	}
+}
+
+// Each part is a message of the queue: all but the last fill most of the limit, and it
+// takes little more than one pass to find out how much does.
+func TestRebuildFillsItsParts(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for name, length := range map[string]func() int{"lines alike": func() int { return 2 }, "lines of all lengths": func() int { return r.IntN(40) }} {
+		messages := make([]string, 3000)
+		for i := range messages {
+			for range length() {
+				messages[i] += fmt.Sprintf("%016x order %d; ", r.Uint64(), i)
+			}
+		}
+		b := decode(t, withMessages(messages...))
+		for _, limit := range []int{8 << 10, 16 << 10, 64 << 10} {
+			asked := 0
+			parts, unfit := rebuild(b, func(int) bool { asked++; return true }, limit)
+			for i, p := range parts[:len(parts)-1] {
+				if len(p.Event) < limit*7/10 {
+					t.Errorf("%s, limit %d: part %d of %d has %d bytes", name, limit, i, len(parts), len(p.Event))
+				}
+			}
+			if len(parts) < 2 || unfit > 0 || asked > b.Len()*5/4 {
+				t.Errorf("%s, limit %d: %d parts, %d unfit, %d looks at one of %d events", name, limit, len(parts), unfit, asked, b.Len())
+			}
 		}
 	}
 }

@@ -170,9 +170,8 @@ func (w *writer) chooseFromMessage(r *Record, value []byte) {
 	values := w.from.values
 	values.json = func(path string) string { return lookupJSON(value, ParsePath(path)) }
 	more, _ := strings.CutPrefix(strings.TrimPrefix(r.Source.Fields, w.from.source.Fields), ",")
-	sampled := r.Source != w.from.source
 	r.Source = w.from.base.overridden(w.from.rule.Source, values)
-	if sampled && more != "" {
+	if more != "" {
 		if r.Source.Fields != "" {
 			r.Source.Fields += ","
 		}

@@ -21,7 +21,11 @@ func (s stars) Append(dst, text, key []byte) ([]byte, int) {
 	if string(key) == "password" {
 		return append(dst, "***"...), 1
 	}
-	return append(dst, bytes.ReplaceAll(text, []byte(s), []byte(`*"\`+"\n*"))...), bytes.Count(text, []byte(s))
+	n := bytes.Count(text, []byte(s))
+	if n == 0 {
+		return dst, 0
+	}
+	return append(dst, bytes.ReplaceAll(text, []byte(s), []byte(`*"\`+"\n*"))...), n
 }
 
 func withRule(r Rule) Options { return Options{Rule: func(Origin) *Rule { return &r }} }
@@ -84,6 +88,43 @@ func TestMasksHideTextAndStrings(t *testing.T) {
 	}
 }
 
+// Each path redacts on its own, from the outermost value on, and only in JSON that has
+// values within.
+func TestRedactHidesThePathsOfAnyJSON(t *testing.T) {
+	for _, tt := range []struct{ paths, message, want string }{
+		{"a", `{"a":1,"b":{"a":2}}`, `{"a":"[REDACTED]","b":{"a":2}}`},
+		{"b.a", `{"a":1,"b":{"a":2}}`, `{"a":1,"b":{"a":"[REDACTED]"}}`},
+		{"0", `["a",["b"]]`, `["[REDACTED]",["b"]]`},
+		{"1.0", `["a",["b"]]`, `["a",["[REDACTED]"]]`},
+		{"*.a", `[{"a":1},{"b":{"a":2}},7]`, `[{"a":"[REDACTED]"},{"b":{"a":2}},7]`},
+		{"*", `["a",{"b":1}]`, `["[REDACTED]","[REDACTED]"]`},
+		{"*", `{"a":[],"b":"c"}`, `{"a":"[REDACTED]","b":"[REDACTED]"}`},
+		{"a,b", `{"b":1,"a":2,"c":3}`, `{"b":"[REDACTED]","a":"[REDACTED]","c":3}`},
+		{"a,a.b", `{"a":{"b":1}}`, `{"a":"[REDACTED]"}`},
+		{"a.b.c", `{"a":{"b":7}}`, `{"a":{"b":7}}`},
+		{"a", `{}`, `{}`},
+		{"0", `[]`, `[]`},
+		{"a", `7`, `7`},
+		{"*", `"a"`, `"a"`},
+		{"*", `text`, `"text"`},
+	} {
+		var rule Rule
+		for path := range strings.SplitSeq(tt.paths, ",") {
+			rule.Redact = append(rule.Redact, ParsePath(path))
+		}
+		quoted, _ := json.Marshal(tt.message)
+		for _, message := range []string{string(quoted), tt.message} { // JSON as text, and as it is
+			if !json.Valid([]byte(message)) {
+				continue
+			}
+			got := lines(withRule(rule), decode(t, document(`{"message":`+message+`}`)))
+			if d := cmp.Diff([]string{`{"message":` + tt.want + `}`}, got); d != "" {
+				t.Errorf("%s in %s (-want +got):\n%s", tt.paths, message, d)
+			}
+		}
+	}
+}
+
 // Half of a character, which CloudWatch Logs passes on as an escape, does not keep a
 // masked text from being JSON. IDs and times are not text.
 func TestMasksLeaveWhatIsNotText(t *testing.T) {
@@ -93,6 +134,16 @@ func TestMasksLeaveWhatIsNotText(t *testing.T) {
 	line := string(records(o, b)[0].Line)
 	if want := `{"id":"7","timestamp":7,"message":{"a":"` + "\ufffd" + ` *\"\\\n*"}}`; line != want {
 		t.Errorf("%q, want\n%q", line, want)
+	}
+}
+
+// A raw message in which masks find nothing is as it was logged.
+func TestMasksThatFindNothingLeaveARawMessage(t *testing.T) {
+	rule := Rule{Format: Raw, Masks: stars("secret")}
+	for _, message := range []string{`{ "a" : "\u0041" }`, `[ "x", {"y" : "\\"} ]`, `{ "secret" : 7 }`, `{ "a" : "b" }`, ` "a\/b" `, ` text \u0041 `, "a\n\tb "} {
+		if got := string(records(withRule(rule), documentOf(t, "s", message))[0].Line); got != message {
+			t.Errorf("%q becomes %q", message, got)
+		}
 	}
 }
 
@@ -168,7 +219,7 @@ func TestRuleDecides(t *testing.T) {
 	if want := []string{`0 a "DEBUG"`, "1 INFO", "2 WARN", `3 {"l":"INFO","_sumo_metadata":{"category":"c"}}`, "4 INFO"}; cmp.Diff(want, seen) != "" {
 		t.Error(cmp.Diff(want, seen))
 	}
-	if got[0].Dropped != ByRule || got[0].Why != "quiet:exclude" || got[1].Dropped != Kept {
+	if got[0].Dropped != ByRule || got[0].Why != "quiet:exclude" || got[0].Reason() != "quiet:exclude" || got[1].Dropped != Kept || got[1].Reason() != "kept" {
 		t.Errorf("%+v", got[:2])
 	}
 	var fields []string
@@ -177,6 +228,16 @@ func TestRuleDecides(t *testing.T) {
 	}
 	if want := []string{"env=prod,sample_rate=0.1|", "env=prod|", "env=prod,sample_rate=0.1|c", "env=prod,sample_rate=0.1|"}; cmp.Diff(want, fields) != "" {
 		t.Error(cmp.Diff(want, fields))
+	}
+}
+
+// A batch without events has no origin, so that nobody asks for what a rule needs.
+func TestNoRuleIsAskedForWithoutEvents(t *testing.T) {
+	o := Options{Rule: func(from Origin) *Rule { t.Errorf("asked for the rule of %+v", from); return nil }}
+	for _, doc := range []string{document(), ` {"messageType":"CONTROL_MESSAGE","logEvents":[{"message":"x"}]}`, `{"logEvents":[ ]}`} {
+		if got := records(o, decode(t, doc)); len(got) > 0 {
+			t.Errorf("%s: %d records", doc, len(got))
+		}
 	}
 }
 

@@ -53,6 +53,28 @@ func TestScanStringAtEveryOffset(t *testing.T) {
 	}
 }
 
+// Where a text ends, nothing starts.
+func TestNothingIsReadAtTheEnd(t *testing.T) {
+	for _, s := range []string{``, `1`, `"`, `[`, `{"a":`, `\u00`} {
+		b := []byte(s)
+		text, _ := scanString(b, len(b))
+		value, _ := scanValue(b, len(b), 0)
+		_, digits := hex4(b, len(b))
+		object := scanObject(b, len(b), func([]byte, int) int { return len(b) })
+		array := scanArray(b, len(b), func(int) int { return len(b) })
+		for what, end := range map[string]int{
+			"string": text, "value": value, "number": scanNumber(b, len(b)), "word": scanWord(b, len(b), "null"), "object": object, "array": array,
+		} {
+			if end != -1 {
+				t.Errorf("behind %s a %s ends at %d", s, what, end)
+			}
+		}
+		if digits || scanSpace(b, len(b)) != len(b) || indexEvent(b, len(b)) != (eventIndex{}) {
+			t.Errorf("behind %s there are digits, white space or an event", s)
+		}
+	}
+}
+
 func TestScanStringCutInAnEscape(t *testing.T) {
 	for _, s := range []string{``, `a`, `"`, `"\`, `"\"`, `"\u`, `"\u0`, `"\u00e`, `"\u00e9`, `"\ud83d\u`} {
 		if end, _ := scanString([]byte(s), 0); end != -1 {
@@ -66,8 +88,8 @@ var values = []string{
 	``, ` `, `0`, `-0`, `7`, `-`, `01`, `-01`, `1.`, `.1`, `1.0`, `1e`, `1e+`, `1E-07`, `1e1.0`, `+1`, `0x1`, `1 2`,
 	`true`, `false`, `null`, `nul`, `tru`, `truefalse`, `True`, `NaN`, `Infinity`, `undefined`,
 	`""`, `"a"`, `"a`, `'a'`, `"\x"`, "\"\t\"", `"\u12"`, `"a" "b"`,
-	`[]`, `[ ]`, `[1]`, `[1,]`, `[,1]`, `[1 2]`, `[1,2`, `]`, `[[],[[]]]`, `[1}`,
-	`{}`, `{ }`, `{"a":1}`, `{"a":1,}`, `{,"a":1}`, `{"a"}`, `{"a":}`, `{"a" 1}`, `{a:1}`, `{1:1}`, `{"a":1 "b":2}`, `{"a":1`, `}`, `{"a":1]`,
+	`[]`, `[ ]`, `[`, `[ `, `[1]`, `[1,]`, `[,1]`, `[1 2]`, `[1,2`, `]`, `[[],[[]]]`, `[1}`,
+	`{}`, `{ }`, `{`, `{ `, `{"a":1}`, `{"a":1,}`, `{,"a":1}`, `{"a"}`, `{"a":}`, `{"a" 1}`, `{a:1}`, `{1:1}`, `{"a":1 "b":2}`, `{"a":1`, `}`, `{"a":1]`,
 	` { "a" : [ 1 , true , null , "x y" , { } , [ ] ] , "a" : -1.5e+10 } `, "\t[\n]\r\n", "\v1", "\u00a01", "\ufeff1",
 	`{"a":{"b":{"c":[{"d":"\ud800"}]}}}`, "[1]\x00", `{}{}`,
 }
@@ -75,6 +97,14 @@ var values = []string{
 // checkScan compares our reading of a text with that of encoding/json.
 func checkScan(t *testing.T, b []byte) {
 	t.Helper()
+	first := json.NewDecoder(bytes.NewReader(b))
+	wantEnd := -1
+	if err := first.Decode(new(json.RawMessage)); err == nil {
+		wantEnd = int(first.InputOffset())
+	}
+	if end, _ := scanValue(b, scanSpace(b, 0), 0); end != wantEnd {
+		t.Fatalf("the value that begins %.200q ends at %d, want %d", b, end, wantEnd)
+	}
 	from, to, spaced, ok := isJSON(b)
 	if want := json.Valid(b); ok != want {
 		t.Fatalf("isJSON(%.200q) = %v, want %v", b, ok, want)
@@ -171,6 +201,15 @@ func TestScanObjectAndScanArrayRefuseWhatIsNotJSON(t *testing.T) {
 			if got := scanArray(b, 0, value(b)); got != want {
 				t.Errorf("scanArray(%s) = %d, want %d", b, got, want)
 			}
+		}
+	}
+	for c := range 256 { // only its bracket begins an array, only its brace an object
+		array, object := append([]byte{byte(c)}, `1,"[2]"]`...), append([]byte{byte(c)}, `"a":1}`...)
+		if got := scanArray(array, 0, value(array)); (got == len(array)) != (c == '[') || got != len(array) && got != -1 {
+			t.Errorf("scanArray(%q) = %d", array, got)
+		}
+		if got := scanObject(object, 0, func(_ []byte, i int) int { return value(object)(i) }); (got == len(object)) != (c == '{') || got != len(object) && got != -1 {
+			t.Errorf("scanObject(%q) = %d", object, got)
 		}
 	}
 	b := []byte(`[1,{"a":2}]`)

@@ -2,6 +2,7 @@ package transform
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -97,6 +98,30 @@ func TestNetworksHoldMappedAddresses(t *testing.T) {
 	}
 	if (Network{}).contains(netip.MustParseAddr("10.1.2.3")) {
 		t.Error("the zero Network contains an address")
+	}
+}
+
+// The columns of the addresses may stand anywhere and in either order.
+func TestInternalLooksAtItsColumns(t *testing.T) {
+	nets, _ := ParseNetworks("10.0.0.0/8")
+	const in, out = "10.0.0.1", "11.0.0.1"
+	for _, columns := range [][2]int{{0, 1}, {1, 0}, {0, 3}, {3, 0}, {3, 4}, {4, 3}, {2, 7}} {
+		for _, of := range []struct {
+			source, destination string
+			want                bool
+		}{{in, in, true}, {in, out, false}, {out, in, false}, {out, out, false}, {in, "-", false}, {"-", in, false}} {
+			for end := range 3 { // words behind
+				words := slices.Repeat([]string{"x"}, max(columns[0], columns[1])+1+end)
+				words[columns[0]], words[columns[1]] = of.source, of.destination
+				if got := internal([]byte(strings.Join(words, " ")), nets, &columns); got != of.want {
+					t.Errorf("%q by columns %v: %t", words, columns, got)
+				}
+			}
+		}
+		short := strings.TrimSpace(strings.Repeat(in+" ", max(columns[0], columns[1])))
+		if internal([]byte(short), nets, &columns) {
+			t.Errorf("%q by columns %v is internal", short, columns)
+		}
 	}
 }
 

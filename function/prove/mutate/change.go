@@ -241,36 +241,52 @@ func (x *instrumenter) returns(s *ast.ReturnStmt) {
 	if results == nil || len(s.Results) == 0 {
 		return
 	}
-	zeros := 0
-	for _, r := range s.Results {
-		tv := x.info.Types[r]
-		switch {
-		case tv.IsNil(), tv.Value != nil && isZero(tv.Value):
-			zeros++
-		}
-	}
-	if zeros == len(s.Results) {
-		return
-	}
 	var out []string
+	var into []types.Type
 	for _, f := range results.List {
 		t := string(x.src[x.offset(f.Type.Pos()):x.offset(f.Type.End())])
 		for range max(1, len(f.Names)) {
 			out = append(out, "*new("+t+")")
+			into = append(into, x.info.Types[f.Type].Type)
 		}
+	}
+	zeros := 0
+	for i, r := range s.Results { // fewer than into, if it is a call
+		if x.isZero(r, into[i]) {
+			zeros++
+		}
+	}
+	if zeros == len(into) {
+		return
 	}
 	id := x.add(s.Pos(), "zero values are returned")
 	x.insert(s.Pos(), fmt.Sprintf("if mutantOn(%d) { return %s }; ", id, strings.ReplaceAll(strings.Join(out, ", "), "\n", " ")))
 }
 
-func isZero(v constant.Value) bool {
-	switch v.Kind() {
-	case constant.Bool:
-		return !constant.BoolVal(v)
-	case constant.String:
-		return constant.StringVal(v) == ""
+// isZero reports whether an expression is seen to be the zero value of a result's type.
+func (x *instrumenter) isZero(e ast.Expr, result types.Type) bool {
+	tv := x.info.Types[e]
+	switch {
+	case tv.IsNil():
+		return true
+	case types.IsInterface(result):
+		return false
+	case tv.Value != nil && tv.Value.Kind() == constant.Bool:
+		return !constant.BoolVal(tv.Value)
+	case tv.Value != nil && tv.Value.Kind() == constant.String:
+		return constant.StringVal(tv.Value) == ""
+	case tv.Value != nil:
+		return constant.Sign(tv.Value) == 0
 	}
-	return constant.Sign(v) == 0
+	literal, ok := e.(*ast.CompositeLit)
+	if !ok || len(literal.Elts) > 0 {
+		return false
+	}
+	switch result.Underlying().(type) {
+	case *types.Struct, *types.Array:
+		return true
+	}
+	return false // an empty map or slice is not nil
 }
 
 // cases has each case of a switch statement do nothing, in turn, unless the function

@@ -71,6 +71,14 @@ func f(a, b int, s string, k kind) (int, error) {
 
 func done() { panic("never"); recover() }
 
+type pair struct{ a, b int }
+
+func zero() (pair, [2]int, []int) { return pair{}, [2]int{}, nil }
+
+func empty() ([]int, any) { return []int{}, pair{} }
+
+func boxed() any { return pair{} }
+
 func ends(k kind) bool {
 	switch {
 	case k == some:
@@ -94,8 +102,9 @@ func ends(k kind) bool {
 		`a.go:26:3 f: the statement is gone`, `a.go:26:10 f: what is appended is missing`,
 		`a.go:28:2 f: zero values are returned`, `a.go:28:11 f: % becomes *`, `a.go:28:13 f: 2 becomes one more`,
 		`a.go:31:13 done: the function does nothing`, `a.go:31:31 done: the statement is gone`,
-		`a.go:35:9 ends: == becomes the contrary`, `a.go:35:12 ends: some becomes one more`, `a.go:36:3 ends: the statement is gone`,
-		`a.go:37:3 ends: zero values are returned`, `a.go:37:10 ends: true becomes false`, `a.go:39:10 ends: false becomes true`,
+		`a.go:37:29 empty: zero values are returned`, `a.go:39:20 boxed: zero values are returned`,
+		`a.go:43:9 ends: == becomes the contrary`, `a.go:43:12 ends: some becomes one more`, `a.go:44:3 ends: the statement is gone`,
+		`a.go:45:3 ends: zero values are returned`, `a.go:45:10 ends: true becomes false`, `a.go:47:10 ends: false becomes true`,
 	}
 	slices.Sort(want)
 	slices.Sort(got)
@@ -157,5 +166,41 @@ func TestFails(t *testing.T) { Other(); t.Error("always") }
 	}
 	if last := got[len(got)-1]; !strings.Contains(last, "10 of 13 changes were noticed (76.9 %), 1 of them since tests did not end") || !strings.Contains(last, "1 survived, 2 are not reached") {
 		t.Error(last)
+	}
+}
+
+// A bound is reached by a test that never meets it: such a change has survived.
+func TestABoundThatIsNeverMetIsReached(t *testing.T) {
+	sample(t, `-- a.go --
+package sample
+
+func Less(a, b int) bool           { return a < b }
+func LessOrEqual(a, b int) bool    { return a <= b }
+func Greater(a, b int) bool        { return a > b }
+func GreaterOrEqual(a, b int) bool { return a >= b }
+-- a_test.go --
+package sample
+
+import "testing"
+
+func Test(t *testing.T) {
+	if !Less(1, 2) || !LessOrEqual(1, 2) || !Greater(2, 1) || !GreaterOrEqual(2, 1) {
+		t.Error("not so")
+	}
+	if Less(2, 1) || LessOrEqual(2, 1) || Greater(1, 2) || GreaterOrEqual(1, 2) {
+		t.Error("so")
+	}
+}
+`)
+	got := mutate(t, "-only", "becomes", ".")
+	want := []string{
+		"survived: a.go:3:47 Less: < becomes <=",
+		"survived: a.go:4:47 LessOrEqual: <= becomes <",
+		"survived: a.go:5:47 Greater: > becomes >=",
+		"survived: a.go:6:47 GreaterOrEqual: >= becomes >",
+	}
+	slices.Sort(got[:len(got)-1])
+	if d := cmp.Diff(want, got[:len(got)-1]); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
 	}
 }
