@@ -25,11 +25,12 @@ func (w *writer) hideText(s []byte) []byte {
 
 // hideJSON returns compact, valid JSON with what the rule redacts, and what its masks
 // find in strings that are not keys, replaced. It is JSON again, and valid until the
-// next call.
+// next call. If nothing is replaced it is value itself.
 func (w *writer) hideJSON(value []byte) []byte {
 	if redact := w.from.rule.Redact; len(redact) > 0 && (value[0] == '{' || value[0] == '[') {
-		w.redacted = appendRedacted(w.redacted[:0], value, redact)
-		value = w.redacted
+		if w.redacted = appendRedacted(w.redacted[:0], value, redact); !bytes.Equal(w.redacted, value) {
+			value = w.redacted
+		}
 	}
 	return w.hideStrings(value)
 }

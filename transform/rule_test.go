@@ -48,6 +48,7 @@ func TestMasksHideTextAndStrings(t *testing.T) {
 	for _, tt := range []struct{ message, want, raw string }{
 		{`a secret here`, `"a *\"\\\n* here"`, "a *\"\\\n* here"},
 		{`nothing`, `"nothing"`, "nothing"},
+		{`{ "a" : 1.0, "user":{"name": "x"} }`, `{"a":1.0,"user":{"name":"x"}}`, `{ "a" : 1.0, "user":{"name": "x"} }`}, // raw is as it came if nothing is hidden
 		{"line\n\tsecret\n", `"line\n\t*\"\\\n*"`, "line\n\t*\"\\\n*"},
 		{`{"a":"secret","secret":1,"n":12}`, `{"a":"*\"\\\n*","secret":1,"n":12}`, `{"a":"*\"\\\n*","secret":1,"n":12}`},
 		{`{ "a" : ["x secret", {"b":"\u0073ecret"}] }`, `{"a":["x *\"\\\n*",{"b":"*\"\\\n*"}]}`, `{"a":["x *\"\\\n*",{"b":"*\"\\\n*"}]}`},
