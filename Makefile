@@ -68,8 +68,8 @@ fuzz: ## each fuzz target for FUZZTIME, a time or a count such as 20000x; what i
 	    -test.fuzzminimizetime 10x -test.fuzzcachedir "$(CORPUS)/$$pkg" -test.paniconexit0 </dev/null) || exit 1; \
 	done
 
-prove: ## what docs/reliability.md says, again, part by part with a summary; half an hour, less with RUNS, SOAK, SEEDS, MUTANTS
-	RUNS=$(RUNS) SOAK=$(SOAK) SEEDS=$(SEEDS) MUTANTS=$(MUTANTS) function/prove/run
+prove: ## what docs/reliability.md says, again, part by part with a summary; half an hour, less with PARTS, RUNS, SOAK, SEEDS, MUTANTS
+	PARTS="$(PARTS)" RUNS=$(RUNS) SOAK=$(SOAK) SEEDS=$(SEEDS) MUTANTS=$(MUTANTS) function/prove/run
 
 vulnerabilities: ## known vulnerabilities that the code calls; needs access to the Go vulnerability database
 	go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...

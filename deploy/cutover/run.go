@@ -142,7 +142,7 @@ func (c *Cutover) prepare(ctx context.Context, side Side, tasks int) (why string
 				defaultHealthWait), h.Healthy, side, tasks), nil
 		}
 		if !said {
-			c.report("wait for %d healthy tasks of the %s version; %d are", tasks, side, h.Healthy)
+			c.report("wait for healthy tasks of the %s version: %d of %d", side, h.Healthy, tasks)
 		}
 		if err := sleep(ctx, or(c.Poll, defaultPoll)); err != nil {
 			return "", err
