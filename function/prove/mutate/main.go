@@ -11,7 +11,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -42,6 +44,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	slow := flags.Duration("slow", 3*time.Second, "leave out tests that take more time of a processor")
 	patience := flags.Duration("patience", 10*time.Second, "how long to wait for tests, beyond five times what they took without a change")
 	workers := flags.Int("p", 2, "how many changes to try at once")
+	least := flags.Float64("least", 0, "the percentage of the changes of each package that has to be noticed")
 	list := flags.Bool("list", false, "list the changes and run nothing")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -95,14 +98,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := s.trace(ctx, *workers, stderr); err != nil {
 		return err
 	}
+	var errs []error
 	for _, p := range packages {
-		score(ctx, s, p, *workers, *seed, stdout)
+		if of := score(ctx, s, p, *workers, *seed, stdout); ctx.Err() == nil && of < *least {
+			errs = append(errs, fmt.Errorf("%s: %.1f %% were noticed, want %g %%", p.path, of, *least))
+		}
 	}
-	return ctx.Err()
+	return cmp.Or(ctx.Err(), errors.Join(errs...))
 }
 
 // score tries the changes of a package, and writes which survived, as soon as it is known.
-func score(ctx context.Context, s *suite, p mutated, workers int, seed uint64, stdout io.Writer) {
+// It returns the percentage that was noticed.
+func score(ctx context.Context, s *suite, p mutated, workers int, seed uint64, stdout io.Writer) float64 {
 	outcomes := make([]outcome, len(p.changes))
 	checks := make([]outcome, len(p.changes))
 	var mu sync.Mutex
@@ -118,7 +125,7 @@ func score(ctx context.Context, s *suite, p mutated, workers int, seed uint64, s
 		}
 	})
 	if ctx.Err() != nil {
-		return
+		return 0
 	}
 	counts := map[outcome]int{}
 	checked, red := 0, 0
@@ -132,8 +139,10 @@ func score(ctx context.Context, s *suite, p mutated, workers int, seed uint64, s
 		}
 	}
 	ran, noticed := len(p.changes), counts[killed]+counts[overtime]
+	of := 100 * float64(noticed) / float64(max(1, ran))
 	fmt.Fprintf(stdout, "%s: %d of %d changes were noticed (%.1f %%), %d of them since tests did not end, %d survived, %d are not reached; seed %d, %d in all; without a change, %d of %d runs were red\n",
-		p.path, noticed, ran, 100*float64(noticed)/float64(max(1, ran)), counts[overtime], counts[survived], counts[unreached], seed, p.all, red, checked)
+		p.path, noticed, ran, of, counts[overtime], counts[survived], counts[unreached], seed, p.all, red, checked)
+	return of
 }
 
 // each calls f for 0 to n-1, by several workers.

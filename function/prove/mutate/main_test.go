@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -202,5 +203,32 @@ func Test(t *testing.T) {
 	slices.Sort(got[:len(got)-1])
 	if d := cmp.Diff(want, got[:len(got)-1]); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+// A score under the least is an error, of each package that has one.
+func TestLeastScore(t *testing.T) {
+	sample(t, `-- a.go --
+package sample
+
+func Yes() bool { return true }
+func No() bool  { return true }
+-- a_test.go --
+package sample
+
+import "testing"
+
+func Test(t *testing.T) {
+	No()
+	if !Yes() {
+		t.Error("no")
+	}
+}
+`)
+	for least, want := range map[string]string{"50": "", "50.5": "sample: 50.0 % were noticed, want 50.5 %"} {
+		err := run(t.Context(), []string{"-least", least, "."}, io.Discard, io.Discard)
+		if want == "" && err != nil || want != "" && (err == nil || err.Error() != want) {
+			t.Errorf("least %s: %v, want %q", least, err, want)
+		}
 	}
 }
