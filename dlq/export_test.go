@@ -168,6 +168,38 @@ func TestExportAndImportOfBrokenFiles(t *testing.T) {
 	})
 }
 
+// An import notes a message once the queue has it, and not before: whoever is killed
+// meanwhile, or refused, puts it the next time.
+func TestImportNotesWhatWasPut(t *testing.T) {
+	onQueue(t, sqstest.Config{}, 0, func(b *bench) {
+		fill(t, b.queue, 25)
+		dir := t.TempDir()
+		if _, err := export(b.Context(), b.queue, dir, 1); err != nil {
+			t.Fatal(err)
+		}
+		b.puts(func(n int) (fault sqstest.Fault) {
+			time.Sleep(time.Second) // whatever else is done meanwhile is done
+			noted, _ := os.ReadFile(filepath.Join(dir, "imported.log"))
+			if got, put := strings.Count(string(noted), "\n"), len(b.server.Messages("q")); got != put {
+				t.Errorf("%d messages are noted when %d were put", got, put)
+			}
+			if n == 2 {
+				fault.Code = "QueueDoesNotExist"
+			}
+			return fault
+		})
+		first, err := b.queue.Import(b.Context(), dlq.Dir(dir), dlq.Import{Workers: 1})
+		if err == nil || first.Messages == 0 {
+			t.Errorf("%+v, %v", first, err)
+		}
+		b.server.OnRequest(nil)
+		if in, err := b.queue.Import(b.Context(), dlq.Dir(dir), dlq.Import{Workers: 1}); err != nil || in.Before != first.Messages || in.Messages != 25-first.Messages {
+			t.Errorf("%+v, %v", in, err)
+		}
+		b.visible(25)
+	})
+}
+
 // An event that replay has saved in a bucket is imported too.
 func TestImportOfEvents(t *testing.T) {
 	onQueue(t, sqstest.Config{}, 0, func(b *bench) {
