@@ -17,77 +17,6 @@ import (
 	"sumoship/transform"
 )
 
-// What becomes of a message depends on what of it was not confirmed, and why: it is
-// counted once, its history goes on, and what would fail for any message stops the run.
-func TestRemaindersOfMessages(t *testing.T) {
-	batch, err := transform.Decode(packed("a", "b"), 1<<20)
-	if err != nil {
-		t.Fatal(err)
-	}
-	whole := remainder{event: packed("a", "b"), batch: batch, events: 2, unconfirmed: []int{0, 1}}
-	part := remainder{event: packed("a", "b"), batch: batch, events: 1, unconfirmed: []int{1}, partial: true}
-	unreadable := remainder{event: []byte("junk"), events: 1}
-	because := func(left remainder, class string) remainder {
-		left.cause = dlq.Cause{Class: class, Message: "why", LogGroup: "g", Attempts: 1, FirstFailure: time.Now()}
-		return left
-	}
-	type want struct {
-		disposition               disposition
-		deadLettered, quarantined int
-		stop                      string
-		notes                     []string
-		log                       string
-	}
-	for name, c := range map[string]struct {
-		left remainder
-		set  func(*world, *ReplayOptions)
-		want want
-	}{
-		"all confirmed": {left: remainder{event: packed("a"), batch: batch}, want: want{disposition: delivered}},
-		"unreadable": {because(unreadable, Undecodable), nil, want{quarantined, 0, 1, "",
-			[]string{`quarantine body of m: undecodable "why" g, 1999-01-02, attempts 5, isolated false, deaths 0`}, ""}},
-		"unreadable, without a quarantine": {because(unreadable, Undecodable), func(_ *world, o *ReplayOptions) { o.Quarantine = nil }, want{kept, 1, 0, "", nil, ""}},
-		"unreadable, the quarantine is down": {because(unreadable, Undecodable), func(w *world, _ *ReplayOptions) { w.fails["quarantine"] = true }, want{kept, 1, 0, "",
-			[]string{`quarantine body of m: undecodable "why" g, 1999-01-02, attempts 5, isolated false, deaths 0`}, "could not be put into the quarantine queue"}},
-		"rejected":      {because(whole, "rejected"), nil, want{kept, 2, 0, "", nil, ""}},
-		"unavailable":   {because(whole, "unavailable"), nil, want{kept, 2, 0, "why", nil, ""}},
-		"throttled":     {because(whole, "throttled"), nil, want{kept, 2, 0, "why", nil, ""}},
-		"misconfigured": {because(whole, "misconfigured"), nil, want{kept, 2, 0, "why", nil, ""}},
-		"out of time":   {because(whole, "out_of_time"), nil, want{kept, 2, 0, "why", nil, ""}},
-		"rejected in part": {because(part, "rejected"), nil, want{putBack, 1, 0, "",
-			[]string{`put b: rejected "why" g, 1999-01-02, attempts 5, isolated false, deaths 0`}, ""}},
-		"unavailable for a part": {because(part, "unavailable"), nil, want{putBack, 1, 0, "why",
-			[]string{`put b: unavailable "why" g, 1999-01-02, attempts 5, isolated false, deaths 0`}, ""}},
-		"rejected in part, the queue is down": {because(part, "rejected"), func(w *world, _ *ReplayOptions) { w.fails["put"] = true }, want{kept, 1, 0, "",
-			[]string{`put b: rejected "why" g, 1999-01-02, attempts 5, isolated false, deaths 0`}, `"message":"m","error":"why; it is down"`}},
-		"in part, without a queue": {because(part, "throttled"), func(_ *world, o *ReplayOptions) { o.Queue = nil }, want{kept, 1, 0, "why", nil, "there is no dead-letter queue"}},
-	} {
-		w := newWorld()
-		r, end := w.replayer(t, func(o *ReplayOptions) {
-			if c.set != nil {
-				c.set(w, o)
-			}
-		}).begin(t.Context())
-		m := message("m", c.left.event)
-		m.Body = "body of m"
-		o := r.settle(m, c.left, Report{Left: -1, Events: 2})
-		got := want{disposition: o.disposition, deadLettered: o.report.DeadLettered, quarantined: o.report.Quarantined, notes: w.noted()}
-		if o.stop != nil {
-			got.stop = o.stop.Error()
-		}
-		if c.want.log != "" && w.logged(`"level":"ERROR"`, "stays", c.want.log) {
-			got.log = c.want.log
-		} else {
-			got.log = w.log.String()
-		}
-		if d := cmp.Diff(c.want, got, cmp.AllowUnexported(want{})); d != "" {
-			t.Errorf("%s (-want +got):\n%s", name, d)
-		}
-		check(t, name, Report{Left: -1, Events: 2, DeadLettered: c.want.deadLettered, Quarantined: c.want.quarantined}, o.report)
-		end()
-	}
-}
-
 // In a batch Lambda deletes what is done; in a drain, or beside a message that is
 // isolated, replay does. Whatever is not done is given back after its backoff. What the
 // queue refuses is told, and changes nothing of the answer.
@@ -557,6 +486,62 @@ func TestAgesBeforeTheWork(t *testing.T) {
 			r.reportAge(c.messages)
 			if got := w.log.String(); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 				t.Errorf("%s, want %s", got, c.want)
+			}
+		}
+	})
+}
+
+// While the source is known to be unavailable, and after an invocation that has done
+// nothing, a batch waits and one record goes first; if it is done, the others go
+// together.
+func TestStreamTriesOneRecordFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.vars["NUM_OF_WORKERS"], w.vars["MAX_IN_FLIGHT"], w.vars["BREAKER_PAUSE"], w.vars["HEARTBEAT_LOG_GROUP"] = "4", "10", "60000", "g"
+		o := w.options()
+		o.Rand = func() float64 { return 0.5 } // pauses as they are
+		s, err := NewStreamForwarder(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var records []transform.StreamRecord
+		for i := range 9 {
+			data := strings.TrimSuffix(strings.TrimPrefix(string(packed("a")), `{"awslogs":{"data":`), `}}`)
+			records = append(records, transform.StreamRecord{ID: fmt.Sprint(i), Sequence: fmt.Sprint(100 + i), Source: "aws:kinesis", Data: []byte(data)})
+		}
+		status := 200
+		w.answer = func(*http.Request) int { time.Sleep(time.Second); return status }
+		for _, c := range []struct {
+			status       int
+			wait         time.Duration
+			lowest       string
+			done, kept   int
+			class, level string
+		}{
+			{200, 3 * time.Second, "", 9, 0, "", `"level":"INFO","msg":"delivered"`},
+			{404, time.Second, "100", 0, 4, "misconfigured", `"level":"WARN","msg":"kept"`},
+			{404, 11 * time.Second, "100", 0, 1, "misconfigured", `"level":"WARN","msg":"kept"`}, // a sixth of the pause
+			{200, 13 * time.Second, "", 9, 0, "", `"level":"INFO","msg":"delivered"`},            // 10 s, one, and twice four
+			{200, 3 * time.Second, "", 9, 0, "", `"level":"INFO","msg":"delivered"`},
+			{503, time.Second, "100", 0, 4, "unavailable", `"level":"WARN","msg":"kept"`},
+			{503, time.Minute/32 + time.Second, "100", 0, 1, "unavailable", `"level":"WARN","msg":"kept"`},
+			{200, time.Minute/16 + 3*time.Second, "", 9, 0, "", `"level":"INFO","msg":"delivered"`},
+			{200, 3 * time.Second, "", 9, 0, "", `"level":"INFO","msg":"delivered"`},
+		} {
+			status = c.status
+			w.log.Reset()
+			start := time.Now()
+			what := fmt.Sprintf("%+v", c)
+			check(t, what, c.lowest, s.batch(t.Context(), records))
+			if took := time.Since(start); took != c.wait {
+				t.Errorf("%s: took %s", what, took)
+			}
+			counts := fmt.Sprintf(`"stream":{"received":9,"done":%d,"kept":%d,"untried":%d}`, c.done, c.kept, 9-c.done-c.kept)
+			if !w.logged(c.level, counts, fmt.Sprintf(`"events":%d,`, c.done+c.kept), fmt.Sprintf(`"confirmed":%d,`, c.done), `"lost":0,`, `"msLeft":-1`) {
+				t.Errorf("%s: no %s in %s", what, counts, &w.log)
+			}
+			if w.logged(`"class":"`+c.class+`","error":"`) != (c.class != "") || w.logged(`"breaker":"open"`) != (c.class == "unavailable") || w.logged(fmt.Sprintf(`"heartbeat":%d`, c.done)) != (c.done > 0) {
+				t.Errorf("%s: %s", what, &w.log)
 			}
 		}
 	})
